@@ -1,0 +1,94 @@
+/**
+ * The one catalogue of failures that end a command or keep a daemon from an action.
+ *
+ * The code is the contract: scripts match it under `--json`, docs/errors.md lists it (a test
+ * compares the two), and exit status (sysexits.h) and hint hang on it. A code is never reused.
+ * What a peer or an input does wrong in-band is a value, not one of these.
+ */
+import { formatPosition, type Position } from './position.ts'
+
+const catalogue = {
+  USAGE: { exit: 2, hint: 'see `mailmux help`' },
+  CONFIG_NOT_FOUND: {
+    exit: 78,
+    hint: 'give --config FILE, set MAILMUX_CONFIG, or write ./mailmux.yaml or /etc/mailmux/mailmux.yaml',
+  },
+  CONFIG_UNREADABLE: {
+    exit: 78,
+    hint: 'check that the file exists and that this user may read it',
+  },
+  CONFIG_INVALID: {
+    exit: 78,
+    hint: 'mend the places named; the schema is printed by `mailmux config schema`',
+  },
+  MAP_SOURCE_UNREADABLE: {
+    exit: 78,
+    hint: 'check that the file exists and that this user may read it',
+  },
+  MAP_INVALID: { exit: 78, hint: 'mend the places named; the old database stays in force' },
+  MAP_DATABASE_MISSING: { exit: 78, hint: 'run `mailmux build-map`' },
+  MAP_DATABASE_DAMAGED: {
+    exit: 78,
+    hint: 'run `mailmux build-map` to write it anew from the sources',
+  },
+  MAP_WRITE_FAILED: {
+    exit: 73,
+    hint: 'check room and permissions; the old database stays in force',
+  },
+  LISTEN_FAILED: {
+    exit: 69,
+    hint: 'stop the program that has the port, or change `listen` in the config',
+  },
+  TLS_UNUSABLE: { exit: 78, hint: 'check certificate and key: PEM files that belong together' },
+  DAEMON_UNREACHABLE: {
+    exit: 69,
+    hint: 'start it with `mailmux serve`, or check `run_dir` in the config',
+  },
+  DAEMON_REFUSED: { exit: 1, hint: 'see the log of the daemon' },
+  ALREADY_RUNNING: {
+    exit: 69,
+    hint: 'stop the other `mailmux serve` first, or give this one another run_dir',
+  },
+  BACKEND_UNREACHABLE: {
+    exit: 75,
+    hint: 'check that the back-end is up and its address in the config is right',
+  },
+  TOOL_MISSING: { exit: 69, hint: 'install it from your distribution' },
+  DEMO_FAILED: { exit: 1, hint: 'run it again with --keep and read the logs in the folder named' },
+} as const satisfies Record<string, { exit: number; hint: string }>
+
+export type ErrorCode = keyof typeof catalogue
+
+/** Every code with its exit status and hint, for docs and their test. */
+export const errorCatalogue: Readonly<Record<ErrorCode, { exit: number; hint: string }>> = catalogue
+
+/** A failure with a stable code, a place where there is one, and what to do about it. */
+export class MailmuxError extends Error {
+  readonly code: ErrorCode
+  readonly at: Position | undefined
+
+  constructor(code: ErrorCode, message: string, options: ErrorOptions & { at?: Position } = {}) {
+    super(message, options)
+    this.name = 'MailmuxError'
+    this.code = code
+    this.at = options.at
+  }
+
+  get exitCode(): number {
+    return catalogue[this.code].exit
+  }
+
+  get hint(): string {
+    return catalogue[this.code].hint
+  }
+
+  /** What, where: `file:line:column: text`, or the text alone where there is no place. */
+  get located(): string {
+    return this.at === undefined ? this.message : `${formatPosition(this.at)}: ${this.message}`
+  }
+}
+
+/** The text of anything that was thrown. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown)
+}

@@ -1,0 +1,45 @@
+/**
+ * The bounds that hold whatever a peer sends. Each is a promise about memory or time; the tests
+ * refer to these names.
+ */
+export const limits = {
+  /** SMTP command line with CRLF; RFC 5321 4.5.3.1.4 asks for 512, extensions add to it. */
+  smtpCommandBytes: 2048,
+  /** A line of a SASL exchange with CRLF; RFC 4954 section 4. */
+  saslLineBytes: 12288,
+  /** How much of an overlong line is read and thrown away before the peer is cut off. */
+  discardBytes: 65536,
+  /** A line of a back-end's SMTP reply; RFC 5321 asks for 512. */
+  replyLineBytes: 4096,
+  replyLines: 128,
+  replyBytes: 65536,
+  imapLineBytes: 8192,
+  imapTagBytes: 64,
+  imapSyncLiteralBytes: 8192,
+  /** RFC 7888 section 5: LITERAL- . */
+  imapNonSyncLiteralBytes: 4096,
+  imapCommandBytes: 65536,
+  pop3LineBytes: 1024,
+  loginNameBytes: 320,
+  /** What a session may hold of bytes that it has not parsed or passed on. */
+  unparsedBytes: 65536,
+  recipientsPerMessage: 1000,
+  headerBytes: 262144,
+  receivedHeaders: 50,
+  badCommands: 10,
+  failedLogins: 3,
+  /** How much of a peer's text goes into a log event. */
+  loggedTextChars: 160,
+} as const
+
+/** The waits, in milliseconds, that no peer can stretch. */
+export const waits = {
+  preAuthenticationMs: 60_000,
+  smtpCommandMs: 300_000,
+  /** RFC 5321 4.5.3.2.6 asks a client for 10 minutes; we answer before it gives up. */
+  endOfDataMs: 300_000,
+  backendConnectMs: 10_000,
+  backendLoginMs: 30_000,
+  tlsHandshakeMs: 10_000,
+  closeMs: 1_000,
+} as const

@@ -1,0 +1,131 @@
+/**
+ * The events that daemons report, with the fields of each. Names and fields are a contract: they
+ * are listed in docs/events.md (a test compares the two), and counters carry the same names.
+ * Secrets and raw bytes of a peer have no field to go in.
+ */
+export type ServiceName = 'smtp' | 'imap' | 'pop3'
+
+/** Why a peer was refused; the label of the counter `refused`. */
+export type RefusalReason =
+  | 'auth_failures'
+  | 'bad_commands'
+  | 'bare_cr'
+  | 'bare_lf'
+  | 'bdat_unadvertised'
+  | 'conn_limit'
+  | 'ctl_in_command'
+  | 'ctl_in_credentials'
+  | 'http_on_smtp'
+  | 'line_too_long'
+  | 'literal_too_big'
+  | 'loop'
+  | 'message_too_big'
+  | 'nul_in_data'
+  | 'preauth_timeout'
+  | 'idle_timeout'
+  | 'relay_denied'
+  | 'starttls_pipelined'
+  | 'tls_handshake'
+  | 'unauth_pipelining'
+  | 'unparsed_limit'
+
+/** What went wrong with a back-end; the label `reason` of the counter `backend_error`. */
+export type BackendReason =
+  | 'refused'
+  | 'timeout'
+  | 'closed'
+  | 'bad_banner'
+  | 'bad_reply'
+  | 'desync'
+  | 'preauth'
+  | 'starttls_surplus'
+  | 'tls_unavailable'
+  | 'tls_handshake'
+  | 'cert'
+  | 'login_unavailable'
+  | 'no_mechanism'
+
+export type BackendStep =
+  | 'connect'
+  | 'tls'
+  | 'greeting'
+  | 'hello'
+  | 'login'
+  | 'envelope'
+  | 'data'
+  | 'end_of_data'
+  | 'session'
+
+/** How a session ended; field `end` of `session.end`. */
+export type SessionEnd =
+  | 'logout'
+  | 'client_closed'
+  | 'backend_closed'
+  | 'client_error'
+  | 'backend_error'
+  | 'refused'
+  | 'shutdown'
+
+interface PeerFields {
+  service: ServiceName
+  /** Number of the session, unique for the life of the daemon: `worker-counter`. */
+  session: string
+  /** Address and port of the client. */
+  peer: string
+}
+
+export interface EventFields {
+  'daemon.ready': { pid: number; workers: number; generation: number; listeners: readonly string[] }
+  'daemon.stopping': { reason: string }
+  'daemon.stopped': { drained: boolean }
+  'reload.done': { generation: number }
+  'reload.refused': { reason: string; problems: readonly string[] }
+  'worker.started': { worker: number; pid: number }
+  'worker.exited': { worker: number; pid: number; code: number | null; signal: string | null }
+  'session.end': PeerFields & {
+    end: SessionEnd
+    tls: string
+    /** Milliseconds from accept to end. */
+    duration_ms: number
+    bytes_in: number
+    bytes_out: number
+    user?: string
+    backend?: string
+    /** SMTP: messages accepted in this session. */
+    messages?: number
+    generation: number
+  }
+  /** One SMTP transaction that reached a final reply after end of data. */
+  message: PeerFields & {
+    backend: string
+    recipients: number
+    bytes: number
+    code: number
+    bare_lf: number
+  }
+  refuse: PeerFields & { reason: RefusalReason }
+  backend: PeerFields & {
+    backend: string
+    step: BackendStep
+    reason: BackendReason
+    detail: string
+  }
+  /** The outcome at the back-end could not be known: the sender was told to try again. */
+  uncertain: PeerFields & { backend: string }
+  internal: { reason: string; detail: string }
+}
+
+export type EventName = keyof EventFields
+
+/** Reports one event. Never throws and never waits. */
+export type Log = <Name extends EventName>(name: Name, fields: EventFields[Name]) => void
+
+/** Text of a peer for a log: control characters as escapes, cut to a bounded length. */
+export function printable(text: string, limitChars = 160): string {
+  const cut = text.length > limitChars ? `${text.slice(0, limitChars)}…` : text
+  // oxlint-disable-next-line no-control-regex -- control bytes are what is looked for
+  return cut.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (character) => {
+    const code = character.codePointAt(0) ?? 0
+    return `\\x${code.toString(16).padStart(2, '0')}`
+  })
+}

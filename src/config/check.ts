@@ -1,0 +1,123 @@
+/** What the schema cannot say: names that must exist, addresses that must parse, contradictions. */
+import type { Problem } from '../base/problem.ts'
+import { parseAddress } from '../mail/address.ts'
+import { canonicalDomain } from '../mail/domain.ts'
+import type { Config } from './config.ts'
+import { type Locate, type Path, problem } from './locate.ts'
+import { nearest } from './nearest.ts'
+import type { RawConfig } from './schema.ts'
+import { parseListenAddress } from './unit.ts'
+
+export function checkConfig(raw: RawConfig, config: Config, locate: Locate): Problem[] {
+  return [
+    ...checkDomains(raw, locate),
+    ...checkSmarthost(raw, config, locate),
+    ...checkBackends(raw, locate),
+    ...checkListeners(raw, config, locate),
+    ...checkPostmaster(raw, config, locate),
+  ]
+}
+
+function checkDomains(raw: RawConfig, locate: Locate): Problem[] {
+  const named: [Path, string][] = raw.domains.map((domain, index) => [['domains', index], domain])
+  if (raw.default_domain !== undefined) named.push([['default_domain'], raw.default_domain])
+  named.push([['hostname'], raw.hostname])
+  const malformed = named
+    .filter(([, domain]) => canonicalDomain(domain) === undefined)
+    .map(([path, domain]) =>
+      problem(
+        'bad-domain',
+        `${path.join('.')}: ${JSON.stringify(domain)} is no domain name`,
+        locate(path, true),
+      ),
+    )
+  const ours = new Set(raw.domains.map((domain) => canonicalDomain(domain)))
+  const stranger =
+    raw.default_domain !== undefined && !ours.has(canonicalDomain(raw.default_domain))
+      ? [
+          problem(
+            'foreign-default',
+            'default_domain: is not one of domains',
+            locate(['default_domain'], true),
+            'add it to domains, or name one of them',
+          ),
+        ]
+      : []
+  return [...malformed, ...stranger]
+}
+
+function checkSmarthost(raw: RawConfig, config: Config, locate: Locate): Problem[] {
+  if (raw.smarthost === undefined) return []
+  const backend = config.backends.get(raw.smarthost)
+  const at = locate(['smarthost'], true)
+  if (backend === undefined) {
+    const meant = nearest(raw.smarthost, config.backends.keys())
+    const hint =
+      meant === undefined
+        ? `known: ${[...config.backends.keys()].join(', ')}`
+        : `did you mean ${meant}?`
+    return [
+      problem('unknown-backend', `smarthost: no back-end is called ${raw.smarthost}`, at, hint),
+    ]
+  }
+  return backend.endpoints.smtp === undefined
+    ? [problem('no-smtp', `smarthost: ${raw.smarthost} has no smtp port`, at)]
+    : []
+}
+
+function checkBackends(raw: RawConfig, locate: Locate): Problem[] {
+  return Object.entries(raw.backends).flatMap(([name, backend]) => {
+    const { smtp, lmtp, imap, pop3 } = backend
+    if ([smtp, lmtp, imap, pop3].some((port) => port !== undefined)) return []
+    const at = locate(['backends', name])
+    return [
+      problem('no-port', `backends.${name}: has no port`, at, 'give smtp or lmtp, imap, pop3'),
+    ]
+  })
+}
+
+function checkListeners(raw: RawConfig, config: Config, locate: Locate): Problem[] {
+  const seen = new Set<string>()
+  const problems: Problem[] = []
+  for (const service of ['smtp', 'imap', 'pop3'] as const) {
+    for (const [index, listener] of (raw.listen?.[service] ?? []).entries()) {
+      const text = typeof listener === 'string' ? listener : listener.address
+      const at = locate(['listen', service, index], true)
+      const where = `listen.${service}.${index}`
+      const address = parseListenAddress(text)
+      if (address === undefined) {
+        problems.push(
+          problem(
+            'bad-address',
+            `${where}: ${JSON.stringify(text)} is no address:port`,
+            at,
+            'write "[::]:25", "127.0.0.1:25" or "25"',
+          ),
+        )
+      } else if (address.port !== 0 && seen.has(`${address.host}:${address.port}`)) {
+        problems.push(problem('address-twice', `${where}: ${text} is listened on already`, at))
+      }
+      seen.add(`${address?.host}:${address?.port}`)
+      const tls = typeof listener === 'string' ? undefined : listener.tls
+      if (tls !== undefined && tls !== 'none' && config.tls.certificates.length === 0) {
+        problems.push(
+          problem(
+            'no-certificate',
+            `${where}: tls ${tls} needs a certificate`,
+            at,
+            'give tls.certificates',
+          ),
+        )
+      }
+    }
+  }
+  return problems
+}
+
+function checkPostmaster(raw: RawConfig, config: Config, locate: Locate): Problem[] {
+  if (parseAddress(config.postmaster, config.naming) !== undefined) return []
+  const path = raw.postmaster === undefined ? [] : ['postmaster']
+  return [
+    problem('bad-address', `postmaster: ${config.postmaster} is no address`, locate(path, true)),
+  ]
+}

@@ -1,0 +1,78 @@
+/** The config as the program uses it: validated, defaults filled in, paths absolute, units resolved. */
+import type { Naming } from '../mail/address.ts'
+
+export type TlsMode = 'none' | 'starttls' | 'implicit'
+export type Service = 'smtp' | 'imap' | 'pop3'
+/** What a back-end can be spoken to with. */
+export type BackendProtocol = 'smtp' | 'lmtp' | 'imap' | 'pop3'
+
+export interface Endpoint {
+  readonly host: string
+  readonly port: number
+  readonly tls: TlsMode
+}
+
+export interface BackendConfig {
+  readonly name: string
+  readonly host: string
+  readonly endpoints: Readonly<Partial<Record<BackendProtocol, Endpoint>>>
+  /** PEM text of the authorities that may vouch for it; the system's where absent. */
+  readonly tlsCaFile: string | undefined
+  /** The name its certificate must bear. */
+  readonly tlsName: string
+}
+
+export interface ListenerConfig {
+  readonly service: Service
+  readonly host: string
+  /** 0: any free port; the bound one is in `daemon.ready` and in `mailmux status`. */
+  readonly port: number
+  readonly tls: TlsMode
+  readonly bareNewline: 'reject' | 'normalize'
+  /** Logins in clear text from other hosts than this one. */
+  readonly authAllowCleartext: boolean
+}
+
+export interface MapConfig {
+  /** Files or directories; absent where the site has none. */
+  readonly aliases: string | undefined
+  readonly userMap: string | undefined
+  readonly popmap: string | undefined
+  readonly rules: string | undefined
+  readonly database: string
+}
+
+export interface LimitConfig {
+  readonly sessions: number
+  readonly messageSizeBytes: number
+  readonly authFailureDelayMs: number
+  readonly connectTimeoutMs: number
+  readonly loginTimeoutMs: number
+  readonly preauthTimeoutMs: number
+  readonly commandTimeoutMs: number
+  readonly dataTimeoutMs: number
+  readonly sessionTimeoutMs: number
+  readonly drainTimeoutMs: number
+}
+
+export interface Config {
+  /** The file it came from, absolute. */
+  readonly file: string
+  readonly hostname: string
+  readonly naming: Naming
+  /** Name of the back-end for addresses elsewhere. */
+  readonly smarthost: string | undefined
+  /** Address for `<postmaster>` without a domain. */
+  readonly postmaster: string
+  readonly backends: ReadonlyMap<string, BackendConfig>
+  readonly map: MapConfig
+  readonly listeners: readonly ListenerConfig[]
+  readonly tls: {
+    readonly certificates: readonly { readonly certFile: string; readonly keyFile: string }[]
+    readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
+  }
+  readonly limits: LimitConfig
+  readonly workers: number | 'auto'
+  readonly stateDir: string
+  readonly runDir: string
+}

@@ -1,0 +1,54 @@
+/** Finds and reads the config file. The only room that looks at the environment for it. */
+import { access, readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { MailmuxError, messageOf } from '../base/error.ts'
+import { formatProblem, type Problem } from '../base/problem.ts'
+import type { Config } from './config.ts'
+import { parseConfig } from './parse.ts'
+
+/** What was found wrong with a config file: all of it, for a person and for `--json`. */
+export class ConfigProblems extends MailmuxError {
+  readonly problems: readonly Problem[]
+
+  constructor(file: string, problems: readonly Problem[]) {
+    const count = problems.length === 1 ? 'one problem' : `${problems.length} problems`
+    super('CONFIG_INVALID', [...problems.map(formatProblem), `${file}: ${count}`].join('\n'))
+    this.problems = problems
+  }
+}
+
+export interface LoadedConfig {
+  readonly config: Config
+  readonly warnings: readonly Problem[]
+}
+
+/** The file that a command without `--config` would read. Throws CONFIG_NOT_FOUND. */
+export async function findConfig(flag: string | undefined): Promise<string> {
+  const named = flag ?? process.env['MAILMUX_CONFIG']
+  if (named !== undefined && named !== '') return resolve(named)
+  for (const candidate of ['mailmux.yaml', '/etc/mailmux/mailmux.yaml']) {
+    const file = resolve(candidate)
+    if (await isReadable(file)) return file
+  }
+  throw new MailmuxError('CONFIG_NOT_FOUND', 'no config file found')
+}
+
+async function isReadable(file: string): Promise<boolean> {
+  return access(file).then(
+    () => true,
+    () => false,
+  )
+}
+
+/** Reads and checks a config file. Throws CONFIG_UNREADABLE, CONFIG_INVALID (as ConfigProblems). */
+export async function loadConfig(file: string): Promise<LoadedConfig> {
+  let text: string
+  try {
+    text = await readFile(file, 'utf8')
+  } catch (error) {
+    throw new MailmuxError('CONFIG_UNREADABLE', `${file}: ${messageOf(error)}`, { cause: error })
+  }
+  const parsed = parseConfig(text, file)
+  if ('problems' in parsed) throw new ConfigProblems(file, parsed.problems)
+  return parsed
+}

@@ -1,0 +1,120 @@
+/** Validated file → config: defaults, units, absolute paths. */
+import { resolve } from 'node:path'
+import { waits } from '../base/limit.ts'
+import { canonicalDomain } from '../mail/domain.ts'
+import type {
+  BackendConfig,
+  BackendProtocol,
+  Config,
+  Endpoint,
+  LimitConfig,
+  ListenerConfig,
+  Service,
+  TlsMode,
+} from './config.ts'
+import type { RawConfig } from './schema.ts'
+import { parseDurationMs, parseListenAddress, parseSizeBytes } from './unit.ts'
+
+type RawBackend = RawConfig['backends'][string]
+
+const protocols: readonly BackendProtocol[] = ['smtp', 'lmtp', 'imap', 'pop3']
+const services: readonly Service[] = ['smtp', 'imap', 'pop3']
+
+/** What a domain, written as it may be, is compared as; unusable ones are reported by check.ts. */
+function domainOf(text: string): string {
+  return canonicalDomain(text) ?? text.toLowerCase()
+}
+
+export function normalizeConfig(raw: RawConfig, file: string, folder: string): Config {
+  const path = (relative: string): string => resolve(folder, relative)
+  const optionalPath = (relative: string | undefined): string | undefined =>
+    relative === undefined ? undefined : path(relative)
+  const defaultDomain = domainOf(raw.default_domain ?? raw.domains[0] ?? raw.hostname)
+  const stateDir = path(raw.state_dir ?? '/var/lib/mailmux')
+  const certificates = raw.tls?.certificates ?? []
+  return {
+    file,
+    hostname: raw.hostname,
+    naming: {
+      domains: new Set(raw.domains.map(domainOf)),
+      defaultDomain,
+      recipientDelimiter: raw.recipient_delimiter ?? '+',
+      foldCase: raw.fold_case ?? true,
+    },
+    smarthost: raw.smarthost,
+    postmaster: raw.postmaster ?? `postmaster@${defaultDomain}`,
+    backends: new Map(
+      Object.entries(raw.backends).map(([name, backend]) => [
+        name,
+        backendOf(name, backend, optionalPath(backend.tls_ca)),
+      ]),
+    ),
+    map: {
+      aliases: optionalPath(raw.map?.aliases),
+      userMap: optionalPath(raw.map?.user_map),
+      popmap: optionalPath(raw.map?.popmap),
+      rules: optionalPath(raw.map?.rules),
+      database:
+        raw.map?.database === undefined ? resolve(stateDir, 'map.db') : path(raw.map.database),
+    },
+    listeners: services.flatMap((service) =>
+      (raw.listen?.[service] ?? []).map((listener) =>
+        listenerOf(service, listener, certificates.length > 0),
+      ),
+    ),
+    tls: {
+      certificates: certificates.map(({ cert, key }) => ({
+        certFile: path(cert),
+        keyFile: path(key),
+      })),
+      minVersion: raw.tls?.min_version ?? 'TLSv1.2',
+    },
+    limits: limitsOf(raw.limits ?? {}),
+    workers: raw.workers ?? 'auto',
+    stateDir,
+    runDir: path(raw.run_dir ?? '/run/mailmux'),
+  }
+}
+
+function backendOf(name: string, raw: RawBackend, tlsCaFile: string | undefined): BackendConfig {
+  const endpoints: Partial<Record<BackendProtocol, Endpoint>> = {}
+  for (const protocol of protocols) {
+    const value = raw[protocol]
+    if (value === undefined) continue
+    const { port, tls } = typeof value === 'number' ? { port: value, tls: undefined } : value
+    endpoints[protocol] = { host: raw.host, port, tls: tls ?? raw.tls ?? 'none' }
+  }
+  return { name, host: raw.host, endpoints, tlsCaFile, tlsName: raw.tls_name ?? raw.host }
+}
+
+type RawListener = NonNullable<NonNullable<RawConfig['listen']>['smtp']>[number]
+
+function listenerOf(service: Service, raw: RawListener, hasCertificates: boolean): ListenerConfig {
+  const options = typeof raw === 'string' ? { address: raw } : raw
+  const address = parseListenAddress(options.address) ?? { host: options.address, port: -1 }
+  const defaultTls: TlsMode = hasCertificates ? 'starttls' : 'none'
+  return {
+    service,
+    ...address,
+    tls: options.tls ?? defaultTls,
+    bareNewline: options.bare_newline ?? 'reject',
+    authAllowCleartext: options.auth_allow_cleartext ?? false,
+  }
+}
+
+function limitsOf(raw: NonNullable<RawConfig['limits']>): LimitConfig {
+  const duration = (text: string | undefined, defaultMs: number): number =>
+    text === undefined ? defaultMs : parseDurationMs(text)
+  return {
+    sessions: raw.sessions ?? 20_000,
+    messageSizeBytes: parseSizeBytes(raw.message_size ?? '50MiB'),
+    authFailureDelayMs: duration(raw.auth_failure_delay, 2_000),
+    connectTimeoutMs: duration(raw.connect_timeout, waits.backendConnectMs),
+    loginTimeoutMs: duration(raw.login_timeout, waits.backendLoginMs),
+    preauthTimeoutMs: duration(raw.preauth_timeout, waits.preAuthenticationMs),
+    commandTimeoutMs: duration(raw.command_timeout, waits.smtpCommandMs),
+    dataTimeoutMs: duration(raw.data_timeout, waits.endOfDataMs),
+    sessionTimeoutMs: duration(raw.session_timeout, 1_860_000),
+    drainTimeoutMs: duration(raw.drain_timeout, 30_000),
+  }
+}

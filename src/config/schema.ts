@@ -1,0 +1,229 @@
+/**
+ * The shape of mailmux.yaml as a JSON Schema: the truth that the validator, the editors
+ * (`mailmux config schema`) and docs/config.md share. What a schema cannot say (a port given twice, a
+ * smarthost that no back-end bears) is checked in check.ts.
+ *
+ * A key marked `notYet` belongs to the contract and is read, but this version does nothing with it;
+ * whoever sets it is told so.
+ */
+import type { Static } from 'typebox'
+
+const port = { type: 'integer', minimum: 0, maximum: 65535 } as const
+const tlsMode = { type: 'string', enum: ['none', 'starttls', 'implicit'] } as const
+const name = { type: 'string', minLength: 1 } as const
+const duration = {
+  type: 'string',
+  pattern: '^[0-9]+ ?(ms|s|m|h|d)$',
+  description: 'a number and ms, s, m, h or d, such as 30s',
+} as const
+const size = {
+  anyOf: [
+    { type: 'integer', minimum: 0 },
+    { type: 'string', pattern: '^[0-9]+ ?(B|KiB|MiB|GiB|KB|MB|GB|k|M|G)?$' },
+  ],
+  description: 'a number of bytes, or with a unit such as 50MiB',
+} as const
+
+const backendPort = {
+  anyOf: [
+    port,
+    {
+      type: 'object',
+      properties: { port, tls: tlsMode },
+      required: ['port'],
+      additionalProperties: false,
+    },
+  ],
+  description: 'a port, or {port, tls}',
+} as const
+
+const backend = {
+  type: 'object',
+  properties: {
+    host: { ...name, description: 'host name or address of the back-end' },
+    smtp: { ...backendPort, description: 'SMTP: a port, or {port, tls}' },
+    lmtp: { ...backendPort, description: 'LMTP: a port, or {port, tls}; preferred over smtp' },
+    imap: { ...backendPort, description: 'IMAP: a port, or {port, tls}' },
+    pop3: { ...backendPort, description: 'POP3: a port, or {port, tls}' },
+    sieve: { ...backendPort, description: 'ManageSieve: a port, or {port, tls}', notYet: true },
+    submission: { ...backendPort, description: 'submission: a port, or {port, tls}', notYet: true },
+    tls: { ...tlsMode, description: 'how to speak to it; starttls never falls back to plain text' },
+    tls_ca: { ...name, description: 'PEM file of the authorities that may vouch for it' },
+    tls_name: { ...name, description: 'the name its certificate must bear (default: host)' },
+    admin: {
+      type: 'object',
+      properties: {
+        user: name,
+        password_file: name,
+        style: { type: 'string', enum: ['master', 'authzid'] },
+      },
+      additionalProperties: false,
+      description: 'an administrative login, for moves',
+      notYet: true,
+    },
+    client_address: {
+      type: 'string',
+      enum: ['none', 'xclient', 'id', 'proxy-v2'],
+      description: "how the client's address is passed on",
+      notYet: true,
+    },
+    site: { ...name, description: 'where it stands', notYet: true },
+    capacity: { type: 'integer', minimum: 0, description: 'users it has room for', notYet: true },
+  },
+  required: ['host'],
+  additionalProperties: false,
+} as const
+
+const listener = {
+  anyOf: [
+    name,
+    {
+      type: 'object',
+      properties: {
+        address: name,
+        tls: tlsMode,
+        bare_newline: { type: 'string', enum: ['reject', 'normalize'] },
+        auth_allow_cleartext: { type: 'boolean' },
+      },
+      required: ['address'],
+      additionalProperties: false,
+    },
+  ],
+  description: 'address:port, or {address, tls, bare_newline, auth_allow_cleartext}',
+} as const
+
+const listeners = { type: 'array', items: listener } as const
+
+/** The whole config file. */
+export const configSchema = {
+  $schema: 'https://json-schema.org/draft/2020-12/schema',
+  title: 'mailmux.yaml',
+  type: 'object',
+  properties: {
+    hostname: { ...name, description: 'the name that greets clients and back-ends' },
+    domains: {
+      type: 'array',
+      items: name,
+      minItems: 1,
+      description: 'the domains whose mail this is',
+    },
+    default_domain: {
+      ...name,
+      description: 'the domain of a login without one (default: the first of domains)',
+    },
+    recipient_delimiter: {
+      type: 'string',
+      maxLength: 1,
+      description: 'divides user and detail in user+detail@domain; "" for none',
+    },
+    fold_case: {
+      type: 'boolean',
+      description: 'ASCII letters of local parts compare without case (default: true)',
+    },
+    smarthost: { ...name, description: 'the back-end that takes mail for addresses elsewhere' },
+    postmaster: { ...name, description: 'where mail for <postmaster> without a domain goes' },
+    backends: {
+      type: 'object',
+      patternProperties: { '^[A-Za-z0-9][A-Za-z0-9._-]*$': backend },
+      minProperties: 1,
+      additionalProperties: false,
+      description: 'the servers that hold mailboxes, by short name',
+    },
+    map: {
+      type: 'object',
+      properties: {
+        aliases: { ...name, description: 'Sendmail aliases: a file, or a directory of files' },
+        user_map: { ...name, description: 'makemap text: a file, or a directory of files' },
+        popmap: { ...name, description: 'Perdition popmap (name ending in .re: expressions)' },
+        rules: { ...name, description: 'rules, first match wins: a file, or a directory of files' },
+        database: { ...name, description: 'the compiled map (default: map.db in state_dir)' },
+        max_changed: {
+          type: 'string',
+          pattern: '^[0-9]+(\\.[0-9]+)?%$',
+          description: 'the share of users that one build may re-route',
+          notYet: true,
+        },
+      },
+      additionalProperties: false,
+      description: 'the sources of the map and the database that is built from them',
+    },
+    listen: {
+      type: 'object',
+      properties: {
+        smtp: { ...listeners, description: 'SMTP relay' },
+        imap: { ...listeners, description: 'IMAP proxy' },
+        pop3: { ...listeners, description: 'POP3 proxy' },
+        submission: { ...listeners, description: 'submission proxy', notYet: true },
+        sieve: { ...listeners, description: 'ManageSieve proxy', notYet: true },
+        metrics: { ...listeners, description: 'metrics', notYet: true },
+      },
+      additionalProperties: false,
+      description: 'where the daemons listen, by service',
+    },
+    tls: {
+      type: 'object',
+      properties: {
+        certificates: {
+          type: 'array',
+          items: {
+            type: 'object',
+            properties: { cert: name, key: name },
+            required: ['cert', 'key'],
+            additionalProperties: false,
+          },
+          description: 'PEM files; the first is shown to clients that name no known host',
+        },
+        min_version: { type: 'string', enum: ['TLSv1.2', 'TLSv1.3'] },
+      },
+      additionalProperties: false,
+      description: 'what clients see',
+    },
+    trusted_proxies: {
+      type: 'array',
+      items: name,
+      description: 'networks that may send PROXY, XCLIENT',
+      notYet: true,
+    },
+    limits: {
+      type: 'object',
+      properties: {
+        sessions: { type: 'integer', minimum: 1, description: 'sessions at once on this host' },
+        sessions_per_ip: { type: 'integer', minimum: 1, notYet: true },
+        message_size: { ...size, description: 'the largest message taken' },
+        auth_failures_per_ip: { type: 'string', notYet: true },
+        auth_failure_delay: {
+          ...duration,
+          description: 'the wait before the first failure reply; doubled for each further one',
+        },
+        connect_timeout: { ...duration, description: 'the wait for a connection to a back-end' },
+        login_timeout: {
+          ...duration,
+          description: 'the wait for a back-end to greet and take a login',
+        },
+        preauth_timeout: { ...duration, description: 'the time a client has to log in' },
+        command_timeout: { ...duration, description: 'the time an SMTP client may be silent' },
+        data_timeout: {
+          ...duration,
+          description: "the wait for a back-end's verdict on a message",
+        },
+        session_timeout: { ...duration, description: 'the time a joined session may be silent' },
+        drain_timeout: { ...duration, description: 'the time that sessions have to end at a stop' },
+      },
+      additionalProperties: false,
+    },
+    workers: {
+      anyOf: [
+        { type: 'integer', minimum: 1, maximum: 256 },
+        { type: 'string', enum: ['auto'] },
+      ],
+      description: 'worker processes; auto: one for each core',
+    },
+    state_dir: { ...name, description: 'durable state (default: /var/lib/mailmux)' },
+    run_dir: { ...name, description: 'control socket (default: /run/mailmux)' },
+  },
+  required: ['hostname', 'domains', 'backends'],
+  additionalProperties: false,
+} as const
+
+/** The file as it was read and validated, before defaults. */
+export type RawConfig = Static<typeof configSchema>

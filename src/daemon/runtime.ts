@@ -1,0 +1,67 @@
+/**
+ * What a session may use of the worker that it runs in. Configuration, map and certificates change
+ * together, as one `Generation`: a session takes `current` when it needs one and keeps it for as
+ * long as a decision must not change under it.
+ */
+import type { SecureContext } from 'node:tls'
+import type { Log, ServiceName } from '../base/log.ts'
+import type { Config, ListenerConfig } from '../config/config.ts'
+import type { MapReader } from '../map/open.ts'
+
+export interface Generation {
+  readonly config: Config
+  readonly map: MapReader
+  /** Certificates towards clients; undefined where none are configured. */
+  readonly serverTls: ServerTls | undefined
+  /** Trust towards each back-end by name: contexts with its `tls_ca`. */
+  readonly backendTls: ReadonlyMap<string, SecureContext>
+}
+
+export interface ServerTls {
+  readonly defaultContext: SecureContext
+  /** The context for a name that a client asks for (SNI). */
+  contextFor(serverName: string): SecureContext
+}
+
+/** A connected client, from accept to end. Implemented by front-end/*. */
+export interface Session {
+  readonly id: string
+  readonly service: ServiceName
+  readonly peer: string
+  readonly startedAt: number
+  /** Canonical user and back-end, once known. */
+  readonly user: string | undefined
+  readonly backend: string | undefined
+  /** Ends at the next boundary at which nothing is lost, with the protocol's words for a shutdown. */
+  shutdown(): void
+  /** Ends now. */
+  kill(): void
+}
+
+/** Counts since the worker's start; summed up over the workers by the supervisor. */
+export interface Counters {
+  /** Adds one; `name` is an event or counter name, `labels` its values joined with a comma. */
+  count(name: string, labels?: string, by?: number): void
+  snapshot(): Readonly<Record<string, number>>
+}
+
+export interface Runtime {
+  /** The newest generation. */
+  readonly current: Generation
+  /** True once the worker takes no new sessions or transactions. */
+  readonly draining: boolean
+  /** Reports an event; a worker's log also counts it. */
+  readonly log: Log
+  readonly counters: Counters
+  /** Registers a session; returns what its end must call, once. */
+  enter(session: Session): () => void
+  /** Number for a new session, unique for the life of the daemon. */
+  nextSessionId(): string
+}
+
+/** What each of front-end/* exports: takes over an accepted socket. */
+export type StartSession = (
+  socket: import('node:net').Socket,
+  listener: ListenerConfig,
+  runtime: Runtime,
+) => void

@@ -1,0 +1,144 @@
+/**
+ * The two ends that tests put around a front end: a raw client that sends any bytes in any pieces,
+ * and a back-end that follows a script step by step. Both are real sockets on the loopback address.
+ */
+import { once } from 'node:events'
+import { createServer, connect as netConnect, type Server, type Socket } from 'node:net'
+
+const patience = 10_000
+
+/** One end of a connection, with a record of all that arrived. Bytes are handled as latin1 text. */
+export class Peer implements Disposable {
+  received = ''
+  closed = false
+  readonly socket: Socket
+  #cursor = 0
+  #wake: () => void = () => undefined
+
+  constructor(socket: Socket) {
+    this.socket = socket
+    socket.setNoDelay(true)
+    this.adopt(socket)
+  }
+
+  /** Reads from another socket from now on: the TLS socket that was put over the first. */
+  adopt(socket: Socket): void {
+    socket.on('data', (chunk: Buffer) => {
+      this.received += chunk.toString('latin1')
+      this.#wake()
+    })
+    socket.on('error', () => undefined)
+    socket.on('close', () => {
+      this.closed = true
+      this.#wake()
+    })
+  }
+
+  static async connect(port: number, host = '127.0.0.1', localAddress?: string): Promise<Peer> {
+    const socket = netConnect({
+      port,
+      host,
+      ...(localAddress === undefined ? {} : { localAddress }),
+    })
+    await once(socket, 'connect')
+    return new Peer(socket)
+  }
+
+  send(bytes: string | Buffer): this {
+    this.socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes)
+    return this
+  }
+
+  /** Waits until the unread input matches; returns the match and reads past it. */
+  async expect(pattern: RegExp): Promise<RegExpExecArray> {
+    return this.#until(() => {
+      const match = pattern.exec(this.received.slice(this.#cursor))
+      if (match !== null) this.#cursor += match.index + match[0].length
+      return match
+    }, String(pattern))
+  }
+
+  /** One line without its CRLF. */
+  async line(): Promise<string> {
+    const [, text = ''] = await this.expect(/^(.*)\r\n/)
+    return text
+  }
+
+  /** Waits until the other end has closed; returns what was left unread. */
+  async end(): Promise<string> {
+    await this.#until(() => this.closed || undefined, 'the end of the connection')
+    const rest = this.received.slice(this.#cursor)
+    this.#cursor = this.received.length
+    return rest
+  }
+
+  get unread(): string {
+    return this.received.slice(this.#cursor)
+  }
+
+  async #until<T>(check: () => T | null | undefined, what: string): Promise<T> {
+    const deadline = Date.now() + patience
+    for (;;) {
+      const found = check()
+      if (found !== null && found !== undefined) return found
+      const left = deadline - Date.now()
+      if (this.closed || left <= 0) {
+        const why = this.closed ? 'closed' : 'timed out'
+        throw new Error(`${why} waiting for ${what}; unread: ${JSON.stringify(this.unread)}`)
+      }
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, left)
+        this.#wake = () => {
+          clearTimeout(timer)
+          resolve()
+        }
+      })
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.socket.destroy()
+  }
+}
+
+/** A back-end whose every connection is played by `script`; connections are numbered from 0. */
+export class ScriptedBackend implements AsyncDisposable {
+  readonly peers: Peer[] = []
+  readonly port: number
+  readonly failures: Error[] = []
+  readonly #server: Server
+
+  private constructor(server: Server) {
+    this.#server = server
+    const address = server.address()
+    this.port = address !== null && typeof address === 'object' ? address.port : 0
+  }
+
+  static async start(
+    script: (peer: Peer, number: number) => Promise<void>,
+  ): Promise<ScriptedBackend> {
+    const server = createServer({ allowHalfOpen: false })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const backend = new ScriptedBackend(server)
+    server.on('connection', (socket) => {
+      const peer = new Peer(socket)
+      script(peer, backend.peers.push(peer) - 1).catch((error: unknown) => {
+        backend.failures.push(error instanceof Error ? error : new Error(String(error)))
+        socket.destroy()
+      })
+    })
+    return backend
+  }
+
+  /** Everything that was ever sent to it, all connections in order. */
+  get received(): string {
+    return this.peers.map((peer) => peer.received).join('')
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const peer of this.peers) peer.socket.destroy()
+    this.#server.close()
+    await once(this.#server, 'close')
+  }
+}
