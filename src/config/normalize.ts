@@ -103,8 +103,6 @@ function listenerOf(service: Service, raw: RawListener, hasCertificates: boolean
 }
 
 function limitsOf(raw: NonNullable<RawConfig['limits']>): LimitConfig {
-  const duration = (text: string | undefined, defaultMs: number): number =>
-    text === undefined ? defaultMs : parseDurationMs(text)
   return {
     sessions: raw.sessions ?? 20_000,
     messageSizeBytes: parseSizeBytes(raw.message_size ?? '50MiB'),
@@ -117,4 +115,8 @@ function limitsOf(raw: NonNullable<RawConfig['limits']>): LimitConfig {
     sessionTimeoutMs: duration(raw.session_timeout, 1_860_000),
     drainTimeoutMs: duration(raw.drain_timeout, 30_000),
   }
+}
+
+function duration(text: string | undefined, defaultMs: number): number {
+  return text === undefined ? defaultMs : parseDurationMs(text)
 }

@@ -58,7 +58,7 @@ export function parseConfig(text: string, file: string): ParsedConfig {
   const config = normalizeConfig(raw as RawConfig, file, dirname(file))
   const found = checkConfig(raw as RawConfig, config, locate)
   if (found.some(({ severity }) => severity === 'error')) return { problems: found }
-  return { config, warnings: [...found, ...notYet(raw, configSchema as SchemaNode, [], locate)] }
+  return { config, warnings: [...found, ...notYet(raw, configSchema, [], locate)] }
 }
 
 interface SchemaError {

@@ -3,6 +3,7 @@
  * together, as one `Generation`: a session takes `current` when it needs one and keeps it for as
  * long as a decision must not change under it.
  */
+import type { Socket } from 'node:net'
 import type { SecureContext } from 'node:tls'
 import type { Log, ServiceName } from '../base/log.ts'
 import type { Config, ListenerConfig } from '../config/config.ts'
@@ -60,8 +61,4 @@ export interface Runtime {
 }
 
 /** What each of front-end/* exports: takes over an accepted socket. */
-export type StartSession = (
-  socket: import('node:net').Socket,
-  listener: ListenerConfig,
-  runtime: Runtime,
-) => void
+export type StartSession = (socket: Socket, listener: ListenerConfig, runtime: Runtime) => void
