@@ -8,6 +8,7 @@
 import { formatPosition, type Position } from './position.ts'
 
 const catalogue = {
+  INTERNAL: { exit: 70, hint: 'this is a fault of mailmux: please report it, with DEBUG=1 set' },
   USAGE: { exit: 2, hint: 'see `mailmux help`' },
   CONFIG_NOT_FOUND: {
     exit: 78,

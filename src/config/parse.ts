@@ -4,6 +4,7 @@
  */
 import { dirname } from 'node:path'
 import { Errors } from 'typebox/schema'
+import { Settings } from 'typebox/system'
 import { LineCounter, parseDocument } from 'yaml'
 import type { Position } from '../base/position.ts'
 import type { Problem } from '../base/problem.ts'
@@ -25,6 +26,7 @@ interface SchemaNode {
   readonly anyOf?: readonly SchemaNode[]
   readonly enum?: readonly string[]
   readonly description?: string
+  readonly form?: string
   readonly notYet?: boolean
   readonly type?: string
 }
@@ -54,11 +56,23 @@ export function parseConfig(text: string, file: string): ParsedConfig {
     }
   }
   const problems = schemaProblems(raw, locate)
-  if (problems.length > 0) return { problems }
-  const config = normalizeConfig(raw as RawConfig, file, dirname(file))
-  const found = checkConfig(raw as RawConfig, config, locate)
+  const usable = problems.length === 0 ? (raw as RawConfig) : withoutRefused(raw)
+  if (usable === undefined) return { problems: inOrder(problems) }
+  const config = normalizeConfig(usable, file, dirname(file))
+  // A back-end may lack a port only because the one it has was refused.
+  const checked = checkConfig(usable, config, locate).filter(
+    ({ code }) => problems.length === 0 || code !== 'no-port',
+  )
+  const found = inOrder([...problems, ...checked])
   if (found.some(({ severity }) => severity === 'error')) return { problems: found }
   return { config, warnings: [...found, ...notYet(raw, configSchema, [], locate)] }
+}
+
+/** As a reader meets them. */
+function inOrder(problems: readonly Problem[]): Problem[] {
+  return problems.toSorted(
+    ({ at: left }, { at: right }) => left.line - right.line || left.column - right.column,
+  )
 }
 
 interface SchemaError {
@@ -70,38 +84,72 @@ interface SchemaError {
 }
 
 function schemaProblems(raw: object, locate: Locate): Problem[] {
+  // The library stops at eight by itself.
+  Settings.Set({ maxErrors: 1000 })
   const [valid, errors] = Errors(configSchema, raw)
   if (valid) return []
-  const list = errors as SchemaError[]
-  // A failed choice is reported by `anyOf` too: its branches' complaints would only confuse.
-  const choices = new Set(
-    list.filter(({ keyword }) => keyword === 'anyOf').map(({ instancePath }) => instancePath),
-  )
   const problems = new Map<string, Problem>()
-  for (const error of list) {
-    const inChoice =
-      /\/anyOf\/\d/.test(error.schemaPath) && choices.has(choiceAbove(error, choices))
-    if (inChoice && error.keyword !== 'additionalProperties') continue
+  for (const error of errors as SchemaError[]) {
+    if (isOfOtherBranch(error, raw)) continue
     for (const found of describe(error, raw, locate)) {
       problems.set(`${found.at.line}:${found.at.column}:${found.code}`, found)
     }
   }
-  return dropMasked([...problems.values()])
+  return [...problems.values()]
 }
 
-/** An unknown key inside a choice is the better word than "must be a port, or {port, tls}". */
-function dropMasked(problems: readonly Problem[]): Problem[] {
-  const unknown = problems.filter(({ code }) => code === 'unknown-key')
-  return problems.filter(
-    ({ code, at }) => code !== 'no-choice' || !unknown.some((other) => other.at.line === at.line),
+/**
+ * A choice is reported by each of its branches and once as a whole. Whoever wrote a mapping meant the
+ * branch with keys, and its findings are the better words; otherwise the choice as a whole is.
+ */
+function isOfOtherBranch({ keyword, instancePath, schemaPath }: SchemaError, raw: object): boolean {
+  const choice = schemaPath.split('/anyOf/')
+  const path = toPath(instancePath)
+  if (keyword === 'anyOf') return isMapping(valueAt(raw, path))
+  const [, inBranch] = choice
+  if (inBranch === undefined) return false
+  // What a branch with keys says of a key lies below the choice; what it says of itself, at it.
+  const wanted = (choiceSchema(choice[0] ?? '')?.anyOf ?? []).findIndex(
+    ({ type }) => type === 'object',
   )
+  return !inBranch.startsWith(`${wanted}/`) || !choiceIsMapping(path, raw)
 }
 
-function choiceAbove({ instancePath }: SchemaError, choices: ReadonlySet<string>): string {
-  for (let path = instancePath; path !== ''; path = path.slice(0, path.lastIndexOf('/'))) {
-    if (choices.has(path)) return path
+function isMapping(value: unknown): boolean {
+  return value !== null && typeof value === 'object' && !Array.isArray(value)
+}
+
+function choiceIsMapping(path: Path, raw: object): boolean {
+  return isMapping(valueAt(raw, path)) || isMapping(valueAt(raw, path.slice(0, -1)))
+}
+
+/** The schema at a pointer such as `#/properties/listen/properties/smtp/items`. */
+function choiceSchema(pointer: string): SchemaNode | undefined {
+  const found = valueAt(configSchema, toPath(pointer.slice(1)))
+  return isMapping(found) ? (found as SchemaNode) : undefined
+}
+
+/** The file without what the schema refused, so that the rest can be checked all the same. */
+function withoutRefused(raw: object): RawConfig | undefined {
+  const rest = structuredClone(raw)
+  // What is left of a mapping can lack what it needs: then it goes too, and so on upwards.
+  for (let depth = 0; depth < 8; depth++) {
+    const [valid, errors] = Errors(configSchema, rest)
+    if (valid) return rest as RawConfig
+    for (const { keyword, instancePath } of errors as SchemaError[]) {
+      if (keyword !== 'additionalProperties') remove(rest, toPath(instancePath))
+    }
   }
-  return ''
+  return undefined
+}
+
+function remove(root: object, path: Path): void {
+  const parent = valueAt(root, path.slice(0, -1))
+  const key = path.at(-1)
+  if (parent === null || typeof parent !== 'object' || key === undefined) return
+  // Places in a list are kept, since later findings count them; the empty list is what remains valid.
+  if (Array.isArray(parent)) remove(root, path.slice(0, -1))
+  else Reflect.deleteProperty(parent, key)
 }
 
 function toPath(instancePath: string): Path {
@@ -136,21 +184,18 @@ function describe(error: SchemaError, raw: object, locate: Locate): Problem[] {
           ),
       )
     case 'anyOf':
+    case 'pattern':
+      return [problem('no-choice', `${prefix}must be ${schema?.form ?? 'of another form'}`, at)]
+    case 'enum':
+      return [wrongWord(prefix, valueAt(raw, path), schema?.enum ?? [], at)]
+    default:
       return [
         problem(
-          'no-choice',
-          `${prefix}must be ${schema?.description ?? 'one of the forms known'}`,
+          'bad-value',
+          `${prefix}${schema?.form === undefined ? error.message : `must be ${schema.form}`}`,
           at,
         ),
       ]
-    case 'enum':
-      return [wrongWord(prefix, valueAt(raw, path), schema?.enum ?? [], at)]
-    case 'pattern':
-      return [
-        problem('bad-form', `${prefix}must be ${schema?.description ?? 'of another form'}`, at),
-      ]
-    default:
-      return [problem('bad-value', `${prefix}${error.message}`, at)]
   }
 }
 
@@ -198,9 +243,8 @@ function schemaAt(path: Path): SchemaNode | undefined {
         ? branch?.items
         : (branch?.properties?.[key] ?? Object.values(branch?.patternProperties ?? {})[0])
   }
-  return node?.description === undefined
-    ? withKeys(node)
-    : { ...withKeys(node), description: node.description }
+  const { form, description } = node ?? {}
+  return { ...withKeys(node), ...(form && { form }), ...(description && { description }) }
 }
 
 function withKeys(node: SchemaNode | undefined): SchemaNode | undefined {

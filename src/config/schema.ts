@@ -3,6 +3,7 @@
  * (`mailmux config schema`) and docs/config.md share. What a schema cannot say (a port given twice, a
  * smarthost that no back-end bears) is checked in check.ts.
  *
+ * `form` says how a value is written, for the message about one that is not.
  * A key marked `notYet` belongs to the contract and is read, but this version does nothing with it;
  * whoever sets it is told so.
  */
@@ -14,14 +15,14 @@ const name = { type: 'string', minLength: 1 } as const
 const duration = {
   type: 'string',
   pattern: '^[0-9]+ ?(ms|s|m|h|d)$',
-  description: 'a number and ms, s, m, h or d, such as 30s',
+  form: 'a number and ms, s, m, h or d, such as 30s',
 } as const
 const size = {
   anyOf: [
     { type: 'integer', minimum: 0 },
     { type: 'string', pattern: '^[0-9]+ ?(B|KiB|MiB|GiB|KB|MB|GB|k|M|G)?$' },
   ],
-  description: 'a number of bytes, or with a unit such as 50MiB',
+  form: 'a number of bytes, or one with a unit such as 50MiB',
 } as const
 
 const backendPort = {
@@ -34,7 +35,7 @@ const backendPort = {
       additionalProperties: false,
     },
   ],
-  description: 'a port, or {port, tls}',
+  form: 'a port, or {port, tls}',
 } as const
 
 const backend = {
@@ -89,7 +90,7 @@ const listener = {
       additionalProperties: false,
     },
   ],
-  description: 'address:port, or {address, tls, bare_newline, auth_allow_cleartext}',
+  form: 'address:port, or {address, tls, bare_newline, auth_allow_cleartext}',
 } as const
 
 const listeners = { type: 'array', items: listener } as const
@@ -140,6 +141,7 @@ export const configSchema = {
         max_changed: {
           type: 'string',
           pattern: '^[0-9]+(\\.[0-9]+)?%$',
+          form: 'a share such as 10%',
           description: 'the share of users that one build may re-route',
           notYet: true,
         },
@@ -216,6 +218,7 @@ export const configSchema = {
         { type: 'integer', minimum: 1, maximum: 256 },
         { type: 'string', enum: ['auto'] },
       ],
+      form: 'auto, or a number from 1 to 256',
       description: 'worker processes; auto: one for each core',
     },
     state_dir: { ...name, description: 'durable state (default: /var/lib/mailmux)' },

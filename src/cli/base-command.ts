@@ -1,0 +1,99 @@
+/**
+ * What every command shares: `--config` and `--json`, and how a failure is shown: one line for a
+ * person (what, where, what to do), under `--json` an object with a stable code, the exit status of
+ * the error catalogue.
+ */
+import { Command, Flags } from '@oclif/core'
+import { MailmuxError, messageOf } from '../base/error.ts'
+import { formatProblem, type Problem } from '../base/problem.ts'
+import type { Config } from '../config/config.ts'
+import { errorStyle } from './style.ts'
+
+/** A failure as `--json` shows it. */
+export interface ErrorJson {
+  readonly error: {
+    readonly code: string
+    readonly message: string
+    readonly hint?: string
+    readonly at?: { readonly file: string; readonly line: number; readonly column: number }
+    readonly problems?: readonly Problem[]
+  }
+}
+
+export abstract class MailmuxCommand extends Command {
+  static override enableJsonFlag = true
+
+  static override baseFlags = {
+    config: Flags.string({
+      char: 'c',
+      summary: 'Config file.',
+      description: 'Else $MAILMUX_CONFIG, ./mailmux.yaml, /etc/mailmux/mailmux.yaml.',
+      helpValue: 'FILE',
+    }),
+  }
+
+  /** Reads the config that the flags name; warnings go to stderr. */
+  protected async loadConfig(flags: { readonly config?: string | undefined }): Promise<Config> {
+    const { findConfig, loadConfig } = await import('../config/load.ts')
+    const { config, warnings } = await loadConfig(await findConfig(flags.config))
+    this.warnOf(warnings)
+    return config
+  }
+
+  /** Prints findings on stderr, a line each. */
+  protected warnOf(problems: readonly Problem[]): void {
+    for (const problem of problems) process.stderr.write(`${paintProblem(problem)}\n`)
+  }
+
+  protected override async catch(thrown: Error & { exitCode?: number }): Promise<unknown> {
+    // oclif ends commands with errors of its own: exit requests and wrong usage.
+    if ('oclif' in thrown && !(thrown instanceof MailmuxError)) return this.#catchUsage(thrown)
+    const failure =
+      thrown instanceof MailmuxError
+        ? thrown
+        : new MailmuxError('INTERNAL', messageOf(thrown), { cause: thrown })
+    process.exitCode = failure.exitCode
+    if (this.jsonEnabled()) this.logJson(toErrorJson(failure))
+    else process.stderr.write(`${describeFailure(failure)}\n`)
+    if (failure.code === 'INTERNAL' && process.env['DEBUG'])
+      process.stderr.write(`${thrown.stack}\n`)
+    return undefined
+  }
+
+  #catchUsage(thrown: Error): Promise<unknown> {
+    const { oclif } = thrown as Error & { oclif?: { exit?: number } }
+    if (!this.jsonEnabled() || oclif?.exit === 0) return super.catch(thrown)
+    process.exitCode = oclif?.exit ?? 2
+    this.logJson({ error: { code: 'USAGE', message: thrown.message } } satisfies ErrorJson)
+    return Promise.resolve(undefined)
+  }
+}
+
+function problemsOf(failure: MailmuxError): readonly Problem[] | undefined {
+  return 'problems' in failure ? (failure.problems as readonly Problem[]) : undefined
+}
+
+function toErrorJson(failure: MailmuxError): ErrorJson {
+  const problems = problemsOf(failure)
+  return {
+    error: {
+      code: failure.code,
+      message: failure.message,
+      hint: failure.hint,
+      ...(failure.at === undefined ? {} : { at: failure.at }),
+      ...(problems === undefined ? {} : { problems }),
+    },
+  }
+}
+
+function describeFailure(failure: MailmuxError): string {
+  const problems = problemsOf(failure)
+  const lines = problems?.map(paintProblem) ?? []
+  const summary = problems === undefined ? failure.located : failure.message.split('\n').at(-1)
+  return [...lines, `${errorStyle.red('mailmux:')} ${summary}; ${failure.hint}`].join('\n')
+}
+
+function paintProblem(problem: Problem): string {
+  const paint = problem.severity === 'error' ? errorStyle.red : errorStyle.yellow
+  return formatProblem(problem).replace(`${problem.severity}:`, paint(`${problem.severity}:`))
+}

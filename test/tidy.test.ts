@@ -1,0 +1,141 @@
+/** The house rules that the linter cannot say, as tests. */
+import assert from 'node:assert/strict'
+import { globSync, readFileSync } from 'node:fs'
+import { basename } from 'node:path'
+import { test } from 'node:test'
+
+/** Which rooms a room may import besides its own; `:types` where only types. */
+const mayImport: Readonly<Record<string, readonly string[]>> = {
+  base: [],
+  mail: ['base'],
+  storage: ['base'],
+  config: ['base', 'mail'],
+  protocol: ['base', 'mail'],
+  net: ['base', 'config:types'],
+  map: ['base', 'mail', 'config:types', 'storage'],
+  backend: ['base', 'mail', 'protocol', 'net', 'config:types'],
+  control: ['base', 'mail', 'net', 'config:types'],
+  daemon: ['base', 'mail', 'protocol', 'config', 'storage', 'map', 'net', 'backend', 'control'],
+  demo: ['base', 'mail', 'config', 'map', 'net', 'control'],
+  cli: ['base', 'config'],
+  commands: ['cli', 'daemon', 'control', 'map', 'backend', 'config', 'mail', 'base', 'demo'],
+}
+
+/** What only one room may touch: module → rooms. */
+const doors: Readonly<Record<string, readonly string[]>> = {
+  'node:net': ['net', 'control', 'daemon', 'backend', 'demo'],
+  'node:tls': ['net', 'daemon'],
+  'node:child_process': ['daemon', 'demo'],
+  'node:cluster': ['daemon'],
+  chalk: ['cli'],
+  inquirer: ['cli'],
+  '@oclif/core': ['cli', 'commands'],
+  imapflow: ['demo'],
+  re2js: ['map'],
+  tr46: ['mail'],
+  yaml: ['config'],
+  pino: ['daemon'],
+}
+
+const pureRooms = new Set(['base', 'mail', 'protocol'])
+const impure =
+  /\bfrom 'node:(?!buffer')|\b(?:process|setTimeout|setInterval|setImmediate|fetch)\b[.(]|\bMath\.random\(|\bDate\.now\(|\bnew Date\(\)/
+
+interface Import {
+  readonly specifier: string
+  readonly typeOnly: boolean
+}
+
+const files = globSync('src/**/*.ts')
+
+function roomOf(file: string): string {
+  return file.split('/')[1] ?? ''
+}
+
+function textOf(file: string): string {
+  return readFileSync(file, 'utf8')
+}
+
+function codeOf(file: string): string {
+  return textOf(file).replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '')
+}
+
+function importsOf(file: string): Import[] {
+  const found = textOf(file).matchAll(
+    /^(?:import|export)\s+(type\s+)?([^'"]*?from\s+)?'([^']+)'|import\('([^']+)'\)/gm,
+  )
+  return [...found].map(([, type, names = '', fixed, dynamic]) => ({
+    specifier: fixed ?? dynamic ?? '',
+    typeOnly: type !== undefined || /^\{(?:\s*type\s+\w+,?)+\s*\}\s*from\s+$/.test(names),
+  }))
+}
+
+test('there is source to check', () => {
+  assert.ok(files.length > 25, `${files.length} files`)
+})
+
+test('a room imports from itself and from the rooms that its row names', () => {
+  for (const file of files) {
+    const room = roomOf(file)
+    const allowed = mayImport[room]
+    assert.ok(allowed, `${file}: ${room} is no room of the house`)
+    for (const { specifier, typeOnly } of importsOf(file)) {
+      if (!specifier.startsWith('.')) continue
+      const target = roomOf(new URL(specifier, `file:///${file}`).pathname.slice(1))
+      const open: boolean =
+        target === room ||
+        allowed.includes(target) ||
+        (typeOnly && allowed.includes(`${target}:types`))
+      assert.ok(open, `${file} must not import ${specifier}`)
+    }
+  }
+})
+
+test('dangerous modules are imported in their own rooms only', () => {
+  for (const file of files) {
+    for (const { specifier, typeOnly } of importsOf(file)) {
+      const rooms = doors[specifier]
+      const open: boolean = rooms === undefined || typeOnly || rooms.includes(roomOf(file))
+      assert.ok(open, `${file} must not import ${specifier}`)
+    }
+  }
+})
+
+test('pure rooms touch no socket, file, clock or random', () => {
+  for (const file of files.filter((name) => pureRooms.has(roomOf(name)))) {
+    assert.doesNotMatch(codeOf(file), impure, file)
+  }
+})
+
+test('files are kebab-case and at most 300 lines', () => {
+  for (const file of files) {
+    assert.match(basename(file), /^[a-z0-9]+(?:-[a-z0-9]+)*\.ts$/, file)
+    const lines = textOf(file).split('\n').length - 1
+    assert.ok(lines <= 300, `${file} has ${lines} lines`)
+    assert.doesNotMatch(file, /(?:utils?|helpers?|common|misc|index)\.ts$/)
+  }
+})
+
+test('commands are thin', () => {
+  for (const file of globSync('src/commands/**/*.ts')) {
+    const lines = textOf(file).split('\n').length - 1
+    assert.ok(lines <= 80, `${file} has ${lines} lines`)
+  }
+})
+
+test('nothing is left for later without an issue number', () => {
+  for (const file of [...files, ...globSync('test/**/*.ts'), ...globSync('bench/**/*.ts')]) {
+    if (file.endsWith('tidy.test.ts')) continue
+    assert.doesNotMatch(
+      textOf(file),
+      /\b(?:TODO|FIXME|XXX)\b(?!.*#\d)|\.only\(|@ts-(?:ignore|nocheck)/,
+      file,
+    )
+  }
+})
+
+test('only commands have a default export', () => {
+  for (const file of files) {
+    if (roomOf(file) !== 'commands') assert.doesNotMatch(codeOf(file), /^export default/m, file)
+  }
+})
