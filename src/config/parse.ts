@@ -95,7 +95,8 @@ function schemaProblems(raw: object, locate: Locate): Problem[] {
       problems.set(`${found.at.line}:${found.at.column}:${found.code}`, found)
     }
   }
-  return [...problems.values()]
+  const whole = problem('config-shape', 'does not fit the schema', locate([]))
+  return problems.size === 0 ? [whole] : [...problems.values()]
 }
 
 /**
@@ -112,7 +113,7 @@ function isOfOtherBranch({ keyword, instancePath, schemaPath }: SchemaError, raw
   const wanted = (choiceSchema(choice[0] ?? '')?.anyOf ?? []).findIndex(
     ({ type }) => type === 'object',
   )
-  return !inBranch.startsWith(`${wanted}/`) || !choiceIsMapping(path, raw)
+  return Number.parseInt(inBranch, 10) !== wanted || !choiceIsMapping(path, raw)
 }
 
 function isMapping(value: unknown): boolean {

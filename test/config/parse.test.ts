@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { formatProblem } from '../../src/base/problem.ts'
+import type { Config } from '../../src/config/config.ts'
+import { parseConfig } from '../../src/config/parse.ts'
+
+const minimal = `hostname: mx1.example.com
+domains: [example.com]
+backends:
+  fritz: {host: 10.0.0.11, lmtp: 24, imap: 143}
+`
+
+function problemsIn(text: string): string[] {
+  const parsed = parseConfig(text, '/etc/mailmux/mailmux.yaml')
+  assert.ok('problems' in parsed, 'the config was taken')
+  return parsed.problems.map(formatProblem).map((line) => line.replace('/etc/mailmux/', ''))
+}
+
+function configOf(text: string): Config {
+  const parsed = parseConfig(text, '/etc/mailmux/mailmux.yaml')
+  if ('problems' in parsed) assert.fail(parsed.problems.map(formatProblem).join('\n'))
+  return parsed.config
+}
+
+test('a minimal config gets its defaults, with paths from the folder of the file', () => {
+  const config = configOf(
+    `${minimal}map: {user_map: user_map}\nlisten: {imap: ["[::1]:143", "1143"]}\n`,
+  )
+  assert.equal(config.map.userMap, '/etc/mailmux/user_map')
+  assert.equal(config.map.database, '/var/lib/mailmux/map.db')
+  assert.equal(config.naming.defaultDomain, 'example.com')
+  assert.equal(config.postmaster, 'postmaster@example.com')
+  assert.equal(config.limits.messageSizeBytes, 50 * 1024 * 1024)
+  assert.deepEqual(
+    config.listeners.map(({ host, port, tls }) => [host, port, tls]),
+    [
+      ['::1', 143, 'none'],
+      ['::', 1143, 'none'],
+    ],
+  )
+  assert.deepEqual(config.backends.get('fritz')?.endpoints.imap, {
+    host: '10.0.0.11',
+    port: 143,
+    tls: 'none',
+  })
+})
+
+test('domains are compared as lower-case A-labels', () => {
+  const config = configOf(minimal.replace('[example.com]', '[EXAMPLE.com., Bücher.example]'))
+  assert.deepEqual([...config.naming.domains], ['example.com', 'xn--bcher-kva.example'])
+})
+
+test('a port may have a TLS mode of its own', () => {
+  const config = configOf(
+    minimal.replace('imap: 143}', 'imap: {port: 993, tls: implicit}, tls: starttls}'),
+  )
+  const endpoints = config.backends.get('fritz')?.endpoints
+  assert.equal(endpoints?.imap?.tls, 'implicit')
+  assert.equal(endpoints?.lmtp?.tls, 'starttls')
+})
+
+const wrong: readonly (readonly [name: string, text: string, expected: readonly string[]])[] = [
+  [
+    'an unknown key names the nearest known one',
+    `${minimal}defalt_domain: example.com\n`,
+    ['mailmux.yaml:5:1: error: defalt_domain: unknown key; did you mean default_domain?'],
+  ],
+  [
+    'an unknown key inside a back-end has its own place',
+    minimal.replace('lmtp: 24', 'lmpt: 24'),
+    ['mailmux.yaml:4:28: error: backends.fritz.lmpt: unknown key; did you mean lmtp?'],
+  ],
+  [
+    'a key of the long form of a port is known too',
+    minimal.replace('imap: 143', 'imap: {prt: 143, port: 1}'),
+    ['mailmux.yaml:4:45: error: backends.fritz.imap.prt: unknown key; did you mean port?'],
+  ],
+  [
+    'a wrong word names the words and the nearest',
+    minimal.replace('imap: 143', 'imap: 143, tls: startls'),
+    [
+      'mailmux.yaml:4:54: error: backends.fritz.tls: must be one of none, starttls, implicit; did you mean starttls?',
+    ],
+  ],
+  [
+    'a duration without its unit says how one is written',
+    `${minimal}limits: {connect_timeout: 5}\n`,
+    [
+      'mailmux.yaml:5:27: error: limits.connect_timeout: must be a number and ms, s, m, h or d, such as 30s',
+    ],
+  ],
+  [
+    'what must be there is named',
+    'hostname: mx\nbackends: {a: {host: x, imap: 1}}\n',
+    ['mailmux.yaml:1:1: error: domains is missing; the domains whose mail this is'],
+  ],
+  [
+    'a smarthost must be a back-end',
+    `${minimal}smarthost: frits\n`,
+    ['mailmux.yaml:5:12: error: smarthost: no back-end is called frits; did you mean fritz?'],
+  ],
+  [
+    'a default domain must be ours',
+    `${minimal}default_domain: example.org\n`,
+    [
+      'mailmux.yaml:5:17: error: default_domain: is not one of domains; add it to domains, or name one of them',
+    ],
+  ],
+  [
+    'an address is listened on once',
+    `${minimal}listen: {imap: ["127.0.0.1:143"], pop3: ["127.0.0.1:143"]}\n`,
+    ['mailmux.yaml:5:42: error: listen.pop3.0: 127.0.0.1:143 is listened on already'],
+  ],
+  [
+    'TLS towards clients needs a certificate',
+    `${minimal}listen: {imap: [{address: "127.0.0.1:993", tls: implicit}]}\n`,
+    [
+      'mailmux.yaml:5:17: error: listen.imap.0: tls implicit needs a certificate; give tls.certificates',
+    ],
+  ],
+  [
+    'a key given twice is a fault of the file',
+    `${minimal}hostname: mx2\n`,
+    ['mailmux.yaml:5:1: error: Map keys must be unique'],
+  ],
+  [
+    'an empty file says where to start',
+    '',
+    [
+      'mailmux.yaml:1:1: error: the file holds no settings; start from the example in docs/config.md',
+    ],
+  ],
+]
+
+for (const [name, text, expected] of wrong) {
+  test(name, () => assert.deepEqual(problemsIn(text), expected))
+}
+
+test('every problem is reported at once, in the order of the file', () => {
+  const text = `hostname: mx1.example.com
+domains: [example.com, "not a domain"]
+recipient_delimiter: "--"
+backends:
+  fritz: {host: 10.0.0.11, imap: {port: many}, tls: maybe}
+listen: {smtp: ["[::]:25", "nowhere"]}
+workers: many
+`
+  const places = problemsIn(text).map((line) => line.split(': ')[0])
+  assert.deepEqual(places, [
+    'mailmux.yaml:2:24',
+    'mailmux.yaml:3:22',
+    'mailmux.yaml:5:41',
+    'mailmux.yaml:5:53',
+    'mailmux.yaml:6:28',
+    'mailmux.yaml:7:10',
+  ])
+})
+
+test('a key that this version does nothing with is warned about', () => {
+  const parsed = parseConfig(`${minimal}listen: {sieve: ["4190"]}\n`, '/etc/mailmux/mailmux.yaml')
+  assert.ok('warnings' in parsed)
+  assert.deepEqual(
+    parsed.warnings.map(({ message }) => message),
+    ['listen.sieve: has no effect in this version'],
+  )
+})
+
+test('names of the prototype chain are ordinary names', () => {
+  assert.match(problemsIn(`${minimal}constructor: 1\n`)[0] ?? '', /constructor: unknown key/)
+  assert.match(problemsIn(`${minimal}toString: 1\n`)[0] ?? '', /toString: unknown key/)
+})
