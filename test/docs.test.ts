@@ -3,6 +3,9 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { errorCatalogue } from '../src/base/error.ts'
+import { formatProblem } from '../src/base/problem.ts'
+import { parseConfig } from '../src/config/parse.ts'
+import { configSchema } from '../src/config/schema.ts'
 
 test('docs/errors.md lists every error code with its exit status and hint, and no other', () => {
   const rows = readFileSync('docs/errors.md', 'utf8').matchAll(/^\| `(\w+)` \| (\d+) \| (.+) \|$/gm)
@@ -10,4 +13,48 @@ test('docs/errors.md lists every error code with its exit status and hint, and n
     [...rows].map(([, code, exit, hint]) => [code, { exit: Number(exit), hint }]),
   )
   assert.deepEqual(listed, { ...errorCatalogue })
+})
+
+interface SchemaNode {
+  readonly properties?: Readonly<Record<string, SchemaNode>>
+  readonly patternProperties?: Readonly<Record<string, SchemaNode>>
+  readonly items?: SchemaNode
+  readonly anyOf?: readonly SchemaNode[]
+  readonly notYet?: boolean
+}
+
+/** Every key of the schema as docs/config.md writes it; those that are not in force end in `*`. */
+function* keysOf(node: SchemaNode, path: string): Generator<string> {
+  for (const [key, inner] of Object.entries(node.properties ?? {})) {
+    const own = path === '' ? key : `${path}.${key}`
+    const hasKeys = inner.properties !== undefined && inner.notYet !== true
+    if (!hasKeys) yield inner.notYet === true ? `${own}*` : own
+    yield* keysOf(inner, own)
+  }
+  for (const inner of Object.values(node.patternProperties ?? {}))
+    yield* keysOf(inner, `${path}.NAME`)
+  if (node.items !== undefined) yield* keysOf(node.items, path)
+  for (const inner of node.anyOf ?? []) yield* keysOf(inner, path)
+}
+
+test('docs/config.md has a row for every key of the schema, and says which have no effect yet', () => {
+  const inSchema = [...keysOf(configSchema, '')].map((key) =>
+    key.replace(/^listen\.\w+\.(?=\w)/, 'listen.SERVICE.'),
+  )
+  const rows = readFileSync('docs/config.md', 'utf8').matchAll(/^\| `([\w.]+)` \| (.*) \|$/gm)
+  const inPage = [...rows].map(([, key, text = '']) =>
+    text.includes('*not yet*') ? `${key}*` : key,
+  )
+  assert.deepEqual([...new Set(inPage)].sort(), [...new Set(inSchema)].sort())
+})
+
+test('the example in docs/config.md is a good config', () => {
+  const [, example = ''] =
+    /```yaml\n([\s\S]*?)```/.exec(readFileSync('docs/config.md', 'utf8')) ?? []
+  const parsed = parseConfig(example, '/etc/mailmux/mailmux.yaml')
+  assert.ok(
+    'config' in parsed,
+    'problems' in parsed ? parsed.problems.map(formatProblem).join() : '',
+  )
+  assert.deepEqual(parsed.warnings, [])
 })
