@@ -1,0 +1,163 @@
+/**
+ * mailmux beside nginx's mail proxy on this machine, in one run: A B A B …, and the median of the
+ * pairwise ratios with their range. Figures of one machine say nothing about another; ratios do.
+ *
+ *   node bench/proxy/run.ts [--pairs N] [--scale F] [WORKLOAD…]
+ */
+import { parseArgs } from 'node:util'
+import { setTimeout as delay } from 'node:timers/promises'
+import { holdSessions, load, openRig, type Rig, stop, useOf } from '../rig/rig.ts'
+import { mailmux, nginx, nginxLarge, type Target } from './targets.ts'
+
+interface Workload {
+  readonly what: string
+  /** Unit of the figure; less is better for all of them. */
+  readonly unit: string
+  readonly peer: Target
+  measure(rig: Rig, pid: number, scale: number): Promise<number>
+}
+
+function loginCost(protocol: 'imap' | 'pop3', tls: boolean, count: number): Workload['measure'] {
+  return async (rig, pid, scale) => {
+    const port = protocol === 'pop3' ? rig.proxy.pop3 : tls ? rig.proxy.imaps : rig.proxy.imap
+    const args = ['login', '-P', protocol, '-p', `${port}`, '-c', '50', ...(tls ? ['-t'] : [])]
+    load([...args, '-n', `${Math.ceil(2000 * scale)}`])
+    const before = useOf(pid).cpu_us
+    const { done = 0 } = load([...args, '-n', `${Math.ceil(count * scale)}`])
+    return (useOf(pid).cpu_us - before) / done
+  }
+}
+
+function bulkCost(tls: boolean, connections: number, mebibytes: number): Workload['measure'] {
+  return async (rig, pid, scale) => {
+    const port = tls ? rig.proxy.imaps : rig.proxy.imap
+    const args = [
+      'fetch',
+      '-P',
+      'imap',
+      '-p',
+      `${port}`,
+      '-c',
+      `${connections}`,
+      ...(tls ? ['-t'] : []),
+    ]
+    load([...args, '-m', '128'])
+    const before = useOf(pid).cpu_us
+    const amount = Math.ceil(mebibytes * scale)
+    load([...args, '-m', `${amount}`])
+    return ((useOf(pid).cpu_us - before) / 1e6 / amount) * 1024
+  }
+}
+
+function idleMemory(tls: boolean, count: number): Workload['measure'] {
+  return async (rig, pid, scale) => {
+    const port = tls ? rig.proxy.imaps : rig.proxy.imap
+    const sessions = Math.ceil(count * scale)
+    const args = ['idle', '-P', 'imap', '-p', `${port}`, '-c', '100', '-n', `${sessions}`]
+    const before = useOf(pid).pss_kb
+    const settled = async (): Promise<number> => {
+      await delay(5000)
+      return useOf(pid).pss_kb
+    }
+    return ((await holdSessions([...args, ...(tls ? ['-t'] : [])], settled)) - before) / sessions
+  }
+}
+
+const workloads: Readonly<Record<string, Workload>> = {
+  'login-plain': {
+    what: 'IMAP login',
+    unit: 'CPU µs',
+    peer: nginx,
+    measure: loginCost('imap', false, 20_000),
+  },
+  'login-tls': {
+    what: 'IMAP login, TLS 1.3',
+    unit: 'CPU µs',
+    peer: nginx,
+    measure: loginCost('imap', true, 5000),
+  },
+  'login-pop3': {
+    what: 'POP3 login',
+    unit: 'CPU µs',
+    peer: nginx,
+    measure: loginCost('pop3', false, 20_000),
+  },
+  'bulk-plain': {
+    what: 'FETCH, 8 connections',
+    unit: 'CPU s/GiB',
+    peer: nginx,
+    measure: bulkCost(false, 8, 3072),
+  },
+  'bulk-plain-64k': {
+    what: 'FETCH, 8 connections',
+    unit: 'CPU s/GiB',
+    peer: nginxLarge,
+    measure: bulkCost(false, 8, 3072),
+  },
+  'bulk-tls-64k': {
+    what: 'FETCH, 8 conn., TLS',
+    unit: 'CPU s/GiB',
+    peer: nginxLarge,
+    measure: bulkCost(true, 8, 1024),
+  },
+  'idle-plain': {
+    what: 'idle session',
+    unit: 'KiB',
+    peer: nginx,
+    measure: idleMemory(false, 4000),
+  },
+  'idle-tls': {
+    what: 'idle session, TLS',
+    unit: 'KiB',
+    peer: nginx,
+    measure: idleMemory(true, 2000),
+  },
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((left, right) => left - right)
+  const middle = sorted.length >> 1
+  const upper = sorted[middle] ?? Number.NaN
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2
+}
+
+async function measureOnce(target: Target, workload: Workload, scale: number): Promise<number> {
+  await using rig = await openRig()
+  const child = await target.start(rig)
+  try {
+    return await workload.measure(rig, child.pid ?? 0, scale)
+  } finally {
+    await stop(child)
+  }
+}
+
+async function compare(name: string, pairs: number, scale: number): Promise<void> {
+  const workload = workloads[name]
+  if (workload === undefined)
+    throw new Error(`no such workload: ${name}; known: ${Object.keys(workloads).join(' ')}`)
+  const ours: number[] = []
+  const theirs: number[] = []
+  for (let pair = 0; pair < pairs; pair++) {
+    ours.push(await measureOnce(mailmux, workload, scale))
+    theirs.push(await measureOnce(workload.peer, workload, scale))
+  }
+  const ratios = ours.map((value, index) => value / (theirs[index] ?? Number.NaN))
+  const columns = [
+    name.padEnd(15),
+    workload.what.padEnd(22),
+    `${median(ours).toPrecision(3)} ${workload.unit}`.padEnd(16),
+    `${workload.peer.name} ${median(theirs).toPrecision(3)}`.padEnd(18),
+    `ratio ${median(ratios).toFixed(2)} (${Math.min(...ratios).toFixed(2)}–${Math.max(...ratios).toFixed(2)})`,
+  ]
+  process.stdout.write(`${columns.join('')}\n`)
+}
+
+const { values, positionals } = parseArgs({
+  options: { pairs: { type: 'string', default: '5' }, scale: { type: 'string', default: '1' } },
+  allowPositionals: true,
+})
+const names = positionals.length === 0 ? Object.keys(workloads) : positionals
+process.stdout.write(
+  `mailmux beside its peers, ${values.pairs} pairs each, median; less is better\n`,
+)
+for (const name of names) await compare(name, Number(values.pairs), Number(values.scale))

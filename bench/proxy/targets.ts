@@ -1,0 +1,88 @@
+/** The proxies that are measured beside each other, each on one processor with one worker. */
+import { execFileSync, type ChildProcess } from 'node:child_process'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { proxyCpu, type Rig, startPinned, waitForPort } from '../rig/rig.ts'
+
+export interface Target {
+  readonly name: string
+  start(rig: Rig): Promise<ChildProcess>
+}
+
+const users = 1000
+const root = new URL('../..', import.meta.url).pathname
+
+async function startMailmux(rig: Rig): Promise<ChildProcess> {
+  const folder = join(rig.folder, 'mailmux')
+  mkdirSync(folder, { recursive: true })
+  const { backend, proxy } = rig
+  writeFileSync(
+    join(folder, 'mailmux.yaml'),
+    `hostname: proxy.example
+domains: [example.com]
+backends: {fritz: {host: 127.0.0.1, smtp: ${backend.smtp}, imap: ${backend.imap}, pop3: ${backend.pop3}}}
+map: {user_map: user_map, database: map.db}
+listen:
+  smtp: ["127.0.0.1:${proxy.smtp}"]
+  imap: [{address: "127.0.0.1:${proxy.imap}", tls: none}, {address: "127.0.0.1:${proxy.imaps}", tls: implicit}]
+  pop3: [{address: "127.0.0.1:${proxy.pop3}", tls: none}]
+tls: {certificates: [{cert: ${rig.cert}, key: ${rig.key}}]}
+limits: {message_size: 100MiB}
+workers: 1
+state_dir: .
+run_dir: .
+`,
+  )
+  const lines = Array.from({ length: users }, (_, index) => `user${index}@example.com fritz\n`)
+  writeFileSync(join(folder, 'user_map'), lines.join(''))
+  const config = ['--config', join(folder, 'mailmux.yaml')]
+  const bin = join(root, 'bin/run.js')
+  execFileSync(process.execPath, [bin, 'build-map', ...config], { stdio: 'ignore' })
+  const child = startPinned(proxyCpu, process.execPath, [bin, 'serve', ...config])
+  await waitForPort(proxy.smtp)
+  await waitForPort(proxy.imap)
+  return child
+}
+
+async function startNginx(rig: Rig, buffer: string): Promise<ChildProcess> {
+  const { backend, proxy, folder } = rig
+  const module = '/usr/lib/nginx/modules/ngx_mail_module.so'
+  const file = join(folder, 'nginx.conf')
+  const listen = (port: number, protocol: string, more = ''): string =>
+    `server { listen 127.0.0.1:${port} ${more} backlog=4096; protocol ${protocol}; proxy on; }`
+  writeFileSync(
+    file,
+    `${existsSync(module) ? `load_module ${module};` : ''}
+user root; worker_processes 1; worker_rlimit_nofile 20000; daemon off;
+pid ${folder}/nginx.pid; error_log ${folder}/nginx.log warn;
+events { worker_connections 20000; }
+mail {
+  auth_http 127.0.0.1:${backend.http}/auth; server_name proxy.example;
+  imap_capabilities IMAP4rev1 LITERAL+ SASL-IR IDLE ID; imap_auth plain login;
+  pop3_auth plain; pop3_capabilities TOP USER UIDL;
+  ssl_certificate ${rig.cert}; ssl_certificate_key ${rig.key};
+  ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache none; ssl_session_tickets off;
+  ${buffer}
+  ${listen(proxy.imap, 'imap')} ${listen(proxy.imaps, 'imap', 'ssl')} ${listen(proxy.pop3, 'pop3')}
+}
+`,
+  )
+  const child = startPinned(proxyCpu, 'nginx', [
+    '-p',
+    folder,
+    '-c',
+    file,
+    '-e',
+    `${folder}/nginx.log`,
+  ])
+  await waitForPort(proxy.imap)
+  return child
+}
+
+export const mailmux: Target = { name: 'mailmux', start: startMailmux }
+/** As Debian ships it: a buffer of one page. */
+export const nginx: Target = { name: 'nginx', start: (rig) => startNginx(rig, '') }
+export const nginxLarge: Target = {
+  name: 'nginx-64k',
+  start: (rig) => startNginx(rig, 'proxy_buffer 64k;'),
+}

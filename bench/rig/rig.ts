@@ -1,0 +1,149 @@
+/**
+ * The load generator and the stand-in back-end (C, far faster than any proxy), built on first use,
+ * and the counting of CPU time and memory of a process tree. Linux only. Loopback only.
+ */
+import { execFileSync, type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as delay } from 'node:timers/promises'
+
+const sources = new URL('.', import.meta.url).pathname
+const built = join(tmpdir(), `mailmux-rig-${process.getuid?.() ?? 0}`)
+
+/** The proxy has one processor to itself, load and back-end share the other. */
+export const proxyCpu = '0'
+const loadCpu = '1'
+
+export interface Ports {
+  readonly imap: number
+  readonly imaps: number
+  readonly pop3: number
+  readonly smtp: number
+}
+
+export interface Rig extends AsyncDisposable {
+  readonly folder: string
+  readonly cert: string
+  readonly key: string
+  /** Where the stand-in back-end listens. */
+  readonly backend: {
+    readonly imap: number
+    readonly pop3: number
+    readonly smtp: number
+    readonly http: number
+  }
+  /** Where the proxy under test is to listen. */
+  readonly proxy: Ports
+}
+
+export interface TreeUse {
+  /** Microseconds of processor time, ended children included. */
+  readonly cpu_us: number
+  readonly pss_kb: number
+}
+
+export async function openRig(): Promise<Rig> {
+  mkdirSync(built, { recursive: true })
+  execFileSync('make', ['-s', '-C', sources, `OUT=${built}`], { stdio: 'inherit' })
+  const cert = join(built, 'cert.pem')
+  const key = join(built, 'key.pem')
+  if (!existsSync(cert)) makeCertificate(cert, key)
+  const folder = mkdtempSync(join(tmpdir(), 'mailmux-bench-'))
+  const base = 20_000 + Math.floor(Math.random() * 400) * 30
+  const backend = { imap: base, pop3: base + 1, smtp: base + 2, http: base + 4 }
+  const proxy = { imap: base + 10, imaps: base + 11, pop3: base + 12, smtp: base + 14 }
+  const ports = { i: backend.imap, p: backend.pop3, s: backend.smtp, l: base + 3, a: backend.http }
+  const args = Object.entries(ports).flatMap(([flag, port]) => [`-${flag}`, `${port}`])
+  const child = startPinned(loadCpu, join(built, 'backend'), args)
+  await waitForPort(backend.http)
+  return {
+    folder,
+    cert,
+    key,
+    backend,
+    proxy,
+    async [Symbol.asyncDispose]() {
+      await stop(child)
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+function makeCertificate(cert: string, key: string): void {
+  const options = [
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:P-256',
+    '-nodes',
+    '-days',
+    '3650',
+  ]
+  const names = ['-subj', '/CN=proxy.example', '-keyout', key, '-out', cert]
+  execFileSync('openssl', ['req', '-x509', ...options, ...names], { stdio: 'ignore' })
+}
+
+/** Starts a program on one processor; its output goes to our stderr where `loud`. */
+export function startPinned(cpu: string, program: string, args: readonly string[]): ChildProcess {
+  return spawn('taskset', ['-c', cpu, program, ...args], { stdio: ['pipe', 'ignore', 'inherit'] })
+}
+
+export async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  child.kill('SIGTERM')
+  const forced = setTimeout(() => child.kill('SIGKILL'), 5000)
+  await once(child, 'exit')
+  clearTimeout(forced)
+}
+
+export async function waitForPort(port: number): Promise<void> {
+  for (let attempt = 0; attempt < 200; attempt++) {
+    const socket = connect(port, '127.0.0.1')
+    const open = await Promise.race([
+      once(socket, 'connect').then(() => true),
+      once(socket, 'error').then(() => false),
+    ]).catch(() => false)
+    socket.destroy()
+    if (open) return
+    await delay(50)
+  }
+  throw new Error(`nothing answers on port ${port}`)
+}
+
+export function useOf(pid: number): TreeUse {
+  return JSON.parse(
+    execFileSync(join(built, 'treestat'), [`${pid}`], { encoding: 'utf8' }),
+  ) as TreeUse
+}
+
+/** One run of the generator to its end; its report. */
+export function load(args: readonly string[]): Readonly<Record<string, number>> {
+  const text = execFileSync('taskset', ['-c', loadCpu, join(built, 'loadgen'), ...args], {
+    encoding: 'utf8',
+  })
+  const report = JSON.parse(text) as Record<string, number>
+  if ((report['errors'] ?? 0) > 0) throw new Error(`the load met errors: ${text}`)
+  return report
+}
+
+/** Opens sessions and holds them while `measure` looks; ends them then. */
+export async function holdSessions<T>(
+  args: readonly string[],
+  measure: () => Promise<T>,
+): Promise<T> {
+  const child = spawn('taskset', ['-c', loadCpu, join(built, 'loadgen'), ...args], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  try {
+    for await (const line of createInterface({ input: child.stdout })) {
+      if (line.includes('READY')) return await measure()
+    }
+    throw new Error('the generator could not open its sessions')
+  } finally {
+    await stop(child)
+  }
+}
