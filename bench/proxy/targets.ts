@@ -44,12 +44,14 @@ run_dir: .
   return child
 }
 
+function nginxServer(port: number, protocol: string, more = ''): string {
+  return `server { listen 127.0.0.1:${port} ${more} backlog=4096; protocol ${protocol}; proxy on; }`
+}
+
 async function startNginx(rig: Rig, buffer: string): Promise<ChildProcess> {
   const { backend, proxy, folder } = rig
   const module = '/usr/lib/nginx/modules/ngx_mail_module.so'
   const file = join(folder, 'nginx.conf')
-  const listen = (port: number, protocol: string, more = ''): string =>
-    `server { listen 127.0.0.1:${port} ${more} backlog=4096; protocol ${protocol}; proxy on; }`
   writeFileSync(
     file,
     `${existsSync(module) ? `load_module ${module};` : ''}
@@ -63,7 +65,7 @@ mail {
   ssl_certificate ${rig.cert}; ssl_certificate_key ${rig.key};
   ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache none; ssl_session_tickets off;
   ${buffer}
-  ${listen(proxy.imap, 'imap')} ${listen(proxy.imaps, 'imap', 'ssl')} ${listen(proxy.pop3, 'pop3')}
+  ${nginxServer(proxy.imap, 'imap')} ${nginxServer(proxy.imaps, 'imap', 'ssl')} ${nginxServer(proxy.pop3, 'pop3')}
 }
 `,
   )

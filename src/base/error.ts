@@ -50,6 +50,11 @@ const catalogue = {
     exit: 69,
     hint: 'stop the other `mailmux serve` first, or give this one another run_dir',
   },
+  RELOAD_REFUSED: {
+    exit: 78,
+    hint: 'mend what is named and reload again; the daemon goes on with what it has',
+  },
+  RUN_DIR_UNUSABLE: { exit: 73, hint: 'check permissions of `run_dir`, or name another one' },
   BACKEND_UNREACHABLE: {
     exit: 75,
     hint: 'check that the back-end is up and its address in the config is right',

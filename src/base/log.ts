@@ -78,10 +78,16 @@ export interface EventFields {
   'daemon.ready': { pid: number; workers: number; generation: number; listeners: readonly string[] }
   'daemon.stopping': { reason: string }
   'daemon.stopped': { drained: boolean }
-  'reload.done': { generation: number }
+  /** A new config and map are in force; sessions went on. */
+  'reload.done': { generation: number; workers: number; listeners: readonly string[] }
+  /** A reload changed nothing. `reason` is the code of the first problem. */
   'reload.refused': { reason: string; problems: readonly string[] }
   'worker.started': { worker: number; pid: number }
   'worker.exited': { worker: number; pid: number; code: number | null; signal: string | null }
+  /** Workers die so often that the next one waits. */
+  'worker.delayed': { crashes: number; delay_ms: number }
+  /** A worker could not take the settings that it was given, and was ended. */
+  'worker.refused': { worker: number; problems: readonly string[] }
   'session.end': PeerFields & {
     end: SessionEnd
     tls: string
@@ -113,6 +119,10 @@ export interface EventFields {
   /** The outcome at the back-end could not be known: the sender was told to try again. */
   uncertain: PeerFields & { backend: string }
   internal: { reason: string; detail: string }
+  /** Events of one kind beyond the number that is written in a second; all are counted. */
+  'log.suppressed': { of: EventName; key: string; count: number }
+  /** Lines lost because nobody read the log. */
+  'log.dropped': { count: number }
 }
 
 export type EventName = keyof EventFields
