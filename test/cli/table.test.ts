@@ -1,0 +1,29 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { formatTable } from '../../src/cli/table.ts'
+
+test('columns are aligned, numbers to the right, no trailing blanks', () => {
+  const lines = formatTable(
+    [{ title: 'back-end' }, { title: 'sessions', align: 'right' }, { title: '' }],
+    [
+      ['fritz', '12', 'x'],
+      ['ingrid-long-name', '3', ''],
+    ],
+  )
+  assert.deepEqual(lines, [
+    'back-end          sessions',
+    'fritz                   12  x',
+    'ingrid-long-name         3',
+  ])
+})
+
+test('colour codes take no room', () => {
+  const lines = formatTable(
+    [{ title: '' }, { title: '' }],
+    [
+      ['\u001b[31mred\u001b[39m', '|'],
+      ['green', '|'],
+    ],
+  )
+  assert.deepEqual(lines, ['\u001b[31mred\u001b[39m    |', 'green  |'])
+})
