@@ -8,6 +8,7 @@ import type { SecureContext } from 'node:tls'
 import type { Log, ServiceName } from '../base/log.ts'
 import type { Config, ListenerConfig } from '../config/config.ts'
 import type { MapReader } from '../map/open.ts'
+import type { ServerTls } from '../net/tls.ts'
 
 export interface Generation {
   readonly config: Config
@@ -16,12 +17,6 @@ export interface Generation {
   readonly serverTls: ServerTls | undefined
   /** Trust towards each back-end by name: contexts with its `tls_ca`. */
   readonly backendTls: ReadonlyMap<string, SecureContext>
-}
-
-export interface ServerTls {
-  readonly defaultContext: SecureContext
-  /** The context for a name that a client asks for (SNI). */
-  contextFor(serverName: string): SecureContext
 }
 
 /** A connected client, from accept to end. Implemented by front-end/*. */

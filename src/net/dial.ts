@@ -1,0 +1,214 @@
+/**
+ * Connections to back-ends: every address of a name is tried, TLS is verified always, and what goes
+ * wrong is told as a kind of failure, never thrown. STARTTLS is an upgrade that works or fails: no
+ * function here falls back to plain text.
+ *
+ * Results come by callback, once, and never before the function has returned its cancel function.
+ */
+import { isIP, connect as netConnect, type OnReadOpts, type Socket } from 'node:net'
+import {
+  checkServerIdentity,
+  type SecureContext,
+  type TLSSocket,
+  connect as tlsConnect,
+} from 'node:tls'
+import { messageOf } from '../base/error.ts'
+import { type BackendReason, printable } from '../base/log.ts'
+import type { Endpoint } from '../config/config.ts'
+import { hostResolver } from './resolve-host.ts'
+
+/** What a back-end must prove: a certificate of these authorities that bears this name. */
+export interface Trust {
+  readonly context: SecureContext
+  readonly name: string
+}
+
+/**
+ * Where bytes of a connection go. On sockets that were dialled they are read into a buffer of the
+ * inlet's choice: `take` gets it back with the number of bytes in it.
+ */
+export interface Inlet {
+  /** The buffer for the next read; asked for after each `take`, and once at the start. */
+  readBuffer(): Buffer
+  /** The bytes are lent until it returns. False: read no more until the socket's `resume()`. */
+  take(length: number, buffer: Buffer): boolean
+}
+
+export interface DialOptions {
+  readonly endpoint: Endpoint
+  /** Needed unless the endpoint's TLS mode is `none`. */
+  readonly trust: Trust | undefined
+  /** For resolving, connecting and, where implicit, TLS; milliseconds. */
+  readonly timeoutMs: number
+  /** Takes what arrives; without one the socket emits `data`. */
+  readonly inlet?: Inlet | undefined
+}
+
+export interface UpgradeOptions {
+  /** A connection made by `dial`, with nothing unsent. */
+  readonly socket: Socket
+  readonly trust: Trust
+  readonly timeoutMs: number
+  readonly inlet?: Inlet | undefined
+}
+
+export interface DialFailure {
+  readonly step: 'connect' | 'tls'
+  readonly reason: BackendReason
+  readonly detail: string
+}
+
+export type DialResult =
+  | { readonly ok: true; readonly socket: Socket }
+  | { readonly ok: false; readonly failure: DialFailure }
+
+/** Gives up: the connection is destroyed and no result is given. Does nothing after a result. */
+export type Cancel = () => void
+
+/** No error of a socket may end the process; whoever owns it also hears `close`. */
+export function ignoreError(): void {}
+
+/**
+ * Connects, with TLS where the endpoint says `implicit`. The socket has noDelay, lets the other
+ * side close first (`allowHalfOpen`), and emits errors without harm.
+ */
+export function dial(options: DialOptions, done: (result: DialResult) => void): Cancel {
+  const { endpoint, trust, timeoutMs, inlet } = options
+  const target = {
+    host: endpoint.host,
+    port: endpoint.port,
+    noDelay: true,
+    allowHalfOpen: true,
+    ...(isIP(endpoint.host) === 0
+      ? { lookup: hostResolver.lookup, autoSelectFamilyAttemptTimeout: attemptMs(timeoutMs) }
+      : { autoSelectFamily: false }),
+    ...(inlet === undefined ? {} : { onread: readInto(inlet) }),
+  }
+  if (endpoint.tls !== 'implicit') {
+    return settle({ socket: netConnect(target), ready: 'connect', timeoutMs }, done)
+  }
+  const socket = tlsConnect({ ...target, ...verification(required(trust)) })
+  return settle({ socket, ready: 'secureConnect', timeoutMs }, done)
+}
+
+/**
+ * Puts TLS over an open connection. What arrived unread before it is taken as part of the
+ * handshake, which then fails: nothing said in plain text counts afterwards.
+ */
+export function upgrade(options: UpgradeOptions, done: (result: DialResult) => void): Cancel {
+  const { socket: plain, trust, timeoutMs, inlet } = options
+  plain.removeAllListeners('data')
+  const socket = tlsConnect({ socket: plain, ...verification(trust) })
+  if (inlet !== undefined) {
+    socket.on('data', (chunk: Buffer) => {
+      if (!inlet.take(chunk.length, chunk)) socket.pause()
+    })
+  }
+  return settle({ socket, ready: 'secureConnect', timeoutMs }, done)
+}
+
+function required(trust: Trust | undefined): Trust {
+  if (trust === undefined) throw new Error('TLS to a back-end without its trust')
+  return trust
+}
+
+/** Several addresses share the time; a slow network needs more than the default of one attempt. */
+function attemptMs(timeoutMs: number): number {
+  return Math.max(250, Math.floor(timeoutMs / 4))
+}
+
+function readInto(inlet: Inlet): OnReadOpts {
+  return {
+    buffer: () => inlet.readBuffer(),
+    callback: (length, buffer) => inlet.take(length, buffer as Buffer),
+  }
+}
+
+/** The name is checked also where it is an address, for which no SNI may be sent (RFC 6066 3). */
+function verification({ context, name }: Trust) {
+  return {
+    secureContext: context,
+    rejectUnauthorized: true,
+    servername: isIP(name) === 0 ? name : '',
+    checkServerIdentity: (_asked: string, certificate: Parameters<typeof checkServerIdentity>[1]) =>
+      checkServerIdentity(name, certificate),
+  }
+}
+
+interface Attempt {
+  readonly socket: Socket
+  readonly ready: 'connect' | 'secureConnect'
+  readonly timeoutMs: number
+}
+
+function settle(attempt: Attempt, done: (result: DialResult) => void): Cancel {
+  const { socket, ready, timeoutMs } = attempt
+  let connected = !socket.connecting
+  let thrown: Error | undefined
+  socket.on('error', ignoreError)
+  const finish = (): void => {
+    clearTimeout(timer)
+    socket.off('connect', onConnect).off(ready, onReady).off('error', onError).off('close', onClose)
+  }
+  const fail = (failure: DialFailure): void => {
+    finish()
+    socket.destroy()
+    done({ ok: false, failure })
+  }
+  const onConnect = (): void => {
+    connected = true
+  }
+  const onReady = (): void => {
+    finish()
+    done({ ok: true, socket })
+  }
+  const onError = (error: Error): void => {
+    thrown = error
+    // A TLS socket may report an error and stay open.
+    socket.destroy()
+  }
+  const onClose = (): void => fail(connected ? tlsFailure(socket, thrown) : connectFailure(thrown))
+  const timer = setTimeout(() => {
+    fail({
+      step: connected ? 'tls' : 'connect',
+      reason: 'timeout',
+      detail: `not ${connected ? 'secure' : 'connected'} after ${timeoutMs} ms`,
+    })
+  }, timeoutMs)
+  socket.on('connect', onConnect).on(ready, onReady).on('error', onError).on('close', onClose)
+  return () => {
+    finish()
+    socket.destroy()
+  }
+}
+
+function connectFailure(error: Error | undefined): DialFailure {
+  const detail = printable(describe(error))
+  const code = codeOf(error)
+  if (code === 'ETIMEDOUT' || code === 'ERR_SOCKET_CONNECTION_TIMEOUT') {
+    return { step: 'connect', reason: 'timeout', detail }
+  }
+  const reason = error === undefined || code === 'ECONNRESET' ? 'closed' : 'refused'
+  return { step: 'connect', reason, detail }
+}
+
+function tlsFailure(socket: Socket, error: Error | undefined): DialFailure {
+  const refused = (socket as TLSSocket).authorizationError
+  const isCertificate = refused !== null && refused !== undefined
+  const reason = isCertificate ? 'cert' : 'tls_handshake'
+  return { step: 'tls', reason, detail: printable(describe(error)) }
+}
+
+/** When every address of a name failed, the first failure speaks for all. */
+function firstOf(error: Error | undefined): unknown {
+  return error instanceof AggregateError ? error.errors[0] : error
+}
+
+function codeOf(error: Error | undefined): string {
+  const first = firstOf(error)
+  return first instanceof Error && 'code' in first ? String(first.code) : ''
+}
+
+function describe(error: Error | undefined): string {
+  return error === undefined ? 'closed without an answer' : messageOf(firstOf(error))
+}

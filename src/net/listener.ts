@@ -1,0 +1,61 @@
+/** A listening TCP socket. */
+import { createServer, type Socket } from 'node:net'
+import { MailmuxError, messageOf } from '../base/error.ts'
+
+/** Connections that the kernel holds while the worker is busy; the kernel has its own bound too. */
+const backlog = 4096
+
+export interface Listener {
+  /** The bound port, also where 0 was asked for. */
+  readonly port: number
+  /** Accepts nothing more; accepted connections go on. */
+  close(): void
+}
+
+/**
+ * Opens `host:port`. Sockets are handed over with errors ignored until their owner listens for them.
+ * Throws LISTEN_FAILED, saying which address and why.
+ */
+export function openListener(
+  { host, port }: { readonly host: string; readonly port: number },
+  onSocket: (socket: Socket) => void,
+): Promise<Listener> {
+  const server = createServer({ noDelay: true }, (socket) => {
+    // A reset between accept and the first read must not end the process.
+    socket.on('error', () => undefined)
+    onSocket(socket)
+  })
+  return new Promise((resolve, reject) => {
+    server.once('error', (error) => reject(listenFailed(host, port, error)))
+    server.listen({ host, port, backlog }, () => {
+      server.removeAllListeners('error')
+      // Such as EMFILE at accept: the connection is lost, the listener is not.
+      server.on('error', () => undefined)
+      const bound = server.address()
+      resolve({
+        port: bound !== null && typeof bound === 'object' ? bound.port : port,
+        close: () => void server.close(),
+      })
+    })
+  })
+}
+
+function listenFailed(host: string, port: number, error: NodeJS.ErrnoException): MailmuxError {
+  const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+  return new MailmuxError('LISTEN_FAILED', `${address}: ${explain(error)}`, { cause: error })
+}
+
+function explain(error: NodeJS.ErrnoException): string {
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return 'the port is in use'
+    case 'EACCES':
+      return 'this user may not listen on it (ports below 1024 need a privilege)'
+    case 'EADDRNOTAVAIL':
+      return 'this host does not have the address'
+    case 'ENOTFOUND':
+      return 'the host name is not known'
+    default:
+      return messageOf(error)
+  }
+}
