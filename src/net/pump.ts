@@ -1,0 +1,296 @@
+/**
+ * Joins a client and a back-end after login: bytes both ways, in order, each once, whatever they
+ * mean. Reading from one side stops while the other has not taken what it was given.
+ *
+ * The end of either side's bytes is passed on once all before it has been: the connection to the
+ * client is half-closed and then read out (and thrown away) until the client closes too, for closing
+ * it with unread input would make the kernel reset it and lose the tail on its way.
+ *
+ * Hot path: no parsing, no timers, no listener or closure per chunk, and no copy but for quiet
+ * sessions, whose bytes are in the buffer that all of them share.
+ */
+import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
+import { waits } from '../base/limit.ts'
+import { deadlines, type Timed } from './deadline.ts'
+import type { Inlet } from './dial.ts'
+import { borrowLargeBuffer, quietBuffer, returnLargeBuffer } from './read-buffer.ts'
+
+/** What ended a join first. */
+export type PumpEnd =
+  | 'client_closed'
+  | 'client_error'
+  | 'backend_closed'
+  | 'backend_error'
+  | 'idle'
+  | 'shutdown'
+
+export interface PumpOptions {
+  readonly client: Socket
+  /** Dialled, with a pump's inlet behind its reads. */
+  readonly backend: Socket
+  /** How long no byte may pass in either direction; milliseconds. */
+  readonly idleTimeoutMs: number
+  /** Called once, when both connections are closed. */
+  readonly onEnd: { pumpEnded(end: PumpEnd): void }
+}
+
+/** A connection that lives this long is watched by TCP keepalive: most are over before. */
+const settledMs = 60_000
+const keepAliveMs = 180_000
+/** How long one side may be silent after the other has ended. */
+const halfOpenMs = 30_000
+/** A busy connection whose reads get this small is quiet again. */
+const quietReadBytes = 4096
+const nothing = Buffer.alloc(0)
+const pumpOf = Symbol('pump')
+
+/** Kept at the socket, so that listeners are shared functions. */
+interface Joined extends Socket {
+  [pumpOf]?: Pump
+}
+
+export class Pump implements Inlet, Timed {
+  dueTick = 0
+  /** Bytes from the client and to it since the join. */
+  bytesIn = 0
+  bytesOut = 0
+  readonly #client: Joined
+  readonly #backend: Joined
+  readonly #options: PumpOptions
+  readonly #encrypted: boolean
+  #large: Buffer | undefined
+  #end: PumpEnd | undefined
+  /** When bytes last passed, and how long none may: what is left of a join that ends is short. */
+  #activeTick = deadlines.tick
+  #silenceMs: number
+  #isSettled = false
+  #isWaiting = false
+  #open = 2
+  #written: ((error?: Error | null) => void) | undefined
+
+  constructor(options: PumpOptions) {
+    this.#client = options.client
+    this.#backend = options.backend
+    this.#options = options
+    this.#encrypted = options.client instanceof TLSSocket
+    this.#silenceMs = options.idleTimeoutMs
+  }
+
+  /** Begins with what was read too far on either side. */
+  start(toClient: Buffer, toBackend: Buffer): void {
+    this.#client[pumpOf] = this
+    this.#backend[pumpOf] = this
+    for (const socket of [this.#client, this.#backend]) {
+      socket.on('end', onEnd).on('error', onError).on('close', onClose)
+    }
+    if (toClient.length > 0) {
+      this.bytesOut += toClient.length
+      this.#client.write(toClient)
+    }
+    if (toBackend.length > 0) this.takeFromClient(toBackend)
+    deadlines.arm(this, Math.min(settledMs, this.#options.idleTimeoutMs))
+    this.#client.on('data', onClientData)
+    // Either may have ended, or been destroyed, while nobody listened.
+    if (this.#client.destroyed) onClose.call(this.#client)
+    else if (this.#client.readableEnded) this.ended(this.#client)
+    else this.#client.resume()
+  }
+
+  readBuffer(): Buffer {
+    return this.#large ?? quietBuffer
+  }
+
+  take(length: number, buffer: Buffer): boolean {
+    const client = this.#client
+    if (client.writableEnded || client.destroyed) return true
+    this.bytesOut += length
+    this.#activeTick = deadlines.tick
+    const waited = client.writableLength > 0
+    if (buffer === quietBuffer) {
+      this.#writeQuiet(length, waited)
+      if (length === buffer.length) this.#large ??= borrowLargeBuffer()
+    } else if (buffer === this.#large) {
+      client.write(buffer.subarray(0, length), this.#onWritten())
+      if (length < quietReadBytes) this.#becomeQuiet()
+    } else {
+      client.write(buffer)
+    }
+    if (client.writableLength === 0) return true
+    // TLS reports every write as done a little later: one small one may be on its way.
+    if (this.#encrypted && !waited && length <= quietBuffer.length) return true
+    this.#isWaiting = true
+    if (buffer !== this.#large) client.write(nothing, this.#onWritten())
+    return false
+  }
+
+  timedOut(): void {
+    const leftMs = this.#silenceMs - deadlines.since(this.#activeTick)
+    if (leftMs > 0) {
+      if (!this.#isSettled) this.#settle()
+      deadlines.arm(this, leftMs)
+    } else if (this.#end === undefined) {
+      this.#finish('idle')
+    } else {
+      this.kill()
+    }
+  }
+
+  /** Ends the join after what was taken from either side has been delivered. */
+  shutdown(): void {
+    this.#finish('shutdown')
+  }
+
+  kill(): void {
+    this.#end ??= 'shutdown'
+    this.#client.destroy()
+    this.#backend.destroy()
+  }
+
+  /** The back-end has taken what it was given. */
+  drained(): void {
+    this.#client.resume()
+  }
+
+  failed(socket: Socket): void {
+    this.#end ??= socket === this.#client ? 'client_error' : 'backend_error'
+    socket.destroy()
+  }
+
+  closed(socket: Socket): void {
+    this.#open--
+    if (socket === this.#client) {
+      this.#end ??= 'client_closed'
+      this.#closeBackend()
+    } else {
+      this.#end ??= 'backend_error'
+      this.#closeClient()
+    }
+    if (this.#open === 0) this.#over()
+  }
+
+  /** The bytes are in the buffer that others will use next: TLS takes them at once, TCP may not. */
+  #writeQuiet(length: number, waited: boolean): void {
+    if (this.#encrypted && !waited) this.#client.write(quietBuffer.subarray(0, length))
+    else this.#client.write(quietBuffer.toString('latin1', 0, length), 'latin1')
+  }
+
+  #becomeQuiet(): void {
+    const large = this.#large
+    if (large === undefined) return
+    // TLS has taken its input; TCP still needs what it could not write at once.
+    if (this.#client.writableLength > 0 && !this.#encrypted) return
+    this.#large = undefined
+    returnLargeBuffer(large, false)
+  }
+
+  #onWritten(): (error?: Error | null) => void {
+    this.#written ??= () => {
+      if (!this.#isWaiting || this.#client.writableLength > 0) return
+      this.#isWaiting = false
+      this.#backend.resume()
+    }
+    return this.#written
+  }
+
+  takeFromClient(chunk: Buffer): void {
+    const backend = this.#backend
+    this.bytesIn += chunk.length
+    if (backend.writableEnded || backend.destroyed) return
+    this.#activeTick = deadlines.tick
+    if (backend.write(chunk)) return
+    this.#client.pause()
+    backend.once('drain', onBackendDrain)
+  }
+
+  #settle(): void {
+    this.#isSettled = true
+    this.#client.setKeepAlive(true, keepAliveMs)
+    this.#backend.setKeepAlive(true, keepAliveMs)
+  }
+
+  ended(socket: Socket): void {
+    if (socket === this.#client) {
+      this.#end ??= 'client_closed'
+      if (this.#backend.writableEnded || this.#backend.destroyed) return
+      this.#backend.end()
+      this.#allowSilence(halfOpenMs)
+    } else {
+      this.#end ??= 'backend_closed'
+      this.#closeBackend()
+      this.#closeClient()
+    }
+  }
+
+  #allowSilence(silenceMs: number): void {
+    this.#silenceMs = silenceMs
+    this.#activeTick = deadlines.tick
+    deadlines.arm(this, silenceMs)
+  }
+
+  #finish(end: PumpEnd): void {
+    if (this.#end !== undefined) return
+    this.#end = end
+    this.#closeBackend()
+    this.#closeClient()
+  }
+
+  /** The back-end will say no more that anyone wants to hear. */
+  #closeBackend(): void {
+    const backend = this.#backend
+    if (backend.destroyed) return
+    if (backend.writableLength === 0) {
+      backend.destroy()
+      return
+    }
+    backend.destroySoon()
+    this.#allowSilence(halfOpenMs)
+  }
+
+  #closeClient(): void {
+    const client = this.#client
+    if (client.destroyed) return
+    if (!client.writableEnded) {
+      client.end()
+      client.once('finish', onClientFinish)
+      this.#allowSilence(halfOpenMs)
+    }
+    client.resume()
+  }
+
+  /** All has been sent: the client gets a moment to close its side. */
+  clientFinished(): void {
+    if (!this.#client.destroyed) this.#allowSilence(waits.closeMs)
+  }
+
+  #over(): void {
+    deadlines.disarm(this)
+    if (this.#large !== undefined) returnLargeBuffer(this.#large, this.#client.writableLength > 0)
+    this.#large = undefined
+    this.#options.onEnd.pumpEnded(this.#end ?? 'shutdown')
+  }
+}
+
+function onClientData(this: Joined, chunk: Buffer): void {
+  this[pumpOf]?.takeFromClient(chunk)
+}
+
+function onBackendDrain(this: Joined): void {
+  this[pumpOf]?.drained()
+}
+
+function onClientFinish(this: Joined): void {
+  this[pumpOf]?.clientFinished()
+}
+
+function onEnd(this: Joined): void {
+  this[pumpOf]?.ended(this)
+}
+
+function onError(this: Joined): void {
+  this[pumpOf]?.failed(this)
+}
+
+function onClose(this: Joined): void {
+  this[pumpOf]?.closed(this)
+}
