@@ -40,6 +40,7 @@ const catalogue = {
     exit: 69,
     hint: 'stop the program that has the port, or change `listen` in the config',
   },
+  START_FAILED: { exit: 70, hint: 'see the log above; nothing was left running' },
   TLS_UNUSABLE: { exit: 78, hint: 'check certificate and key: PEM files that belong together' },
   DAEMON_UNREACHABLE: {
     exit: 69,

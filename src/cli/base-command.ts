@@ -88,8 +88,10 @@ function toErrorJson(failure: MailmuxError): ErrorJson {
 
 function describeFailure(failure: MailmuxError): string {
   const problems = problemsOf(failure)
-  const lines = problems?.map(paintProblem) ?? []
-  const summary = problems === undefined ? failure.located : failure.message.split('\n').at(-1)
+  // The last line of a longer text sums up the lines before it.
+  const text = (problems === undefined ? failure.located : failure.message).split('\n')
+  const lines = problems?.map(paintProblem) ?? text.slice(0, -1)
+  const summary = text.at(-1)
   return [...lines, `${errorStyle.red('mailmux:')} ${summary}; ${failure.hint}`].join('\n')
 }
 

@@ -20,6 +20,8 @@ type RawBackend = RawConfig['backends'][string]
 const protocols: readonly BackendProtocol[] = ['smtp', 'lmtp', 'imap', 'pop3']
 const services: readonly Service[] = ['smtp', 'imap', 'pop3']
 
+export const defaultRunDir = '/run/mailmux'
+
 /** What a domain, written as it may be, is compared as; unusable ones are reported by check.ts. */
 function domainOf(text: string): string {
   return canonicalDomain(text) ?? text.toLowerCase()
@@ -72,7 +74,7 @@ export function normalizeConfig(raw: RawConfig, file: string, folder: string): C
     limits: limitsOf(raw.limits ?? {}),
     workers: raw.workers ?? 'auto',
     stateDir,
-    runDir: path(raw.run_dir ?? '/run/mailmux'),
+    runDir: path(raw.run_dir ?? defaultRunDir),
   }
 }
 

@@ -1,0 +1,52 @@
+/**
+ * What supervisor and worker say to each other. New settings come in two steps, so that either every
+ * worker has them or none: `prepare` builds and opens all that they need and changes nothing;
+ * `commit` puts it in force and cannot fail; `abort` throws it away.
+ */
+import type { Service } from '../config/config.ts'
+import type { Counts } from './counters.ts'
+import type { Settings } from './settings.ts'
+
+export type Ask =
+  | { readonly do: 'prepare'; readonly settings: Settings }
+  | { readonly do: 'commit' }
+  | { readonly do: 'abort' }
+  | { readonly do: 'report' }
+  /** Take nothing new, let sessions end for `drainMs`, end them, exit. */
+  | { readonly do: 'stop'; readonly drainMs: number }
+
+export interface Replies {
+  prepare: PrepareReply
+  commit: null
+  abort: null
+  report: WorkerReport
+  /** False where sessions had to be ended. The exit follows. */
+  stop: { readonly drained: boolean }
+}
+
+export type PrepareReply =
+  | { readonly prepared: true; readonly generation: number }
+  | { readonly prepared: false; readonly problems: readonly string[] }
+
+export interface WorkerReport {
+  readonly sessions: readonly {
+    readonly service: Service
+    readonly backend: string | undefined
+  }[]
+  readonly counters: Counts
+  readonly logDropped: number
+}
+
+export interface ToWorker {
+  readonly id: number
+  readonly ask: Ask
+}
+
+export type FromWorker =
+  /** The worker listens to its supervisor. */
+  | { readonly kind: 'hello' }
+  | { readonly kind: 'reply'; readonly id: number; readonly reply: Replies[Ask['do']] }
+  /** Counts for the case that the worker dies. */
+  | { readonly kind: 'report'; readonly report: WorkerReport }
+  /** The worker met a fault of ours: it takes nothing new and exits when its sessions have ended. */
+  | { readonly kind: 'failing' }

@@ -1,0 +1,39 @@
+/** Which counter an event moves: events and counters cannot disagree, since one derives the other. */
+import type { EventFields, EventName } from '../base/log.ts'
+import type { Counters } from './runtime.ts'
+
+type CountOf = { readonly [Name in EventName]?: (fields: EventFields[Name]) => string }
+
+/** Labels, joined with a comma, of the counter that bears the name in `counterNames`. */
+const labels: CountOf = {
+  refuse: ({ service, reason }) => `${service},${reason}`,
+  backend: ({ backend, step, reason }) => `${backend},${step},${reason}`,
+  internal: ({ reason }) => reason,
+  message: ({ service, code }) => `${service},${outcomeOf(code)}`,
+  uncertain: ({ service, backend }) => `${service},${backend}`,
+  'session.end': ({ service, end }) => `${service},${end}`,
+}
+
+/** The counter of each event that is counted. */
+export const counterNames: Readonly<Partial<Record<EventName, string>>> = {
+  refuse: 'refused',
+  backend: 'backend_error',
+  internal: 'internal',
+  message: 'message',
+  uncertain: 'uncertain',
+  'session.end': 'session_end',
+}
+
+export function countEvent<Name extends EventName>(
+  counters: Counters,
+  name: Name,
+  fields: EventFields[Name],
+): void {
+  const counter = counterNames[name]
+  if (counter !== undefined) counters.count(counter, labels[name]?.(fields))
+}
+
+function outcomeOf(code: number): 'accepted' | 'deferred' | 'refused' {
+  if (code < 300) return 'accepted'
+  return code < 500 ? 'deferred' : 'refused'
+}

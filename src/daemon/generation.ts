@@ -1,0 +1,88 @@
+/** Settings → what sessions use: TLS contexts and the open map. */
+import type { SecureContext } from 'node:tls'
+import { MailmuxError, messageOf } from '../base/error.ts'
+import type { Config } from '../config/config.ts'
+import { type MapReader, openMap } from '../map/open.ts'
+import { createBackendTls, createServerTls, type ServerTls } from '../net/tls.ts'
+import type { Generation } from './runtime.ts'
+import type { PemCertificate, Settings } from './settings.ts'
+
+type Opened =
+  | { readonly generation: Generation }
+  | { readonly problems: readonly [MailmuxError, ...MailmuxError[]] }
+
+/** Builds all of it, or says everything that is wrong; then nothing is left open. */
+export function openGeneration(settings: Settings): Opened {
+  const { config, certificates, authorities, mapFile } = settings
+  const problems: MailmuxError[] = []
+  const attempt = <T>(make: () => T): T | undefined => {
+    try {
+      return make()
+    } catch (error) {
+      problems.push(
+        error instanceof MailmuxError
+          ? error
+          : new MailmuxError('INTERNAL', messageOf(error), { cause: error }),
+      )
+      return undefined
+    }
+  }
+  const serverTls = serverTlsOf(config, certificates, attempt)
+  const backendTls = backendTlsOf(config, authorities, attempt)
+  const map: MapReader | undefined = attempt(() => openMap(mapFile))
+  const [first, ...rest] = problems
+  if (first !== undefined || map === undefined) {
+    map?.close()
+    const unknown = new MailmuxError('INTERNAL', `${mapFile}: not opened`)
+    return { problems: [first ?? unknown, ...rest] }
+  }
+  return { generation: { config, map, serverTls, backendTls } }
+}
+
+type Attempt = <T>(make: () => T) => T | undefined
+
+/** Each pair is tried by itself first, so that the report names the files of each bad one. */
+function serverTlsOf(
+  { tls }: Config,
+  certificates: readonly PemCertificate[],
+  attempt: Attempt,
+): ServerTls | undefined {
+  if (certificates.length === 0) return undefined
+  const usable = certificates.filter(
+    (pair) =>
+      attempt(() => named(pair.certFile, () => createServerTls([pair], tls.minVersion))) !==
+      undefined,
+  )
+  if (usable.length < certificates.length) return undefined
+  return attempt(() => createServerTls(usable, tls.minVersion))
+}
+
+/** One context for all back-ends that the system's authorities vouch for: it is large. */
+function backendTlsOf(
+  config: Config,
+  authorities: ReadonlyMap<string, string>,
+  attempt: Attempt,
+): ReadonlyMap<string, SecureContext> {
+  const contexts = new Map<string, SecureContext>()
+  let ofSystem: SecureContext | undefined
+  for (const { name, endpoints, tlsCaFile } of config.backends.values()) {
+    if (Object.values(endpoints).every(({ tls }) => tls === 'none')) continue
+    const ca = authorities.get(name)
+    const context =
+      ca === undefined
+        ? (ofSystem ??= attempt(() => createBackendTls(undefined)))
+        : attempt(() => named(tlsCaFile ?? name, () => createBackendTls(ca)))
+    if (context !== undefined) contexts.set(name, context)
+  }
+  return contexts
+}
+
+/** Puts the file's name before what is wrong with its contents. */
+function named<T>(file: string, make: () => T): T {
+  try {
+    return make()
+  } catch (error) {
+    if (!(error instanceof MailmuxError)) throw error
+    throw new MailmuxError(error.code, `${file}: ${error.message}`, { cause: error })
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * The listening sockets of a worker. Addresses that old and new settings share stay open all along;
+ * what was accepted on a new address waits until the settings are in force.
+ */
+import type { Socket } from 'node:net'
+import type { ListenerConfig } from '../config/config.ts'
+import { type Listener, openListener } from '../net/listener.ts'
+import { formatAddress } from './settings.ts'
+
+type Accept = (socket: Socket, listener: ListenerConfig) => void
+
+interface Entry {
+  readonly listener: Listener
+  /** Undefined until in force. */
+  config: ListenerConfig | undefined
+  readonly early: Socket[]
+}
+
+export class ListenerSet {
+  readonly #accept: Accept
+  #entries = new Map<string, Entry>()
+  #added = new Map<string, Entry>()
+  #wanted: readonly ListenerConfig[] = []
+
+  constructor(accept: Accept) {
+    this.#accept = accept
+  }
+
+  /** Opens what `wanted` has beyond what is open. Throws LISTEN_FAILED, with nothing left open. */
+  async prepare(wanted: readonly ListenerConfig[]): Promise<void> {
+    this.#wanted = wanted
+    try {
+      for (const config of wanted) {
+        const address = formatAddress(config)
+        if (!this.#entries.has(address)) this.#added.set(address, await this.#open(config))
+      }
+    } catch (error) {
+      this.abort()
+      throw error
+    }
+  }
+
+  /** Puts the prepared addresses in force and closes those that are wanted no more. */
+  commit(): void {
+    const entries = new Map<string, Entry>()
+    for (const config of this.#wanted) {
+      const address = formatAddress(config)
+      const entry = this.#entries.get(address) ?? this.#added.get(address)
+      if (entry === undefined) continue
+      entry.config = config
+      entries.set(address, entry)
+    }
+    for (const [address, { listener }] of this.#entries) {
+      if (!entries.has(address)) listener.close()
+    }
+    this.#entries = entries
+    this.#added = new Map()
+    for (const entry of entries.values()) {
+      for (const socket of entry.early.splice(0)) this.#take(socket, entry)
+    }
+  }
+
+  /** Closes what `prepare` opened. */
+  abort(): void {
+    const added = this.#added
+    this.#added = new Map()
+    for (const { listener, early } of added.values()) {
+      listener.close()
+      for (const socket of early) socket.destroy()
+    }
+  }
+
+  /** Accepts nothing more. */
+  close(): void {
+    this.abort()
+    for (const { listener } of this.#entries.values()) listener.close()
+    this.#entries = new Map()
+  }
+
+  async #open(config: ListenerConfig): Promise<Entry> {
+    const listener = await openListener(config, (socket) => this.#take(socket, entry))
+    const entry: Entry = { listener, config: undefined, early: [] }
+    return entry
+  }
+
+  #take(socket: Socket, entry: Entry): void {
+    if (entry.config === undefined) entry.early.push(socket)
+    else this.#accept(socket, entry.config)
+  }
+}

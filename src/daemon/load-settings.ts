@@ -1,0 +1,144 @@
+/**
+ * Config → settings that workers can serve with, or everything that stands in the way: certificates
+ * that cannot be used, a map that cannot be opened, addresses that cannot be listened on. Changes
+ * nothing, so that a reload can be refused as a whole.
+ */
+import { availableParallelism } from 'node:os'
+import { MailmuxError, messageOf } from '../base/error.ts'
+import type { Config, ListenerConfig, Service } from '../config/config.ts'
+import { realDisk } from '../storage/disk.ts'
+import { type PinnedFile, pinFile } from '../storage/pinned-file.ts'
+import { type BoundListener, bindListeners } from './bind-listeners.ts'
+import { openGeneration } from './generation.ts'
+import { sessionsPerWorker } from './session-share.ts'
+import type { PemCertificate, Settings } from './settings.ts'
+
+export interface LoadedSettings {
+  readonly settings: Settings
+  readonly bound: readonly BoundListener[]
+  readonly workers: number
+  readonly generation: number
+  /** To be released when no worker will be started with these settings any more. */
+  readonly map: PinnedFile
+}
+
+export interface LoadOptions {
+  readonly config: Config
+  /** Only these; all that the config listens for where it is empty. */
+  readonly services: readonly Service[]
+  /** What is open already and stays so. */
+  readonly inForce: readonly BoundListener[]
+}
+
+/** Reads and tries all of it. Nothing is thrown for what the config, the files or the ports hold. */
+export async function loadSettings(
+  options: LoadOptions,
+): Promise<LoadedSettings | { readonly problems: readonly MailmuxError[] }> {
+  const { config } = options
+  const problems: MailmuxError[] = []
+  const [certificates, authorities] = [
+    await readCertificates(config, problems),
+    await readAuthorities(config, problems),
+  ]
+  const wanted = wantedListeners(options, problems)
+  const listening = await bindListeners(wanted, options.inForce)
+  const workers = config.workers === 'auto' ? availableParallelism() : config.workers
+  const map = await pinMap(config.map.database, problems)
+  const settings: Settings = {
+    config,
+    listeners: listening.bound.map((listener) => listener.config),
+    mapFile: map?.path ?? '',
+    certificates,
+    authorities,
+    sessionsPerWorker: await sessionsPerWorker(config.limits.sessions, workers),
+  }
+  const generation = map === undefined ? 0 : tryGeneration(settings, problems)
+  problems.push(...listening.problems)
+  if (map === undefined || problems.length > 0) {
+    await map?.release()
+    return { problems }
+  }
+  return { settings, bound: listening.bound, workers, generation, map }
+}
+
+async function readCertificates(
+  config: Config,
+  problems: MailmuxError[],
+): Promise<PemCertificate[]> {
+  const pairs: PemCertificate[] = []
+  for (const { certFile, keyFile } of config.tls.certificates) {
+    const cert = await readText(certFile, problems)
+    const key = await readText(keyFile, problems)
+    if (cert !== undefined && key !== undefined) pairs.push({ certFile, cert, key })
+  }
+  return pairs
+}
+
+async function readAuthorities(
+  config: Config,
+  problems: MailmuxError[],
+): Promise<Map<string, string>> {
+  const texts = new Map<string, string>()
+  for (const { name, tlsCaFile } of config.backends.values()) {
+    if (tlsCaFile === undefined) continue
+    const text = await readText(tlsCaFile, problems)
+    if (text !== undefined) texts.set(name, text)
+  }
+  return texts
+}
+
+async function readText(file: string, problems: MailmuxError[]): Promise<string | undefined> {
+  try {
+    return (await realDisk.read(file)).toString('latin1')
+  } catch (error) {
+    problems.push(
+      new MailmuxError('TLS_UNUSABLE', `${file}: ${messageOf(error)}`, { cause: error }),
+    )
+    return undefined
+  }
+}
+
+function wantedListeners(
+  { config, services }: LoadOptions,
+  problems: MailmuxError[],
+): readonly ListenerConfig[] {
+  for (const service of services) {
+    if (config.listeners.some((listener) => listener.service === service)) continue
+    problems.push(new MailmuxError('CONFIG_INVALID', `${config.file}: listen: has no ${service}`))
+  }
+  if (services.length === 0 && config.listeners.length === 0) {
+    problems.push(new MailmuxError('CONFIG_INVALID', `${config.file}: listen: names no address`))
+  }
+  return config.listeners.filter(
+    ({ service }) => services.length === 0 || services.includes(service),
+  )
+}
+
+async function pinMap(file: string, problems: MailmuxError[]): Promise<PinnedFile | undefined> {
+  try {
+    return await pinFile(file)
+  } catch (error) {
+    const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT'
+    const why = isMissing ? 'there is no map database' : messageOf(error)
+    problems.push(new MailmuxError('MAP_DATABASE_MISSING', `${file}: ${why}`, { cause: error }))
+    return undefined
+  }
+}
+
+/** Opens everything as a worker would, and closes it again. Returns the map's generation. */
+function tryGeneration(settings: Settings, problems: MailmuxError[]): number {
+  const opened = openGeneration(settings)
+  if ('problems' in opened) {
+    problems.push(...opened.problems.map((problem) => withRealName(problem, settings)))
+    return 0
+  }
+  const { map } = opened.generation
+  map.close()
+  return map.generation
+}
+
+function withRealName(problem: MailmuxError, { mapFile, config }: Settings): MailmuxError {
+  if (!problem.message.includes(mapFile)) return problem
+  const message = problem.message.replaceAll(mapFile, config.map.database)
+  return new MailmuxError(problem.code, message, { cause: problem })
+}

@@ -1,0 +1,31 @@
+/**
+ * How many sessions one worker may have: its share of what the config allows, and never more than
+ * its file descriptors carry: at that limit the kernel's and Node's answer would be a silent close.
+ */
+import { realDisk } from '../storage/disk.ts'
+
+/** For listeners, the map, the log, the channel. */
+const reservedDescriptors = 64
+/** Client and back-end. */
+const descriptorsPerSession = 2
+
+export async function sessionsPerWorker(sessions: number, workers: number): Promise<number> {
+  return shareOf(sessions, workers, await openFileLimit())
+}
+
+/** `openFiles`: the limit of each process. */
+export function shareOf(sessions: number, workers: number, openFiles: number): number {
+  const carried = Math.floor((openFiles - reservedDescriptors) / descriptorsPerSession)
+  return Math.max(1, Math.min(Math.ceil(sessions / workers), carried))
+}
+
+/** Node raises the soft limit to the hard one at its start. */
+async function openFileLimit(): Promise<number> {
+  try {
+    const text = (await realDisk.read('/proc/self/limits')).toString('latin1')
+    return Number(/^Max open files\s+(\d+)/m.exec(text)?.[1] ?? Number.POSITIVE_INFINITY)
+  } catch {
+    // Not Linux: the config's number stands alone.
+    return Number.POSITIVE_INFINITY
+  }
+}

@@ -1,0 +1,35 @@
+/**
+ * All that a worker needs to serve, as values that can be sent to it: files are read once, by the
+ * supervisor, so that every worker has the same, also where a worker may not read them.
+ */
+import type { Config, ListenerConfig, Service } from '../config/config.ts'
+
+export interface PemCertificate {
+  /** For messages. */
+  readonly certFile: string
+  readonly cert: string
+  readonly key: string
+}
+
+export interface Settings {
+  readonly config: Config
+  /** With real ports and only of the services that are to run. */
+  readonly listeners: readonly ListenerConfig[]
+  /** The map to open: a name for the very file that was checked, whatever becomes of its own name. */
+  readonly mapFile: string
+  readonly certificates: readonly PemCertificate[]
+  /** PEM texts of the authorities for back-ends that name some. */
+  readonly authorities: ReadonlyMap<string, string>
+  /** The most sessions that one worker may have at once. */
+  readonly sessionsPerWorker: number
+}
+
+/** The services that have listeners, each once. */
+export function servicesOf(settings: Settings): Service[] {
+  return [...new Set(settings.listeners.map(({ service }) => service))]
+}
+
+/** `127.0.0.1:143`, `[::]:25`. */
+export function formatAddress({ host, port }: { host: string; port: number }): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}

@@ -1,0 +1,232 @@
+/**
+ * The daemon's first process: checks settings, keeps the workers running, answers the control
+ * socket, and obeys signals. It touches no client. SIGTERM and SIGINT stop it, sessions first; a
+ * second one at once. SIGHUP reloads.
+ */
+import { MailmuxError, messageOf } from '../base/error.ts'
+import type { Problem } from '../base/problem.ts'
+import type { Config, Service } from '../config/config.ts'
+import { loadConfig } from '../config/load.ts'
+import type { ReloadReport, StatusReport } from '../control/messages.ts'
+import { openControl } from '../control/server.ts'
+import { claimRunDir } from './claim-run-dir.ts'
+import { coalesce } from './coalesce.ts'
+import { type LoadedSettings, loadSettings } from './load-settings.ts'
+import { type LogWriter, openLog } from './log-writer.ts'
+import { formatAddress } from './settings.ts'
+import { numbersOf } from './status.ts'
+import { type CheckedSettings, WorkerPool } from './worker-pool.ts'
+
+export interface SuperviseOptions {
+  readonly config: Config
+  /** Only these services; all that the config listens for where it is empty. */
+  readonly services: readonly Service[]
+  readonly version: string
+  /** Where workers begin; the real one by default. */
+  readonly workerEntry?: URL
+  /** Is shown what a reload finds worth a warning. */
+  readonly warn: (problems: readonly Problem[]) => void
+}
+
+/** Everything that was found wrong, as one failure with the code of the first. */
+function combined(problems: readonly MailmuxError[]): MailmuxError {
+  const [first] = problems
+  if (first === undefined) return new MailmuxError('INTERNAL', 'refused without a problem')
+  if (problems.length === 1) return first
+  const lines = problems.map(({ located }) => located)
+  return new MailmuxError(first.code, [...lines, `${problems.length} problems`].join('\n'))
+}
+
+/** Runs the daemon until it is told to stop. Throws what keeps it from starting, with nothing left running. */
+export async function supervise(options: SuperviseOptions): Promise<void> {
+  await using resources = new AsyncDisposableStack()
+  const logWriter = resources.use(openLog())
+  resources.use(await claimRunDir(options.config.runDir))
+  const signals = resources.use(listenForSignals())
+  // Set once the workers run; a client that connects before waits for it.
+  const started = Promise.withResolvers<Supervisor>()
+  started.promise.catch(() => undefined)
+  resources.use(
+    await openControl(options.config.runDir, {
+      status: async () => (await started.promise).status(),
+      reload: async () => (await started.promise).reload(),
+    }),
+  )
+  try {
+    const supervisor = await Supervisor.start(options, logWriter, signals)
+    resources.defer(() => supervisor.release())
+    signals.onReload = () => void supervisor.reload().catch(() => undefined)
+    started.resolve(supervisor)
+    await supervisor.stop(await signals.stop, signals)
+  } catch (error) {
+    started.reject(error)
+    throw error
+  }
+}
+
+interface Signals extends Disposable {
+  /** Resolves with the name of the first signal that ends the daemon. */
+  readonly stop: Promise<string>
+  onReload: () => void
+  /** Called at the second signal that ends the daemon. */
+  onHurry: () => void
+}
+
+function listenForSignals(): Signals {
+  const stop = Promise.withResolvers<string>()
+  let isStopping = false
+  const end = (signal: string): void => {
+    if (isStopping) signals.onHurry()
+    isStopping = true
+    stop.resolve(signal)
+  }
+  const reload = (): void => signals.onReload()
+  process.on('SIGTERM', end).on('SIGINT', end).on('SIGHUP', reload)
+  const signals: Signals = {
+    stop: stop.promise,
+    onReload: () => undefined,
+    onHurry: () => undefined,
+    [Symbol.dispose]() {
+      process.off('SIGTERM', end).off('SIGINT', end).off('SIGHUP', reload)
+    },
+  }
+  return signals
+}
+
+class Supervisor {
+  /** Takes a new config and map, whole or not at all. Throws RELOAD_REFUSED with every problem. */
+  readonly reload: () => Promise<ReloadReport>
+  readonly #options: SuperviseOptions
+  readonly #logWriter: LogWriter
+  readonly #pool: WorkerPool
+  readonly #startedAt = new Date()
+  #inForce: LoadedSettings
+  #isStopping = false
+
+  private constructor(
+    options: SuperviseOptions,
+    logWriter: LogWriter,
+    settings: LoadedSettings,
+    pool: WorkerPool,
+  ) {
+    this.#options = options
+    this.#logWriter = logWriter
+    this.#inForce = settings
+    this.#pool = pool
+    this.reload = coalesce(() => this.#reloadOnce())
+  }
+
+  static async start(
+    options: SuperviseOptions,
+    logWriter: LogWriter,
+    signals: Signals,
+  ): Promise<Supervisor> {
+    const { config, services } = options
+    const loaded = await loadSettings({ config, services, inForce: [] })
+    if ('problems' in loaded) throw combined(loaded.problems)
+    const entry = options.workerEntry ?? defaultEntry()
+    const pool = new WorkerPool(entry, logWriter.log, checked(loaded))
+    signals.onHurry = () => pool.killAll()
+    const problems = await pool.start()
+    if (problems.length > 0) {
+      await loaded.map.release()
+      throw combined(problems.map((problem) => new MailmuxError('START_FAILED', problem)))
+    }
+    const supervisor = new Supervisor(options, logWriter, loaded, pool)
+    logWriter.log('daemon.ready', { pid: process.pid, ...supervisor.#summary() })
+    return supervisor
+  }
+
+  async status(): Promise<StatusReport> {
+    await this.#pool.refreshReports()
+    const { settings, generation } = this.#inForce
+    const sessions = this.#pool.workers.flatMap(({ lastReport }) => lastReport.sessions)
+    return {
+      pid: process.pid,
+      version: this.#options.version,
+      started: this.#startedAt.toISOString(),
+      uptime_ms: Math.round(process.uptime() * 1000),
+      state: this.#isStopping ? 'stopping' : 'serving',
+      config: settings.config.file,
+      generation,
+      ...numbersOf(settings, sessions, this.#pool.counts),
+      workers: this.#pool.workers.map((worker) => worker.status()),
+      log_dropped: this.#pool.logDropped + this.#logWriter.dropped,
+    }
+  }
+
+  async stop(reason: string, signals: Signals): Promise<void> {
+    this.#isStopping = true
+    this.#logWriter.log('daemon.stopping', { reason })
+    signals.onHurry = () => this.#pool.killAll()
+    const { drainTimeoutMs } = this.#inForce.settings.config.limits
+    const drained = await this.#pool.stop(drainTimeoutMs)
+    this.#logWriter.log('daemon.stopped', { drained })
+  }
+
+  release(): Promise<void> {
+    return this.#inForce.map.release()
+  }
+
+  async #reloadOnce(): Promise<ReloadReport> {
+    try {
+      const next = await this.#loadNext()
+      const problems = await this.#pool.replaceSettings(checked(next))
+      if (problems.length > 0) {
+        await next.map.release()
+        throw combined(problems.map((problem) => new MailmuxError('RELOAD_REFUSED', problem)))
+      }
+      await this.#inForce.map.release()
+      this.#inForce = next
+    } catch (error) {
+      throw this.#refuse(error)
+    }
+    const summary = this.#summary()
+    this.#logWriter.log('reload.done', summary)
+    return summary
+  }
+
+  async #loadNext(): Promise<LoadedSettings> {
+    const { settings, bound } = this.#inForce
+    const { config, warnings } = await loadConfig(settings.config.file)
+    this.#options.warn(warnings)
+    const { services } = this.#options
+    const loaded = await loadSettings({ config, services, inForce: bound })
+    const problems = 'problems' in loaded ? [...loaded.problems] : []
+    if (config.runDir !== settings.config.runDir) {
+      const text = `${config.file}: run_dir: can be changed by a restart only`
+      problems.push(new MailmuxError('CONFIG_INVALID', text))
+    }
+    if (!('problems' in loaded) && problems.length === 0) return loaded
+    if (!('problems' in loaded)) await loaded.map.release()
+    throw combined(problems)
+  }
+
+  #refuse(error: unknown): MailmuxError {
+    if (!(error instanceof MailmuxError)) {
+      this.#logWriter.log('internal', { reason: 'reload', detail: messageOf(error) })
+      return new MailmuxError('INTERNAL', messageOf(error), { cause: error })
+    }
+    const lines = error.located.split('\n')
+    const problems = lines.length > 1 ? lines.slice(0, -1) : lines
+    this.#logWriter.log('reload.refused', { reason: error.code, problems })
+    const count = problems.length === 1 ? 'one problem' : `${problems.length} problems`
+    const text = [...problems, `reload refused: ${count}`].join('\n')
+    return new MailmuxError('RELOAD_REFUSED', text, { cause: error })
+  }
+
+  #summary(): ReloadReport {
+    const { settings, generation, workers } = this.#inForce
+    const listeners = settings.listeners.map((at) => `${at.service} ${formatAddress(at)}`)
+    return { generation, workers, listeners }
+  }
+}
+
+function checked({ settings, generation, workers }: LoadedSettings): CheckedSettings {
+  return { settings, generation, workers }
+}
+
+function defaultEntry(): URL {
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
+  return new URL(`./worker-main.${extension}`, import.meta.url)
+}

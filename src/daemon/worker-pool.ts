@@ -1,0 +1,229 @@
+/**
+ * The workers of a daemon: as many as were asked for, each with the settings in force. One that dies
+ * is replaced; while deaths are frequent the replacement waits. Listening sockets are shared through
+ * node:cluster, so an address stays open as long as one worker lives.
+ */
+import cluster from 'node:cluster'
+import { fileURLToPath } from 'node:url'
+import type { Log } from '../base/log.ts'
+import { type Counts, sumCounts } from './counters.ts'
+import { RestartPolicy } from './restart-policy.ts'
+import type { Settings } from './settings.ts'
+import { type Exit, WorkerProcess } from './worker-process.ts'
+
+/** Opening a very large map on a slow disk included. */
+const prepareMs = 60_000
+const commitMs = 10_000
+const reportMs = 2_000
+/** What a worker may take beyond the drain before it is killed. */
+const exitMs = 2_000
+
+/** Settings with the number of the map that was found good with them. */
+export interface CheckedSettings {
+  readonly settings: Settings
+  readonly generation: number
+  readonly workers: number
+}
+
+/** One worker at a time; counts the replacements. */
+interface Place {
+  worker: WorkerProcess | undefined
+  restarts: number
+  timer: NodeJS.Timeout | undefined
+}
+
+export class WorkerPool {
+  readonly #log: Log
+  readonly #policy = new RestartPolicy()
+  readonly #living = new Set<WorkerProcess>()
+  #places: Place[] = []
+  #inForce: CheckedSettings
+  #phase: 'starting' | 'serving' | 'stopping' = 'starting'
+  #retiredCounts: Counts = {}
+  #retiredDrops = 0
+
+  constructor(entry: URL, log: Log, settings: CheckedSettings) {
+    this.#log = log
+    this.#inForce = settings
+    // The kernel hands connections to whichever worker is free; none goes through this process.
+    cluster.schedulingPolicy = cluster.SCHED_NONE
+    cluster.setupPrimary({
+      exec: fileURLToPath(entry),
+      args: [],
+      execArgv: [],
+      silent: false,
+      serialization: 'advanced',
+    })
+  }
+
+  get inForce(): CheckedSettings {
+    return this.#inForce
+  }
+
+  /** Every worker that lives, those that are leaving included. */
+  get workers(): WorkerProcess[] {
+    return [...this.#living]
+  }
+
+  /** Counts of all workers, also of those that are gone. */
+  get counts(): Counts {
+    return sumCounts([this.#retiredCounts, ...this.workers.map((w) => w.lastReport.counters)])
+  }
+
+  get logDropped(): number {
+    return this.workers.reduce((sum, w) => sum + w.lastReport.logDropped, this.#retiredDrops)
+  }
+
+  /** Starts the workers; returns when all serve. Problems: nothing serves, no worker is left. */
+  async start(): Promise<readonly string[]> {
+    const added = this.#addPlaces(this.#inForce.workers)
+    const problems = (await Promise.all(added.map((place) => this.#fill(place)))).flat()
+    if (problems.length > 0) {
+      this.#phase = 'stopping'
+      this.killAll()
+      await Promise.all(this.workers.map(({ exited }) => exited))
+      return [...new Set(problems)]
+    }
+    this.#phase = 'serving'
+    return []
+  }
+
+  /** Gives every worker new settings, or none of them. Returns why not. */
+  async replaceSettings(next: CheckedSettings): Promise<readonly string[]> {
+    const serving = this.workers.filter(({ state }) => state === 'serving')
+    const answers = await Promise.all(serving.map((worker) => this.#prepare(worker, next)))
+    const problems = [...new Set(answers.flat())]
+    if (problems.length > 0 || this.#phase !== 'serving') {
+      await Promise.all(serving.map((worker) => worker.ask({ do: 'abort' }, commitMs)))
+      return problems.length > 0 ? problems : ['the daemon is stopping']
+    }
+    this.#inForce = next
+    await Promise.all(serving.map((worker) => this.#commit(worker, next)))
+    // Workers that came into being meanwhile have the settings of before.
+    const late = this.workers.filter(({ state }) => state === 'serving')
+    await Promise.all(late.map((worker) => this.#bring(worker)))
+    await this.#resize(next.workers)
+    return []
+  }
+
+  /** Asks every worker for its numbers; one that does not answer keeps those it told last. */
+  async refreshReports(): Promise<void> {
+    await Promise.all(
+      this.workers.map(async (worker) => {
+        const report = await worker.ask({ do: 'report' }, reportMs)
+        if (report !== undefined) worker.lastReport = report
+      }),
+    )
+  }
+
+  /** Ends all workers; true where every session ended by itself within `drainMs`. */
+  async stop(drainMs: number): Promise<boolean> {
+    this.#phase = 'stopping'
+    for (const { timer } of this.#places) clearTimeout(timer)
+    const drained = await Promise.all(this.workers.map((worker) => this.#retire(worker, drainMs)))
+    return drained.every(Boolean)
+  }
+
+  killAll(): void {
+    for (const worker of this.#living) worker.kill()
+  }
+
+  #addPlaces(count: number): Place[] {
+    const added = Array.from({ length: count }, (): Place => {
+      return { worker: undefined, restarts: 0, timer: undefined }
+    })
+    this.#places.push(...added)
+    return added
+  }
+
+  async #resize(count: number): Promise<void> {
+    const added = this.#addPlaces(Math.max(0, count - this.#places.length))
+    const removed = this.#places.splice(count)
+    const { drainTimeoutMs } = this.#inForce.settings.config.limits
+    for (const { worker, timer } of removed) {
+      clearTimeout(timer)
+      // Its sessions may take their time; nobody waits for them.
+      if (worker !== undefined) void this.#retire(worker, drainTimeoutMs)
+    }
+    await Promise.all(added.map((place) => this.#fill(place)))
+  }
+
+  /** Starts a worker at a place and gives it the settings in force. Returns why it does not serve. */
+  async #fill(place: Place): Promise<readonly string[]> {
+    const worker = new WorkerProcess(cluster.fork(), place.restarts, {
+      failing: (failing) => this.#replace(failing),
+      exited: (gone, exit) => this.#noteExit(gone, exit),
+    })
+    place.worker = worker
+    this.#living.add(worker)
+    this.#log('worker.started', { worker: worker.number, pid: worker.pid })
+    await worker.ready
+    const problems = await this.#bring(worker)
+    if (problems.length > 0) return problems
+    if (worker.isGone) return [`worker ${worker.number} ended before it was ready`]
+    if (worker.state === 'starting') worker.state = 'serving'
+    return []
+  }
+
+  /** Gives a worker the settings in force; one that cannot take them is ended. Returns why. */
+  async #bring(worker: WorkerProcess): Promise<readonly string[]> {
+    while (!worker.isGone && worker.given !== this.#inForce) {
+      const next = this.#inForce
+      const problems = await this.#prepare(worker, next)
+      if (problems.length > 0) {
+        this.#log('worker.refused', { worker: worker.number, problems })
+        worker.kill()
+        return problems
+      }
+      await this.#commit(worker, next)
+    }
+    return []
+  }
+
+  /** Returns why the worker cannot take the settings; nothing where it can, or has died. */
+  async #prepare(worker: WorkerProcess, next: CheckedSettings): Promise<readonly string[]> {
+    const reply = await worker.ask({ do: 'prepare', settings: next.settings }, prepareMs)
+    // What comes in the place of a worker that died gets the settings that are in force by then.
+    if (reply === undefined && worker.isGone) return []
+    if (reply === undefined) return [`worker ${worker.number} does not answer`]
+    if (!reply.prepared) return reply.problems
+    if (reply.generation === next.generation) return []
+    return [`${next.settings.config.map.database}: has been replaced meanwhile, try again`]
+  }
+
+  async #commit(worker: WorkerProcess, next: CheckedSettings): Promise<void> {
+    const reply = await worker.ask({ do: 'commit' }, commitMs)
+    worker.given = next
+    if (reply === undefined) worker.kill()
+  }
+
+  async #retire(worker: WorkerProcess, drainMs: number): Promise<boolean> {
+    worker.state = 'leaving'
+    const timer = setTimeout(() => worker.kill(), drainMs + exitMs)
+    const reply = await worker.ask({ do: 'stop', drainMs }, drainMs + exitMs)
+    await worker.exited
+    clearTimeout(timer)
+    return reply?.drained ?? false
+  }
+
+  #noteExit(worker: WorkerProcess, exit: Exit): void {
+    this.#living.delete(worker)
+    this.#retiredCounts = sumCounts([this.#retiredCounts, worker.lastReport.counters])
+    this.#retiredDrops += worker.lastReport.logDropped
+    this.#log('worker.exited', { worker: worker.number, pid: worker.pid, ...exit })
+    this.#replace(worker)
+  }
+
+  /** Puts another worker in the place of one that is lost, at once or after a wait. */
+  #replace(lost: WorkerProcess): void {
+    const place = this.#places.find(({ worker }) => worker === lost)
+    if (place === undefined || this.#phase !== 'serving') return
+    place.worker = undefined
+    place.restarts++
+    const delayMs = this.#policy.delayAfterCrash(performance.now())
+    if (delayMs > 0) {
+      this.#log('worker.delayed', { crashes: this.#policy.crashes, delay_ms: delayMs })
+    }
+    place.timer = setTimeout(() => void this.#fill(place), delayMs)
+  }
+}

@@ -1,0 +1,125 @@
+/** One worker as the supervisor sees it: questions and answers, and its end. */
+import type { Worker } from 'node:cluster'
+import type { WorkerStatus } from '../control/messages.ts'
+import type { Ask, FromWorker, Replies, ToWorker, WorkerReport } from './channel.ts'
+
+export interface Exit {
+  readonly code: number | null
+  readonly signal: string | null
+}
+
+export interface WorkerEvents {
+  failing(worker: WorkerProcess): void
+  exited(worker: WorkerProcess, exit: Exit): void
+}
+
+const emptyReport: WorkerReport = { sessions: [], counters: {}, logDropped: 0 }
+
+export class WorkerProcess {
+  state: WorkerStatus['state'] = 'starting'
+  /** What it was told to serve with. */
+  given: object | undefined
+  /** How often the worker of this place has been replaced. */
+  readonly restarts: number
+  /** Resolves when it listens to us, or has exited. */
+  readonly ready: Promise<void>
+  readonly exited: Promise<Exit>
+  /** The newest that it told of itself. */
+  lastReport: WorkerReport = emptyReport
+  readonly #worker: Worker
+  readonly #events: WorkerEvents
+  readonly #startedAt = performance.now()
+  readonly #waiting = new Map<number, (reply: Replies[Ask['do']] | undefined) => void>()
+  #lastId = 0
+  #isGone = false
+  #becomeReady: () => void = () => undefined
+
+  constructor(worker: Worker, restarts: number, events: WorkerEvents) {
+    this.#worker = worker
+    this.#events = events
+    this.restarts = restarts
+    this.ready = new Promise((resolve) => {
+      this.#becomeReady = resolve
+    })
+    this.exited = new Promise((resolve) => {
+      worker.on('exit', (code, signal) => {
+        const exit = { code, signal }
+        this.#leave(exit)
+        resolve(exit)
+      })
+    })
+    worker.on('message', (message: FromWorker) => this.#receive(message))
+    // A channel that breaks is followed by the exit.
+    worker.on('error', () => undefined)
+  }
+
+  get number(): number {
+    return this.#worker.id
+  }
+
+  get pid(): number {
+    return this.#worker.process.pid ?? 0
+  }
+
+  get isGone(): boolean {
+    return this.#isGone
+  }
+
+  /** Asks one thing; undefined where the worker is gone or silent for `timeoutMs`. */
+  ask<A extends Ask>(ask: A, timeoutMs: number): Promise<Replies[A['do']] | undefined> {
+    if (this.#isGone || !this.#worker.isConnected()) return Promise.resolve(undefined)
+    this.#lastId++
+    const id = this.#lastId
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => settle(undefined), timeoutMs)
+      const settle = (reply: Replies[Ask['do']] | undefined): void => {
+        clearTimeout(timer)
+        this.#waiting.delete(id)
+        resolve(reply as Replies[A['do']] | undefined)
+      }
+      this.#waiting.set(id, settle)
+      this.#worker.send({ id, ask } satisfies ToWorker, (error: Error | null) => {
+        if (error !== null) settle(undefined)
+      })
+    })
+  }
+
+  kill(): void {
+    if (!this.#isGone) this.#worker.process.kill('SIGKILL')
+  }
+
+  status(): WorkerStatus {
+    return {
+      worker: this.number,
+      pid: this.pid,
+      state: this.state,
+      sessions: this.lastReport.sessions.length,
+      uptime_ms: Math.round(performance.now() - this.#startedAt),
+      restarts: this.restarts,
+    }
+  }
+
+  #receive(message: FromWorker): void {
+    switch (message.kind) {
+      case 'hello':
+        this.#becomeReady()
+        return
+      case 'reply':
+        this.#waiting.get(message.id)?.(message.reply)
+        return
+      case 'report':
+        this.lastReport = message.report
+        return
+      case 'failing':
+        this.state = 'leaving'
+        this.#events.failing(this)
+    }
+  }
+
+  #leave(exit: Exit): void {
+    this.#isGone = true
+    this.#becomeReady()
+    for (const settle of this.#waiting.values()) settle(undefined)
+    this.#events.exited(this, exit)
+  }
+}

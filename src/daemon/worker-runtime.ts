@@ -1,0 +1,99 @@
+/** What sessions share within one worker: the generation in force, counts, and who is there. */
+import type { Log, ServiceName } from '../base/log.ts'
+import type { WorkerReport } from './channel.ts'
+import type { CounterTable } from './counters.ts'
+import type { LogWriter } from './log-writer.ts'
+import type { Generation, Runtime, Session } from './runtime.ts'
+
+export class WorkerRuntime implements Runtime {
+  readonly counters: CounterTable
+  readonly log: Log
+  draining = false
+  /** The most sessions at once. */
+  sessionLimit = 0
+  readonly #logWriter: LogWriter
+  readonly #worker: number
+  readonly #sessions = new Set<Session>()
+  #current: Generation | undefined
+  #lastSession = 0
+  #whenEmpty: (() => void) | undefined
+
+  constructor(worker: number, counters: CounterTable, logWriter: LogWriter) {
+    this.#worker = worker
+    this.#logWriter = logWriter
+    this.counters = counters
+    this.log = logWriter.log
+  }
+
+  get current(): Generation {
+    if (this.#current === undefined) throw new Error('a session started before the first settings')
+    return this.#current
+  }
+
+  /**
+   * Puts a generation in force. The one before lives as long as some session holds it; its map is
+   * closed when nobody can reach it any more.
+   */
+  replaceGeneration(generation: Generation, sessionLimit: number): void {
+    this.#current = generation
+    this.sessionLimit = sessionLimit
+    abandoned.register(generation, generation.map)
+  }
+
+  get sessionCount(): number {
+    return this.#sessions.size
+  }
+
+  enter(session: Session): () => void {
+    this.#sessions.add(session)
+    this.counters.count('session', session.service)
+    // Accepted a moment before the stop.
+    if (this.draining) setImmediate(() => session.shutdown())
+    return () => {
+      this.#sessions.delete(session)
+      if (this.#sessions.size === 0) this.#whenEmpty?.()
+    }
+  }
+
+  nextSessionId(): string {
+    this.#lastSession++
+    return `${this.#worker}-${this.#lastSession}`
+  }
+
+  /** A client that found no room. */
+  refuseForRoom(service: ServiceName, peer: string): void {
+    this.log('refuse', { service, session: this.nextSessionId(), peer, reason: 'conn_limit' })
+  }
+
+  /**
+   * Asks every session to end at its next boundary and ends those that are left after `drainMs`.
+   * Returns true where none had to be forced.
+   */
+  async drain(drainMs: number): Promise<boolean> {
+    this.draining = true
+    const ended = new Promise<'ended'>((resolve) => {
+      this.#whenEmpty = () => resolve('ended')
+    })
+    for (const session of this.#sessions) session.shutdown()
+    if (this.#sessions.size === 0) return true
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<'late'>((resolve) => {
+      timer = setTimeout(resolve, drainMs, 'late' as const)
+    })
+    const outcome = await Promise.race([ended, late])
+    clearTimeout(timer)
+    for (const session of this.#sessions) session.kill()
+    return outcome === 'ended'
+  }
+
+  report(): WorkerReport {
+    return {
+      sessions: [...this.#sessions].map(({ service, backend }) => ({ service, backend })),
+      counters: this.counters.snapshot(),
+      logDropped: this.#logWriter.dropped,
+    }
+  }
+}
+
+/** Closes the map of a generation that no session holds any more. */
+const abandoned = new FinalizationRegistry<{ close(): void }>((map) => map.close())

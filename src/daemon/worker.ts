@@ -1,0 +1,192 @@
+/**
+ * A worker: takes settings from its supervisor, listens, and hands accepted sockets to the front
+ * ends. It decides nothing about its own life: it stops when it is told to, or when its supervisor
+ * is gone, or when it meets a fault of ours.
+ */
+import type { Socket } from 'node:net'
+import { MailmuxError, messageOf } from '../base/error.ts'
+import { waits } from '../base/limit.ts'
+import { printable } from '../base/log.ts'
+import { assertNever } from '../base/never.ts'
+import type { ListenerConfig, Service } from '../config/config.ts'
+import { busyAnswer } from './busy-answer.ts'
+import type { Ask, FromWorker, PrepareReply, Replies, ToWorker } from './channel.ts'
+import { CounterTable } from './counters.ts'
+import { openGeneration } from './generation.ts'
+import { ListenerSet } from './listener-set.ts'
+import { type LogWriter, openLog } from './log-writer.ts'
+import type { Generation, StartSession } from './runtime.ts'
+import { type Settings, servicesOf } from './settings.ts'
+import { WorkerRuntime } from './worker-runtime.ts'
+
+/** Loads the front end of a service when it is first listened for. */
+export type FrontEnds = Readonly<Record<Service, () => Promise<StartSession>>>
+
+/** How often a worker tells its counts, so that its death loses little of them. */
+const reportEveryMs = 10_000
+/** The longest that sessions may go on in a worker that met a fault of ours. */
+const failingDrainMs = 30_000
+const stackChars = 1000
+
+interface Prepared {
+  readonly settings: Settings
+  readonly generation: Generation
+}
+
+/** Runs this process as worker number `number` until it is told to stop. */
+export function runWorker(number: number, frontEnds: FrontEnds): void {
+  const worker = new Worker(number, frontEnds)
+  // Terminals and init systems signal the whole group; the supervisor decides what it means.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined)
+  process.on('uncaughtException', (error) => worker.fail(error))
+  process.on('unhandledRejection', (error) => worker.fail(error))
+  process.on('exit', () => worker.flush())
+  process.on('message', (message: ToWorker) => void worker.answer(message))
+  send({ kind: 'hello' })
+}
+
+/** Calls `sent` when the message is on its way, also where the supervisor is gone. */
+function send(message: FromWorker, sent: () => void = () => undefined): void {
+  if (process.connected) process.send?.(message, undefined, {}, () => sent())
+  else sent()
+}
+
+class Worker {
+  readonly #frontEnds: FrontEnds
+  readonly #logWriter: LogWriter
+  readonly #runtime: WorkerRuntime
+  readonly #listeners: ListenerSet
+  readonly #starters = new Map<Service, StartSession>()
+  #prepared: Prepared | undefined
+  #failing = false
+
+  constructor(number: number, frontEnds: FrontEnds) {
+    const counters = new CounterTable()
+    this.#frontEnds = frontEnds
+    this.#logWriter = openLog({ worker: number, counters })
+    this.#runtime = new WorkerRuntime(number, counters, this.#logWriter)
+    this.#listeners = new ListenerSet((socket, listener) => this.#accept(socket, listener))
+    setInterval(() => send({ kind: 'report', report: this.#runtime.report() }), reportEveryMs)
+  }
+
+  async answer({ id, ask }: ToWorker): Promise<void> {
+    const reply = await this.#perform(ask)
+    send({ kind: 'reply', id, reply }, () => {
+      if (ask.do === 'stop') process.exit(0)
+    })
+  }
+
+  async #perform(ask: Ask): Promise<Replies[Ask['do']]> {
+    switch (ask.do) {
+      case 'prepare':
+        return this.#prepare(ask.settings)
+      case 'commit':
+        this.#commit()
+        return null
+      case 'abort':
+        this.#abort()
+        return null
+      case 'report':
+        return this.#runtime.report()
+      case 'stop':
+        return this.#stop(ask.drainMs)
+      default:
+        return assertNever(ask)
+    }
+  }
+
+  async #prepare(settings: Settings): Promise<PrepareReply> {
+    this.#abort()
+    const opened = openGeneration(settings)
+    if ('problems' in opened) {
+      return { prepared: false, problems: opened.problems.map(({ located }) => located) }
+    }
+    const { generation } = opened
+    try {
+      for (const service of servicesOf(settings)) {
+        if (!this.#starters.has(service)) {
+          this.#starters.set(service, await this.#frontEnds[service]())
+        }
+      }
+      await this.#listeners.prepare(settings.listeners)
+    } catch (error) {
+      generation.map.close()
+      const text = error instanceof MailmuxError ? error.located : messageOf(error)
+      return { prepared: false, problems: [text] }
+    }
+    this.#prepared = { settings, generation }
+    return { prepared: true, generation: generation.map.generation }
+  }
+
+  #commit(): void {
+    if (this.#prepared === undefined) return
+    const { settings, generation } = this.#prepared
+    this.#prepared = undefined
+    this.#runtime.replaceGeneration(generation, settings.sessionsPerWorker)
+    this.#listeners.commit()
+  }
+
+  #abort(): void {
+    this.#prepared?.generation.map.close()
+    this.#prepared = undefined
+    this.#listeners.abort()
+  }
+
+  #accept(socket: Socket, listener: ListenerConfig): void {
+    if (this.#runtime.draining) {
+      socket.destroy()
+      return
+    }
+    if (this.#runtime.sessionCount >= this.#runtime.sessionLimit) {
+      this.#refuse(socket, listener)
+      return
+    }
+    this.#starters.get(listener.service)?.(socket, listener, this.#runtime)
+  }
+
+  #refuse(socket: Socket, listener: ListenerConfig): void {
+    this.#runtime.refuseForRoom(listener.service, `${socket.remoteAddress}:${socket.remotePort}`)
+    // Words before a TLS handshake would not be understood, and handshakes are what we lack room for.
+    if (listener.tls === 'implicit') {
+      socket.destroy()
+      return
+    }
+    socket.end(busyAnswer(listener.service, this.#runtime.current.config.hostname))
+    socket.setTimeout(waits.closeMs, () => socket.destroy())
+    // A client that goes on talking must not keep the socket: what it says is not read.
+    socket.pause()
+  }
+
+  async #stop(drainMs: number): Promise<{ drained: boolean }> {
+    this.#listeners.close()
+    const drained = await this.#runtime.drain(drainMs)
+    send({ kind: 'report', report: this.#runtime.report() })
+    return { drained }
+  }
+
+  /** A fault of ours: nothing new is taken, what runs may end, then the process is replaced. */
+  fail(error: unknown): void {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    this.#runtime.log('internal', { reason: 'exception', detail: printable(text, stackChars) })
+    // A second one while ending: no state can be trusted any more.
+    if (this.#failing) process.exit(1)
+    this.#failing = true
+    this.#listeners.close()
+    send({ kind: 'failing' })
+    void this.#exitDrained()
+  }
+
+  async #exitDrained(): Promise<void> {
+    await this.#runtime.drain(this.#failingDrainMs())
+    process.exit(1)
+  }
+
+  #failingDrainMs(): number {
+    if (this.#runtime.sessionCount === 0) return 0
+    return Math.min(this.#runtime.current.config.limits.drainTimeoutMs, failingDrainMs)
+  }
+
+  flush(): void {
+    this.#logWriter.flush()
+  }
+}
