@@ -1,0 +1,132 @@
+/**
+ * The connection to a client for as long as a machine reads it: hands over what arrives, sends what
+ * is said, upgrades to TLS, and ends without losing the last words. After a login the socket goes to
+ * the pump and the line is dropped.
+ */
+import type { Socket } from 'node:net'
+import { acceptTls, type ServerTls } from '../net/tls.ts'
+
+/** What a line tells. After `gone` nothing follows. */
+export interface LineOwner {
+  received(chunk: Buffer): void
+  /** The client sends no more; all that it sent was `received`. */
+  ended(): void
+  failed(): void
+  gone(): void
+}
+
+const lineOf = Symbol('line')
+
+/** Kept at the socket, so that listeners are shared functions. */
+interface Owned extends Socket {
+  [lineOf]?: ClientLine | undefined
+}
+
+export class ClientLine {
+  bytesIn = 0
+  bytesOut = 0
+  /** Protocol version, '' in clear text. */
+  tls = ''
+  readonly owner: LineOwner
+  #socket: Owned
+  #isHeld = false
+
+  constructor(socket: Socket, owner: LineOwner) {
+    this.#socket = socket
+    this.owner = owner
+    // A client may end its side and still be owed the answer to what it sent before.
+    socket.allowHalfOpen = true
+  }
+
+  get socket(): Socket {
+    return this.#socket
+  }
+
+  listen(): void {
+    const socket = this.#socket
+    socket[lineOf] = this
+    socket.on('data', onData).on('end', onEnd).on('error', onError).on('close', onClose)
+  }
+
+  /** Text as latin1. Who does not read our answers is not asked for more questions. */
+  send(text: string): void {
+    this.bytesOut += text.length
+    if (this.#socket.write(text, 'latin1')) return
+    this.#socket.pause()
+    this.#socket.once('drain', onDrain)
+  }
+
+  /** Lets input wait in the stream, which stops reading when it is full. */
+  hold(): void {
+    this.#isHeld = true
+    this.#socket.pause()
+  }
+
+  release(): void {
+    this.#isHeld = false
+    this.drained()
+  }
+
+  drained(): void {
+    if (!this.#isHeld && !this.#socket.writableNeedDrain) this.#socket.resume()
+  }
+
+  /** Takes the client's handshake; the owner hears nothing until then. */
+  startTls(serverTls: ServerTls, done: (isSecure: boolean) => void): void {
+    acceptTls(this.detach(), serverTls, (socket) => {
+      if (socket !== undefined) {
+        this.#socket = socket
+        this.tls = socket.getProtocol() ?? 'TLS'
+        this.#isHeld = false
+        this.listen()
+      }
+      done(socket !== undefined)
+    })
+  }
+
+  /** Gives the socket away, paused, with what was not yet `received` still in it. */
+  detach(): Socket {
+    const socket = this.#socket
+    socket.pause()
+    socket.off('data', onData).off('end', onEnd).off('error', onError).off('close', onClose)
+    socket.off('drain', onDrain)
+    socket[lineOf] = undefined
+    return socket
+  }
+
+  /** Sends what is unsent, then ends; input is thrown away, so that no reset loses the last words. */
+  end(): void {
+    this.#socket.off('data', onData)
+    this.#socket.end()
+    this.#socket.resume()
+  }
+
+  destroy(): void {
+    this.#socket.destroy()
+  }
+
+  took(chunk: Buffer): void {
+    this.bytesIn += chunk.length
+    this.owner.received(chunk)
+  }
+}
+
+function onData(this: Owned, chunk: Buffer): void {
+  this[lineOf]?.took(chunk)
+}
+
+function onDrain(this: Owned): void {
+  this[lineOf]?.drained()
+}
+
+function onEnd(this: Owned): void {
+  this[lineOf]?.owner.ended()
+}
+
+function onError(this: Owned): void {
+  this[lineOf]?.owner.failed()
+}
+
+function onClose(this: Owned): void {
+  this[lineOf]?.owner.gone()
+}

@@ -1,0 +1,152 @@
+/**
+ * One login of one client: finds the route, logs in to the back-end, and tells the outcome. Whatever
+ * is wrong with name or password is told after the same brake, counted from when the login was
+ * taken, so that time does not tell who exists.
+ */
+import { LoginClient, type LoginWaiter } from '../backend/login-client.ts'
+import type { EventFields } from '../base/log.ts'
+import type { TlsMode } from '../config/config.ts'
+import type {
+  BackEndOutcome,
+  Credentials,
+  LoginBackEnd,
+  LoginFrontEnd,
+  LoginOutcome,
+} from '../protocol/login.ts'
+import { type LoginRoute, routeLogin } from './login-route.ts'
+import type { Generation, Runtime } from './runtime.ts'
+
+export interface FrontEndSetup {
+  readonly hostname: string
+  /** TLS is up already. */
+  readonly isSecure: boolean
+  /** STARTTLS can be had. */
+  readonly offersTls: boolean
+  /** Logins may come in clear text. */
+  readonly allowsCleartext: boolean
+}
+
+/** What a proxy's protocol is to its driver. */
+export interface LoginProtocol {
+  readonly service: 'imap' | 'pop3'
+  createFrontEnd(setup: FrontEndSetup): LoginFrontEnd
+  createBackEnd(tls: TlsMode, credentials: Credentials): LoginBackEnd
+}
+
+/** The fields of an event that say whose it is. */
+export type PeerFields = Pick<EventFields['refuse'], 'service' | 'session' | 'peer'>
+
+/** A login that a back-end took: what the join needs. */
+export interface Accepted {
+  readonly user: string
+  readonly backend: string
+  readonly client: LoginClient
+  /** What the back-end sent after its answer. */
+  readonly surplus: Buffer
+}
+
+export interface LoginAttemptOptions {
+  readonly runtime: Runtime
+  readonly protocol: LoginProtocol
+  readonly credentials: Credentials
+  /** Which failure of this session it would be, from 1. */
+  readonly attempt: number
+  readonly fields: PeerFields
+  /** Told once, later than the constructor returns, unless the attempt is aborted. */
+  readonly onEnd: {
+    loginEnded(outcome: LoginOutcome, accepted: Accepted | undefined): void
+  }
+}
+
+type Route = Extract<LoginRoute, { kind: 'route' }>
+
+const longestBrakeMs = 15_000
+
+/** How long a failure is held back: doubled for each one before it in the session. */
+export function brakeMs({ config }: Generation, attempt: number): number {
+  return Math.min(config.limits.authFailureDelayMs * 2 ** (attempt - 1), longestBrakeMs)
+}
+
+export class LoginAttempt implements LoginWaiter {
+  readonly #options: LoginAttemptOptions
+  readonly #generation: Generation
+  readonly #startedAt = performance.now()
+  #route: Route | undefined
+  #client: LoginClient | undefined
+  #timer: NodeJS.Timeout | undefined
+  #isAborted = false
+
+  constructor(options: LoginAttemptOptions) {
+    const { runtime, protocol, credentials, fields } = options
+    this.#options = options
+    this.#generation = runtime.current
+    if (runtime.draining) {
+      this.#answer({ kind: 'unavailable' })
+      return
+    }
+    const route = routeLogin(this.#generation, protocol.service, credentials.login)
+    if (route.kind === 'refused') this.#answerAfterBrake()
+    else if (route.kind === 'unavailable') {
+      if (route.fault !== undefined) {
+        runtime.log('internal', { reason: 'lookup', detail: `${fields.session}: ${route.fault}` })
+      }
+      this.#answer({ kind: 'unavailable' })
+    } else this.#connect(route)
+  }
+
+  abort(): void {
+    this.#isAborted = true
+    clearTimeout(this.#timer)
+    this.#client?.abort()
+  }
+
+  backendAnswered(outcome: BackEndOutcome): void {
+    const route = this.#route
+    if (route === undefined || this.#client === undefined) return
+    switch (outcome.kind) {
+      case 'refused':
+        this.#answerAfterBrake()
+        break
+      case 'denied':
+        this.#answer(outcome)
+        break
+      case 'failed': {
+        const { step, reason, detail } = outcome
+        const { runtime, fields } = this.#options
+        runtime.log('backend', { ...fields, backend: route.backend, step, reason, detail })
+        this.#answer({ kind: 'unavailable' })
+        break
+      }
+      case 'accepted': {
+        const { response, surplus } = outcome
+        const { user, backend } = route
+        const accepted = { user, backend, client: this.#client, surplus }
+        this.#options.onEnd.loginEnded({ kind: 'accepted', response }, accepted)
+        break
+      }
+    }
+  }
+
+  #connect(route: Route): void {
+    const { protocol, credentials } = this.#options
+    const { connectTimeoutMs, loginTimeoutMs } = this.#generation.config.limits
+    const { endpoint, trust, login } = route
+    const machine = protocol.createBackEnd(endpoint.tls, { ...credentials, login })
+    this.#route = route
+    const plan = { machine, endpoint, trust, connectTimeoutMs, loginTimeoutMs }
+    this.#client = new LoginClient(plan, this)
+  }
+
+  #answerAfterBrake(): void {
+    const floorMs = brakeMs(this.#generation, this.#options.attempt)
+    const passedMs = performance.now() - this.#startedAt
+    this.#answer({ kind: 'refused' }, Math.max(0, floorMs - passedMs))
+  }
+
+  /** Never at once: a client that pipelines logins must not make one call within another. */
+  #answer(outcome: LoginOutcome, waitMs = 0): void {
+    this.#timer = setTimeout(() => {
+      if (!this.#isAborted) this.#options.onEnd.loginEnded(outcome, undefined)
+    }, waitMs)
+  }
+}

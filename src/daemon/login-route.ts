@@ -1,0 +1,60 @@
+/** Where a login goes: the one place that turns a name as typed into a back-end, or into an answer. */
+import { assertNever } from '../base/never.ts'
+import type { Endpoint } from '../config/config.ts'
+import { parseLogin } from '../mail/login-name.ts'
+import type { Trust } from '../net/dial.ts'
+import type { Generation } from './runtime.ts'
+
+export type LoginRoute =
+  | {
+      readonly kind: 'route'
+      /** Canonical address of the user. */
+      readonly user: string
+      readonly backend: string
+      readonly endpoint: Endpoint
+      readonly trust: Trust | undefined
+      /** The name to log in with there. */
+      readonly login: string
+    }
+  /** Nobody that could log in: answered as a wrong password is. */
+  | { readonly kind: 'refused' }
+  /** Cannot be told now. `fault`: what the administrator should hear. */
+  | { readonly kind: 'unavailable'; readonly fault?: string }
+
+export function routeLogin(
+  { config, map, backendTls }: Generation,
+  protocol: 'imap' | 'pop3',
+  login: string,
+): LoginRoute {
+  const address = parseLogin(login, config.naming)
+  if (address === undefined) return { kind: 'refused' }
+  const resolution = map.resolve('retrieval', address, config.naming)
+  switch (resolution.result) {
+    case 'route':
+      break
+    // An alias is nobody's mailbox.
+    case 'expand':
+    case 'foreign':
+    case 'reject':
+    case 'unknown':
+      return { kind: 'refused' }
+    case 'defer':
+      return { kind: 'unavailable' }
+    case 'error':
+      return { kind: 'unavailable', fault: resolution.reason }
+    default:
+      return assertNever(resolution)
+  }
+  const { user, destination } = resolution
+  const backend = config.backends.get(destination.backend)
+  const endpoint = backend?.endpoints[protocol]
+  if (backend === undefined || endpoint === undefined) {
+    return { kind: 'unavailable', fault: `${destination.backend} has no ${protocol} in the config` }
+  }
+  const context = backendTls.get(backend.name)
+  if (context === undefined && endpoint.tls !== 'none') {
+    return { kind: 'unavailable', fault: `${backend.name} has no TLS settings` }
+  }
+  const trust = context === undefined ? undefined : { context, name: backend.tlsName }
+  return { kind: 'route', user, backend: backend.name, endpoint, trust, login: destination.login }
+}

@@ -1,0 +1,307 @@
+/**
+ * One client of a proxy, from accept to end: performs what the protocol's front-end machine asks
+ * for, whatever the protocol. Until login every byte goes through the machine; after it, through a
+ * pump that knows none.
+ *
+ * While a login is under way the client's input is held: what arrives stays in its stream, and goes
+ * to the machine or to the back-end afterwards, each byte once.
+ */
+import type { Socket } from 'node:net'
+import { waits } from '../base/limit.ts'
+import type { RefusalReason, SessionEnd } from '../base/log.ts'
+import { assertNever } from '../base/never.ts'
+import type { ListenerConfig } from '../config/config.ts'
+import { deadlines, type Timed } from '../net/deadline.ts'
+import { Pump, type PumpEnd } from '../net/pump.ts'
+import type { Credentials, FrontEndAction, LoginFrontEnd, LoginOutcome } from '../protocol/login.ts'
+import { isFromThisHost, peerOf } from './client-address.ts'
+import { ClientLine, type LineOwner } from './client-line.ts'
+import {
+  type Accepted,
+  brakeMs,
+  LoginAttempt,
+  type LoginProtocol,
+  type PeerFields,
+} from './login-attempt.ts'
+import type { Runtime, Session } from './runtime.ts'
+
+/** Takes over an accepted socket. */
+export function startLoginSession(
+  socket: Socket,
+  listener: ListenerConfig,
+  runtime: Runtime,
+  protocol: LoginProtocol,
+): void {
+  const peer = peerOf(socket)
+  // Reset between connect and accept: there is nobody to talk to.
+  if (peer === undefined) socket.destroy()
+  else new LoginSession(peer, runtime, protocol).begin(socket, listener)
+}
+
+class LoginSession implements Session, LineOwner, Timed {
+  dueTick = 0
+  readonly id: string
+  readonly peer: string
+  readonly startedAt = performance.now()
+  user: string | undefined
+  backend: string | undefined
+  readonly #protocol: LoginProtocol
+  readonly #runtime: Runtime
+  readonly #generation: number
+  readonly #leave: () => void
+  /** Line and machine live until the join, or the end. */
+  #line: ClientLine | undefined
+  #machine: LoginFrontEnd | undefined
+  #attempt: LoginAttempt | undefined
+  #brake: NodeJS.Timeout | undefined
+  #pump: Pump | undefined
+  #tls = ''
+  #bytesIn = 0
+  #bytesOut = 0
+  /** Why it ends, once it does. */
+  #end: SessionEnd | undefined
+  #isOver = false
+
+  constructor(peer: string, runtime: Runtime, protocol: LoginProtocol) {
+    this.id = runtime.nextSessionId()
+    this.peer = peer
+    this.#protocol = protocol
+    this.#runtime = runtime
+    this.#generation = runtime.current.map.generation
+    this.#leave = runtime.enter(this)
+  }
+
+  get service(): 'imap' | 'pop3' {
+    return this.#protocol.service
+  }
+
+  begin(socket: Socket, listener: ListenerConfig): void {
+    const line = new ClientLine(socket, this)
+    this.#line = line
+    deadlines.arm(this, this.#runtime.current.config.limits.preauthTimeoutMs)
+    if (listener.tls === 'implicit') this.#startTls(line, () => this.#greet(line, listener))
+    else {
+      line.listen()
+      this.#greet(line, listener)
+    }
+  }
+
+  shutdown(): void {
+    if (this.#pump !== undefined) this.#pump.shutdown()
+    else if (this.#machine !== undefined) this.#interrupt(this.#machine.shutDown())
+    else if (this.#end === undefined) this.kill()
+  }
+
+  kill(): void {
+    this.#end ??= 'shutdown'
+    this.#pump?.kill()
+    this.#line?.destroy()
+  }
+
+  timedOut(): void {
+    if (this.#machine !== undefined) this.#interrupt(this.#machine.timedOut())
+    else if (this.#end === undefined) this.#cutOff('preauth_timeout')
+    else this.#line?.destroy()
+  }
+
+  received(chunk: Buffer): void {
+    if (this.#machine !== undefined) this.#perform(this.#machine.push(chunk))
+  }
+
+  /** All has been answered, or the client left while we were waiting for a back-end. */
+  ended(): void {
+    this.#close('client_closed')
+  }
+
+  failed(): void {
+    this.#end ??= 'client_error'
+    this.#line?.destroy()
+  }
+
+  gone(): void {
+    this.#over('client_closed')
+  }
+
+  loginEnded(outcome: LoginOutcome, accepted: Accepted | undefined): void {
+    this.#attempt = undefined
+    if (this.#machine === undefined) return
+    if (accepted === undefined) {
+      this.#goOn(this.#machine.loginAnswered(outcome))
+      return
+    }
+    this.user = accepted.user
+    this.backend = accepted.backend
+    this.#perform(this.#machine.loginAnswered(outcome), accepted)
+    if (this.#pump === undefined) accepted.client.socket?.destroy()
+  }
+
+  pumpEnded(end: PumpEnd): void {
+    this.#bytesIn += this.#pump?.bytesIn ?? 0
+    this.#bytesOut += this.#pump?.bytesOut ?? 0
+    if (end === 'idle') this.#refuse('idle_timeout')
+    this.#over(end === 'idle' ? 'refused' : end)
+  }
+
+  #greet(line: ClientLine, listener: ListenerConfig): void {
+    const { config, serverTls } = this.#runtime.current
+    const isSecure = line.tls !== ''
+    this.#machine = this.#protocol.createFrontEnd({
+      hostname: config.hostname,
+      isSecure,
+      offersTls: !isSecure && listener.tls === 'starttls' && serverTls !== undefined,
+      allowsCleartext: listener.authAllowCleartext || isFromThisHost(line.socket),
+    })
+    line.send(this.#machine.greeting)
+  }
+
+  #perform(actions: readonly FrontEndAction[], accepted?: Accepted): void {
+    for (const action of actions) {
+      const [line, machine] = [this.#line, this.#machine]
+      if (line === undefined || machine === undefined) return
+      switch (action.do) {
+        case 'send':
+          line.send(action.text)
+          break
+        case 'start-tls':
+          this.#startTls(line, () => this.#perform(machine.tlsStarted()))
+          break
+        case 'log-in':
+          line.hold()
+          this.#attempt = this.#logIn(action.credentials, machine.failedLogins + 1)
+          break
+        case 'brake':
+          line.hold()
+          this.#brake = this.#holdBack(machine, action.attempt)
+          break
+        case 'refuse':
+          this.#refuse(action.reason)
+          break
+        case 'join':
+          if (accepted !== undefined) this.#join(line, machine, accepted)
+          break
+        case 'close':
+          this.#close(action.end)
+          break
+        default:
+          assertNever(action)
+      }
+    }
+  }
+
+  #logIn(credentials: Credentials, attempt: number): LoginAttempt {
+    return new LoginAttempt({
+      runtime: this.#runtime,
+      protocol: this.#protocol,
+      credentials,
+      attempt,
+      fields: this.#fields,
+      onEnd: this,
+    })
+  }
+
+  #holdBack(machine: LoginFrontEnd, attempt: number): NodeJS.Timeout {
+    const waitMs = brakeMs(this.#runtime.current, attempt)
+    return setTimeout(() => {
+      this.#brake = undefined
+      this.#goOn(machine.resume())
+    }, waitMs)
+  }
+
+  /** Performs what was held back, then hears the client again, unless it asked for the next wait. */
+  #goOn(actions: readonly FrontEndAction[]): void {
+    this.#perform(actions)
+    if (this.#attempt === undefined && this.#brake === undefined) this.#line?.release()
+  }
+
+  #join(line: ClientLine, machine: LoginFrontEnd, { client, surplus }: Accepted): void {
+    const backend = client.socket
+    if (backend === undefined) throw new Error('an accepted login without its connection')
+    deadlines.disarm(this)
+    this.#dropLine()
+    this.#machine = undefined
+    const idleTimeoutMs = this.#runtime.current.config.limits.sessionTimeoutMs
+    this.#pump = new Pump({ client: line.detach(), backend, idleTimeoutMs, onEnd: this })
+    client.handOver(this.#pump)
+    this.#pump.start(surplus, machine.takePending())
+  }
+
+  #startTls(line: ClientLine, secured: () => void): void {
+    const { serverTls } = this.#runtime.current
+    if (serverTls === undefined) {
+      this.#cutOff('tls_handshake')
+      return
+    }
+    line.startTls(serverTls, (isSecure) => {
+      if (isSecure) secured()
+      else {
+        if (this.#end === undefined) this.#refuse('tls_handshake')
+        this.#over('refused')
+      }
+    })
+  }
+
+  /** Something else than the client's input wants an end: what was being done for it is dropped. */
+  #interrupt(actions: readonly FrontEndAction[]): void {
+    this.#abandon()
+    this.#perform(actions)
+  }
+
+  #abandon(): void {
+    this.#attempt?.abort()
+    this.#attempt = undefined
+    clearTimeout(this.#brake)
+    this.#brake = undefined
+  }
+
+  #close(end: SessionEnd): void {
+    this.#end ??= end
+    this.#abandon()
+    this.#machine = undefined
+    this.#line?.end()
+    deadlines.arm(this, waits.closeMs)
+  }
+
+  #cutOff(reason: RefusalReason): void {
+    this.#refuse(reason)
+    this.#end = 'refused'
+    this.#line?.destroy()
+    this.#over('refused')
+  }
+
+  #refuse(reason: RefusalReason): void {
+    this.#runtime.log('refuse', { ...this.#fields, reason })
+  }
+
+  get #fields(): PeerFields {
+    return { service: this.service, session: this.id, peer: this.peer }
+  }
+
+  #dropLine(): void {
+    if (this.#line === undefined) return
+    this.#bytesIn += this.#line.bytesIn
+    this.#bytesOut += this.#line.bytesOut
+    this.#tls = this.#line.tls
+    this.#line = undefined
+  }
+
+  #over(end: SessionEnd): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#abandon()
+    this.#dropLine()
+    this.#machine = undefined
+    deadlines.disarm(this)
+    this.#leave()
+    this.#runtime.log('session.end', {
+      ...this.#fields,
+      end: this.#end ?? end,
+      tls: this.#tls,
+      duration_ms: Math.round(performance.now() - this.startedAt),
+      bytes_in: this.#bytesIn,
+      bytes_out: this.#bytesOut,
+      ...(this.user === undefined ? {} : { user: this.user }),
+      ...(this.backend === undefined ? {} : { backend: this.backend }),
+      generation: this.#generation,
+    })
+  }
+}
