@@ -4,6 +4,12 @@
  */
 import { once } from 'node:events'
 import { createServer, connect as netConnect, type Server, type Socket } from 'node:net'
+import {
+  type ConnectionOptions,
+  createSecureContext,
+  TLSSocket,
+  connect as tlsConnect,
+} from 'node:tls'
 
 const patience = 10_000
 
@@ -11,7 +17,7 @@ const patience = 10_000
 export class Peer implements Disposable {
   received = ''
   closed = false
-  readonly socket: Socket
+  socket: Socket
   #cursor = 0
   #wake: () => void = () => undefined
 
@@ -21,8 +27,30 @@ export class Peer implements Disposable {
     this.adopt(socket)
   }
 
+  /** Takes the part of a TLS client from here on. Rejects where the handshake fails. */
+  async startTls(options: ConnectionOptions): Promise<TLSSocket> {
+    this.socket.removeAllListeners('data')
+    const socket = tlsConnect({ ...options, socket: this.socket })
+    this.adopt(socket)
+    await once(socket, 'secureConnect')
+    return socket
+  }
+
+  /** Takes the part of a TLS server from here on. Rejects where the client gives up. */
+  async acceptTls(certificate: { readonly cert: string; readonly key: string }): Promise<void> {
+    this.socket.removeAllListeners('data')
+    const secureContext = createSecureContext(certificate)
+    const socket = new TLSSocket(this.socket, { isServer: true, secureContext })
+    this.adopt(socket)
+    await new Promise<void>((resolve, reject) => {
+      socket.once('secure', resolve)
+      socket.once('close', () => reject(new Error('closed during the TLS handshake')))
+    })
+  }
+
   /** Reads from another socket from now on: the TLS socket that was put over the first. */
   adopt(socket: Socket): void {
+    this.socket = socket
     socket.on('data', (chunk: Buffer) => {
       this.received += chunk.toString('latin1')
       this.#wake()
