@@ -22,6 +22,7 @@ export type RefusalReason =
   | 'message_too_big'
   | 'nul_in_data'
   | 'preauth_timeout'
+  | 'rcpt_harvest'
   | 'idle_timeout'
   | 'relay_denied'
   | 'starttls_pipelined'
@@ -82,6 +83,7 @@ export interface EventFields {
   'reload.done': { generation: number; workers: number; listeners: readonly string[] }
   /** A reload changed nothing. `reason` is the code of the first problem. */
   'reload.refused': { reason: string; problems: readonly string[] }
+  /** A worker serves. */
   'worker.started': { worker: number; pid: number }
   'worker.exited': { worker: number; pid: number; code: number | null; signal: string | null }
   /** Workers die so often that the next one waits. */

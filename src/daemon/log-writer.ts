@@ -17,9 +17,10 @@ const heldBytes = 4 * 1024 * 1024
 const burst = 10
 const flushAttempts = 20
 
-const levels: Readonly<Partial<Record<EventName, 'warn' | 'error'>>> = {
+type Level = 'info' | 'warn' | 'error'
+
+const levels: Readonly<Partial<Record<EventName, Level>>> = {
   'reload.refused': 'warn',
-  'worker.exited': 'warn',
   'worker.delayed': 'error',
   'worker.refused': 'error',
   refuse: 'warn',
@@ -28,6 +29,12 @@ const levels: Readonly<Partial<Record<EventName, 'warn' | 'error'>>> = {
   internal: 'error',
   'log.suppressed': 'warn',
   'log.dropped': 'error',
+}
+
+/** A worker that ended as it was told to is no news; every other end of one is. */
+function levelOf<Name extends EventName>(name: Name, fields: EventFields[Name]): Level {
+  if (name !== 'worker.exited') return levels[name] ?? 'info'
+  return (fields as EventFields['worker.exited']).code === 0 ? 'info' : 'warn'
 }
 
 export interface LogWriter extends Disposable {
@@ -70,7 +77,7 @@ export function openLog(options: LogOptions = {}): LogWriter {
     destination,
   )
   const write = <Name extends EventName>(event: Name, fields: EventFields[Name]): void => {
-    logger[levels[event] ?? 'info']({ event, ...fields })
+    logger[levelOf(event, fields)]({ event, ...fields })
   }
   destination.on('drop', () => {
     dropped++
@@ -128,8 +135,10 @@ function limitBursts(write: Log): { log: Log; summarize(): void } {
   const summarize = (): void => {
     clearTimeout(timer)
     timer = undefined
-    for (const of of ['refuse', 'backend'] as const) {
-      for (const [key, count] of limits[of].takeHeld()) write('log.suppressed', { of, key, count })
+    for (const name of ['refuse', 'backend'] as const) {
+      for (const [key, count] of limits[name].takeHeld()) {
+        write('log.suppressed', { of: name, key, count })
+      }
     }
   }
   return {

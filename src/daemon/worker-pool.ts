@@ -156,12 +156,14 @@ export class WorkerPool {
     })
     place.worker = worker
     this.#living.add(worker)
-    this.#log('worker.started', { worker: worker.number, pid: worker.pid })
     await worker.ready
     const problems = await this.#bring(worker)
     if (problems.length > 0) return problems
     if (worker.isGone) return [`worker ${worker.number} ended before it was ready`]
-    if (worker.state === 'starting') worker.state = 'serving'
+    if (worker.state === 'starting') {
+      worker.state = 'serving'
+      this.#log('worker.started', { worker: worker.number, pid: worker.pid })
+    }
     return []
   }
 

@@ -1,6 +1,7 @@
 /** A listening TCP socket. */
 import { createServer, type Socket } from 'node:net'
 import { MailmuxError, messageOf } from '../base/error.ts'
+import { ignoreError } from './dial.ts'
 
 /** Connections that the kernel holds while the worker is busy; the kernel has its own bound too. */
 const backlog = 4096
@@ -22,7 +23,7 @@ export function openListener(
 ): Promise<Listener> {
   const server = createServer({ noDelay: true }, (socket) => {
     // A reset between accept and the first read must not end the process.
-    socket.on('error', () => undefined)
+    socket.on('error', ignoreError)
     onSocket(socket)
   })
   return new Promise((resolve, reject) => {
@@ -30,7 +31,7 @@ export function openListener(
     server.listen({ host, port, backlog }, () => {
       server.removeAllListeners('error')
       // Such as EMFILE at accept: the connection is lost, the listener is not.
-      server.on('error', () => undefined)
+      server.on('error', ignoreError)
       const bound = server.address()
       resolve({
         port: bound !== null && typeof bound === 'object' ? bound.port : port,

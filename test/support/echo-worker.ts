@@ -1,0 +1,99 @@
+/**
+ * A worker whose front ends are a toy protocol: what tests of the daemon need of a session.
+ * `generation` tells the number of the map in force, `throw` is a fault of ours, `quit` ends.
+ */
+import cluster from 'node:cluster'
+import type { Socket } from 'node:net'
+import type { ListenerConfig } from '../../src/config/config.ts'
+import type { Runtime, Session, StartSession } from '../../src/daemon/runtime.ts'
+import { runWorker } from '../../src/daemon/worker.ts'
+
+class EchoSession implements Session {
+  readonly id: string
+  readonly service: Session['service']
+  readonly peer: string
+  readonly startedAt = performance.now()
+  readonly user = 'ann@example.com'
+  readonly backend = 'fritz'
+  readonly #socket: Socket
+  readonly #runtime: Runtime
+  #stays = false
+  #end: 'logout' | 'client_closed' | 'shutdown' = 'client_closed'
+
+  constructor(socket: Socket, listener: ListenerConfig, runtime: Runtime) {
+    this.id = runtime.nextSessionId()
+    this.service = listener.service
+    this.peer = `${socket.remoteAddress}:${socket.remotePort}`
+    this.#socket = socket
+    this.#runtime = runtime
+    const leave = runtime.enter(this)
+    socket.on('close', () => {
+      leave()
+      this.#report()
+    })
+    socket.on('data', (chunk: Buffer) => this.#obey(chunk.toString().trim()))
+    socket.write(`${this.service} ${listener.tls} ${process.pid}\r\n`)
+  }
+
+  shutdown(): void {
+    this.#end = 'shutdown'
+    this.#socket.write('bye\r\n')
+    // `stay` is a session that does not come to a boundary.
+    if (!this.#stays) this.#socket.end()
+  }
+
+  kill(): void {
+    this.#end = 'shutdown'
+    this.#socket.destroy()
+  }
+
+  #obey(word: string): void {
+    const { log, counters, current } = this.#runtime
+    switch (word) {
+      case 'generation':
+        this.#socket.write(`${current.map.generation} ${current.config.hostname}\r\n`)
+        break
+      case 'throw':
+        throw new Error('a fault of ours')
+      case 'stay':
+        this.#stays = true
+        this.#socket.write('staying\r\n')
+        break
+      case 'refuse': {
+        const peer = { service: this.service, session: this.id, peer: this.peer }
+        for (let n = 0; n < 25; n++) log('refuse', { ...peer, reason: 'bad_commands' })
+        counters.count('login', `${this.service},ok`)
+        this.#socket.write('refused\r\n')
+        break
+      }
+      case 'quit':
+        this.#end = 'logout'
+        this.#socket.end('bye\r\n')
+        break
+      default:
+        this.#socket.write(`${word}\r\n`)
+    }
+  }
+
+  #report(): void {
+    const peer = { service: this.service, session: this.id, peer: this.peer }
+    this.#runtime.log('session.end', {
+      ...peer,
+      end: this.#end,
+      tls: '',
+      duration_ms: Math.round(performance.now() - this.startedAt),
+      bytes_in: this.#socket.bytesRead,
+      bytes_out: this.#socket.bytesWritten,
+      user: this.user,
+      backend: this.backend,
+      generation: this.#runtime.current.map.generation,
+    })
+  }
+}
+
+const start: StartSession = (socket, listener, runtime) => {
+  void new EchoSession(socket, listener, runtime)
+}
+
+const load = (): Promise<StartSession> => Promise.resolve(start)
+runWorker(cluster.worker?.id ?? 0, { smtp: load, imap: load, pop3: load })
