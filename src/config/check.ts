@@ -4,7 +4,7 @@ import { parseAddress } from '../mail/address.ts'
 import { canonicalDomain } from '../mail/domain.ts'
 import type { Config } from './config.ts'
 import { type Locate, type Path, problem } from './locate.ts'
-import { nearest } from './nearest.ts'
+import { nearest } from '../base/nearest.ts'
 import type { RawConfig } from './schema.ts'
 import { parseListenAddress } from './unit.ts'
 

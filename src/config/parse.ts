@@ -11,7 +11,7 @@ import type { Problem } from '../base/problem.ts'
 import { checkConfig } from './check.ts'
 import type { Config } from './config.ts'
 import { type Locate, makeLocate, type Path, problem } from './locate.ts'
-import { nearest } from './nearest.ts'
+import { nearest } from '../base/nearest.ts'
 import { normalizeConfig } from './normalize.ts'
 import { configSchema, type RawConfig } from './schema.ts'
 

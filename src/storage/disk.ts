@@ -2,12 +2,15 @@
  * The door to the disk for everything that must survive a crash: the calls that can lose data go
  * through here, so that a test can make each of them fail in turn (test/support/failing-disk.ts).
  */
+import { readSync } from 'node:fs'
 import { mkdir, open, readFile, rename, unlink } from 'node:fs/promises'
 
 /** A file open for writing at its end. */
 export interface DiskFile {
   /** Writes all of `bytes` at `position` (bytes from the start). */
   write(bytes: Uint8Array, position: number): Promise<void>
+  /** What was written before, at once; shorter at the end of the file. */
+  readBack(position: number, lengthBytes: number): Buffer
   /** Returns when the data are on the medium. */
   sync(): Promise<void>
   close(): Promise<void>
@@ -25,7 +28,7 @@ export interface Disk {
 }
 
 async function create(path: string, mode: number): Promise<DiskFile> {
-  const handle = await open(path, 'wx', mode)
+  const handle = await open(path, 'wx+', mode)
   return {
     async write(bytes, position) {
       for (let done = 0; done < bytes.byteLength; ) {
@@ -37,6 +40,10 @@ async function create(path: string, mode: number): Promise<DiskFile> {
         )
         done += bytesWritten
       }
+    },
+    readBack(position, lengthBytes) {
+      const bytes = Buffer.allocUnsafe(lengthBytes)
+      return bytes.subarray(0, readSync(handle.fd, bytes, 0, lengthBytes, position))
     },
     sync: () => handle.sync(),
     close: () => handle.close(),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { nearest } from '../../src/config/nearest.ts'
+import { nearest } from '../../src/base/nearest.ts'
 import { parseDurationMs, parseListenAddress, parseSizeBytes } from '../../src/config/unit.ts'
 
 test('durations have units', () => {

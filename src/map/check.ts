@@ -1,0 +1,157 @@
+/**
+ * What can only be said of the whole map: aliases and forwards that lead nowhere, in a circle or too
+ * far, and keys that stand twice. Asks the compiled database, by the resolution of the daemons.
+ */
+import { formatPosition, type Position } from '../base/position.ts'
+import { makeAddress, type Naming } from '../mail/address.ts'
+import type { Resolution } from '../mail/route.ts'
+import type { Database, StoredRecord } from './database/database.ts'
+import type { Duplicate } from './database/index-builder.ts'
+import { Expansion, type ExpansionFault } from './expand.ts'
+import { bareKey, parseKey } from './key.ts'
+import type { Scope } from './place.ts'
+import type { Problems } from './problems.ts'
+import type { Alias } from './sources/aliases.ts'
+import type { Forward } from './sources/source-context.ts'
+import { describeValue, type Value } from './value.ts'
+
+export interface Checked {
+  readonly database: Database
+  readonly naming: Naming
+  readonly problems: Problems
+}
+
+const hints: Readonly<Record<ExpansionFault['kind'], string>> = {
+  loop: 'remove one of them from the circle',
+  'too-deep': 'name the users themselves in one of them',
+  'too-many': 'let a list server have it',
+  nowhere: 'add the user to user_map, or correct the name',
+  'no-smarthost': 'set smarthost in the config',
+  malformed: 'write name or name@domain',
+}
+
+const codes: Readonly<Record<ExpansionFault['kind'], string>> = {
+  loop: 'alias-loop',
+  'too-deep': 'alias-too-deep',
+  'too-many': 'alias-too-big',
+  nowhere: 'unresolved-target',
+  'no-smarthost': 'no-smarthost',
+  malformed: 'bad-target',
+}
+
+export class ReferenceCheck {
+  readonly #checked: Checked
+  readonly #scope: Scope
+  /** Circles that were reported, by their members. */
+  readonly #loops = new Set<string>()
+
+  constructor(checked: Checked) {
+    this.#checked = checked
+    this.#scope = { naming: checked.naming, lookup: checked.database, trace: undefined }
+  }
+
+  checkAlias(alias: Alias): void {
+    const faults = new Set<string>()
+    for (const target of alias.targets) {
+      const { fault, resolution } = this.#expand(alias.key, [target.text], 'alias')
+      if (fault !== undefined) faults.add(fault.kind)
+      if (fault !== undefined) this.#report(fault, target.at)
+      else if (resolution?.result === 'reject') {
+        const what = `mail for ${target.text} is refused: ${resolution.status} ${resolution.text}`
+        this.#checked.problems.warn('refused-target', target.at, what, 'remove it from the alias')
+      }
+    }
+    const texts = alias.targets.map(({ text }) => text)
+    const whole = this.#expand(alias.key, texts, 'alias').fault
+    if (whole?.kind === 'too-many' && !faults.has('too-many')) this.#report(whole, alias.at)
+  }
+
+  checkForward({ key, target, at }: Forward): void {
+    // A key that is an alias too is never asked for its forward.
+    if (this.#checked.database.find(key)?.targets !== undefined) return
+    const { fault } = this.#expand(key, [target], 'forward')
+    if (fault !== undefined) this.#report(fault, at)
+  }
+
+  /** A bare key is tried in every domain where the answer may depend on it. */
+  #expand(
+    key: string,
+    targets: readonly string[],
+    kind: 'alias' | 'forward',
+  ): { fault: ExpansionFault | undefined; resolution: Resolution | undefined } {
+    const { naming } = this.#checked
+    const isBare = key.endsWith('@')
+    const name = isBare ? key.slice(0, -1) : key
+    const hasOwnName = targets.includes(name)
+    const domains = isBare && hasOwnName ? naming.domains : [naming.defaultDomain]
+    let resolution: Resolution | undefined
+    for (const domain of domains) {
+      const parsed = isBare ? makeAddress(name, domain, naming) : addressOf(key, naming)
+      if (parsed === undefined || !naming.domains.has(parsed.domain)) continue
+      const expansion = new Expansion(this.#scope)
+      resolution =
+        kind === 'alias'
+          ? expansion.expandAlias(parsed, targets)
+          : expansion.expandForward(parsed, targets[0] ?? '')
+      if (expansion.fault !== undefined) return { fault: expansion.fault, resolution }
+    }
+    return { fault: undefined, resolution }
+  }
+
+  #report(fault: ExpansionFault, at: Position): void {
+    // What a member of a member lacks is reported there.
+    const isOwn = fault.path.length === 1
+    if (fault.kind !== 'loop' && fault.kind !== 'too-deep' && !isOwn) return
+    if (fault.kind === 'loop' && !this.#isNewLoop(fault.reason)) return
+    this.#checked.problems.error(codes[fault.kind], at, fault.reason, hints[fault.kind])
+  }
+
+  #isNewLoop(reason: string): boolean {
+    const names = reason.slice(reason.indexOf(': ') + 2).split(' → ')
+    const circle = [...new Set(names)].sort().join(' ')
+    if (this.#loops.has(circle)) return false
+    this.#loops.add(circle)
+    return true
+  }
+}
+
+function addressOf(key: string, naming: Naming) {
+  const parsed = parseKey(key, naming)
+  return 'key' in parsed ? parsed.address : undefined
+}
+
+/** Keys that stand twice in one source: the same value is a warning, another one an error. */
+export function reportDuplicates(
+  duplicates: readonly Duplicate[],
+  { database, problems }: Checked,
+): void {
+  for (const { first, second, same } of duplicates.toSorted(
+    (one, other) => one.second - other.second,
+  )) {
+    if (same !== undefined && problems.countOnly(same ? 'warning' : 'error')) continue
+    const before = database.record(first)
+    const again = database.record(second)
+    const isSame = same ?? (before.text === again.text && before.valueNumber === again.valueNumber)
+    const at = placeOf(again, database)
+    const key = again.key === bareKey(again.key.slice(0, -1)) ? again.key.slice(0, -1) : again.key
+    const where = formatPosition(placeOf(before, database))
+    if (isSame) {
+      problems.warn(
+        'duplicate-key',
+        at,
+        `${key} is there already: ${where}`,
+        'remove one of the two',
+      )
+    } else {
+      const values = [again, before].map((record) =>
+        describeValue(database.valueOfRecord(record) as Value),
+      )
+      const what = `${key} is ${values[0]} here, but ${values[1]} before: ${where}`
+      problems.error('duplicate-key', at, what, 'keep one of the two lines')
+    }
+  }
+}
+
+function placeOf({ source, line }: StoredRecord, { meta }: Database): Position {
+  return { file: meta.files[source] ?? '', line, column: 1 }
+}

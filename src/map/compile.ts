@@ -1,0 +1,205 @@
+/** The four sources → one database in a file that is not published yet, and all that is found wrong. */
+import { createHash, type Hash } from 'node:crypto'
+import { messageOf } from '../base/error.ts'
+import type { Config } from '../config/config.ts'
+import { listSourceFiles } from '../storage/chunked-read.ts'
+import type { DiskFile } from '../storage/disk.ts'
+import { BackendTable } from './backend-table.ts'
+import { ReferenceCheck, reportDuplicates } from './check.ts'
+import type { Database } from './database/database.ts'
+import { DatabaseWriter, type Finished } from './database/database-writer.ts'
+import { formatVersion } from './database/format.ts'
+import type { Seed } from './database/key-hash.ts'
+import { sourceLimit } from './database/record.ts'
+import type { SourceName } from './place.ts'
+import { Problems } from './problems.ts'
+import { AliasReader } from './sources/aliases.ts'
+import { popmapForm, readKeyedLines, userMapForm } from './sources/keyed-lines.ts'
+import { PatternReader } from './sources/popmap-patterns.ts'
+import { RuleReader } from './sources/rules.ts'
+import type { SourceContext, SourceFile } from './sources/source-context.ts'
+
+export interface Compiled {
+  readonly problems: Problems
+  readonly database: Database
+  readonly counts: MapCounts
+  readonly fileBytes: number
+}
+
+export interface MapCounts {
+  readonly users: number
+  readonly aliases: number
+  readonly rules: number
+  readonly patterns: number
+  readonly files: number
+}
+
+/** Two keys had one hash: the file must be written anew, with the next seed. */
+export class SeedTaken extends Error {}
+
+/** Reads all sources and writes `file`. Throws SeedTaken; what is wrong with sources is in `problems`. */
+export async function compileMap(
+  config: Config,
+  file: DiskFile,
+  options: { readonly generation: number; readonly attempt: number },
+): Promise<Compiled> {
+  const compilation = new Compilation(config, file, options.attempt)
+  await compilation.read()
+  return compilation.finish(options.generation)
+}
+
+/** What else than the sources decides what is compiled. */
+function frameOf(config: Config): string {
+  const { naming, smarthost, backends } = config
+  return JSON.stringify([
+    formatVersion,
+    [...naming.domains],
+    naming.defaultDomain,
+    naming.recipientDelimiter,
+    naming.foldCase,
+    smarthost ?? null,
+    [...backends.values()].map(({ name, host, endpoints }) => [name, host, endpoints]),
+  ])
+}
+
+/** From the frame, so that two builds of the same sources make the same file. */
+function seedOf(config: Config, attempt: number): Seed {
+  const digest = createHash('sha256')
+    .update(`${attempt}\0${frameOf(config)}`)
+    .digest()
+  return [digest.readUInt32LE(0), digest.readUInt32LE(4)]
+}
+
+class Compilation {
+  readonly #config: Config
+  readonly #context: SourceContext
+  readonly #digest: Hash
+  readonly #aliases: AliasReader
+  readonly #rules: RuleReader
+  readonly #patterns: PatternReader
+  readonly #files: string[] = []
+
+  constructor(config: Config, file: DiskFile, attempt: number) {
+    this.#config = config
+    this.#digest = createHash('sha256').update(frameOf(config))
+    this.#context = {
+      naming: config.naming,
+      backends: new BackendTable(config.backends.values()),
+      smarthost: config.smarthost,
+      problems: new Problems(),
+      writer: new DatabaseWriter(file, seedOf(config, attempt)),
+      forwards: [],
+      addToDigest: (bytes) => void this.#digest.update(bytes),
+    }
+    this.#aliases = new AliasReader(this.#context)
+    this.#rules = new RuleReader(this.#context)
+    this.#patterns = new PatternReader(this.#context)
+  }
+
+  async read(): Promise<void> {
+    const { aliases, userMap, popmap, rules } = this.#config.map
+    const popmapWithPatterns = {
+      ...popmapForm,
+      takePattern: this.#patterns.takeWildcard.bind(this.#patterns),
+    }
+    const context = this.#context
+    await this.#readSource('rules', rules, (file) => this.#rules.readFile(file))
+    await this.#readSource('user_map', userMap, (file) =>
+      readKeyedLines(file, userMapForm, context),
+    )
+    await this.#readSource('popmap', popmap, (file) =>
+      file.path.endsWith('.re')
+        ? this.#patterns.readFile(file)
+        : readKeyedLines(file, popmapWithPatterns, context),
+    )
+    await this.#readSource('aliases', aliases, (file) => this.#aliases.readFile(file))
+    for (const { key, at, file, targets } of this.#aliases.aliases.values()) {
+      const origin = { kind: 'aliases', source: file.number, line: at.line } as const
+      const texts = [...new Set(targets.map(({ text }) => text))]
+      context.writer.addAlias(origin, key, texts)
+      await context.writer.settle()
+    }
+  }
+
+  async #readSource(
+    name: SourceName,
+    path: string | undefined,
+    read: (file: SourceFile) => Promise<void>,
+  ): Promise<void> {
+    if (path === undefined) return
+    for (const found of await this.#list(path)) {
+      const file = { path: found, number: this.#files.length }
+      if (file.number === sourceLimit) throw new RangeError(`more than ${sourceLimit} source files`)
+      this.#files.push(found)
+      this.#context.addToDigest(`\0${name}\0${found}\0`)
+      await read(file)
+    }
+  }
+
+  async #list(path: string): Promise<string[]> {
+    try {
+      return await listSourceFiles(path)
+    } catch (error) {
+      const hint =
+        'check that it exists and that this user may read it, or take it out of the config'
+      const at = { file: path, line: 1, column: 1 }
+      this.#context.problems.error('unreadable', at, `cannot be read: ${messageOf(error)}`, hint)
+      return []
+    }
+  }
+
+  async finish(generation: number): Promise<Compiled> {
+    const { problems, writer } = this.#context
+    const counts = this.#counts()
+    if (counts.users + counts.aliases + counts.rules + counts.patterns === 0) this.#refuseEmpty()
+    const finished = await writer.finish({
+      generation,
+      sourceDigest: this.#digest.digest(),
+      meta: this.#meta(),
+      path: this.#config.map.database,
+    })
+    if (finished === undefined) throw new SeedTaken('two keys have one hash')
+    this.#check(finished)
+    return { problems, database: finished.database, counts, fileBytes: finished.fileBytes }
+  }
+
+  #refuseEmpty(): void {
+    const { problems } = this.#context
+    if (problems.errors > 0) return
+    const at = { file: this.#config.file, line: 1, column: 1 }
+    const hint = 'name sources under map, and give them entries'
+    problems.error('empty-map', at, 'the map has no user, no alias and no rule', hint)
+  }
+
+  #counts(): MapCounts {
+    const { writer } = this.#context
+    return {
+      users: writer.users,
+      aliases: writer.aliases,
+      rules: this.#rules.rules.length,
+      patterns: this.#patterns.patterns.length,
+      files: this.#files.length,
+    }
+  }
+
+  #meta() {
+    const { naming, backends, smarthost } = this.#config
+    return {
+      rules: this.#rules.rules,
+      patterns: this.#patterns.patterns,
+      smarthost: smarthost ?? null,
+      backends: [...backends.values()].map(({ name, host }) => ({ name, host })),
+      domains: [...naming.domains],
+      files: this.#files,
+    }
+  }
+
+  #check({ database, duplicates }: Finished): void {
+    const { problems, naming, forwards } = this.#context
+    const checked = { database, naming, problems }
+    reportDuplicates(duplicates, checked)
+    const references = new ReferenceCheck(checked)
+    for (const alias of this.#aliases.aliases.values()) references.checkAlias(alias)
+    for (const forward of forwards) references.checkForward(forward)
+  }
+}

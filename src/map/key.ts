@@ -1,0 +1,44 @@
+/**
+ * Keys of the map as text. An address is `local@domain`, with its detail `local+detail@domain`; a
+ * name for every domain of ours is `local@`, which no address can be.
+ */
+import { type Address, makeAddress, type Naming, parseAddress } from '../mail/address.ts'
+
+/** A longer key than an address can be (RFC 5321 4.5.3.1) is a mistake in the source. */
+export const keyLimitBytes = 1024
+
+export function detailKey({ user, detail, domain }: Address, naming: Naming): string {
+  return `${user}${naming.recipientDelimiter}${detail}@${domain}`
+}
+
+export function bareKey(user: string): string {
+  return `${user}@`
+}
+
+export type ParsedKey =
+  /** `address` is the key's own address; of a bare one, in the default domain. */
+  | { readonly key: string; readonly address: Address; readonly bare: boolean }
+  | { readonly refused: string; readonly hint: string | undefined }
+
+/** Reads a key as it stands in a source: `local@domain`, or `local` for every domain of ours. */
+export function parseKey(text: string, naming: Naming): ParsedKey {
+  const bare = !text.includes('@')
+  const address = bare
+    ? makeAddress(text, naming.defaultDomain, naming)
+    : parseAddress(text, naming)
+  if (address === undefined || address.user.includes('@')) {
+    return { refused: `${JSON.stringify(text)} is no address`, hint: 'write name@domain or name' }
+  }
+  if (bare && address.detail !== undefined) {
+    return {
+      refused: `a detail needs a domain: ${text}`,
+      hint: `write ${text}@${naming.defaultDomain}`,
+    }
+  }
+  const whole = address.detail === undefined ? address.key : detailKey(address, naming)
+  const key = bare ? bareKey(address.user) : whole
+  if (Buffer.byteLength(key) > keyLimitBytes) {
+    return { refused: 'the key is too long for an address', hint: undefined }
+  }
+  return { key, address, bare }
+}

@@ -1,0 +1,159 @@
+/**
+ * Sendmail aliases(5): `name: target, target`, continued by lines that begin with a blank; `#`
+ * begins a comment line. Included files are read at once, since a front end has them only here.
+ */
+import { dirname, resolve } from 'node:path'
+import type { Position } from '../../base/position.ts'
+import { formatPosition } from '../../base/position.ts'
+import { parseKey } from '../key.ts'
+import { divideTargets, parseTarget, type Target, unquote } from './alias-targets.ts'
+import { forEachLine } from './read-lines.ts'
+import { positionIn, quote, type SourceContext, type SourceFile } from './source-context.ts'
+
+export interface Alias {
+  readonly key: string
+  readonly at: Position
+  readonly file: SourceFile
+  readonly targets: readonly Target[]
+}
+
+/** What a target has named that must be read yet. */
+interface Include {
+  readonly path: string
+  readonly at: Position
+}
+
+interface OpenAlias extends Omit<Alias, 'targets'> {
+  readonly targets: Target[]
+  readonly includes: Include[]
+}
+
+const includeDepthLimit = 8
+
+export class AliasReader {
+  readonly aliases = new Map<string, Alias>()
+  readonly #context: SourceContext
+  readonly #open: OpenAlias[] = []
+
+  constructor(context: SourceContext) {
+    this.#context = context
+  }
+
+  async readFile(file: SourceFile): Promise<void> {
+    let current: OpenAlias | undefined
+    await forEachLine(file, this.#context, (text, line) => {
+      if (/^\s*(?:#|$)/.test(text)) return
+      const isContinued = /^\s/.test(text)
+      if (!isContinued) current = this.#begin(file, text, line)
+      else if (current === undefined) this.#refuseLooseLine(file, line)
+      else this.#addTargets(current, text, positionIn(file, line))
+    })
+    for (const alias of this.#open.splice(0)) await this.#close(alias)
+  }
+
+  #refuseLooseLine(file: SourceFile, line: number): void {
+    const at = positionIn(file, line)
+    const what = 'the line continues no alias'
+    this.#context.problems.error('indented', at, what, 'a name begins in the first column')
+  }
+
+  #begin(file: SourceFile, text: string, line: number): OpenAlias | undefined {
+    const { problems, naming } = this.#context
+    const at = positionIn(file, line)
+    const [whole = '', name] = /^("(?:[^"\\]|\\.)*"[^:]*|[^":]+?)\s*:/su.exec(text) ?? []
+    if (name === undefined) {
+      const what = `${quote(text)} is no alias`
+      problems.error('bad-alias', at, what, 'write name: target, target')
+      // Its continuation lines belong to nothing, and are not reported again.
+      return { key: '', at, file, targets: [], includes: [] }
+    }
+    const key = parseKey(unquote(name), naming)
+    if ('refused' in key) problems.error('bad-key', at, key.refused, key.hint)
+    else if (!naming.domains.has(key.address.domain)) {
+      const what = `${key.address.domain} is no domain of ours: the alias has no effect`
+      problems.warn('foreign-key', at, what, 'add it to domains in the config, or remove the line')
+    }
+    const alias = { key: 'key' in key ? key.key : '', at, file, targets: [], includes: [] }
+    this.#open.push(alias)
+    this.#addTargets(alias, text.slice(whole.length), { ...at, column: whole.length + 1 })
+    return alias
+  }
+
+  #addTargets(alias: OpenAlias, text: string, at: Position): void {
+    for (const token of divideTargets(text, at.column)) {
+      const own = { ...at, column: token.column }
+      const parsed = parseTarget(token.text, this.#context)
+      if ('target' in parsed) alias.targets.push({ text: parsed.target, at: own })
+      else if ('include' in parsed) alias.includes.push({ path: parsed.include, at: own })
+      else this.#context.problems.error(parsed.code, own, parsed.refused, parsed.hint)
+    }
+  }
+
+  async #close(alias: OpenAlias): Promise<void> {
+    const { key, at, file, includes } = alias
+    const targets = [...alias.targets]
+    let isWhole = targets.length > 0 || includes.length > 0
+    for (const include of includes) {
+      targets.push(...(await this.#include(include, dirname(file.path), 0)))
+    }
+    if (key === '') return
+    const before = this.aliases.get(key)
+    if (before !== undefined) return this.#refuseDuplicate(before, { ...alias, targets })
+    // Errors in the targets have been reported already; then nothing more is to be said.
+    isWhole ||= this.#context.problems.errors > 0
+    if (!isWhole) {
+      const what = 'the alias has no target'
+      this.#context.problems.error('no-target', at, what, 'name one, or remove the alias')
+    }
+    this.aliases.set(key, { key, at, file, targets })
+  }
+
+  #refuseDuplicate(before: Alias, again: Alias): void {
+    const { problems } = this.#context
+    const first = formatPosition(before.at)
+    const isSame = textOf(before) === textOf(again)
+    if (isSame) {
+      problems.warn('duplicate-key', again.at, `the alias is there already: ${first}`, 'remove one')
+    } else {
+      const what = `the alias has other targets here: ${first}`
+      problems.error('duplicate-key', again.at, what, 'keep one of the two')
+    }
+  }
+
+  async #include({ path, at }: Include, folder: string, depth: number): Promise<Target[]> {
+    const { problems } = this.#context
+    if (depth === includeDepthLimit) {
+      const what = `files include each other more than ${includeDepthLimit} deep`
+      problems.error('include-depth', at, what, 'remove the circle')
+      return []
+    }
+    const file = { path: resolve(folder, path), number: 0 }
+    const before = problems.errors
+    const found: Target[] = []
+    const includes: Include[] = []
+    await forEachLine(file, this.#context, (text, line) => {
+      if (/^\s*(?:#|$)/.test(text)) return
+      for (const token of divideTargets(text, 1)) {
+        const own = positionIn(file, line, token.column)
+        const parsed = parseTarget(token.text, this.#context)
+        if ('target' in parsed) found.push({ text: parsed.target, at: own })
+        else if ('include' in parsed) includes.push({ path: parsed.include, at: own })
+        else problems.error(parsed.code, own, parsed.refused, parsed.hint)
+      }
+    })
+    if (problems.errors > before) {
+      problems.error('bad-include', at, `${path} has errors, or cannot be read`)
+    }
+    for (const include of includes) {
+      found.push(...(await this.#include(include, dirname(file.path), depth + 1)))
+    }
+    return found
+  }
+}
+
+function textOf({ targets }: Alias): string {
+  return targets
+    .map(({ text }) => text)
+    .sort()
+    .join()
+}

@@ -1,0 +1,263 @@
+/**
+ * `user_map` and `popmap`: one key and one value a line, by the million. Lines of plain ASCII with a
+ * key of ours and a value that was met before are taken as bytes; every other line goes the general
+ * way, as text, with the same result.
+ */
+import type { RecordKind } from '../database/format.ts'
+import type { PlainKey } from '../database/database-writer.ts'
+import { parseKey } from '../key.ts'
+import { canonicalDomain } from '../../mail/domain.ts'
+import { parseLoginValue, type ParsedValue, parseUserValue } from './parse-value.ts'
+import { decodeLine, forEachBlock } from './read-lines.ts'
+import { positionIn, quote, type SourceContext, type SourceFile } from './source-context.ts'
+
+/** How one of the two sources is written. */
+export interface KeyedForm {
+  readonly kind: Exclude<RecordKind, 'aliases'>
+  readonly separator: 'blank' | 'colon'
+  parseValue(text: string, context: SourceContext): ParsedValue
+  /** Takes keys that stand for many logins; true where it did. */
+  takePattern?(line: PatternLine): boolean
+}
+
+export interface PatternLine {
+  readonly key: string
+  readonly value: string
+  readonly file: SourceFile
+  readonly line: number
+}
+
+export const userMapForm: KeyedForm = {
+  kind: 'user_map',
+  separator: 'blank',
+  parseValue: parseUserValue,
+}
+
+export const popmapForm: Omit<KeyedForm, 'takePattern'> = {
+  kind: 'popmap',
+  separator: 'colon',
+  parseValue: parseLoginValue,
+}
+
+export function readKeyedLines(
+  file: SourceFile,
+  form: KeyedForm,
+  context: SourceContext,
+): Promise<void> {
+  const reader = new KeyedLineReader(file, form, context)
+  return forEachBlock(file, context, (bytes, start, end, firstLine) =>
+    reader.take(bytes, start, end, firstLine),
+  )
+}
+
+const lf = 0x0a
+const cr = 0x0d
+const space = 0x20
+const tab = 0x09
+const atSign = 0x40
+const colon = 0x3a
+const cacheSlots = 1024
+/** Longer parts go the general way, where they are measured exactly. */
+const plainLimitBytes = 255
+
+interface CachedValue {
+  readonly bytes: Buffer
+  readonly number: number
+}
+
+class KeyedLineReader {
+  readonly #file: SourceFile
+  readonly #form: KeyedForm
+  readonly #context: SourceContext
+  readonly #origin
+  /** 1 for the bytes that a plain local part or domain is made of. */
+  readonly #localBytes: Uint8Array
+  readonly #domainBytes = plainBytes('-.')
+  readonly #fold = new Uint8Array(256)
+  readonly #isColon: boolean
+  readonly #cache: (CachedValue | undefined)[] = Array.from({ length: cacheSlots })
+  /** Domains of ours as they were written and can be taken as bytes. */
+  readonly #domains = new Map<string, boolean>()
+  #lastDomain = Buffer.alloc(0)
+  #key: PlainKey | undefined
+
+  constructor(file: SourceFile, form: KeyedForm, context: SourceContext) {
+    this.#file = file
+    this.#form = form
+    this.#context = context
+    this.#origin = { kind: form.kind, source: file.number, line: 0 }
+    this.#isColon = form.separator === 'colon'
+    this.#localBytes = plainBytes('-._')
+    for (const byte of Buffer.from(context.naming.recipientDelimiter)) this.#localBytes[byte] = 0
+    for (let byte = 0; byte < 256; byte++) {
+      const isUpper = byte >= 0x41 && byte <= 0x5a
+      this.#fold[byte] = isUpper ? byte | 0x20 : byte
+      // Where case counts in names, only the general way knows what to fold.
+      if (isUpper && !context.naming.foldCase) this.#localBytes[byte] = 0
+    }
+  }
+
+  take(bytes: Buffer, start: number, end: number, firstLine: number): number {
+    if (this.#key?.bytes !== bytes) {
+      this.#key = { bytes, start: 0, end: 0, isBare: false, fold: this.#fold }
+    }
+    let line = firstLine
+    for (let from = start; from < end; line++) {
+      this.#origin.line = line
+      const next = this.#takePlain(bytes, from, this.#key)
+      from = next === -1 ? this.#takeGeneral(bytes, from, line) : next
+    }
+    return line - firstLine
+  }
+
+  /** Where the next line begins; -1 where this one is not plain. */
+  #takePlain(bytes: Buffer, start: number, key: PlainKey): number {
+    const local = this.#localBytes
+    let at = start
+    while (local[bytes[at] as number] === 1) at++
+    if (at === start || at - start > plainLimitBytes) return -1
+    key.isBare = bytes[at] !== atSign
+    if (!key.isBare) {
+      const domainStart = ++at
+      const domain = this.#domainBytes
+      while (domain[bytes[at] as number] === 1) at++
+      if (at - domainStart > plainLimitBytes) return -1
+      if (!this.#isOurs(bytes, domainStart, at)) return -1
+    }
+    key.start = start
+    key.end = at
+    if (this.#isColon) {
+      if (bytes[at] !== colon) return -1
+      at++
+    } else if (bytes[at] !== space && bytes[at] !== tab) return -1
+    while (bytes[at] === space || bytes[at] === tab) at++
+    const valueStart = at
+    while ((bytes[at] as number) > space) at++
+    const valueEnd = at
+    while (bytes[at] === space || bytes[at] === tab) at++
+    if (bytes[at] === cr) at++
+    if (bytes[at] !== lf || valueEnd === valueStart) return -1
+    const number = this.#numberOf(bytes, valueStart, valueEnd)
+    if (number === 0) return -1
+    this.#context.writer.addPlainUser(this.#origin, key, number)
+    return at + 1
+  }
+
+  #isOurs(bytes: Buffer, start: number, end: number): boolean {
+    if (sameBytes(this.#lastDomain, bytes, start, end)) return true
+    const text = bytes.toString('latin1', start, end)
+    let isOurs = this.#domains.get(text)
+    if (isOurs === undefined) {
+      const domain = canonicalDomain(text)
+      // Only where lower case is all that makes it canonical.
+      isOurs =
+        domain !== undefined &&
+        domain === text.toLowerCase() &&
+        this.#context.naming.domains.has(domain)
+      if (this.#domains.size < 65_536) this.#domains.set(text, isOurs)
+    }
+    if (isOurs) this.#lastDomain = Buffer.from(bytes.subarray(start, end))
+    return isOurs
+  }
+
+  /** The number of a value that many users share and that gave no warning; else 0. */
+  #numberOf(bytes: Buffer, start: number, end: number): number {
+    const last = bytes[end - 1] as number
+    const mixed = (end - start) * 131 + (bytes[start] as number) * 17 + last * 257
+    const slot = (mixed + (bytes[end - 2] as number) * 71) % cacheSlots
+    const cached = this.#cache[slot]
+    if (cached !== undefined && sameBytes(cached.bytes, bytes, start, end)) return cached.number
+    const own = bytes.subarray(start, end)
+    // Another name at a back-end, or another address: seldom the same twice.
+    if (own.includes(atSign)) return 0
+    const parsed = this.#form.parseValue(own.toString(), this.#context)
+    if (!('value' in parsed) || parsed.warning !== undefined) return 0
+    const number = this.#context.writer.values.numberOf(parsed.value)
+    this.#cache[slot] = { bytes: Buffer.from(own), number }
+    return number
+  }
+
+  /** Reads the line as text; returns where the next one begins. */
+  #takeGeneral(bytes: Buffer, start: number, line: number): number {
+    const end = bytes.indexOf(lf, start)
+    const text = decodeLine(bytes.subarray(start, end), this.#file, line, this.#context)
+    if (text !== undefined) this.#takeText(text, line)
+    return end + 1
+  }
+
+  #takeText(text: string, line: number): void {
+    const { problems } = this.#context
+    if (/^\s*(?:#|$)/.test(text)) return
+    if (/^\s/.test(text)) {
+      const hint = 'a key begins in the first column; continued lines are only for aliases'
+      problems.error('indented', positionIn(this.#file, line), 'the line begins with a blank', hint)
+      return
+    }
+    const divided = this.#divide(text)
+    if (divided === undefined) {
+      const form = this.#isColon ? 'key:[user@]server[:port]' : 'key, blank, value'
+      const what = `${quote(text)} has no value`
+      problems.error('no-value', positionIn(this.#file, line), what, `write ${form}`)
+      return
+    }
+    this.#takeParts(divided, line)
+  }
+
+  #divide(text: string): { key: string; value: string; valueColumn: number } | undefined {
+    const pattern = this.#isColon
+      ? /^("(?:[^"\\]|\\.)*"[^:]*|[^:]*?)\s*:\s*(.*?)\s*$/su
+      : /^("(?:[^"\\]|\\.)*"\S*|\S+)\s+(.*?)\s*$/su
+    const [, key, value] = pattern.exec(text) ?? []
+    if (key === undefined || value === undefined || value === '') return undefined
+    const unquoted = key.replace(/^"((?:[^"\\]|\\.)*)"/su, (_, inner: string) =>
+      inner.replace(/\\(.)/gsu, '$1'),
+    )
+    return { key: unquoted, value, valueColumn: text.trimEnd().length - value.length + 1 }
+  }
+
+  #takeParts(parts: { key: string; value: string; valueColumn: number }, line: number): void {
+    const { problems, naming, writer } = this.#context
+    const { key: keyText, value: valueText, valueColumn } = parts
+    const file = this.#file
+    if (this.#form.takePattern?.({ key: keyText, value: valueText, file, line }) === true) return
+    const key = parseKey(keyText, naming)
+    if ('refused' in key) {
+      problems.error('bad-key', positionIn(file, line), key.refused, key.hint)
+    } else if (!naming.domains.has(key.address.domain)) {
+      const what = `${key.address.domain} is no domain of ours: the line has no effect`
+      const hint = 'add it to domains in the config, or remove the line'
+      problems.warn('foreign-key', positionIn(file, line), what, hint)
+    }
+    const parsed = this.#form.parseValue(valueText, this.#context)
+    const at = positionIn(file, line, valueColumn)
+    if ('refused' in parsed) problems.error(parsed.code, at, parsed.refused, parsed.hint)
+    else if (parsed.warning !== undefined) {
+      problems.warn('other-port', at, parsed.warning, parsed.hint)
+    }
+    if (!('value' in parsed) || !('key' in key)) return
+    const { value } = parsed
+    writer.addUser(this.#origin, key.key, value)
+    if (value.kind === 'forward') {
+      this.#context.forwards.push({ key: key.key, target: value.address, at })
+    }
+  }
+}
+
+/** A table with 1 for ASCII letters, digits and the bytes of `others`. */
+function plainBytes(others: string): Uint8Array {
+  const table = new Uint8Array(256)
+  for (let byte = 0; byte < 128; byte++) {
+    const character = String.fromCharCode(byte)
+    if (/[A-Za-z0-9]/.test(character) || others.includes(character)) table[byte] = 1
+  }
+  return table
+}
+
+function sameBytes(known: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean {
+  const { length } = known
+  if (length !== end - start) return false
+  for (let index = 0; index < length; index++) {
+    if (known[index] !== bytes[start + index]) return false
+  }
+  return true
+}

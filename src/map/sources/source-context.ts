@@ -1,0 +1,40 @@
+/** What the readers of all sources share during one build. */
+import type { Position } from '../../base/position.ts'
+import type { Naming } from '../../mail/address.ts'
+import type { BackendTable } from '../backend-table.ts'
+import type { DatabaseWriter } from '../database/database-writer.ts'
+import type { Problems } from '../problems.ts'
+
+export interface SourceContext {
+  readonly naming: Naming
+  readonly backends: BackendTable
+  readonly smarthost: string | undefined
+  readonly problems: Problems
+  readonly writer: DatabaseWriter
+  /** Keys of user_map that are forwarded, to be checked as aliases are. */
+  readonly forwards: Forward[]
+  /** Takes every byte that is read, so that another build can tell whether sources changed. */
+  addToDigest(bytes: Uint8Array | string): void
+}
+
+/** A user whose mail goes on to another address. */
+export interface Forward {
+  readonly key: string
+  readonly target: string
+  readonly at: Position
+}
+
+export interface SourceFile {
+  readonly path: string
+  /** Number of the file in the database. */
+  readonly number: number
+}
+
+export function positionIn({ path }: SourceFile, line: number, column = 1): Position {
+  return { file: path, line, column }
+}
+
+/** A piece of a source for a message: short, and without control characters. */
+export function quote(text: string): string {
+  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text)
+}

@@ -1,0 +1,53 @@
+/** Reads of files that people write: in big pieces, and a directory as its files in name order. */
+import { open, readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+
+/** Every chunk has this much unused room before it, for what the reader keeps of the last one. */
+export interface Chunk {
+  readonly buffer: Buffer
+  readonly start: number
+  readonly end: number
+}
+
+/**
+ * The file piece by piece; the next piece is read while the caller works on this one, whose buffer
+ * is used again after the one after it. Throws what the system reports.
+ */
+export async function* readChunks(
+  path: string,
+  chunkBytes: number,
+  roomBytes: number,
+): AsyncGenerator<Chunk, void, undefined> {
+  const handle = await open(path, 'r')
+  try {
+    let current = Buffer.allocUnsafeSlow(roomBytes + chunkBytes + 1)
+    let next = Buffer.allocUnsafeSlow(roomBytes + chunkBytes + 1)
+    const fill = (buffer: Buffer): Promise<number> =>
+      handle.read(buffer, roomBytes, chunkBytes).then(({ bytesRead }) => bytesRead)
+    let reading = fill(current)
+    for (;;) {
+      const count = await reading
+      if (count === 0) return
+      reading = fill(next)
+      // A failure is met at the top of the loop; until then it must not count as unhandled.
+      reading.catch(() => undefined)
+      yield { buffer: current, start: roomBytes, end: roomBytes + count }
+      const done = current
+      current = next
+      next = done
+    }
+  } finally {
+    await handle.close()
+  }
+}
+
+/** A file as itself; a directory as the files in it by name, without hidden ones and `~` copies. */
+export async function listSourceFiles(path: string): Promise<string[]> {
+  if (!(await stat(path)).isDirectory()) return [path]
+  const entries = await readdir(path, { withFileTypes: true })
+  return entries
+    .filter(({ name }) => !name.startsWith('.') && !name.endsWith('~'))
+    .filter((entry) => !entry.isDirectory())
+    .map(({ name }) => join(path, name))
+    .sort()
+}

@@ -1,0 +1,38 @@
+/**
+ * A file open for reading at any place, at once. Reads block: they are for pages that the system
+ * keeps in memory. Never mapped into memory, since a file that shrinks would kill the process.
+ */
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+
+export interface RandomAccess {
+  readonly sizeBytes: number
+  /** Fills `target` from `position` as far as the file goes; returns the bytes that were read. */
+  readInto(target: Uint8Array, position: number): number
+  close(): void
+}
+
+/** A single read of more fails on some systems. */
+const readLimitBytes = 1 << 30
+
+/** Throws what the system reports: ENOENT, EACCES… */
+export function openRandomAccess(path: string): RandomAccess {
+  const descriptor = openSync(path, 'r')
+  let isOpen = true
+  return {
+    sizeBytes: fstatSync(descriptor).size,
+    readInto(target, position) {
+      let done = 0
+      while (done < target.byteLength) {
+        const wanted = Math.min(target.byteLength - done, readLimitBytes)
+        const got = readSync(descriptor, target, done, wanted, position + done)
+        if (got === 0) break
+        done += got
+      }
+      return done
+    },
+    close() {
+      if (isOpen) closeSync(descriptor)
+      isOpen = false
+    },
+  }
+}
