@@ -27,6 +27,8 @@ export const limits = {
   headerBytes: 262144,
   receivedHeaders: 50,
   badCommands: 10,
+  /** Unknown recipients in a session; more look like a search for addresses. */
+  unknownRecipients: 20,
   failedLogins: 3,
   /** How much of a peer's text goes into a log event. */
   loggedTextChars: 160,

@@ -1,0 +1,300 @@
+/**
+ * How we speak to a back-end, SMTP or LMTP (RFC 5321, RFC 2033): greeting, EHLO or LHLO, STARTTLS,
+ * then one transaction after another on the same connection.
+ *
+ * Requests may be made at any time; they wait here until the back-end is ready for them, and go out
+ * together where it offers PIPELINING (RFC 2920), one by one where it does not. Every reply belongs to
+ * the oldest request without one. A reply that nobody asked for ends the connection, since after it
+ * no reply could be trusted to answer what it seems to answer.
+ *
+ * Own rules: the final dot is sent by `endOfData` only. STARTTLS is done or the connection fails.
+ * RSET goes before every transaction but the first. `fail` is the last action there ever is.
+ */
+import { type BackendReason, type BackendStep, printable } from '../../base/log.ts'
+import { assertNever } from '../../base/never.ts'
+import type { BackEndAction, BackEndOptions } from './back-end-action.ts'
+import {
+  type Capabilities,
+  formatMail,
+  noCapabilities,
+  parseCapabilities,
+  type Sender,
+} from './capabilities.ts'
+import { type RawReply, ReplyReader } from './reply-reader.ts'
+
+type Request =
+  | { readonly kind: 'reset' }
+  | { readonly kind: 'mail'; readonly sender: Sender }
+  | { readonly kind: 'recipient'; readonly address: string }
+  | { readonly kind: 'data' }
+
+type Phase = 'greeting' | 'hello' | 'helo' | 'starttls' | 'tls' | 'open' | 'message' | 'dead'
+
+const noEightBit: RawReply = {
+  code: 554,
+  lines: ['5.6.3 the back-end of this recipient does not take 8-bit messages'],
+}
+const noTransaction: RawReply = { code: 554, lines: ['5.5.1 no valid recipients'] }
+
+export class SmtpBackEnd {
+  capabilities: Capabilities = noCapabilities
+  /** The names by which it introduced itself. */
+  readonly names: string[] = []
+  readonly #options: BackEndOptions
+  readonly #reader = new ReplyReader()
+  #phase: Phase = 'greeting'
+  #isTlsAsked = false
+  #waiting: Request[] = []
+  /** What was sent and has no reply yet. */
+  #sent: (Request['kind'] | 'end')[] = []
+  #isUsed = false
+  #accepted = 0
+  /** Answers every recipient of a transaction whose MAIL was refused, or never sent. */
+  #mailRefusal: RawReply | undefined
+  #wasMailSent = false
+  #finalReplies: RawReply[] = []
+
+  constructor(options: BackEndOptions) {
+    this.#options = options
+  }
+
+  /** Nothing is under way: another transaction may begin. */
+  get isIdle(): boolean {
+    return this.#phase === 'open' && this.#sent.length === 0 && this.#waiting.length === 0
+  }
+
+  /** How far it has come, for the event when the connection ends or time is up. */
+  get step(): BackendStep {
+    switch (this.#phase) {
+      case 'greeting':
+        return 'greeting'
+      case 'hello':
+      case 'helo':
+        return 'hello'
+      case 'starttls':
+      case 'tls':
+        return 'tls'
+      case 'message':
+        return 'data'
+      case 'open':
+      case 'dead':
+        if (this.#sent.includes('end')) return 'end_of_data'
+        return this.#sent.includes('data') ? 'data' : 'envelope'
+      default:
+        return assertNever(this.#phase)
+    }
+  }
+
+  begin(sender: Sender): BackEndAction[] {
+    if (this.#isUsed) this.#waiting.push({ kind: 'reset' })
+    this.#isUsed = true
+    this.#waiting.push({ kind: 'mail', sender })
+    // MAIL goes out with its first recipient.
+    return []
+  }
+
+  recipient(address: string): BackEndAction[] {
+    this.#waiting.push({ kind: 'recipient', address })
+    return this.#flush()
+  }
+
+  data(): BackEndAction[] {
+    this.#waiting.push({ kind: 'data' })
+    return this.#flush()
+  }
+
+  /** The message is complete and was taken: asks for the verdict. Only after a 354. */
+  endOfData(): BackEndAction[] {
+    if (this.#phase !== 'message') return []
+    this.#phase = 'open'
+    const replies = this.#options.protocol === 'lmtp' ? this.#accepted : 1
+    this.#finalReplies = []
+    for (let count = 0; count < replies; count++) this.#sent.push('end')
+    return [{ do: 'send', text: '.\r\n' }]
+  }
+
+  tlsStarted(): BackEndAction[] {
+    // Nothing learned before TLS counts after it (RFC 3207 4.2).
+    this.capabilities = noCapabilities
+    return this.#phase === 'tls' ? this.#sayHello() : []
+  }
+
+  push(chunk: Buffer): BackEndAction[] {
+    const actions: BackEndAction[] = []
+    if (this.#phase === 'dead') return actions
+    for (const event of this.#reader.push(chunk)) {
+      // What was said before TLS must not be taken for something said inside it.
+      if (this.#phase === 'tls') return this.#fail('starttls_surplus', 'a second reply')
+      if (event.kind === 'fault') {
+        const reason = this.#phase === 'greeting' ? 'bad_banner' : 'bad_reply'
+        actions.push(...this.#fail(reason, event.fault))
+      } else actions.push(...this.#take(event.reply))
+      if (actions.at(-1)?.do === 'fail') return actions
+    }
+    if (this.#phase === 'tls' && this.#reader.isMidReply) {
+      return this.#fail('starttls_surplus', 'octets after the reply')
+    }
+    return actions
+  }
+
+  #take(reply: RawReply): BackEndAction[] {
+    const { code } = reply
+    const text = describe(reply)
+    switch (this.#phase) {
+      case 'greeting':
+        if (code !== 220) return this.#fail('bad_banner', text)
+        this.#learnName(reply)
+        return this.#sayHello()
+      case 'hello':
+        return this.#takeHello(reply)
+      case 'helo':
+        return code === 250 ? this.#open() : this.#fail('bad_reply', text)
+      case 'starttls':
+        if (code !== 220) return this.#fail('tls_unavailable', text)
+        this.#phase = 'tls'
+        return [{ do: 'start-tls' }]
+      case 'tls':
+        return this.#fail('starttls_surplus', text)
+      case 'open':
+        return this.#answer(reply)
+      case 'message':
+        return code === 421 ? this.#leave(reply) : this.#fail('desync', text)
+      case 'dead':
+        return []
+      default:
+        return assertNever(this.#phase)
+    }
+  }
+
+  #sayHello(): BackEndAction[] {
+    this.#phase = 'hello'
+    const verb = this.#options.protocol === 'lmtp' ? 'LHLO' : 'EHLO'
+    return [{ do: 'send', text: `${verb} ${this.#options.hostname}\r\n` }]
+  }
+
+  #takeHello(reply: RawReply): BackEndAction[] {
+    const isSecured = !this.#options.startTls || this.#isTlsAsked
+    if (reply.code !== 250) {
+      const isOld = reply.code >= 500 && this.#options.protocol === 'smtp'
+      if (!isOld) return this.#fail('bad_reply', describe(reply))
+      if (!isSecured) return this.#fail('tls_unavailable', describe(reply))
+      this.#phase = 'helo'
+      return [{ do: 'send', text: `HELO ${this.#options.hostname}\r\n` }]
+    }
+    this.#learnName(reply)
+    this.capabilities = parseCapabilities(reply.lines)
+    if (isSecured) return this.#open()
+    if (!this.capabilities.startTls) return this.#fail('tls_unavailable', 'STARTTLS is not offered')
+    this.#phase = 'starttls'
+    this.#isTlsAsked = true
+    return [{ do: 'send', text: 'STARTTLS\r\n' }]
+  }
+
+  #open(): BackEndAction[] {
+    this.#phase = 'open'
+    return [{ do: 'ready' }, ...this.#flush()]
+  }
+
+  #learnName({ lines: [first = ''] }: RawReply): void {
+    const [name = ''] = first.split(/\s/, 1)
+    if (/^[\w.-]{4,255}$/.test(name) && !this.names.includes(name)) this.names.push(name)
+  }
+
+  /** Sends what may be sent now, as one piece of text. */
+  #flush(): BackEndAction[] {
+    if (this.#phase !== 'open') return []
+    let text = ''
+    const actions: BackEndAction[] = []
+    while (this.#waiting.length > 0) {
+      if (this.#sent.length > 0 && !this.capabilities.pipelining) break
+      // RFC 2920 3.1: DATA ends a group, so nothing follows it before its reply.
+      if (this.#sent.at(-1) === 'data' || this.#sent.at(-1) === 'end') break
+      const [request] = this.#waiting
+      if (request?.kind === 'mail' && this.#waiting.length === 1) break
+      this.#waiting.shift()
+      if (request !== undefined) text += this.#write(request, actions)
+    }
+    if (text !== '') actions.unshift({ do: 'send', text })
+    return actions
+  }
+
+  /** The text of a request; what needs no asking is answered at once. */
+  #write(request: Request, actions: BackEndAction[]): string {
+    switch (request.kind) {
+      case 'reset':
+        this.#sent.push('reset')
+        return 'RSET\r\n'
+      case 'mail': {
+        const { sender } = request
+        this.#accepted = 0
+        this.#wasMailSent = sender.body !== '8BITMIME' || this.capabilities.eightBitMime
+        this.#mailRefusal = this.#wasMailSent ? undefined : noEightBit
+        if (!this.#wasMailSent) return ''
+        this.#sent.push('mail')
+        return formatMail(sender, this.capabilities)
+      }
+      case 'recipient':
+        if (!this.#wasMailSent) {
+          actions.push({ do: 'recipient', reply: noEightBit })
+          return ''
+        }
+        this.#sent.push('recipient')
+        return `RCPT TO:<${request.address}>\r\n`
+      case 'data':
+        if (!this.#wasMailSent) {
+          actions.push({ do: 'data', reply: noTransaction })
+          return ''
+        }
+        this.#sent.push('data')
+        return 'DATA\r\n'
+      default:
+        return assertNever(request)
+    }
+  }
+
+  #answer(reply: RawReply): BackEndAction[] {
+    const [request] = this.#sent
+    if (reply.code === 421) return this.#leave(reply)
+    if (request === undefined) return this.#fail('desync', describe(reply))
+    const isSuccess = reply.code < 300
+    const isIntermediate = reply.code >= 300 && reply.code < 400
+    const isOutOfPlace = request === 'data' ? isSuccess : isIntermediate
+    if (isOutOfPlace) return this.#fail('desync', describe(reply))
+    this.#sent.shift()
+    switch (request) {
+      case 'reset':
+        return isSuccess ? this.#flush() : this.#fail('bad_reply', describe(reply))
+      case 'mail':
+        if (!isSuccess) this.#mailRefusal = reply
+        return this.#flush()
+      case 'recipient':
+        if (isSuccess && this.#mailRefusal === undefined) this.#accepted++
+        return [{ do: 'recipient', reply: this.#mailRefusal ?? reply }, ...this.#flush()]
+      case 'data':
+        if (!isIntermediate) return [{ do: 'data', reply }]
+        // The only way out of an empty message is a final dot, which nobody has sent us.
+        if (this.#accepted === 0) return this.#fail('desync', 'DATA taken without a recipient')
+        this.#phase = 'message'
+        return [{ do: 'data', reply }]
+      case 'end':
+        this.#finalReplies.push(reply)
+        return this.#sent[0] === 'end' ? [] : [{ do: 'message', replies: this.#finalReplies }]
+      default:
+        return assertNever(request)
+    }
+  }
+
+  #leave(reply: RawReply): BackEndAction[] {
+    return this.#fail('closed', describe(reply), true)
+  }
+
+  #fail(reason: BackendReason, detail: string, isShutdown = false): BackEndAction[] {
+    const { step } = this
+    this.#phase = 'dead'
+    return [{ do: 'fail', step, reason, detail, isShutdown }]
+  }
+}
+
+function describe({ code, lines }: RawReply): string {
+  return printable(`${code} ${lines[0] ?? ''}`)
+}
