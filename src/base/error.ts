@@ -32,6 +32,7 @@ const catalogue = {
     exit: 78,
     hint: 'run `mailmux build-map` to write it anew from the sources',
   },
+  MAP_OUT_OF_DATE: { exit: 78, hint: 'run `mailmux build-map`' },
   MAP_WRITE_FAILED: {
     exit: 73,
     hint: 'check room and permissions; the old database stays in force',

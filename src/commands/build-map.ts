@@ -1,0 +1,61 @@
+import { Flags } from '@oclif/core'
+import { MailmuxError } from '../base/error.ts'
+import { MailmuxCommand } from '../cli/base-command.ts'
+import type { Config } from '../config/config.ts'
+import { type BuildReport, buildMap, type CheckReport, checkMap } from '../map/build.ts'
+
+export default class BuildMap extends MailmuxCommand {
+  static override summary = 'Compile the map sources into the database that the daemons read.'
+  static override description =
+    'All or nothing: where a source has an error, every error is printed with its place, ' +
+    'and the database in force stays as it is. Running daemons take it by `mailmux reload`.'
+  static override examples = [
+    '<%= config.bin %> <%= command.id %>',
+    '<%= config.bin %> <%= command.id %> --check --config /etc/mailmux/mailmux.yaml',
+  ]
+  static override flags = {
+    check: Flags.boolean({
+      summary: 'Build nothing; exit 78 unless the database is what the sources say.',
+    }),
+    strict: Flags.boolean({ summary: 'Take warnings as errors.' }),
+  }
+
+  async run(): Promise<BuildReport | CheckReport> {
+    const { flags } = await this.parse(BuildMap)
+    const config = await this.loadConfig(flags)
+    const { strict } = flags
+    return flags.check ? this.#check(config, strict) : this.#build(config, strict)
+  }
+
+  async #build(config: Config, strict: boolean): Promise<BuildReport> {
+    const report = await buildMap(config, { strict })
+    this.#warn(report)
+    const state = report.unchanged ? ', the same as before' : ''
+    this.log(`${report.database}: generation ${report.generation}${state}; ${countsOf(report)}`)
+    return report
+  }
+
+  async #check(config: Config, strict: boolean): Promise<CheckReport> {
+    const report = await checkMap(config, { strict })
+    this.#warn(report)
+    if (!report.equal) {
+      const what = `${report.database}: the sources say something else than generation ${report.generation}`
+      throw new MailmuxError('MAP_OUT_OF_DATE', what)
+    }
+    this.log(`${report.database}: generation ${report.generation} is what the sources say`)
+    return report
+  }
+
+  #warn({ warnings, warningCount }: Pick<BuildReport, 'warnings' | 'warningCount'>): void {
+    // Under --json they are in the report.
+    if (this.jsonEnabled()) return
+    this.warnOf(warnings)
+    const more = warningCount - warnings.length
+    if (more > 0) process.stderr.write(`and ${more} more warnings\n`)
+  }
+}
+
+function countsOf({ users, aliases, rules, patterns }: BuildReport): string {
+  const counts = [`${users} users`, `${aliases} aliases`, `${rules + patterns} rules`]
+  return counts.join(', ')
+}

@@ -1,0 +1,59 @@
+import { Args } from '@oclif/core'
+import { MailmuxCommand } from '../cli/base-command.ts'
+import { style } from '../cli/style.ts'
+import { formatTable } from '../cli/table.ts'
+import type { Direction } from '../mail/route.ts'
+import { describeAnswer, exitCodeOf, type LookupJson } from '../map/answer.ts'
+import { describeStep, type ExplainedStep, type Explanation, explain } from '../map/explain.ts'
+import { openMap } from '../map/open.ts'
+
+interface ExplainJson {
+  readonly address: string
+  readonly delivery: LookupJson & { readonly steps: readonly ExplainedStep[] }
+  readonly retrieval: LookupJson & { readonly steps: readonly ExplainedStep[] }
+}
+
+const columns = [{ title: 'source' }, { title: 'asked' }, { title: 'found' }, { title: 'where' }]
+
+export default class Explain extends MailmuxCommand {
+  static override summary = 'Print step by step why an address goes where it goes.'
+  static override description =
+    'Both ways, delivery and retrieval, with the line of the source that decided each step.'
+  static override examples = ['<%= config.bin %> <%= command.id %> ann@example.com']
+  static override args = {
+    address: Args.string({ required: true, description: 'address or login' }),
+  }
+
+  async run(): Promise<ExplainJson> {
+    const { args, flags } = await this.parse(Explain)
+    const config = await this.loadConfig(flags)
+    const map = openMap(config.map.database)
+    try {
+      const [delivery, retrieval] = (['delivery', 'retrieval'] as const).map((direction) =>
+        explain({ text: args.address, direction }, map, config),
+      ) as [Explanation, Explanation]
+      this.#print('delivery', delivery)
+      this.log('')
+      this.#print('retrieval', retrieval)
+      process.exitCode = exitCodeOf(delivery.answer.json)
+      return {
+        address: args.address,
+        delivery: { ...delivery.answer.json, steps: delivery.steps },
+        retrieval: { ...retrieval.answer.json, steps: retrieval.steps },
+      }
+    } finally {
+      map.close()
+    }
+  }
+
+  #print(direction: Direction, { steps, answer }: Explanation): void {
+    const paint = exitCodeOf(answer.json) === 0 ? style.green : style.yellow
+    this.log(
+      `${style.bold(direction)} of ${answer.json.address} (generation ${answer.json.generation})`,
+    )
+    for (const [row, line] of formatTable(columns, steps.map(describeStep)).entries()) {
+      this.log(`  ${row === 0 ? style.dim(line) : line}`)
+    }
+    this.log(`  → ${paint(describeAnswer(answer))}`)
+  }
+}

@@ -1,0 +1,57 @@
+/** The way to an answer, step by step, with the line of the source that decided each. */
+import { formatPosition, type Position } from '../base/position.ts'
+import type { Config } from '../config/config.ts'
+import type { Direction } from '../mail/route.ts'
+import { type Answer, answerQuestion } from './answer.ts'
+import type { TracingReader } from './open.ts'
+import type { Step } from './place.ts'
+
+export interface ExplainedStep {
+  readonly source: Step['source']
+  readonly asked: string
+  /** Absent: nothing was found there. */
+  readonly found?: string
+  readonly at?: Position
+  /** How many aliases and forwards led here. */
+  readonly depth: number
+}
+
+export interface Explanation {
+  readonly steps: readonly ExplainedStep[]
+  readonly answer: Answer
+}
+
+/** Answers by the same resolution as every lookup, and writes down what it asked. */
+export function explain(
+  question: { readonly text: string; readonly direction: Direction },
+  map: TracingReader,
+  config: Config,
+): Explanation {
+  const steps: ExplainedStep[] = []
+  const tracing = {
+    generation: map.generation,
+    resolve: (...[direction, address, naming]: Parameters<TracingReader['resolve']>) =>
+      map.resolveTraced(direction, address, naming, (step) => {
+        steps.push(explainStep(step, map))
+      }),
+  }
+  return { answer: answerQuestion(question, tracing, config), steps }
+}
+
+function explainStep({ source, asked, found, at, depth }: Step, map: TracingReader): ExplainedStep {
+  const isKey = source === 'aliases' || source === 'user_map' || source === 'popmap'
+  const place = at ?? (isKey && found !== undefined ? map.place(asked, source) : undefined)
+  return {
+    source,
+    asked: asked.endsWith('@') ? asked.slice(0, -1) : asked,
+    ...(found === undefined ? {} : { found }),
+    ...(place === undefined ? {} : { at: place }),
+    depth,
+  }
+}
+
+/** Cells of a row for a table: source, what was asked, what was found, where that stands. */
+export function describeStep({ source, asked, found, at, depth }: ExplainedStep): string[] {
+  const place = at === undefined ? '' : formatPosition(at)
+  return [`${'  '.repeat(depth)}${source}`, asked, found ?? '–', place]
+}
