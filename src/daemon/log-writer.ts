@@ -1,21 +1,16 @@
 /**
- * Events → one JSON line each on stdout. Nothing here waits: lines are written behind the scenes,
- * and where the reader of the log stands still, lines beyond a bound are dropped and counted.
- * Several processes share the output: a write holds whole lines and is no longer than what a pipe
- * takes in one piece.
+ * Events → one JSON line each on stdout, counted and, where peers can cause them at will, limited to
+ * a few a second of each kind with the sum of the others. Nothing here waits.
  */
 import { pino } from 'pino'
 import type { EventFields, EventName, Log } from '../base/log.ts'
 import { BurstLimit } from './burst-limit.ts'
 import { countEvent } from './count-event.ts'
+import { LineOutput } from './line-output.ts'
 import type { Counters } from './runtime.ts'
 
-/** PIPE_BUF of Linux. */
-const atomicWriteBytes = 4096
-const heldBytes = 4 * 1024 * 1024
 /** Of one kind in a second; more are summed up. */
 const burst = 10
-const flushAttempts = 20
 
 type Level = 'info' | 'warn' | 'error'
 
@@ -37,11 +32,13 @@ function levelOf<Name extends EventName>(name: Name, fields: EventFields[Name]):
   return (fields as EventFields['worker.exited']).code === 0 ? 'info' : 'warn'
 }
 
-export interface LogWriter extends Disposable {
+export interface LogWriter extends AsyncDisposable {
   readonly log: Log
   /** Lines that were dropped so far. */
   readonly dropped: number
-  /** Writes out what is held, waiting for a slow reader at most two seconds. */
+  /** Resolves when all is written; a slow reader is waited for at most two seconds. */
+  finish(): Promise<void>
+  /** For the end of a process that could not wait for `finish`: writes what is left, in place. */
   flush(): void
 }
 
@@ -55,42 +52,25 @@ export interface LogOptions {
 
 /** Opens the log of this process. */
 export function openLog(options: LogOptions = {}): LogWriter {
-  let dropped = 0
-  let unreported = 0
-  let attempts = 0
-  const destination = pino.destination({
-    dest: options.fd ?? 1,
-    sync: false,
-    minLength: 0,
-    maxLength: heldBytes,
-    maxWrite: atomicWriteBytes,
-    // While running it may try for ever; at the end a reader that stands still must not hold us.
-    retryEAGAIN: () => attempts++ < flushAttempts || !isFlushing,
-  })
-  let isFlushing = false
+  const output = new LineOutput(options.fd ?? 1)
   const logger = pino(
     {
       base: options.worker === undefined ? null : { worker: options.worker },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    destination,
+    output,
   )
   const write = <Name extends EventName>(event: Name, fields: EventFields[Name]): void => {
     logger[levelOf(event, fields)]({ event, ...fields })
   }
-  destination.on('drop', () => {
-    dropped++
-    unreported++
-  })
-  destination.on('drain', () => {
-    if (unreported === 0) return
-    const count = unreported
-    unreported = 0
+  let reported = 0
+  output.onDrained = () => {
+    if (output.dropped === reported) return
+    const count = output.dropped - reported
+    reported = output.dropped
     write('log.dropped', { count })
-  })
-  // The reader is gone, or the disk is full: the daemon goes on without a log.
-  destination.on('error', () => dropped++)
+  }
   const limited = limitBursts(write)
   return {
     log: (name, fields) => {
@@ -98,22 +78,18 @@ export function openLog(options: LogOptions = {}): LogWriter {
       limited.log(name, fields)
     },
     get dropped() {
-      return dropped
+      return output.dropped
     },
     flush() {
       limited.summarize()
-      attempts = 0
-      isFlushing = true
-      try {
-        destination.flushSync()
-      } catch {
-        // Its reader is gone or too slow: what is left is lost with the process.
-        dropped++
-      }
-      isFlushing = false
+      output.flush()
     },
-    [Symbol.dispose]() {
-      this.flush()
+    finish() {
+      limited.summarize()
+      return output.finish()
+    },
+    [Symbol.asyncDispose]() {
+      return this.finish()
     },
   }
 }

@@ -160,6 +160,7 @@ class Worker {
   async #stop(drainMs: number): Promise<{ drained: boolean }> {
     this.#listeners.close()
     const drained = await this.#runtime.drain(drainMs)
+    await this.#logWriter.finish()
     send({ kind: 'report', report: this.#runtime.report() })
     return { drained }
   }
@@ -178,6 +179,7 @@ class Worker {
 
   async #exitDrained(): Promise<void> {
     await this.#runtime.drain(this.#failingDrainMs())
+    await this.#logWriter.finish()
     process.exit(1)
   }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { FrameReader } from '../../src/control/frame-reader.ts'
 import { formatFrame, parseAnswer, parseRequest } from '../../src/control/messages.ts'
 

@@ -54,23 +54,24 @@ test('the socket is for its owner only, also under a umask that hides nothing', 
 
 test('a refusal comes with its code and every problem', async () => {
   using dir = tempDir()
-  const reload = (): never => {
-    throw new MailmuxError('RELOAD_REFUSED', 'a.yaml:1:1: wrong\nb.yaml: wrong too\n2 problems')
-  }
-  await using control = await openControl(dir.path, { ...handlers, reload })
+  const text = 'a.yaml:1:1: wrong\nb.yaml: wrong too\n2 problems'
+  await using control = await openControl(dir.path, {
+    ...handlers,
+    reload: () => Promise.reject(new MailmuxError('RELOAD_REFUSED', text)),
+  })
   assert.ok(control)
   await assert.rejects(
     askDaemon(dir.path, 'reload', 5000),
-    (error) =>
-      code('RELOAD_REFUSED')(error) &&
-      (error as Error).message === 'a.yaml:1:1: wrong\nb.yaml: wrong too\n2 problems',
+    (error) => code('RELOAD_REFUSED')(error) && (error as Error).message === text,
   )
 })
 
 test('a fault inside the daemon is an answer, and the next request is served', async () => {
   using dir = tempDir()
-  const status = (): Promise<never> => Promise.reject(new TypeError('oops'))
-  await using control = await openControl(dir.path, { ...handlers, status })
+  await using control = await openControl(dir.path, {
+    ...handlers,
+    status: () => Promise.reject(new TypeError('oops')),
+  })
   assert.ok(control)
   await assert.rejects(askDaemon(dir.path, 'status', 5000), code('DAEMON_REFUSED'))
   assert.deepEqual(await askDaemon(dir.path, 'reload', 5000), report)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { BurstLimit } from '../../src/daemon/burst-limit.ts'
 
 test('the first few of each kind pass in a second, the rest are counted', () => {
