@@ -13,23 +13,14 @@ import type {
   LoginFrontEnd,
   LoginOutcome,
 } from '../protocol/login.ts'
+import type { FrontEndOptions } from '../protocol/login-machine.ts'
 import { type LoginRoute, routeLogin } from './login-route.ts'
 import type { Generation, Runtime } from './runtime.ts'
-
-export interface FrontEndSetup {
-  readonly hostname: string
-  /** TLS is up already. */
-  readonly isSecure: boolean
-  /** STARTTLS can be had. */
-  readonly offersTls: boolean
-  /** Logins may come in clear text. */
-  readonly allowsCleartext: boolean
-}
 
 /** What a proxy's protocol is to its driver. */
 export interface LoginProtocol {
   readonly service: 'imap' | 'pop3'
-  createFrontEnd(setup: FrontEndSetup): LoginFrontEnd
+  createFrontEnd(options: FrontEndOptions): LoginFrontEnd
   createBackEnd(tls: TlsMode, credentials: Credentials): LoginBackEnd
 }
 

@@ -144,11 +144,11 @@ class LoginSession implements Session, LineOwner, Timed {
 
   #greet(line: ClientLine, listener: ListenerConfig): void {
     const { config, serverTls } = this.#runtime.current
-    const isSecure = line.tls !== ''
+    const secure = line.tls !== ''
     this.#machine = this.#protocol.createFrontEnd({
       hostname: config.hostname,
-      isSecure,
-      offersTls: !isSecure && listener.tls === 'starttls' && serverTls !== undefined,
+      secure,
+      offersTls: !secure && listener.tls === 'starttls' && serverTls !== undefined,
       allowsCleartext: listener.authAllowCleartext || isFromThisHost(line.socket),
     })
     line.send(this.#machine.greeting)

@@ -5,7 +5,7 @@
  * No renegotiation and no tickets; ciphers and groups in the order of what they cost: AES-128-GCM
  * with SHA-256 and X25519 come first.
  */
-import { constants, X509Certificate } from 'node:crypto'
+import { constants, createPrivateKey, X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
 import {
   createSecureContext,
@@ -69,6 +69,10 @@ export function createServerTls(
 
 function serverContext({ cert, key }: CertificatePair, minVersion: SecureVersion): SecureContext {
   try {
+    // An empty key would be taken, and every handshake would fail.
+    if (!new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) {
+      throw new Error('they do not belong together')
+    }
     return createSecureContext({
       cert,
       key,

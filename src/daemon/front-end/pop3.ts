@@ -1,0 +1,15 @@
+/** The POP3 proxy: its machines, driven as every login protocol is. */
+import { createPop3BackEnd } from '../../protocol/pop3/back-end.ts'
+import { createPop3FrontEnd } from '../../protocol/pop3/front-end.ts'
+import type { LoginProtocol } from '../login-attempt.ts'
+import { startLoginSession } from '../login-session.ts'
+import type { StartSession } from '../runtime.ts'
+
+const pop3: LoginProtocol = {
+  service: 'pop3',
+  createFrontEnd: createPop3FrontEnd,
+  createBackEnd: createPop3BackEnd,
+}
+
+export const startPop3Session: StartSession = (socket, listener, runtime) =>
+  startLoginSession(socket, listener, runtime, pop3)

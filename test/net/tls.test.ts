@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { before, test } from 'node:test'
+import type { ConnectionOptions, SecureVersion, TLSSocket } from 'node:tls'
+import { MailmuxError } from '../../src/base/error.ts'
+import { acceptTls, createBackendTls, createServerTls } from '../../src/net/tls.ts'
+import { type Authority, type IssuedCertificate, makeAuthority } from '../support/certificates.ts'
+import { Peer } from '../support/peer.ts'
+
+let authority: Authority
+let first: IssuedCertificate
+let second: IssuedCertificate
+
+before(() => {
+  authority = makeAuthority()
+  first = authority.issue(['mx1.example.com'])
+  second = authority.issue(['imap.example.net', '*.example.org'])
+})
+
+/** A server that takes every connection's handshake. */
+class Acceptor implements AsyncDisposable {
+  readonly accepted: (TLSSocket | undefined)[] = []
+  readonly raw: Socket[] = []
+  readonly #server = createServer()
+  #wake: () => void = () => undefined
+
+  constructor(minVersion: SecureVersion = 'TLSv1.2') {
+    const serverTls = createServerTls([first, second], minVersion)
+    this.#server.on('connection', (socket) => {
+      this.raw.push(socket)
+      socket.on('error', () => undefined)
+      acceptTls(socket, serverTls, (secured) => {
+        this.accepted.push(secured)
+        this.#wake()
+      })
+    })
+    this.#server.listen(0, '127.0.0.1')
+  }
+
+  async connect(): Promise<Peer> {
+    if (!this.#server.listening) await once(this.#server, 'listening')
+    return Peer.connect((this.#server.address() as AddressInfo).port)
+  }
+
+  /** The result of the first handshake. */
+  async result(): Promise<TLSSocket | undefined> {
+    while (this.accepted.length === 0) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+    }
+    return this.accepted[0]
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const socket of this.raw) socket.destroy()
+    this.#server.close()
+    await once(this.#server, 'close')
+  }
+}
+
+async function shake(acceptor: Acceptor, options: ConnectionOptions): Promise<TLSSocket> {
+  const peer = await acceptor.connect()
+  return peer.startTls({ ca: authority.ca, ...options })
+}
+
+test('the certificate follows the name that the client asks for', async () => {
+  const names = {
+    'mx1.example.com': 'mx1.example.com',
+    'imap.example.net': 'imap.example.net',
+    'a.example.org': 'imap.example.net',
+    'unknown.example.com': 'mx1.example.com',
+  }
+  for (const [asked, shown] of Object.entries(names)) {
+    await using acceptor = new Acceptor()
+    const socket = await shake(acceptor, {
+      servername: asked,
+      checkServerIdentity: () => undefined,
+    })
+    assert.equal(socket.getPeerCertificate().subject.CN, shown, asked)
+    socket.destroy()
+  }
+  await using acceptor = new Acceptor()
+  const socket = await shake(acceptor, { checkServerIdentity: () => undefined })
+  assert.equal(socket.getPeerCertificate().subject.CN, 'mx1.example.com')
+  socket.destroy()
+})
+
+test('cheap ciphers and groups come first, and no session can be resumed by a ticket', async () => {
+  await using acceptor = new Acceptor()
+  const socket = await shake(acceptor, { servername: 'mx1.example.com' })
+  assert.equal(socket.getCipher().name, 'TLS_AES_128_GCM_SHA256')
+  assert.deepEqual(socket.getEphemeralKeyInfo(), { type: 'ECDH', name: 'X25519', size: 253 })
+  assert.equal(socket.getTLSTicket(), undefined)
+  socket.destroy()
+})
+
+test('TLS 1.2 clients get an AEAD cipher and may not renegotiate', async () => {
+  await using acceptor = new Acceptor()
+  const socket = await shake(acceptor, { servername: 'mx1.example.com', maxVersion: 'TLSv1.2' })
+  assert.equal(socket.getProtocol(), 'TLSv1.2')
+  assert.match(socket.getCipher().name, /^ECDHE-ECDSA-AES128-GCM-SHA256$/)
+  const error = await new Promise<Error | null>((resolve) => {
+    socket.on('error', resolve)
+    socket.renegotiate({ rejectUnauthorized: false }, resolve)
+  })
+  assert.match(String(error), /no.renegotiation/i)
+  socket.destroy()
+})
+
+test('the least version that is configured holds', async () => {
+  await using acceptor = new Acceptor('TLSv1.3')
+  await assert.rejects(shake(acceptor, { servername: 'mx1.example.com', maxVersion: 'TLSv1.2' }))
+  assert.equal(await acceptor.result(), undefined)
+})
+
+test('bytes that are no handshake end the connection', async () => {
+  await using acceptor = new Acceptor()
+  using peer = await acceptor.connect()
+  peer.send('a LOGIN ann secret\r\n')
+  assert.equal(await acceptor.result(), undefined)
+  await peer.end()
+  assert.equal(acceptor.raw[0]?.destroyed, true)
+})
+
+test('a client that closes, or resets, in its handshake is told as a failure', async () => {
+  for (const leave of ['end', 'resetAndDestroy'] as const) {
+    await using acceptor = new Acceptor()
+    const peer = await acceptor.connect()
+    // The first bytes of a ClientHello.
+    peer.send(Buffer.from('1603010200010001fc0303', 'hex'))
+    peer.socket[leave]()
+    assert.equal(await acceptor.result(), undefined)
+  }
+})
+
+test('a silent client is cut off when the handshake has taken too long', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  await using acceptor = new Acceptor()
+  using peer = await acceptor.connect()
+  while (acceptor.raw.length === 0) await new Promise((resolve) => setImmediate(resolve))
+  t.mock.timers.tick(9_999)
+  assert.equal(acceptor.accepted.length, 0)
+  t.mock.timers.tick(1)
+  assert.deepEqual(acceptor.accepted, [undefined])
+  t.mock.timers.reset()
+  await peer.end()
+})
+
+test('a damaged record after the handshake ends the connection', async () => {
+  await using acceptor = new Acceptor()
+  const peer = await acceptor.connect()
+  const { socket: raw } = peer
+  await peer.startTls({ ca: authority.ca, servername: 'mx1.example.com' })
+  const secured = await acceptor.result()
+  assert(secured !== undefined)
+  const closed = once(secured, 'close')
+  raw.write(Buffer.from('1703030020'.padEnd(74, '0'), 'hex'))
+  await closed
+  peer.socket.destroy()
+})
+
+function unusable(make: () => unknown): void {
+  assert.throws(make, (error) => error instanceof MailmuxError && error.code === 'TLS_UNUSABLE')
+}
+
+test('what cannot be used is refused with its reason', () => {
+  const other = authority.issue(['mx2.example.com'])
+  unusable(() => createServerTls([], 'TLSv1.2'))
+  unusable(() => createServerTls([{ cert: first.cert, key: other.key }], 'TLSv1.2'))
+  unusable(() => createServerTls([{ cert: 'no PEM', key: first.key }], 'TLSv1.2'))
+  unusable(() => createServerTls([{ cert: first.cert, key: '' }], 'TLSv1.2'))
+  unusable(() => createBackendTls('no PEM'))
+})
