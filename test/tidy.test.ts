@@ -10,7 +10,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   mail: ['base'],
   storage: ['base'],
   config: ['base', 'mail'],
-  protocol: ['base', 'mail'],
+  protocol: ['base', 'mail', 'config:types'],
   net: ['base', 'config:types'],
   map: ['base', 'mail', 'config:types', 'storage'],
   backend: ['base', 'mail', 'protocol', 'net', 'config:types'],

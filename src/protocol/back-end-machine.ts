@@ -1,0 +1,71 @@
+/**
+ * What the back-end machines of the login protocols share: bounded reading of lines, and the end.
+ * Nothing that a back-end says before its login has succeeded is ever meant for the client.
+ */
+import { limits } from '../base/limit.ts'
+import { type BackendReason, type BackendStep, printable } from '../base/log.ts'
+import type { BackEndAction, BackEndOutcome, LoginBackEnd } from './login.ts'
+
+export abstract class BackEndMachine implements LoginBackEnd {
+  step: BackendStep = 'greeting'
+  #kept = ''
+  #bytes = 0
+  #actions: BackEndAction[] = []
+  #isOver = false
+
+  protected abstract line(text: string): void
+  abstract tlsStarted(): BackEndAction[]
+
+  push(chunk: Buffer): BackEndAction[] {
+    this.#kept += chunk.toString('latin1')
+    this.#bytes += chunk.length
+    let end: number
+    while (!this.#isOver && (end = this.#kept.indexOf('\n')) !== -1) {
+      const text = this.#kept.slice(0, this.#kept.charCodeAt(end - 1) === 13 ? end - 1 : end)
+      this.#kept = this.#kept.slice(end + 1)
+      if (text.length > limits.imapLineBytes) this.#tooMuch()
+      else this.line(text)
+    }
+    const isTooMuch = this.#kept.length > limits.imapLineBytes || this.#bytes > limits.replyBytes
+    if (!this.#isOver && isTooMuch) this.#tooMuch()
+    return this.taken()
+  }
+
+  protected send(text: string): void {
+    this.#actions.push({ do: 'send', text })
+  }
+
+  /** Upgrades, unless bytes came along that nobody has protected. */
+  protected startTls(): void {
+    if (this.#kept !== '') this.fail('starttls_surplus', 'sent data ahead of the TLS handshake')
+    else {
+      this.step = 'tls'
+      this.#actions.push({ do: 'start-tls' })
+    }
+  }
+
+  protected fail(reason: BackendReason, detail: string): void {
+    this.finish({ kind: 'failed', step: this.step, reason, detail: printable(detail) })
+  }
+
+  protected accept(text: string, capabilities: string): void {
+    const surplus = Buffer.from(this.#kept, 'latin1')
+    this.finish({ kind: 'accepted', response: { text, capabilities }, surplus })
+  }
+
+  protected finish(outcome: BackEndOutcome): void {
+    this.#actions.push({ do: 'finish', outcome })
+    this.#isOver = true
+    this.#kept = ''
+  }
+
+  protected taken(): BackEndAction[] {
+    const taken = this.#actions
+    this.#actions = []
+    return taken
+  }
+
+  #tooMuch(): void {
+    this.fail(this.step === 'greeting' ? 'bad_banner' : 'bad_reply', 'too long an answer')
+  }
+}

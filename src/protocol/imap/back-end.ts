@@ -1,0 +1,184 @@
+/**
+ * IMAP towards a back-end until it has taken the login: greeting, STARTTLS where asked for, LOGIN or
+ * AUTHENTICATE PLAIN, capabilities. RFC 9051 and 3501.
+ *
+ * One command is under way at a time; `#awaited` is its tag. A response to any other tag means that
+ * the two sides have lost each other. Untagged responses are not forwarded.
+ */
+import { limits } from '../../base/limit.ts'
+import type { TlsMode } from '../../config/config.ts'
+import { BackEndMachine } from '../back-end-machine.ts'
+import type { BackEndAction, Credentials } from '../login.ts'
+import { writePlain } from '../sasl.ts'
+import { cleanText, readLiteralMark, readStatus, type StatusLine, writeQuoted } from './grammar.ts'
+
+type Tag = 'C' | 'S' | 'L' | 'P'
+
+/** Codes of a refusal that are no fault of the credentials. RFC 5530. */
+const unavailableCodes = new Set(['UNAVAILABLE', 'SERVERBUG'])
+const deniedCodes = new Set(['LIMIT', 'EXPIRED', 'CONTACTADMIN', 'INUSE', 'OVERQUOTA'])
+
+class ImapBackEnd extends BackEndMachine {
+  readonly #tls: TlsMode
+  readonly #credentials: Credentials
+  #isUpgraded = false
+  #awaited: Tag | undefined
+  /** Capabilities in capitals; undefined where not known. */
+  #capabilities: ReadonlySet<string> | undefined
+  /** As they were written, from after the login. */
+  #capabilityText = ''
+  /** What is still to be sent, a piece for each `+` of the back-end. */
+  #continuations: string[] = []
+  #text = ''
+
+  constructor(tls: TlsMode, credentials: Credentials) {
+    super()
+    this.#tls = tls
+    this.#credentials = credentials
+  }
+
+  tlsStarted(): BackEndAction[] {
+    this.#isUpgraded = true
+    this.step = 'hello'
+    this.#ask('C', 'CAPABILITY')
+    return this.taken()
+  }
+
+  protected line(text: string): void {
+    if (readLiteralMark(text) !== undefined) this.fail('bad_reply', 'a literal before login')
+    else if (this.step === 'greeting') this.#greeting(text)
+    else if (text.startsWith('* ')) this.#untagged(text.slice(2))
+    else if (text.startsWith('+')) this.#goOn()
+    else this.#tagged(text)
+  }
+
+  #greeting(text: string): void {
+    const status = text.startsWith('* ') ? readStatus(text.slice(2)) : undefined
+    if (status?.status === 'PREAUTH') this.fail('preauth', 'logged in before any login')
+    else if (status?.status === 'BYE') this.fail('login_unavailable', text)
+    else if (status?.status !== 'OK') this.fail('bad_banner', text)
+    else {
+      this.step = 'hello'
+      if (status.code === 'CAPABILITY') this.#remember(status.codeText)
+      if (this.#capabilities === undefined) this.#ask('C', 'CAPABILITY')
+      else this.#afterHello()
+    }
+  }
+
+  #remember(text: string): void {
+    this.#capabilities = new Set(text.toUpperCase().split(' '))
+    this.#capabilityText = text
+  }
+
+  #has(capability: string): boolean {
+    return this.#capabilities?.has(capability) ?? false
+  }
+
+  #ask(tag: Tag, command: string): void {
+    this.#awaited = tag
+    this.send(`${tag} ${command}\r\n`)
+  }
+
+  /** Capabilities are known: upgrade, or log in. */
+  #afterHello(): void {
+    if (!(this.#has('IMAP4REV1') || this.#has('IMAP4REV2'))) {
+      this.fail('bad_banner', 'speaks neither IMAP4rev1 nor IMAP4rev2')
+    } else if (this.#tls !== 'starttls' || this.#isUpgraded) this.#logIn()
+    else if (this.#has('STARTTLS')) this.#ask('S', 'STARTTLS')
+    else this.fail('tls_unavailable', 'does not offer STARTTLS')
+  }
+
+  #logIn(): void {
+    this.step = 'login'
+    const { login, password } = this.#credentials
+    if (this.#has('LOGINDISABLED')) {
+      if (this.#has('AUTH=PLAIN')) this.#authenticate()
+      else this.fail('no_mechanism', 'takes neither LOGIN nor AUTHENTICATE PLAIN')
+      return
+    }
+    // What the client may be told is what holds after this login.
+    this.#capabilityText = ''
+    const octets = Buffer.from(login, 'utf8').toString('latin1')
+    const [user, secret] = [writeQuoted(octets), writeQuoted(password)]
+    if (user !== undefined && secret !== undefined) this.#ask('L', `LOGIN ${user} ${secret}`)
+    else this.#loginWithLiterals(octets, password)
+  }
+
+  #loginWithLiterals(user: string, password: string): void {
+    const isShort = Math.max(user.length, password.length) <= limits.imapNonSyncLiteralBytes
+    if (this.#has('LITERAL+') || (this.#has('LITERAL-') && isShort)) {
+      this.#ask('L', `LOGIN {${user.length}+}\r\n${user} {${password.length}+}\r\n${password}`)
+      return
+    }
+    this.#continuations = [`${user} {${password.length}}\r\n`, `${password}\r\n`]
+    this.#ask('L', `LOGIN {${user.length}}`)
+  }
+
+  #authenticate(): void {
+    const message = writePlain(this.#credentials.login, this.#credentials.password)
+    this.#capabilityText = ''
+    if (this.#has('SASL-IR')) this.#ask('L', `AUTHENTICATE PLAIN ${message}`)
+    else {
+      this.#continuations = [`${message}\r\n`]
+      this.#ask('L', 'AUTHENTICATE PLAIN')
+    }
+  }
+
+  #goOn(): void {
+    const next = this.#continuations.shift()
+    if (next === undefined) this.fail('desync', 'asked to go on with nothing to send')
+    else this.send(next)
+  }
+
+  #untagged(rest: string): void {
+    if (/^CAPABILITY /i.test(rest)) this.#remember(rest.slice('CAPABILITY '.length))
+    else if (readStatus(rest)?.status === 'BYE') this.fail('login_unavailable', rest)
+  }
+
+  #tagged(text: string): void {
+    const { status, tag } = readTagged(text)
+    if (status === undefined) this.fail('bad_reply', text)
+    else if (tag !== this.#awaited) this.fail('desync', text)
+    else if (tag === 'C') this.#capabilitiesAnswered(status)
+    else if (tag === 'S') this.#upgradeAnswered(status)
+    else if (tag === 'L') this.#loginAnswered(status)
+    // Logged in all the same where the back-end did not like to be asked.
+    else this.accept(this.#text, this.#capabilityText)
+  }
+
+  #capabilitiesAnswered({ status }: StatusLine): void {
+    if (status !== 'OK' || this.#capabilities === undefined) {
+      this.fail('bad_reply', 'does not tell its capabilities')
+    } else this.#afterHello()
+  }
+
+  #upgradeAnswered({ status, text }: StatusLine): void {
+    this.#capabilities = undefined
+    this.#capabilityText = ''
+    if (status === 'OK') this.startTls()
+    else this.fail('tls_unavailable', `refuses STARTTLS: ${text}`)
+  }
+
+  #loginAnswered({ status, code, codeText, text }: StatusLine): void {
+    if (status === 'OK') {
+      this.#text = cleanText(text)
+      if (code === 'CAPABILITY') this.#capabilityText = codeText
+      if (this.#capabilityText === '') this.#ask('P', 'CAPABILITY')
+      else this.accept(this.#text, cleanText(this.#capabilityText))
+    } else if (unavailableCodes.has(code)) this.fail('login_unavailable', text)
+    else if (code === 'PRIVACYREQUIRED') this.fail('no_mechanism', text)
+    else if (deniedCodes.has(code)) this.finish({ kind: 'denied', code, text: cleanText(text) })
+    else if (status === 'NO' || code === 'AUTHENTICATIONFAILED') this.finish({ kind: 'refused' })
+    else this.fail('bad_reply', text)
+  }
+}
+
+function readTagged(text: string): { tag: string; status: StatusLine | undefined } {
+  const tagEnd = text.indexOf(' ')
+  const tag = tagEnd === -1 ? text : text.slice(0, tagEnd)
+  return { tag, status: tagEnd === -1 ? undefined : readStatus(text.slice(tagEnd + 1)) }
+}
+
+export function createImapBackEnd(tls: TlsMode, credentials: Credentials): ImapBackEnd {
+  return new ImapBackEnd(tls, credentials)
+}

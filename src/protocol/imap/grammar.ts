@@ -1,0 +1,126 @@
+/**
+ * The part of IMAP's grammar that is spoken before login: tags, words, strings and literals.
+ * RFC 9051 section 9, RFC 7888. Octets are latin1 strings.
+ */
+
+/** A literal announced at the end of a line. */
+export interface LiteralMark {
+  /** Octets; Infinity for a number that no machine should count to. */
+  readonly size: number
+  /** LITERAL-: the octets follow without being asked for. */
+  readonly nonSync: boolean
+  /** The line before the mark. */
+  readonly before: string
+}
+
+const tagForm = /^[!#$&',\-./0-9:;<=>?@A-Z[\]^_`a-z|}~]{1,64}$/
+const literalForm = /(?:^|[ (])\{(\d+)(\+?)\}$/
+const wordForm = /^[A-Za-z]+$/
+
+/** A command line is `tag SP name [SP arguments]`. */
+export interface CommandLine {
+  readonly tag: string
+  /** In capitals; '' where there is none. */
+  readonly name: string
+  readonly rest: string
+}
+
+/** Undefined where not even the tag can be read. */
+export function readCommand(line: string): CommandLine | undefined {
+  const tagEnd = line.indexOf(' ')
+  const tag = tagEnd === -1 ? line : line.slice(0, tagEnd)
+  if (!tagForm.test(tag)) return undefined
+  if (tagEnd === -1) return { tag, name: '', rest: '' }
+  const nameEnd = line.indexOf(' ', tagEnd + 1)
+  const name = nameEnd === -1 ? line.slice(tagEnd + 1) : line.slice(tagEnd + 1, nameEnd)
+  const rest = nameEnd === -1 ? '' : line.slice(nameEnd + 1)
+  return { tag, name: wordForm.test(name) ? name.toUpperCase() : '', rest }
+}
+
+/** The mark of a literal at the end of a line, if there is one. */
+export function readLiteralMark(line: string): LiteralMark | undefined {
+  if (!line.endsWith('}')) return undefined
+  const match = literalForm.exec(line)
+  if (match === null) return undefined
+  const [, digits = '', plus] = match
+  // Longer than any 32-bit number: whatever it says, it is too much.
+  const size = digits.length > 10 ? Number.POSITIVE_INFINITY : Number(digits)
+  return { size, nonSync: plus === '+', before: line.slice(0, line.lastIndexOf('{')) }
+}
+
+/** What an argument is: text between quotes, an atom, a literal, or the mark of a list. */
+export type Token =
+  | { readonly kind: 'string'; readonly text: string }
+  | { readonly kind: 'atom'; readonly text: string }
+  | { readonly kind: 'open' | 'close' }
+
+// Wider than the RFC's atom: mail programs send `%`, `*` and 8-bit octets in passwords.
+// oxlint-disable-next-line no-control-regex -- control octets end an atom
+const atomForm = /[^\u0000-\u0020(){"\u007f]+/y
+// oxlint-disable-next-line no-control-regex -- a quoted string holds no NUL
+const quotedForm = /"((?:[^"\\\r\n\u0000]|\\["\\])*)"/y
+
+/** Arguments of one line (without literals); undefined where they are malformed. */
+export function readTokens(text: string): Token[] | undefined {
+  const tokens: Token[] = []
+  for (let at = 0; at < text.length; ) {
+    const character = text[at]
+    if (character === '(' || character === ')') {
+      tokens.push({ kind: character === '(' ? 'open' : 'close' })
+      at++
+    } else {
+      const form = character === '"' ? quotedForm : atomForm
+      form.lastIndex = at
+      const match = form.exec(text)
+      if (match === null) return undefined
+      tokens.push(
+        character === '"'
+          ? { kind: 'string', text: (match[1] ?? '').replace(/\\(["\\])/g, '$1') }
+          : { kind: 'atom', text: match[0] },
+      )
+      at = form.lastIndex
+    }
+    if (at < text.length && text[at] === ' ') at++
+    else if (at < text.length && text[at] !== ')' && tokens.at(-1)?.kind !== 'open')
+      return undefined
+  }
+  return tokens
+}
+
+/** A string as a quoted string; undefined where only a literal can carry it. */
+export function writeQuoted(octets: string): string | undefined {
+  if (!/^[\u0020-\u007e]*$/.test(octets)) return undefined
+  return `"${octets.replace(/["\\]/g, String.raw`\$&`)}"`
+}
+
+export interface StatusLine {
+  readonly status: 'OK' | 'NO' | 'BAD' | 'BYE' | 'PREAUTH'
+  /** Name of the response code in capitals; '' where there is none. */
+  readonly code: string
+  /** What follows the name inside the brackets. */
+  readonly codeText: string
+  readonly text: string
+}
+
+const statusForm = /^(OK|NO|BAD|BYE|PREAUTH)(?: (?:\[([A-Za-z0-9-]+)(?: ([^\]]*))?\] ?)?(.*))?$/i
+
+/** The part of a response after its tag: status, response code, text. RFC 9051 section 7.1. */
+export function readStatus(rest: string): StatusLine | undefined {
+  const match = statusForm.exec(rest)
+  if (match === null) return undefined
+  const [, status = '', code = '', codeText = '', text = ''] = match
+  return {
+    status: status.toUpperCase() as StatusLine['status'],
+    code: code.toUpperCase(),
+    codeText,
+    text,
+  }
+}
+
+/** Text of a back-end as it may be sent on: printable ASCII, bounded. */
+export function cleanText(text: string): string {
+  return text
+    .replace(/[^\u0020-\u007e]/g, '')
+    .slice(0, 400)
+    .trim()
+}

@@ -1,0 +1,173 @@
+/**
+ * POP3 towards a client until login: RFC 1939, 2449 (CAPA), 2595 (STLS), 5034 (AUTH), 3206
+ * (AUTH and SYS response codes).
+ */
+import { limits } from '../../base/limit.ts'
+import type { LoginOutcome } from '../login.ts'
+import { type FrontEndOptions, LoginMachine } from '../login-machine.ts'
+import { readCredentials, readPlain } from '../sasl.ts'
+
+type Command = (machine: Pop3FrontEnd, argument: string) => void
+
+const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
+  ['CAPA', (machine) => machine.capabilities()],
+  ['NOOP', (machine) => machine.ok('')],
+  ['QUIT', (machine) => machine.quit()],
+  ['STLS', (machine, argument) => machine.upgrade(argument)],
+  ['USER', (machine, argument) => machine.user(argument)],
+  ['PASS', (machine, argument) => machine.pass(argument)],
+  ['AUTH', (machine, argument) => machine.auth(argument)],
+])
+
+/** Response codes of a failed login that help its user. RFC 2449 section 8. */
+const safeCodes = new Set(['IN-USE', 'LOGIN-DELAY'])
+
+const farewells = {
+  'too-long': '-ERR Line too long.\r\n',
+  'too-many': '-ERR [SYS/TEMP] Too many bad commands.\r\n',
+  failures: '-ERR [SYS/TEMP] Too many failed logins.\r\n',
+  timeout: '-ERR [SYS/TEMP] Too slow to log in.\r\n',
+  shutdown: '-ERR [SYS/TEMP] Server is stopping, try again later.\r\n',
+  injected: '-ERR Nothing may follow STLS before the handshake.\r\n',
+} as const
+
+class Pop3FrontEnd extends LoginMachine {
+  #user = ''
+  #awaitsSasl = false
+
+  get greeting(): string {
+    return `+OK ${this.options.hostname} ready.\r\n`
+  }
+
+  protected get lineLimitBytes(): number {
+    return this.#awaitsSasl ? limits.saslLineBytes : limits.pop3LineBytes
+  }
+
+  protected get octetsDue(): number {
+    return 0
+  }
+
+  ok(text: string): void {
+    this.send(text === '' ? '+OK\r\n' : `+OK ${text}\r\n`)
+  }
+
+  capabilities(): void {
+    const login = this.takesCredentials ? 'USER\r\nSASL PLAIN\r\n' : ''
+    const tls = this.canStartTls ? 'STLS\r\n' : ''
+    this.send(
+      `+OK\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\n${login}${tls}.\r\n`,
+    )
+  }
+
+  quit(): void {
+    this.ok('Bye.')
+    this.close('logout')
+  }
+
+  upgrade(argument: string): void {
+    if (argument !== '') this.bad('-ERR STLS takes no arguments.\r\n')
+    else if (this.secure) this.bad('-ERR TLS is active already.\r\n')
+    else if (!this.canStartTls) this.bad('-ERR STLS is not available.\r\n')
+    else if (this.#user !== '') this.bad('-ERR STLS comes before USER.\r\n')
+    else this.startTls('+OK Begin TLS negotiation now.\r\n')
+  }
+
+  user(name: string): void {
+    if (!this.#mayLogIn()) return
+    if (name === '') {
+      this.bad('-ERR USER takes a name.\r\n')
+      return
+    }
+    this.#user = name
+    this.ok('')
+  }
+
+  pass(password: string): void {
+    const user = this.#user
+    this.#user = ''
+    if (!this.#mayLogIn()) return
+    if (user === '') {
+      this.bad('-ERR USER comes first.\r\n')
+      return
+    }
+    const read = readCredentials(user, password)
+    this.logIn(read.kind === 'malformed' ? { kind: 'unusable', hasControl: false } : read)
+  }
+
+  auth(argument: string): void {
+    this.#user = ''
+    const [mechanism = '', initial, ...more] = argument.split(' ')
+    if (mechanism === '') {
+      this.send(`+OK\r\n${this.takesCredentials ? 'PLAIN\r\n' : ''}.\r\n`)
+    } else if (more.length > 0) this.bad('-ERR AUTH takes a mechanism.\r\n')
+    else if (mechanism.toUpperCase() !== 'PLAIN') {
+      this.bad('-ERR This mechanism is not offered.\r\n')
+    } else if (this.#mayLogIn()) {
+      if (initial === undefined) {
+        this.#awaitsSasl = true
+        this.send('+ \r\n')
+      } else this.#plain(initial === '=' ? '' : initial)
+    }
+  }
+
+  protected line(text: string): void {
+    if (this.#awaitsSasl) {
+      this.#awaitsSasl = false
+      if (text === '*') this.bad('-ERR Authentication cancelled.\r\n')
+      else this.#plain(text)
+      return
+    }
+    const nameEnd = text.indexOf(' ')
+    const name = (nameEnd === -1 ? text : text.slice(0, nameEnd)).toUpperCase()
+    const run = commands.get(name)
+    if (run === undefined) this.bad('-ERR Not a command, or not before login.\r\n')
+    else run(this, nameEnd === -1 ? '' : text.slice(nameEnd + 1))
+  }
+
+  protected octets(): void {
+    throw new Error('POP3 has no literals')
+  }
+
+  protected forget(): void {
+    this.#user = ''
+    this.#awaitsSasl = false
+  }
+
+  protected badLine(): void {
+    this.forget()
+    this.bad('-ERR Lines end in CR LF and hold no NUL.\r\n')
+  }
+
+  protected accepted({ response }: Extract<LoginOutcome, { kind: 'accepted' }>): string {
+    return `+OK ${response.text === '' ? 'Logged in.' : response.text}\r\n`
+  }
+
+  protected failed(outcome: Exclude<LoginOutcome, { kind: 'accepted' }>): string {
+    if (outcome.kind === 'denied' && safeCodes.has(outcome.code)) {
+      return `-ERR [${outcome.code}] ${outcome.text || 'Login refused.'}\r\n`
+    }
+    return outcome.kind === 'unavailable'
+      ? '-ERR [SYS/TEMP] Your mailbox cannot be reached now, try again later.\r\n'
+      : '-ERR [AUTH] Authentication failed.\r\n'
+  }
+
+  protected farewell(why: keyof typeof farewells): string {
+    return farewells[why]
+  }
+
+  #mayLogIn(): boolean {
+    if (this.takesCredentials) return true
+    this.bad('-ERR [AUTH] Log in with TLS only.\r\n')
+    return false
+  }
+
+  #plain(response: string): void {
+    const read = readPlain(response)
+    if (read.kind === 'malformed') this.bad('-ERR Not base64.\r\n')
+    else this.logIn(read)
+  }
+}
+
+export function createPop3FrontEnd(options: FrontEndOptions): Pop3FrontEnd {
+  return new Pop3FrontEnd(options)
+}

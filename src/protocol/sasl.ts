@@ -1,0 +1,63 @@
+/**
+ * SASL PLAIN (RFC 4616) as every protocol's front end reads it, and what may be in credentials at
+ * all. Octets are latin1 strings.
+ */
+import type { Credentials } from './login.ts'
+
+export type ReadCredentials =
+  | { readonly kind: 'credentials'; readonly credentials: Credentials }
+  /** Not base64: a fault of syntax, to be answered as one. */
+  | { readonly kind: 'malformed' }
+  /** Well-formed, but nobody can be meant: to be answered as a wrong password is. */
+  | { readonly kind: 'unusable'; readonly hasControl: boolean }
+
+// oxlint-disable-next-line no-control-regex -- control octets are what is looked for
+const controlOctets = /[\u0000-\u001f\u007f]/
+// oxlint-disable-next-line no-control-regex -- what could end a line or a string early at a back-end
+const lineBreakers = /[\u0000\r\n]/
+const ascii = /^[\u0020-\u007e]*$/
+const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+function unusable(hasControl: boolean): ReadCredentials {
+  return { kind: 'unusable', hasControl }
+}
+
+/** Octets of UTF-8 as text; undefined where they are none. */
+function decodeUtf8(octets: string): string | undefined {
+  if (ascii.test(octets)) return octets
+  try {
+    return utf8.decode(Buffer.from(octets, 'latin1'))
+  } catch {
+    return undefined
+  }
+}
+
+/** Judges a name and a password as they came, before anything is done with them. */
+export function readCredentials(name: string, password: string): ReadCredentials {
+  if (name === '' || password === '') return unusable(false)
+  if (controlOctets.test(name) || lineBreakers.test(password)) return unusable(true)
+  const login = decodeUtf8(name)
+  return login === undefined
+    ? unusable(false)
+    : { kind: 'credentials', credentials: { login, password } }
+}
+
+/**
+ * Reads the client's message of PLAIN, in base64 as it was sent: `authzid NUL authcid NUL password`.
+ * An authorization identity may only repeat the authentication identity.
+ */
+export function readPlain(response: string): ReadCredentials {
+  if (response === '' || !base64.test(response)) return { kind: 'malformed' }
+  const parts = Buffer.from(response, 'base64').toString('latin1').split('\0')
+  const [authzid = '', name = '', password = ''] = parts
+  if (parts.length !== 3) return unusable(true)
+  if (authzid !== '' && authzid.toLowerCase() !== name.toLowerCase()) return unusable(false)
+  return readCredentials(name, password)
+}
+
+/** The client's message of PLAIN in base64. */
+export function writePlain(name: string, password: string): string {
+  const octets = `\0${Buffer.from(name, 'utf8').toString('latin1')}\0${password}`
+  return Buffer.from(octets, 'latin1').toString('base64')
+}
