@@ -1,0 +1,367 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import type { TlsMode } from '../../src/config/config.ts'
+import { createImapBackEnd } from '../../src/protocol/imap/back-end.ts'
+import type { BackEndAction, Credentials, LoginBackEnd } from '../../src/protocol/login.ts'
+import { createPop3BackEnd } from '../../src/protocol/pop3/back-end.ts'
+
+const ann: Credentials = { login: 'ann@example.com', password: 'secret' }
+
+/** `<` the back-end says, `>` it is sent, `=` what happens. */
+interface Dialogue {
+  readonly name: string
+  readonly tls?: TlsMode
+  readonly credentials?: Credentials
+  readonly lines: readonly string[]
+}
+
+const greeting = '< * OK [CAPABILITY IMAP4rev1 SASL-IR LITERAL- AUTH=PLAIN] hi\r\n'
+const login = '> L LOGIN "ann@example.com" "secret"\r\n'
+
+const imap: readonly Dialogue[] = [
+  {
+    name: 'with capabilities in greeting and answer, one round trip is enough',
+    lines: [
+      greeting,
+      login,
+      '< L OK [CAPABILITY IMAP4rev1 IDLE] In\r\n',
+      '= accepted In|IMAP4rev1 IDLE|',
+    ],
+  },
+  {
+    name: 'what comes after the answer belongs to the client',
+    lines: [
+      greeting,
+      login,
+      '< L OK [CAPABILITY IMAP4rev1] In\r\n* 3 EXISTS\r\nx',
+      '= accepted In|IMAP4rev1|* 3 EXISTS\r\nx',
+    ],
+  },
+  {
+    name: 'untagged data during the login are swallowed, capabilities kept',
+    lines: [
+      greeting,
+      login,
+      '< * CAPABILITY IMAP4rev1 MOVE\r\n* OK [ALERT] pay here\r\n* STATUS INBOX (MESSAGES 1)\r\n',
+      '< L OK In\r\n',
+      '= accepted In|IMAP4rev1 MOVE|',
+    ],
+  },
+  {
+    name: 'without capabilities anywhere they are asked for once',
+    lines: [
+      '< * OK hi\r\n',
+      '> C CAPABILITY\r\n',
+      '< * CAPABILITY IMAP4rev1\r\nC OK done\r\n',
+      login,
+      '< L OK In\r\n',
+      '> P CAPABILITY\r\n',
+      '< * CAPABILITY IMAP4rev1 IDLE\r\nP OK done\r\nrest',
+      '= accepted In|IMAP4rev1 IDLE|rest',
+    ],
+  },
+  {
+    name: 'STARTTLS is asked for, and capabilities anew after it',
+    tls: 'starttls',
+    lines: [
+      '< * OK [CAPABILITY IMAP4rev1 STARTTLS LOGINDISABLED] hi\r\n',
+      '> S STARTTLS\r\n',
+      '< S OK go\r\n',
+      '= start-tls',
+      '> C CAPABILITY\r\n',
+      '< * CAPABILITY IMAP4rev1 AUTH=PLAIN\r\nC OK done\r\n',
+      login,
+      '< L NO [AUTHENTICATIONFAILED] no\r\n',
+      '= refused',
+    ],
+  },
+  {
+    name: 'bytes ahead of the handshake end it, with no credentials sent',
+    tls: 'starttls',
+    lines: [
+      '< * OK [CAPABILITY IMAP4rev1 STARTTLS] hi\r\n',
+      '> S STARTTLS\r\n',
+      '< S OK go\r\nL OK LOGIN done\r\n',
+      '= failed hello/starttls_surplus',
+    ],
+  },
+  {
+    name: 'a back-end without STARTTLS gets no credentials',
+    tls: 'starttls',
+    lines: ['< * OK [CAPABILITY IMAP4rev1] hi\r\n', '= failed hello/tls_unavailable'],
+  },
+  {
+    name: 'a back-end that refuses STARTTLS gets no credentials',
+    tls: 'starttls',
+    lines: [
+      '< * OK [CAPABILITY IMAP4rev1 STARTTLS] hi\r\n',
+      '> S STARTTLS\r\n',
+      '< S NO later\r\n',
+      '= failed hello/tls_unavailable',
+    ],
+  },
+  { name: 'PREAUTH is never a login', lines: ['< * PREAUTH hi\r\n', '= failed greeting/preauth'] },
+  {
+    name: 'BYE is a back-end that has no room',
+    lines: ['< * BYE full\r\n', '= failed greeting/login_unavailable'],
+  },
+  {
+    name: 'another protocol is no greeting',
+    lines: ['< 220 smtp\r\n', '= failed greeting/bad_banner'],
+  },
+  {
+    name: 'NUL in a greeting is no greeting',
+    lines: ['< * \0OK\r\n', '= failed greeting/bad_banner'],
+  },
+  {
+    name: 'an endless greeting is cut off',
+    lines: [`< * OK ${'x'.repeat(9000)}`, '= failed greeting/bad_banner'],
+  },
+  {
+    name: 'endless untagged lines are cut off',
+    lines: [greeting, login, `< ${'* 1 FETCH x\r\n'.repeat(6000)}`, '= failed login/bad_reply'],
+  },
+  {
+    name: 'a server that is not IMAP4rev1 is not logged in to',
+    lines: ['< * OK [CAPABILITY IMAP4 AUTH=PLAIN] hi\r\n', '= failed hello/bad_banner'],
+  },
+  {
+    name: 'LOGINDISABLED with AUTH=PLAIN means AUTHENTICATE',
+    lines: [
+      '< * OK [CAPABILITY IMAP4rev1 LOGINDISABLED AUTH=PLAIN] hi\r\n',
+      '> L AUTHENTICATE PLAIN\r\n',
+      '< +\r\n',
+      '> AGFubkBleGFtcGxlLmNvbQBzZWNyZXQ=\r\n',
+      '< L OK [CAPABILITY IMAP4rev1] In\r\n',
+      '= accepted In|IMAP4rev1|',
+    ],
+  },
+  {
+    name: 'LOGINDISABLED alone means no way in',
+    lines: ['< * OK [CAPABILITY IMAP4rev1 LOGINDISABLED] hi\r\n', '= failed login/no_mechanism'],
+  },
+  {
+    name: 'quotes and backslashes of a password are escaped',
+    credentials: { login: 'ann', password: 'a"b\\c {3}' },
+    lines: [greeting, '> L LOGIN "ann" "a\\"b\\\\c {3}"\r\n', '< L NO x\r\n', '= refused'],
+  },
+  {
+    name: 'an 8-bit password goes as a literal, its octets as they are',
+    credentials: { login: 'jörg', password: '\xe4\xff' },
+    lines: [
+      greeting,
+      '> L LOGIN {5+}\r\nj\xc3\xb6rg {2+}\r\n\xe4\xff\r\n',
+      '< L OK [CAPABILITY IMAP4rev1] In\r\n',
+      '= accepted In|IMAP4rev1|',
+    ],
+  },
+  {
+    name: 'without LITERAL- each literal is asked for',
+    credentials: { login: 'ann', password: '\xe4' },
+    lines: [
+      '< * OK [CAPABILITY IMAP4rev1] hi\r\n',
+      '> L LOGIN {3}\r\n',
+      '< + go\r\n',
+      '> ann {1}\r\n',
+      '< + go\r\n',
+      '> \xe4\r\n',
+      '< L OK [CAPABILITY IMAP4rev1] In\r\n',
+      '= accepted In|IMAP4rev1|',
+    ],
+  },
+  {
+    name: 'an unasked continuation is a loss of step',
+    lines: [greeting, login, '< + go\r\n', '= failed login/desync'],
+  },
+  {
+    name: 'an OK for another tag is a loss of step',
+    lines: [greeting, login, '< X OK In\r\n', '= failed login/desync'],
+  },
+  {
+    name: 'a literal in the answer is not waited for',
+    lines: [greeting, login, '< * X {4294967295}\r\n', '= failed login/bad_reply'],
+  },
+  {
+    name: 'NO without a code is a wrong password',
+    lines: [greeting, login, '< L NO no\r\n', '= refused'],
+  },
+  {
+    name: 'UNAVAILABLE is not a wrong password',
+    lines: [greeting, login, '< L NO [UNAVAILABLE] x\r\n', '= failed login/login_unavailable'],
+  },
+  {
+    name: 'BYE during the login is not a wrong password',
+    lines: [greeting, login, '< * BYE x\r\n', '= failed login/login_unavailable'],
+  },
+  {
+    name: 'BAD is not a wrong password',
+    lines: [greeting, login, '< L BAD x\r\n', '= failed login/bad_reply'],
+  },
+  {
+    name: 'LIMIT is passed on',
+    lines: [greeting, login, '< L NO [LIMIT] too \x07many\r\n', '= denied LIMIT too many'],
+  },
+  {
+    name: 'INUSE is passed on',
+    lines: [greeting, login, '< L NO [INUSE] x\r\n', '= denied INUSE x'],
+  },
+  {
+    name: 'EXPIRED is passed on',
+    lines: [greeting, login, '< L NO [EXPIRED] x\r\n', '= denied EXPIRED x'],
+  },
+  {
+    name: 'CONTACTADMIN is passed on',
+    lines: [greeting, login, '< L NO [CONTACTADMIN] x\r\n', '= denied CONTACTADMIN x'],
+  },
+  {
+    name: 'a referral is not followed',
+    lines: [greeting, login, '< L NO [REFERRAL imap://evil/] x\r\n', '= refused'],
+  },
+]
+
+const pop3: readonly Dialogue[] = [
+  {
+    name: 'USER and PASS, and what follows belongs to the client',
+    lines: [
+      '< +OK hi\r\n',
+      '> USER ann@example.com\r\n',
+      '< +OK\r\n',
+      '> PASS secret\r\n',
+      '< +OK In\r\nmore',
+      '= accepted In||more',
+    ],
+  },
+  {
+    name: 'STLS comes first where it is asked for',
+    tls: 'starttls',
+    lines: [
+      '< +OK hi\r\n',
+      '> STLS\r\n',
+      '< +OK\r\n',
+      '= start-tls',
+      '> USER ann@example.com\r\n',
+      '< -ERR no\r\n',
+      '= refused',
+    ],
+  },
+  {
+    name: 'a back-end without STLS gets no credentials',
+    tls: 'starttls',
+    lines: ['< +OK hi\r\n', '> STLS\r\n', '< -ERR what\r\n', '= failed hello/tls_unavailable'],
+  },
+  {
+    name: 'bytes ahead of the handshake end it',
+    tls: 'starttls',
+    lines: ['< +OK hi\r\n', '> STLS\r\n', '< +OK\r\n+OK\r\n', '= failed hello/starttls_surplus'],
+  },
+  ...(
+    [
+      ['[AUTH] is a wrong password', '-ERR [AUTH] x', '= refused'],
+      ['no code is a wrong password', '-ERR x', '= refused'],
+      [
+        '[SYS/TEMP] is not a wrong password',
+        '-ERR [SYS/TEMP] x',
+        '= failed login/login_unavailable',
+      ],
+      ['[IN-USE] is passed on', '-ERR [IN-USE] x', '= denied IN-USE x'],
+      ['another language is no answer', '250 ok', '= failed login/bad_reply'],
+    ] as const
+  ).map(([name, answer, end]) => ({
+    name,
+    lines: [
+      '< +OK hi\r\n',
+      '> USER ann@example.com\r\n',
+      '< +OK\r\n',
+      '> PASS secret\r\n',
+      `< ${answer}\r\n`,
+      end,
+    ],
+  })),
+  {
+    name: 'a refusal to greet is no room',
+    lines: ['< -ERR full\r\n', '= failed greeting/login_unavailable'],
+  },
+  {
+    name: 'an endless greeting is cut off',
+    lines: [`< +OK ${'x'.repeat(9000)}`, '= failed greeting/bad_banner'],
+  },
+]
+
+function describe(action: BackEndAction): string {
+  if (action.do === 'send') return `> ${action.text}`
+  if (action.do === 'start-tls') return '= start-tls'
+  const { outcome } = action
+  switch (outcome.kind) {
+    case 'accepted':
+      return `= accepted ${outcome.response.text}|${outcome.response.capabilities}|${outcome.surplus.toString('latin1')}`
+    case 'denied':
+      return `= denied ${outcome.code} ${outcome.text}`
+    case 'failed':
+      return `= failed ${outcome.step}/${outcome.reason}`
+    default:
+      return '= refused'
+  }
+}
+
+function play(
+  machine: LoginBackEnd,
+  lines: readonly string[],
+  cut: (bytes: Buffer) => readonly Buffer[],
+): void {
+  let said: string[] = []
+  const take = (actions: readonly BackEndAction[]): void => {
+    for (const action of actions) {
+      said.push(describe(action))
+      if (action.do === 'start-tls') take(machine.tlsStarted())
+    }
+  }
+  for (const line of lines) {
+    if (!line.startsWith('< ')) {
+      assert.equal(JSON.stringify(said.shift()), JSON.stringify(line))
+      continue
+    }
+    assert.deepEqual(said, [])
+    for (const piece of cut(Buffer.from(line.slice(2), 'latin1'))) take(machine.push(piece))
+  }
+  assert.deepEqual(said, [])
+  said = []
+}
+
+const suites = [
+  ['imap', imap, createImapBackEnd],
+  ['pop3', pop3, createPop3BackEnd],
+] as const
+
+for (const [protocol, dialogues, create] of suites) {
+  for (const { name, lines, tls = 'none', credentials = ann } of dialogues) {
+    test(`${protocol}: ${name}`, () => {
+      play(create(tls, credentials), lines, (bytes) => [bytes])
+      // What follows the end comes with it only when it comes at once.
+      if (lines.some((line) => /\r\n(?:\* 3|more|rest|L OK LOGIN|\+OK)/.test(line))) return
+      play(create(tls, credentials), lines, (bytes) => Array.from(bytes, (byte) => Buffer.of(byte)))
+    })
+  }
+}
+
+test('any password of any octets that a client may send arrives as it was', () => {
+  const octets = fc.string({
+    unit: fc.integer({ min: 1, max: 255 }).map((code) => String.fromCharCode(code)),
+    minLength: 1,
+  })
+  fc.assert(
+    fc.property(octets, (text) => {
+      const password = text.replace(/[\r\n]/g, 'x')
+      const machine = createImapBackEnd('none', { login: 'ann', password })
+      const sent = machine
+        .push(Buffer.from('* OK [CAPABILITY IMAP4rev1 LITERAL+] hi\r\n'))
+        .map((action) => (action.do === 'send' ? action.text : ''))
+        .join('')
+      const quoted = /^L LOGIN "ann" "([\s\S]*)"\r\n$/.exec(sent)
+      const literal = /^L LOGIN \{3\+\}\r\nann \{(\d+)\+\}\r\n([\s\S]*)\r\n$/.exec(sent)
+      const arrived = quoted?.[1]?.replace(/\\(["\\])/g, '$1') ?? literal?.[2]
+      assert.equal(arrived, password)
+      if (literal !== null) assert.equal(Number(literal[1]), password.length)
+    }),
+  )
+})
