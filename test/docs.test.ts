@@ -16,6 +16,7 @@ test('docs/errors.md lists every error code with its exit status and hint, and n
 })
 
 interface SchemaNode {
+  readonly type?: string
   readonly properties?: Readonly<Record<string, SchemaNode>>
   readonly patternProperties?: Readonly<Record<string, SchemaNode>>
   readonly items?: SchemaNode
