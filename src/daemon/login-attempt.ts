@@ -51,6 +51,14 @@ export interface LoginAttemptOptions {
 
 type Route = Extract<LoginRoute, { kind: 'route' }>
 
+/** The label of the counter `login`. */
+const results = {
+  accepted: 'ok',
+  refused: 'failed',
+  denied: 'failed',
+  unavailable: 'unavailable',
+} as const satisfies Record<LoginOutcome['kind'], string>
+
 const longestBrakeMs = 15_000
 
 /** How long a failure is held back: doubled for each one before it in the session. */
@@ -112,7 +120,7 @@ export class LoginAttempt implements LoginWaiter {
         const { response, surplus } = outcome
         const { user, backend } = route
         const accepted = { user, backend, client: this.#client, surplus }
-        this.#options.onEnd.loginEnded({ kind: 'accepted', response }, accepted)
+        this.#tell({ kind: 'accepted', response }, accepted)
         break
       }
     }
@@ -134,10 +142,16 @@ export class LoginAttempt implements LoginWaiter {
     this.#answer({ kind: 'refused' }, Math.max(0, floorMs - passedMs))
   }
 
+  #tell(outcome: LoginOutcome, accepted: Accepted | undefined): void {
+    const { runtime, fields, onEnd } = this.#options
+    runtime.counters.count('login', `${fields.service},${results[outcome.kind]}`)
+    onEnd.loginEnded(outcome, accepted)
+  }
+
   /** Never at once: a client that pipelines logins must not make one call within another. */
   #answer(outcome: LoginOutcome, waitMs = 0): void {
     this.#timer = setTimeout(() => {
-      if (!this.#isAborted) this.#options.onEnd.loginEnded(outcome, undefined)
+      if (!this.#isAborted) this.#tell(outcome, undefined)
     }, waitMs)
   }
 }

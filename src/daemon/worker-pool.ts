@@ -15,8 +15,8 @@ import { type Exit, WorkerProcess } from './worker-process.ts'
 const prepareMs = 60_000
 const commitMs = 10_000
 const reportMs = 2_000
-/** What a worker may take beyond the drain before it is killed. */
-const exitMs = 2_000
+/** What a worker may take beyond the drain, to write its log out, before it is killed. */
+const exitMs = 4_000
 
 /** Settings with the number of the map that was found good with them. */
 export interface CheckedSettings {
@@ -151,7 +151,7 @@ export class WorkerPool {
   /** Starts a worker at a place and gives it the settings in force. Returns why it does not serve. */
   async #fill(place: Place): Promise<readonly string[]> {
     const worker = new WorkerProcess(cluster.fork(), place.restarts, {
-      failing: (failing) => this.#replace(failing),
+      failing: (failing) => this.#letGo(failing),
       exited: (gone, exit) => this.#noteExit(gone, exit),
     })
     place.worker = worker
@@ -214,6 +214,14 @@ export class WorkerPool {
     this.#retiredDrops += worker.lastReport.logDropped
     this.#log('worker.exited', { worker: worker.number, pid: worker.pid, ...exit })
     this.#replace(worker)
+  }
+
+  /** One that met a fault of ours ends by itself; if it cannot, it is ended. */
+  #letGo(failing: WorkerProcess): void {
+    const { drainTimeoutMs } = this.#inForce.settings.config.limits
+    const timer = setTimeout(() => failing.kill(), drainTimeoutMs + exitMs)
+    void failing.exited.then(() => clearTimeout(timer))
+    this.#replace(failing)
   }
 
   /** Puts another worker in the place of one that is lost, at once or after a wait. */
