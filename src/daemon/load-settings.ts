@@ -18,6 +18,8 @@ export interface LoadedSettings {
   readonly bound: readonly BoundListener[]
   readonly workers: number
   readonly generation: number
+  /** Users that the map names, where it tells. */
+  readonly users: number | undefined
   /** To be released when no worker will be started with these settings any more. */
   readonly map: PinnedFile
 }
@@ -52,13 +54,13 @@ export async function loadSettings(
     authorities,
     sessionsPerWorker: await sessionsPerWorker(config.limits.sessions, workers),
   }
-  const generation = map === undefined ? 0 : tryGeneration(settings, problems)
+  const about = map === undefined ? noMap : tryGeneration(settings, problems)
   problems.push(...listening.problems)
   if (map === undefined || problems.length > 0) {
     await map?.release()
     return { problems }
   }
-  return { settings, bound: listening.bound, workers, generation, map }
+  return { settings, bound: listening.bound, workers, ...about, map }
 }
 
 async function readCertificates(
@@ -125,16 +127,20 @@ async function pinMap(file: string, problems: MailmuxError[]): Promise<PinnedFil
   }
 }
 
-/** Opens everything as a worker would, and closes it again. Returns the map's generation. */
-function tryGeneration(settings: Settings, problems: MailmuxError[]): number {
+type AboutMap = Pick<LoadedSettings, 'generation' | 'users'>
+
+const noMap: AboutMap = { generation: 0, users: undefined }
+
+/** Opens everything as a worker would, and closes it again. Returns what there is to say of the map. */
+function tryGeneration(settings: Settings, problems: MailmuxError[]): AboutMap {
   const opened = openGeneration(settings)
   if ('problems' in opened) {
     problems.push(...opened.problems.map((problem) => withRealName(problem, settings)))
-    return 0
+    return noMap
   }
   const { map } = opened.generation
   map.close()
-  return map.generation
+  return { generation: map.generation, users: map.users }
 }
 
 function withRealName(problem: MailmuxError, { mapFile, config }: Settings): MailmuxError {

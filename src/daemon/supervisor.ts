@@ -139,7 +139,7 @@ class Supervisor {
 
   async status(): Promise<StatusReport> {
     await this.#pool.refreshReports()
-    const { settings, generation } = this.#inForce
+    const { settings, generation, users } = this.#inForce
     const sessions = this.#pool.workers.flatMap(({ lastReport }) => lastReport.sessions)
     return {
       pid: process.pid,
@@ -149,6 +149,7 @@ class Supervisor {
       state: this.#isStopping ? 'stopping' : 'serving',
       config: settings.config.file,
       generation,
+      ...(users === undefined ? {} : { users }),
       ...numbersOf(settings, sessions, this.#pool.counts),
       workers: this.#pool.workers.map((worker) => worker.status()),
       log_dropped: this.#pool.logDropped + this.#logWriter.dropped,

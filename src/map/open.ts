@@ -9,6 +9,8 @@ import { resolveRoute } from './resolve.ts'
 
 export interface MapReader {
   readonly generation: number
+  /** Users that the sources name; rules may route more. */
+  readonly users?: number
   /**
    * Where mail or logins for an address go. Never throws: what cannot be looked up is
    * `{result: 'error'}`. An expansion's destinations are final and distinct.
@@ -47,6 +49,7 @@ export function openMap(path: string): TracingReader {
   }
   return {
     generation: database.header.generation,
+    users: database.header.users,
     resolve: (direction, address, naming) => resolve(direction, address, naming, undefined),
     resolveTraced: resolve,
     place: (key, source) => database.place(key, source),

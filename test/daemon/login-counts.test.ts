@@ -47,6 +47,7 @@ workers: 2
   }
   const { stdout } = await daemon.command('status', '--json')
   const report = JSON.parse(stdout) as StatusReport
+  assert.equal(report.users, 2)
   assert.deepEqual(report.services[0]?.logins, { ok: 1, failed: 2, unavailable: 1 })
   assert.deepEqual(report.backends.find(({ backend }) => backend === 'gone')?.errors, [
     { step: 'connect', reason: 'refused', count: 1 },
