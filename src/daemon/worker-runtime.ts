@@ -3,6 +3,7 @@ import type { Log, ServiceName } from '../base/log.ts'
 import type { WorkerReport } from './channel.ts'
 import type { CounterTable } from './counters.ts'
 import type { LogWriter } from './log-writer.ts'
+import { RetiredMaps } from './retired-maps.ts'
 import type { Generation, Runtime, Session } from './runtime.ts'
 
 export class WorkerRuntime implements Runtime {
@@ -14,6 +15,7 @@ export class WorkerRuntime implements Runtime {
   readonly #logWriter: LogWriter
   readonly #worker: number
   readonly #sessions = new Set<Session>()
+  readonly #retired = new RetiredMaps()
   #current: Generation | undefined
   #lastSession = 0
   #whenEmpty: (() => void) | undefined
@@ -30,14 +32,12 @@ export class WorkerRuntime implements Runtime {
     return this.#current
   }
 
-  /**
-   * Puts a generation in force. The one before lives as long as some session holds it; its map is
-   * closed when nobody can reach it any more.
-   */
+  /** Puts a generation in force; the one before lives as long as decisions may rest on it. */
   replaceGeneration(generation: Generation, sessionLimit: number): void {
+    const before = this.#current
     this.#current = generation
     this.sessionLimit = sessionLimit
-    abandoned.register(generation, generation.map)
+    if (before !== undefined) this.#retired.retire(before.map, this.#sessions)
   }
 
   get sessionCount(): number {
@@ -51,6 +51,7 @@ export class WorkerRuntime implements Runtime {
     if (this.draining) setImmediate(() => session.shutdown())
     return () => {
       this.#sessions.delete(session)
+      this.#retired.leave(session)
       if (this.#sessions.size === 0) this.#whenEmpty?.()
     }
   }
@@ -94,6 +95,3 @@ export class WorkerRuntime implements Runtime {
     }
   }
 }
-
-/** Closes the map of a generation that no session holds any more. */
-const abandoned = new FinalizationRegistry<{ close(): void }>((map) => map.close())

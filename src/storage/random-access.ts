@@ -21,6 +21,8 @@ export function openRandomAccess(path: string): RandomAccess {
   return {
     sizeBytes: fstatSync(descriptor).size,
     readInto(target, position) {
+      // Its number may belong to another file by now.
+      if (!isOpen) throw new Error('the file is closed')
       let done = 0
       while (done < target.byteLength) {
         const wanted = Math.min(target.byteLength - done, readLimitBytes)
