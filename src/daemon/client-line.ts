@@ -30,6 +30,7 @@ export class ClientLine {
   readonly owner: LineOwner
   #socket: Owned
   #isHeld = false
+  #isUnread = false
 
   constructor(socket: Socket, owner: LineOwner) {
     this.#socket = socket
@@ -51,7 +52,8 @@ export class ClientLine {
   /** Text as latin1. Who does not read our answers is not asked for more questions. */
   send(text: string): void {
     this.bytesOut += text.length
-    if (this.#socket.write(text, 'latin1')) return
+    if (this.#socket.write(text, 'latin1') || this.#isUnread) return
+    this.#isUnread = true
     this.#socket.pause()
     this.#socket.once('drain', onDrain)
   }
@@ -64,11 +66,12 @@ export class ClientLine {
 
   release(): void {
     this.#isHeld = false
-    this.drained()
+    if (!this.#isUnread) this.#socket.resume()
   }
 
   drained(): void {
-    if (!this.#isHeld && !this.#socket.writableNeedDrain) this.#socket.resume()
+    this.#isUnread = false
+    if (!this.#isHeld) this.#socket.resume()
   }
 
   /** Takes the client's handshake; the owner hears nothing until then. */
@@ -78,6 +81,7 @@ export class ClientLine {
         this.#socket = socket
         this.tls = socket.getProtocol() ?? 'TLS'
         this.#isHeld = false
+        this.#isUnread = false
         this.listen()
       }
       done(socket !== undefined)

@@ -14,7 +14,7 @@ import type { ListenerConfig } from '../config/config.ts'
 import { deadlines, type Timed } from '../net/deadline.ts'
 import { Pump, type PumpEnd } from '../net/pump.ts'
 import type { Credentials, FrontEndAction, LoginFrontEnd, LoginOutcome } from '../protocol/login.ts'
-import { isFromThisHost, peerOf } from './client-address.ts'
+import { isFromThisHost } from './client-address.ts'
 import { ClientLine, type LineOwner } from './client-line.ts'
 import {
   type Accepted,
@@ -25,20 +25,7 @@ import {
 } from './login-attempt.ts'
 import type { Runtime, Session } from './runtime.ts'
 
-/** Takes over an accepted socket. */
-export function startLoginSession(
-  socket: Socket,
-  listener: ListenerConfig,
-  runtime: Runtime,
-  protocol: LoginProtocol,
-): void {
-  const peer = peerOf(socket)
-  // Reset between connect and accept: there is nobody to talk to.
-  if (peer === undefined) socket.destroy()
-  else new LoginSession(peer, runtime, protocol).begin(socket, listener)
-}
-
-class LoginSession implements Session, LineOwner, Timed {
+export class LoginSession implements Session, LineOwner, Timed {
   dueTick = 0
   readonly id: string
   readonly peer: string
@@ -155,13 +142,18 @@ class LoginSession implements Session, LineOwner, Timed {
   }
 
   #perform(actions: readonly FrontEndAction[], accepted?: Accepted): void {
+    let text = ''
     for (const action of actions) {
       const [line, machine] = [this.#line, this.#machine]
       if (line === undefined || machine === undefined) return
+      if (action.do === 'send') {
+        text += action.text
+        continue
+      }
+      // One write for all that is said at a time.
+      if (text !== '') line.send(text)
+      text = ''
       switch (action.do) {
-        case 'send':
-          line.send(action.text)
-          break
         case 'start-tls':
           this.#startTls(line, () => this.#perform(machine.tlsStarted()))
           break
@@ -186,6 +178,7 @@ class LoginSession implements Session, LineOwner, Timed {
           assertNever(action)
       }
     }
+    if (text !== '') this.#line?.send(text)
   }
 
   #logIn(credentials: Credentials, attempt: number): LoginAttempt {

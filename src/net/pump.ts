@@ -27,7 +27,7 @@ export type PumpEnd =
 
 export interface PumpOptions {
   readonly client: Socket
-  /** Dialled, with a pump's inlet behind its reads. */
+  /** Dialled; its reads come to the pump from now on, and went to `quietBuffer` before. */
   readonly backend: Socket
   /** How long no byte may pass in either direction; milliseconds. */
   readonly idleTimeoutMs: number
@@ -109,18 +109,19 @@ export class Pump implements Inlet, Timed {
     const waited = client.writableLength > 0
     if (buffer === quietBuffer) {
       this.#writeQuiet(length, waited)
-      if (length === buffer.length) this.#large ??= borrowLargeBuffer()
+      if (length === buffer.length) this.#becomeBusy()
     } else if (buffer === this.#large) {
       client.write(buffer.subarray(0, length), this.#onWritten())
       if (length < quietReadBytes) this.#becomeQuiet()
     } else {
-      client.write(buffer)
+      client.write(buffer) // a chunk of its own, as upgraded connections give
     }
     if (client.writableLength === 0) return true
     // TLS reports every write as done a little later: one small one may be on its way.
     if (this.#encrypted && !waited && length <= quietBuffer.length) return true
+    // A TLS connection goes on giving records that it has decrypted after it was stopped.
+    if (!this.#isWaiting && buffer !== this.#large) client.write(nothing, this.#onWritten())
     this.#isWaiting = true
-    if (buffer !== this.#large) client.write(nothing, this.#onWritten())
     return false
   }
 
@@ -147,8 +148,7 @@ export class Pump implements Inlet, Timed {
     this.#backend.destroy()
   }
 
-  /** The back-end has taken what it was given. */
-  drained(): void {
+  resumeClient(): void {
     this.#client.resume()
   }
 
@@ -173,6 +173,12 @@ export class Pump implements Inlet, Timed {
   #writeQuiet(length: number, waited: boolean): void {
     if (this.#encrypted && !waited) this.#client.write(quietBuffer.subarray(0, length))
     else this.#client.write(quietBuffer.toString('latin1', 0, length), 'latin1')
+  }
+
+  #becomeBusy(): void {
+    // Records are no larger than the shared buffer, and may come while a large one is in use.
+    if (this.#backend instanceof TLSSocket) return
+    this.#large ??= borrowLargeBuffer()
   }
 
   #becomeQuiet(): void {
@@ -238,13 +244,11 @@ export class Pump implements Inlet, Timed {
   /** The back-end will say no more that anyone wants to hear. */
   #closeBackend(): void {
     const backend = this.#backend
-    if (backend.destroyed) return
-    if (backend.writableLength === 0) {
-      backend.destroy()
-      return
+    if (backend.writableLength === 0) backend.destroy()
+    else if (!backend.destroyed) {
+      backend.destroySoon()
+      this.#allowSilence(halfOpenMs)
     }
-    backend.destroySoon()
-    this.#allowSilence(halfOpenMs)
   }
 
   #closeClient(): void {
@@ -276,7 +280,7 @@ function onClientData(this: Joined, chunk: Buffer): void {
 }
 
 function onBackendDrain(this: Joined): void {
-  this[pumpOf]?.drained()
+  this[pumpOf]?.resumeClient()
 }
 
 function onClientFinish(this: Joined): void {

@@ -2,8 +2,8 @@
 import { createImapBackEnd } from '../../protocol/imap/back-end.ts'
 import { createImapFrontEnd } from '../../protocol/imap/front-end.ts'
 import type { LoginProtocol } from '../login-attempt.ts'
-import { startLoginSession } from '../login-session.ts'
 import type { StartSession } from '../runtime.ts'
+import { startLoginSession } from '../start-login-session.ts'
 
 const imap: LoginProtocol = {
   service: 'imap',

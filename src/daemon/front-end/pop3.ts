@@ -2,8 +2,8 @@
 import { createPop3BackEnd } from '../../protocol/pop3/back-end.ts'
 import { createPop3FrontEnd } from '../../protocol/pop3/front-end.ts'
 import type { LoginProtocol } from '../login-attempt.ts'
-import { startLoginSession } from '../login-session.ts'
 import type { StartSession } from '../runtime.ts'
+import { startLoginSession } from '../start-login-session.ts'
 
 const pop3: LoginProtocol = {
   service: 'pop3',

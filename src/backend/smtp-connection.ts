@@ -1,0 +1,270 @@
+/**
+ * One connection to a back-end for messages: dials it, performs what the machine asks for, keeps its
+ * deadlines. It serves one user at a time, who is told what happened, never what to say about it.
+ * A connection that failed is destroyed before its user hears of it.
+ */
+import type { Socket } from 'node:net'
+import { waits } from '../base/limit.ts'
+import type { BackendReason } from '../base/log.ts'
+import { assertNever } from '../base/never.ts'
+import type { Endpoint } from '../config/config.ts'
+import { deadlines, type Timed } from '../net/deadline.ts'
+import { type Cancel, type DialResult, dial, type Inlet, type Trust, upgrade } from '../net/dial.ts'
+import { quietBuffer } from '../net/read-buffer.ts'
+import { SmtpBackEnd } from '../protocol/smtp/back-end.ts'
+import type { BackEndAction, BackEndFailure } from '../protocol/smtp/back-end-action.ts'
+import type { Sender } from '../protocol/smtp/capabilities.ts'
+import type { RawReply } from '../protocol/smtp/reply-reader.ts'
+
+export interface SmtpPlan {
+  /** Name of the back-end. */
+  readonly backend: string
+  readonly protocol: 'smtp' | 'lmtp'
+  readonly endpoint: Endpoint
+  /** Needed unless the endpoint's TLS mode is `none`. */
+  readonly trust: Trust | undefined
+  /** What we call ourselves. */
+  readonly hostname: string
+  /** For a connection, and again for TLS where the protocol upgrades to it. */
+  readonly connectTimeoutMs: number
+  /** From dialling to the end of the greetings. */
+  readonly readyTimeoutMs: number
+  /** For the reply to each command. */
+  readonly commandTimeoutMs: number
+  /** For the back-end to take octets that wait, and for its verdict. */
+  readonly dataTimeoutMs: number
+}
+
+/** Who has a connection. After `connectionFailed` nothing follows. */
+export interface SmtpUser {
+  connectionReady(): void
+  recipientAnswered(reply: RawReply): void
+  dataAnswered(reply: RawReply): void
+  messageAnswered(replies: readonly RawReply[]): void
+  connectionFailed(failure: BackEndFailure): void
+  /** More of the message may be written. */
+  drained(): void
+  /** All that one piece of input brought has been told. */
+  settled(): void
+}
+
+export class SmtpConnection implements Inlet, Timed {
+  dueTick = 0
+  readonly plan: SmtpPlan
+  user: SmtpUser | undefined
+  /** It has served a user before this one. */
+  isReused = false
+  /** The back-end has answered something to the present user. */
+  hasAnswered = false
+  /** Whoever keeps it while it has no user; told once when it is of no more use. */
+  onUseless: (() => void) | undefined
+  readonly #machine: SmtpBackEnd
+  #socket: Socket | undefined
+  #cancel: Cancel | undefined
+  #isReady = false
+  #isCorked = false
+  #isOver = false
+
+  constructor(plan: SmtpPlan, user: SmtpUser) {
+    this.plan = plan
+    this.user = user
+    const { endpoint, protocol, hostname, trust } = plan
+    this.#machine = new SmtpBackEnd({
+      protocol,
+      hostname,
+      startTls: endpoint.tls === 'starttls',
+    })
+    deadlines.arm(this, plan.readyTimeoutMs)
+    const options = { endpoint, trust, timeoutMs: plan.connectTimeoutMs, inlet: this }
+    this.#cancel = dial(options, (result) => this.#connected(result))
+  }
+
+  /** Nothing is under way, and it may serve another user. */
+  get isIdle(): boolean {
+    return !this.#isOver && this.#machine.isIdle
+  }
+
+  /** Names and addresses of the back-end, as its texts may hold them. */
+  get names(): readonly string[] {
+    return [...this.#machine.names, this.plan.endpoint.host]
+  }
+
+  /** So much is unsent that no more is to be written before `drained`. */
+  get isBlocked(): boolean {
+    const socket = this.#socket
+    return socket !== undefined && socket.writableNeedDrain && socket.writableLength > 0
+  }
+
+  begin(sender: Sender): void {
+    this.#perform(this.#machine.begin(sender))
+  }
+
+  recipient(address: string): void {
+    this.#perform(this.#machine.recipient(address))
+    this.#await()
+  }
+
+  data(): void {
+    this.#perform(this.#machine.data())
+    this.#await()
+  }
+
+  /** Octets of the message. They must stay as they are until they are sent. */
+  write(octets: Buffer | string): void {
+    const socket = this.#socket
+    if (this.#isOver || socket === undefined) return
+    // What one event brings goes out in one piece.
+    if (!this.#isCorked) socket.cork()
+    this.#isCorked = true
+    socket.write(octets, 'latin1')
+  }
+
+  /** Sends what was written. To be called at the end of each event. */
+  flush(): void {
+    if (this.#isCorked) this.#socket?.uncork()
+    this.#isCorked = false
+    if (this.dueTick === 0 && this.isBlocked) deadlines.arm(this, this.plan.dataTimeoutMs)
+  }
+
+  endOfData(): void {
+    this.#perform(this.#machine.endOfData())
+    this.#await()
+  }
+
+  /** Leaves in good order. */
+  quit(): void {
+    if (this.#isOver) return
+    this.flush()
+    this.#end()
+    this.#socket?.end('QUIT\r\n')
+    // What it says to that, and whether, makes no difference.
+    this.#socket?.resume()
+    deadlines.arm(this, waits.closeMs)
+  }
+
+  /** Without a word: what the back-end has not had in full it must not take for complete. */
+  destroy(): void {
+    this.#end()
+    this.#cancel?.()
+    this.#socket?.destroy()
+  }
+
+  readBuffer(): Buffer {
+    return quietBuffer
+  }
+
+  take(length: number, buffer: Buffer): boolean {
+    if (this.#isOver) return true
+    // It may have another user afterwards, or none.
+    const { user } = this
+    this.hasAnswered = true
+    this.#perform(this.#machine.push(buffer.subarray(0, length)))
+    this.#await()
+    user?.settled()
+    this.flush()
+    return true
+  }
+
+  timedOut(): void {
+    if (this.#isOver) this.#socket?.destroy()
+    else if (this.user === undefined) this.quit()
+    else this.#fail('timeout', 'no answer in time')
+  }
+
+  #connected(result: DialResult): void {
+    this.#cancel = undefined
+    if (!result.ok) {
+      this.#failed({ ...result.failure, isShutdown: false })
+      return
+    }
+    const { socket } = result
+    this.#socket = socket
+    const onClose = (): void => this.#fail('closed', 'connection closed by the back-end')
+    socket.on('end', onClose).on('error', onClose).on('close', onClose)
+    socket.on('drain', () => this.#drained())
+  }
+
+  #drained(): void {
+    this.#await()
+    this.user?.drained()
+  }
+
+  #perform(actions: readonly BackEndAction[]): void {
+    for (const action of actions) {
+      if (this.#isOver) return
+      switch (action.do) {
+        case 'send':
+          this.write(action.text)
+          break
+        case 'start-tls':
+          this.#startTls()
+          break
+        case 'ready':
+          this.#isReady = true
+          this.user?.connectionReady()
+          break
+        case 'recipient':
+          this.user?.recipientAnswered(action.reply)
+          break
+        case 'data':
+          this.user?.dataAnswered(action.reply)
+          break
+        case 'message':
+          this.user?.messageAnswered(action.replies)
+          break
+        case 'fail':
+          this.#failed(action)
+          break
+        default:
+          assertNever(action)
+      }
+    }
+  }
+
+  #startTls(): void {
+    this.flush()
+    const socket = this.#socket
+    const { trust, connectTimeoutMs } = this.plan
+    if (socket === undefined || trust === undefined) throw new Error('STARTTLS without trust')
+    for (const event of ['end', 'error', 'close', 'drain']) socket.removeAllListeners(event)
+    const options = { socket, trust, timeoutMs: connectTimeoutMs, inlet: this }
+    this.#cancel = upgrade(options, (result) => {
+      this.#connected(result)
+      if (result.ok) this.#perform(this.#machine.tlsStarted())
+      this.flush()
+    })
+  }
+
+  /** Sets the deadline that fits what is awaited now. */
+  #await(): void {
+    if (this.#isOver || !this.#isReady) return
+    const { step } = this.#machine
+    if (this.#machine.isIdle) deadlines.disarm(this)
+    else if (this.#machine.awaitsReply) {
+      const { commandTimeoutMs, dataTimeoutMs } = this.plan
+      deadlines.arm(this, step === 'end_of_data' ? dataTimeoutMs : commandTimeoutMs)
+    } else if (!this.isBlocked) deadlines.disarm(this)
+  }
+
+  #fail(reason: BackendReason, detail: string): void {
+    if (this.#isOver) return
+    const step = this.#socket === undefined ? 'connect' : this.#machine.step
+    this.#failed({ step, reason, detail, isShutdown: false })
+  }
+
+  #failed(failure: BackEndFailure): void {
+    if (this.#isOver) return
+    const { user } = this
+    this.destroy()
+    user?.connectionFailed(failure)
+    user?.settled()
+  }
+
+  #end(): void {
+    this.#isOver = true
+    deadlines.disarm(this)
+    this.user = undefined
+    this.onUseless?.()
+    this.onUseless = undefined
+  }
+}

@@ -1,0 +1,95 @@
+/** A front end on a port of its own, over a test runtime, with two back-ends in its config. */
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import type { SecureContext } from 'node:tls'
+import type { TlsMode } from '../../src/config/config.ts'
+import type { StartSession } from '../../src/daemon/runtime.ts'
+import type { Resolution } from '../../src/mail/route.ts'
+import type { ServerTls } from '../../src/net/tls.ts'
+import { Peer } from './peer.ts'
+import { routeTo, TestRuntime } from './test-runtime.ts'
+
+export interface FrontEndOptions {
+  readonly service: 'imap' | 'pop3'
+  readonly start: StartSession
+  /** Port of fritz, where ann@example.com is; 1, where nobody listens, if left out. */
+  readonly backendPort?: number
+  readonly backendTls?: TlsMode
+  readonly backendName?: string
+  readonly trust?: SecureContext
+  readonly tls?: TlsMode
+  readonly serverTls?: ServerTls
+  readonly cleartext?: boolean
+  /** Lines of the config's `limits`. */
+  readonly limits?: Readonly<Record<string, string>>
+  readonly routes?: Readonly<Record<string, Resolution>>
+}
+
+export class FrontEnd implements AsyncDisposable {
+  readonly runtime: TestRuntime
+  readonly #server: Server
+  readonly #sockets: Socket[] = []
+
+  private constructor(runtime: TestRuntime, server: Server) {
+    this.runtime = runtime
+    this.#server = server
+  }
+
+  static async start(options: FrontEndOptions): Promise<FrontEnd> {
+    const { service, serverTls, trust } = options
+    const runtime = new TestRuntime({
+      config: configText(options),
+      routes: { 'ann@example.com': routeTo('fritz', 'ann@example.com', 'ann'), ...options.routes },
+      ...(serverTls === undefined ? {} : { serverTls }),
+      backendTls: new Map(trust === undefined ? [] : [['fritz', trust]]),
+    })
+    const listener = {
+      service,
+      host: '127.0.0.1',
+      port: 0,
+      tls: options.tls ?? 'none',
+      bareNewline: 'reject',
+      authAllowCleartext: options.cleartext ?? true,
+    } as const
+    const server = createServer({ noDelay: true })
+    const front = new FrontEnd(runtime, server)
+    server.on('connection', (socket) => {
+      front.#sockets.push(socket)
+      socket.on('error', () => undefined)
+      options.start(socket, listener, runtime)
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    return front
+  }
+
+  connect(): Promise<Peer> {
+    return Peer.connect((this.#server.address() as AddressInfo).port)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const session of this.runtime.sessions) session.kill()
+    for (const socket of this.#sockets) socket.destroy()
+    this.#server.close()
+    await once(this.#server, 'close')
+    await this.runtime.idle()
+  }
+}
+
+function configText(options: FrontEndOptions): string {
+  const { service, backendPort = 1, backendTls = 'none', backendName } = options
+  const limits = { auth_failure_delay: '20ms', ...options.limits }
+  return [
+    'hostname: mx1.example.com',
+    'domains: [example.com]',
+    'backends:',
+    '  fritz:',
+    '    host: 127.0.0.1',
+    `    ${service}: ${backendPort}`,
+    `    tls: ${backendTls}`,
+    ...(backendName === undefined ? [] : [`    tls_name: ${backendName}`]),
+    'limits:',
+    ...Object.entries(limits).map(([key, value]) => `  ${key}: ${value}`),
+    '',
+  ].join('\n')
+}
