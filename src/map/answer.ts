@@ -35,6 +35,9 @@ export interface Question {
   readonly direction: Direction
 }
 
+const noSuchUser = { code: 550, status: '5.1.1', text: 'No such user' } as const
+const relayDenied = { code: 550, status: '5.7.1', text: 'Relaying denied' } as const
+
 /** Looks up an address as a person typed it. */
 export function answerQuestion(
   { text, direction }: Question,
@@ -79,16 +82,13 @@ function answerOf(
       const { result, user, code, status, text } = resolution
       return { result, user, code, status, text }
     }
-    case 'unknown':
-      return {
-        result: 'unknown',
-        user: resolution.user,
-        code: 550,
-        status: '5.1.1',
-        text: 'No such user',
-      }
+    case 'unknown': {
+      const { result, user } = resolution
+      return direction === 'delivery' ? { result, user, ...noSuchUser } : { result, user }
+    }
     case 'foreign':
-      return { result: 'reject', code: 550, status: '5.7.1', text: 'Relaying denied' }
+      // To a login it is one answer whether the name or the domain is unknown.
+      return direction === 'delivery' ? { result: 'reject', ...relayDenied } : { result: 'unknown' }
     case 'error':
       return { result: 'error', user: resolution.user, text: resolution.reason }
     default:

@@ -3,13 +3,13 @@
  * far, and keys that stand twice. Asks the compiled database, by the resolution of the daemons.
  */
 import { formatPosition, type Position } from '../base/position.ts'
-import { makeAddress, type Naming } from '../mail/address.ts'
+import { type Address, makeAddress, type Naming, parseAddress } from '../mail/address.ts'
 import type { Resolution } from '../mail/route.ts'
 import type { Database, StoredRecord } from './database/database.ts'
 import type { Duplicate } from './database/index-builder.ts'
 import { Expansion, type ExpansionFault } from './expand.ts'
 import { bareKey, parseKey } from './key.ts'
-import type { Scope } from './place.ts'
+import { climb, findTargets, type Scope } from './place.ts'
 import type { Problems } from './problems.ts'
 import type { Alias } from './sources/aliases.ts'
 import type { Forward } from './sources/source-context.ts'
@@ -44,6 +44,7 @@ export class ReferenceCheck {
   readonly #scope: Scope
   /** Circles that were reported, by their members. */
   readonly #loops = new Set<string>()
+  #unsaid: { readonly fault: ExpansionFault; readonly at: Position } | undefined
 
   constructor(checked: Checked) {
     this.#checked = checked
@@ -67,40 +68,71 @@ export class ReferenceCheck {
   }
 
   checkForward({ key, target, at }: Forward): void {
-    // A key that is an alias too is never asked for its forward.
-    if (this.#checked.database.find(key)?.targets !== undefined) return
     const { fault } = this.#expand(key, [target], 'forward')
     if (fault !== undefined) this.#report(fault, at)
   }
 
-  /** A bare key is tried in every domain where the answer may depend on it. */
+  /** To be called last: a fault that all left to another to report is reported after all. */
+  finish(): void {
+    if (this.#unsaid === undefined || this.#checked.problems.errors > 0) return
+    const { fault, at } = this.#unsaid
+    this.#checked.problems.error(codes[fault.kind], at, fault.reason, hints[fault.kind])
+  }
+
   #expand(
     key: string,
     targets: readonly string[],
     kind: 'alias' | 'forward',
   ): { fault: ExpansionFault | undefined; resolution: Resolution | undefined } {
-    const { naming } = this.#checked
-    const isBare = key.endsWith('@')
-    const name = isBare ? key.slice(0, -1) : key
-    const hasOwnName = targets.includes(name)
-    const domains = isBare && hasOwnName ? naming.domains : [naming.defaultDomain]
     let resolution: Resolution | undefined
-    for (const domain of domains) {
-      const parsed = isBare ? makeAddress(name, domain, naming) : addressOf(key, naming)
-      if (parsed === undefined || !naming.domains.has(parsed.domain)) continue
+    for (const address of this.#addressesOf(key, targets, kind)) {
       const expansion = new Expansion(this.#scope)
       resolution =
         kind === 'alias'
-          ? expansion.expandAlias(parsed, targets)
-          : expansion.expandForward(parsed, targets[0] ?? '')
+          ? expansion.expandAlias(address, targets)
+          : expansion.expandForward(address, targets[0] ?? '')
       if (expansion.fault !== undefined) return { fault: expansion.fault, resolution }
     }
     return { fault: undefined, resolution }
   }
 
+  /**
+   * The addresses that a key decides. A bare key is tried in one domain, and in all only where a
+   * target has its own name, since only then the domain makes a difference.
+   */
+  #addressesOf(key: string, targets: readonly string[], kind: 'alias' | 'forward'): Address[] {
+    const { naming } = this.#checked
+    if (!key.endsWith('@')) {
+      const parsed = parseKey(key, naming)
+      const address = 'key' in parsed ? parsed.address : undefined
+      return address !== undefined && this.#decides(address, key, kind) ? [address] : []
+    }
+    const name = key.slice(0, -1)
+    const found: Address[] = []
+    for (const domain of new Set([naming.defaultDomain, ...naming.domains])) {
+      const address = makeAddress(name, domain, naming)
+      if (address !== undefined && this.#decides(address, key, kind)) found.push(address)
+      const isEnough = !targets.some((target) => parseAddress(target, naming)?.user === name)
+      if (found.length > 0 && isEnough) break
+    }
+    return found
+  }
+
+  /** False where a more exact key, or an alias, is asked before. */
+  #decides(address: Address, key: string, kind: 'alias' | 'forward'): boolean {
+    if (!this.#checked.naming.domains.has(address.domain)) return false
+    const ladder = climb(address, this.#scope)
+    const whole = key.endsWith('@') ? ladder.whole : undefined
+    if (kind === 'alias') return whole?.targets === undefined
+    const targets = findTargets(address, ladder, this.#scope, 0)
+    const isCopied = targets?.some((target) => isSame(target, address, this.#checked.naming))
+    return isCopied !== false && whole?.delivery === undefined
+  }
+
   #report(fault: ExpansionFault, at: Position): void {
     // What a member of a member lacks is reported there.
     const isOwn = fault.path.length === 1
+    this.#unsaid ??= { fault, at }
     if (fault.kind !== 'loop' && fault.kind !== 'too-deep' && !isOwn) return
     if (fault.kind === 'loop' && !this.#isNewLoop(fault.reason)) return
     this.#checked.problems.error(codes[fault.kind], at, fault.reason, hints[fault.kind])
@@ -115,9 +147,12 @@ export class ReferenceCheck {
   }
 }
 
-function addressOf(key: string, naming: Naming) {
-  const parsed = parseKey(key, naming)
-  return 'key' in parsed ? parsed.address : undefined
+/** True where an alias keeps a copy for the address itself. */
+function isSame(target: string, address: Address, naming: Naming): boolean {
+  const parsed = parseAddress(target, naming)
+  return (
+    target === address.user || (parsed?.key === address.key && parsed.detail === address.detail)
+  )
 }
 
 /** Keys that stand twice in one source: the same value is a warning, another one an error. */

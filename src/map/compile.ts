@@ -201,5 +201,6 @@ class Compilation {
     const references = new ReferenceCheck(checked)
     for (const alias of this.#aliases.aliases.values()) references.checkAlias(alias)
     for (const forward of forwards) references.checkForward(forward)
+    references.finish()
   }
 }

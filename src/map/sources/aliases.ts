@@ -2,7 +2,7 @@
  * Sendmail aliases(5): `name: target, target`, continued by lines that begin with a blank; `#`
  * begins a comment line. Included files are read at once, since a front end has them only here.
  */
-import { dirname, resolve } from 'node:path'
+import { dirname, isAbsolute, join } from 'node:path'
 import type { Position } from '../../base/position.ts'
 import { formatPosition } from '../../base/position.ts'
 import { parseKey } from '../key.ts'
@@ -26,6 +26,8 @@ interface Include {
 interface OpenAlias extends Omit<Alias, 'targets'> {
   readonly targets: Target[]
   readonly includes: Include[]
+  /** A target was refused, and has been reported. */
+  hasFault: boolean
 }
 
 const includeDepthLimit = 8
@@ -65,7 +67,7 @@ export class AliasReader {
       const what = `${quote(text)} is no alias`
       problems.error('bad-alias', at, what, 'write name: target, target')
       // Its continuation lines belong to nothing, and are not reported again.
-      return { key: '', at, file, targets: [], includes: [] }
+      return { key: '', at, file, targets: [], includes: [], hasFault: false }
     }
     const key = parseKey(unquote(name), naming)
     if ('refused' in key) problems.error('bad-key', at, key.refused, key.hint)
@@ -73,7 +75,14 @@ export class AliasReader {
       const what = `${key.address.domain} is no domain of ours: the alias has no effect`
       problems.warn('foreign-key', at, what, 'add it to domains in the config, or remove the line')
     }
-    const alias = { key: 'key' in key ? key.key : '', at, file, targets: [], includes: [] }
+    const alias = {
+      key: 'key' in key ? key.key : '',
+      at,
+      file,
+      targets: [],
+      includes: [],
+      hasFault: false,
+    }
     this.#open.push(alias)
     this.#addTargets(alias, text.slice(whole.length), { ...at, column: whole.length + 1 })
     return alias
@@ -85,23 +94,23 @@ export class AliasReader {
       const parsed = parseTarget(token.text, this.#context)
       if ('target' in parsed) alias.targets.push({ text: parsed.target, at: own })
       else if ('include' in parsed) alias.includes.push({ path: parsed.include, at: own })
-      else this.#context.problems.error(parsed.code, own, parsed.refused, parsed.hint)
+      else {
+        alias.hasFault = true
+        this.#context.problems.error(parsed.code, own, parsed.refused, parsed.hint)
+      }
     }
   }
 
   async #close(alias: OpenAlias): Promise<void> {
     const { key, at, file, includes } = alias
     const targets = [...alias.targets]
-    let isWhole = targets.length > 0 || includes.length > 0
     for (const include of includes) {
       targets.push(...(await this.#include(include, dirname(file.path), 0)))
     }
     if (key === '') return
     const before = this.aliases.get(key)
     if (before !== undefined) return this.#refuseDuplicate(before, { ...alias, targets })
-    // Errors in the targets have been reported already; then nothing more is to be said.
-    isWhole ||= this.#context.problems.errors > 0
-    if (!isWhole) {
+    if (targets.length + includes.length === 0 && !alias.hasFault) {
       const what = 'the alias has no target'
       this.#context.problems.error('no-target', at, what, 'name one, or remove the alias')
     }
@@ -127,7 +136,7 @@ export class AliasReader {
       problems.error('include-depth', at, what, 'remove the circle')
       return []
     }
-    const file = { path: resolve(folder, path), number: 0 }
+    const file = { path: isAbsolute(path) ? path : join(folder, path), number: 0 }
     const before = problems.errors
     const found: Target[] = []
     const includes: Include[] = []

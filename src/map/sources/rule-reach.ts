@@ -41,7 +41,8 @@ function wholeDomain(match: Match): string | undefined {
 function covers(earlier: Match, later: Match): boolean {
   if (earlier.kind === 'any' || JSON.stringify(earlier) === JSON.stringify(later)) return true
   if (earlier.kind === 'range' && later.kind === 'range') {
-    return earlier.from <= later.from && earlier.to >= later.to
+    const [from, to] = [earlier.from.toLowerCase(), earlier.to.toLowerCase()]
+    return from <= later.from.toLowerCase() && to >= later.to.toLowerCase()
   }
   const whole = wholeDomain(earlier)
   return whole !== undefined && whole === domainOf(later)

@@ -1,0 +1,7 @@
+(?=ann)@  fritz
+^(a$  fritz
+^a@  $1@fritz
+^b@  x@$1
+^c@  nobody
+*@elsewhere.example  fritz
+alone

@@ -1,0 +1,106 @@
+/**
+ * A disk in memory that forgets, when power goes, what was not synced: contents of files as well as
+ * names in directories. The call with the number `failAt` fails, and everything after it.
+ */
+import { dirname } from 'node:path'
+import type { Disk, DiskFile } from '../../src/storage/disk.ts'
+
+interface StoredFile {
+  bytes: Buffer
+  /** What a crash leaves. */
+  synced: Buffer
+}
+
+export class FailingDisk implements Disk {
+  calls = 0
+  readonly #failAt: number
+  readonly #names = new Map<string, StoredFile>()
+  #durableNames = new Map<string, StoredFile>()
+
+  constructor(failAt = Infinity) {
+    this.#failAt = failAt
+  }
+
+  /** Puts a file there, synced. */
+  put(path: string, bytes: Buffer): void {
+    const file = { bytes, synced: bytes }
+    this.#names.set(path, file)
+    this.#durableNames.set(path, file)
+  }
+
+  /** Names of all files, as a running system sees them. */
+  get names(): string[] {
+    return [...this.#names.keys()]
+  }
+
+  /** What stands under a name after the power went and came back. */
+  afterPowerCut(path: string): Buffer | undefined {
+    return this.#durableNames.get(path)?.synced
+  }
+
+  /** What stands under a name where only the process has died. */
+  afterKill(path: string): Buffer | undefined {
+    return this.#names.get(path)?.bytes
+  }
+
+  #step(): void {
+    this.calls++
+    if (this.calls >= this.#failAt) {
+      throw Object.assign(new Error(`call ${this.calls} fails`), { code: 'EIO' })
+    }
+  }
+
+  async create(path: string): Promise<DiskFile> {
+    this.#step()
+    const file: StoredFile = { bytes: Buffer.alloc(0), synced: Buffer.alloc(0) }
+    this.#names.set(path, file)
+    return {
+      write: async (bytes, position) => {
+        this.#step()
+        const length = Math.max(file.bytes.length, position + bytes.byteLength)
+        const grown = Buffer.alloc(length)
+        file.bytes.copy(grown)
+        grown.set(bytes, position)
+        file.bytes = grown
+      },
+      readBack: (position, length) => Buffer.from(file.bytes.subarray(position, position + length)),
+      sync: async () => {
+        this.#step()
+        file.synced = Buffer.from(file.bytes)
+      },
+      close: async () => undefined,
+    }
+  }
+
+  async read(path: string): Promise<Buffer> {
+    const file = this.#names.get(path)
+    if (file === undefined) throw Object.assign(new Error('no such file'), { code: 'ENOENT' })
+    return file.bytes
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    this.#step()
+    const file = this.#names.get(from)
+    if (file === undefined) throw Object.assign(new Error('no such file'), { code: 'ENOENT' })
+    this.#names.delete(from)
+    this.#names.set(to, file)
+    // A crash before the directory is synced may keep either name: the worst is taken, that the
+    // new name is on the medium already while the contents are only what was synced.
+    this.#durableNames.set(to, file)
+  }
+
+  async unlink(path: string): Promise<void> {
+    if (!this.#names.delete(path)) {
+      throw Object.assign(new Error('no such file'), { code: 'ENOENT' })
+    }
+  }
+
+  async syncDirectory(directory: string): Promise<void> {
+    this.#step()
+    this.#durableNames = new Map([...this.#names].filter(([name]) => dirname(name) === directory))
+  }
+
+  async makeDirectory(): Promise<void> {
+    this.#step()
+  }
+}
