@@ -13,6 +13,7 @@
 import { type BackendReason, type BackendStep, printable } from '../../base/log.ts'
 import { assertNever } from '../../base/never.ts'
 import type { BackEndAction, BackEndOptions } from './back-end-action.ts'
+import { noEightBit, noTransaction, type Request } from './back-end-request.ts'
 import {
   type Capabilities,
   formatMail,
@@ -22,19 +23,7 @@ import {
 } from './capabilities.ts'
 import { type RawReply, ReplyReader } from './reply-reader.ts'
 
-type Request =
-  | { readonly kind: 'reset' }
-  | { readonly kind: 'mail'; readonly sender: Sender }
-  | { readonly kind: 'recipient'; readonly address: string }
-  | { readonly kind: 'data' }
-
 type Phase = 'greeting' | 'hello' | 'helo' | 'starttls' | 'tls' | 'open' | 'message' | 'dead'
-
-const noEightBit: RawReply = {
-  code: 554,
-  lines: ['5.6.3 the back-end of this recipient does not take 8-bit messages'],
-}
-const noTransaction: RawReply = { code: 554, lines: ['5.5.1 no valid recipients'] }
 
 export class SmtpBackEnd {
   capabilities: Capabilities = noCapabilities
@@ -61,6 +50,11 @@ export class SmtpBackEnd {
   /** Nothing is under way: another transaction may begin. */
   get isIdle(): boolean {
     return this.#phase === 'open' && this.#sent.length === 0 && this.#waiting.length === 0
+  }
+
+  /** A command is out whose reply has not come. */
+  get awaitsReply(): boolean {
+    return this.#sent.length > 0
   }
 
   /** How far it has come, for the event when the connection ends or time is up. */

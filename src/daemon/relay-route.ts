@@ -1,0 +1,123 @@
+/** Where a recipient's mail goes: the one place that turns RCPT's path into back-ends, or an answer. */
+import type { RefusalReason } from '../base/log.ts'
+import { assertNever } from '../base/never.ts'
+import type { SmtpPlan } from '../backend/smtp-connection.ts'
+import type { Config } from '../config/config.ts'
+import { type Address, makeAddress, parseAddress } from '../mail/address.ts'
+import { type Reply, reply } from '../mail/reply.ts'
+import type { Destination, Verdict } from '../mail/route.ts'
+import type { Path } from '../protocol/smtp/grammar.ts'
+import type { Generation } from './runtime.ts'
+
+export type RelayRoute =
+  | {
+      readonly kind: 'deliver'
+      readonly plan: SmtpPlan
+      /** What to hand to the back-end: one address, or those of an alias. */
+      readonly addresses: readonly string[]
+      /** The envelope sender of an alias with an owner. */
+      readonly owner: string | undefined
+    }
+  | {
+      readonly kind: 'answer'
+      readonly reply: Reply
+      readonly refusal?: RefusalReason
+      /** What the administrator should hear. */
+      readonly fault?: string
+    }
+
+const answers = {
+  syntax: reply(501, '5.1.3', 'bad recipient address syntax'),
+  foreign: reply(550, '5.7.1', 'relaying denied'),
+  unknown: reply(550, '5.1.1', 'no such user here'),
+  trouble: reply(451, '4.3.0', 'cannot be looked up now, try again later'),
+  spread: reply(451, '4.3.0', 'an alias with members on several back-ends is not delivered yet'),
+  unsendable: reply(550, '5.6.7', 'the address needs SMTPUTF8'),
+} as const
+
+/** The sender has no say in it: what is ours is taken from anyone, what is not from nobody. */
+export function routeRecipient(generation: Generation, path: Path): RelayRoute {
+  const { config, map } = generation
+  const isLiteral = path.domain.startsWith('[')
+  if (isLiteral) return { kind: 'answer', reply: answers.foreign, refusal: 'relay_denied' }
+  const address = addressOf(path, config)
+  if (address === undefined) return { kind: 'answer', reply: answers.syntax }
+  const resolution = map.resolve('delivery', address, config.naming)
+  switch (resolution.result) {
+    case 'route':
+      return deliver(generation, [resolution.destination], undefined)
+    case 'expand':
+      return deliver(generation, resolution.destinations, resolution.owner)
+    case 'reject':
+    case 'defer':
+      return { kind: 'answer', reply: verdictReply(resolution) }
+    case 'unknown':
+      return { kind: 'answer', reply: answers.unknown }
+    case 'foreign':
+      return { kind: 'answer', reply: answers.foreign, refusal: 'relay_denied' }
+    case 'error':
+      return { kind: 'answer', reply: answers.trouble, fault: resolution.reason }
+    default:
+      return assertNever(resolution)
+  }
+}
+
+/** RFC 5321 4.5.1: `<postmaster>` needs no domain. */
+function addressOf({ local, domain }: Path, { naming, postmaster }: Config): Address | undefined {
+  return domain === '' ? parseAddress(postmaster, naming) : makeAddress(local, domain, naming)
+}
+
+function verdictReply({ code, status, text }: Verdict): Reply {
+  return reply(code, status, text.replace(/[^ -~]+/g, ' '))
+}
+
+function deliver(
+  generation: Generation,
+  destinations: readonly Destination[],
+  owner: string | undefined,
+): RelayRoute {
+  const [first] = destinations
+  if (first === undefined) return trouble('an alias without members')
+  if (destinations.some(({ backend }) => backend !== first.backend)) {
+    return { kind: 'answer', reply: answers.spread, fault: 'an alias spans several back-ends' }
+  }
+  const addresses = destinations.map(({ address }) => address)
+  // Other octets would need SMTPUTF8 (RFC 6531); controls and brackets would end the command.
+  if (![...addresses, owner ?? ''].every(isSendable)) {
+    return { kind: 'answer', reply: answers.unsendable }
+  }
+  const plan = planFor(generation, first.backend)
+  return typeof plan === 'string' ? trouble(plan) : { kind: 'deliver', plan, addresses, owner }
+}
+
+function trouble(fault: string): RelayRoute {
+  return { kind: 'answer', reply: answers.trouble, fault }
+}
+
+function isSendable(address: string): boolean {
+  return /^(?:[!-;=?-~]*|"[ -~]*"@[!-;=?-~]*)$/.test(address)
+}
+
+/** How to reach a back-end for messages, or why it cannot be. */
+function planFor({ config, backendTls }: Generation, name: string): SmtpPlan | string {
+  const backend = config.backends.get(name)
+  const protocol = backend?.endpoints.lmtp === undefined ? 'smtp' : 'lmtp'
+  const endpoint = backend?.endpoints[protocol]
+  if (backend === undefined || endpoint === undefined) {
+    return `${name} has neither lmtp nor smtp in the config`
+  }
+  const context = backendTls.get(name)
+  if (context === undefined && endpoint.tls !== 'none') return `${name} has no TLS settings`
+  const { limits } = config
+  return {
+    backend: name,
+    protocol,
+    endpoint,
+    trust: context === undefined ? undefined : { context, name: backend.tlsName },
+    hostname: config.hostname,
+    connectTimeoutMs: limits.connectTimeoutMs,
+    readyTimeoutMs: limits.loginTimeoutMs,
+    commandTimeoutMs: limits.commandTimeoutMs,
+    dataTimeoutMs: limits.dataTimeoutMs,
+  }
+}
