@@ -47,7 +47,7 @@ const samples: readonly Sample[] = [
     body: 'One message, two mailboxes.',
     expected: '2',
   },
-  { from, to: `walter@${domain}`, subject: 'To nobody', body: 'Is anybody there?', expected: '5' },
+  { from, to: `will@${domain}`, subject: 'To nobody', body: 'Is anybody there?', expected: '5' },
   { from, to: 'eve@example.org', subject: 'To elsewhere', body: 'Relay me!', expected: '5' },
 ]
 
@@ -97,5 +97,5 @@ function tell({ to }: Message, reply: string, { explanation, narrator }: Told): 
       : [[`${basename(at.file)}:${at.line}`, asked, found]],
   )
   narrator.table(because)
-  narrator.say(`  the sender hears: ${reply}`)
+  narrator.say(`  reply: ${reply}`)
 }

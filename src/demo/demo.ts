@@ -176,7 +176,7 @@ function sayWhatNext(site: Site, { keep, narrator, shownProgram }: DemoOptions):
   narrator.command(`curl pop3://127.0.0.1:${ports.pop3}/1 -u carl:${password}`, 'POP3')
   narrator.command(
     `echo 'xenia@${domain} fritz' >> ${join(folder, 'user_map')}`,
-    'a line for a newcomer; then build and reload',
+    'a line of her own for xenia; then build, reload, and explain her',
   )
   narrator.command(mailmux('build-map'), '')
   narrator.command(mailmux('reload'), '')

@@ -34,7 +34,7 @@ export interface DovecotOptions {
   readonly certificate?: { readonly cert: string; readonly key: string }
 }
 
-const installHint = 'apt-get install dovecot-imapd dovecot-pop3d dovecot-lmtpd'
+const installHint = 'Debian: apt-get install dovecot-imapd dovecot-pop3d dovecot-lmtpd'
 const readyWithinMs = 20_000
 /** Uid and gid of `nobody` and `nogroup` on every Debian system. */
 const nobody = { uid: 65534, gid: 65534 }
@@ -45,7 +45,7 @@ function withSystemPath(): NodeJS.ProcessEnv {
 }
 
 function toolMissing(what: string): MailmuxError {
-  return new MailmuxError('TOOL_MISSING', `${what}: ${installHint}`)
+  return new MailmuxError('TOOL_MISSING', `${what} (${installHint})`)
 }
 
 export class Dovecot implements AsyncDisposable {
