@@ -11,17 +11,21 @@ import { tempDir } from '../support/temp-dir.ts'
 test('serve runs every service that the config listens for, until SIGTERM', async () => {
   using dir = tempDir()
   await writeEmptyMap(mapOf(dir), 1)
-  await using daemon = await startDaemon({ dir, config: echoConfig() })
+  const listen = 'listen: {smtp: ["127.0.0.1:0"], imap: ["127.0.0.1:0"], pop3: ["127.0.0.1:0"]}\n'
+  await using daemon = await startDaemon({ dir, config: echoConfig(listen) })
+  using smtp = await Peer.connect(daemon.port('smtp'))
   using imap = await Peer.connect(daemon.port('imap'))
   using pop3 = await Peer.connect(daemon.port('pop3'))
+  assert.match(await smtp.line(), /^220 mx\.example\.com ESMTP/)
   assert.match(await imap.line(), /^\* OK /)
   assert.match(await pop3.line(), /^\+OK/)
   const { code, stderr } = await daemon.stop()
   assert.deepEqual({ code, stderr }, { code: 0, stderr: '' })
+  assert.match(await smtp.end(), /^421 /)
   assert.match(await imap.end(), /^\* BYE /)
   assert.match(await pop3.end(), /^-ERR /)
   assert.deepEqual(daemon.strayLines, [])
-  assert.equal(daemon.eventsOf('session.end').length, 2)
+  assert.equal(daemon.eventsOf('session.end').length, 3)
 })
 
 test('serve takes the names of the services to run', async () => {

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { pathToFileURL } from 'node:url'
 import { startDaemon } from '../support/daemon.ts'
 import { echoConfig, mapOf } from '../support/echo-daemon.ts'
 import { writeEmptyMap } from '../support/map-file.ts'
@@ -9,7 +8,7 @@ import { Peer } from '../support/peer.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
 const commandLineOnly = /\/node_modules\/(?:@oclif|chalk|inquirer|@inquirer|yaml|typebox)\//
-const recorder = pathToFileURL('test/support/record-modules.ts').href
+const recorder = new URL('../support/record-modules.ts', import.meta.url).href
 
 test('a worker loads the front ends that listen, and nothing of the command line', async () => {
   using dir = tempDir()

@@ -95,5 +95,11 @@ const start: StartSession = (socket, listener, runtime) => {
   void new EchoSession(socket, listener, runtime)
 }
 
+const number = cluster.worker?.id ?? 0
 const load = (): Promise<StartSession> => Promise.resolve(start)
-runWorker(cluster.worker?.id ?? 0, { smtp: load, imap: load, pop3: load })
+// One worker that cannot do what the others can: for refusals that its supervisor cannot foresee.
+const loadSmtp = (): Promise<StartSession> =>
+  process.env['ECHO_WITHOUT_SMTP'] === String(number)
+    ? Promise.reject(new Error('this worker has no SMTP'))
+    : load()
+runWorker(number, { smtp: loadSmtp, imap: load, pop3: load })
