@@ -20,10 +20,9 @@ async function startMailmux(rig: Rig): Promise<ChildProcess> {
     join(folder, 'mailmux.yaml'),
     `hostname: proxy.example
 domains: [example.com]
-backends: {fritz: {host: 127.0.0.1, smtp: ${backend.smtp}, imap: ${backend.imap}, pop3: ${backend.pop3}}}
+backends: {fritz: {host: 127.0.0.1, imap: ${backend.imap}, pop3: ${backend.pop3}}}
 map: {user_map: user_map, database: map.db}
 listen:
-  smtp: ["127.0.0.1:${proxy.smtp}"]
   imap: [{address: "127.0.0.1:${proxy.imap}", tls: none}, {address: "127.0.0.1:${proxy.imaps}", tls: implicit}]
   pop3: [{address: "127.0.0.1:${proxy.pop3}", tls: none}]
 tls: {certificates: [{cert: ${rig.cert}, key: ${rig.key}}]}
@@ -38,8 +37,7 @@ run_dir: .
   const config = ['--config', join(folder, 'mailmux.yaml')]
   const bin = join(root, 'bin/run.js')
   execFileSync(process.execPath, [bin, 'build-map', ...config], { stdio: 'ignore' })
-  const child = startPinned(proxyCpu, process.execPath, [bin, 'serve', ...config])
-  await waitForPort(proxy.smtp)
+  const child = startPinned(proxyCpu, process.execPath, [bin, 'serve', 'imap', 'pop3', ...config])
   await waitForPort(proxy.imap)
   return child
 }
