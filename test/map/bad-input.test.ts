@@ -157,25 +157,28 @@ test('findings without end are counted, and the first of each severity are shown
   })
 })
 
+function listOf(count: number): string {
+  return `list: ${Array.from({ length: count }, (_, number) => `user${number}`).join(', ')}\n`
+}
+
 test('an alias leads to a thousand addresses, and to no more', async () => {
   using dir = tempDir()
-  const list = (count: number): string =>
-    `list: ${Array.from({ length: count }, (_, number) => `user${number}`).join(', ')}\n`
-  const found = await resolveIn(dir, { rules, aliases: list(1000) }, 'list')
+  const found = await resolveIn(dir, { rules, aliases: listOf(1000) }, 'list')
   assert.equal(found.result === 'expand' && found.destinations.length, 1000)
-  assert.deepEqual(inShort(await problemsOf(dir, { rules, aliases: list(1001) })), [
+  assert.deepEqual(inShort(await problemsOf(dir, { rules, aliases: listOf(1001) })), [
     'alias-too-big 1:1',
   ])
 })
 
+/** Ten aliases that each name all ten of the next level. */
+function bombLevel(number: number): string {
+  const members = Array.from({ length: 10 }, (_, member) => `l${number + 1}m${member}`).join(', ')
+  return Array.from({ length: 10 }, (_, member) => `l${number}m${member}: ${members}\n`).join('')
+}
+
 test('an expansion bomb is refused by its depth, at once', async () => {
   using dir = tempDir()
-  const level = (number: number): string =>
-    Array.from({ length: 10 }, (_, member) => {
-      const next = Array.from({ length: 10 }, (__, target) => `l${number + 1}m${target}`)
-      return `l${number}m${member}: ${next.join(', ')}\n`
-    }).join('')
-  const aliases = Array.from({ length: 20 }, (_, number) => level(number)).join('')
+  const aliases = Array.from({ length: 20 }, (_, number) => bombLevel(number)).join('')
   const codes = new Set((await problemsOf(dir, { rules, aliases })).map(({ code }) => code))
   assert.deepEqual([...codes], ['alias-too-deep'])
 })

@@ -16,7 +16,6 @@ import {
   type Header,
   headerBytes,
   jointBit,
-  type RecordKind,
   recordHeadBytes,
   recordUnitBytes,
   type Section,
@@ -27,15 +26,8 @@ import {
 import { type BuiltIndex, buildIndex, type Duplicate, entryValue } from './index-builder.ts'
 import { KeyHash, type Seed } from './key-hash.ts'
 import type { Meta } from './meta.ts'
-import { encodeHead, encodeRecord, paddedLength } from './record.ts'
+import { encodeHead, encodeRecord, type Origin, paddedLength } from './record.ts'
 import { ValueTable } from './value-table.ts'
-
-export interface Origin {
-  readonly kind: RecordKind
-  /** Number of the source file. */
-  readonly source: number
-  line: number
-}
 
 export interface Finish {
   readonly generation: number
@@ -95,7 +87,7 @@ export class DatabaseWriter {
   #add(origin: Origin, key: string, number: number, text: string | undefined): void {
     if (key.endsWith('@')) this.hasBareKeys = true
     const valueNumber = number === 0 ? textValue : number
-    const record = encodeRecord({ ...origin, valueNumber }, key, text)
+    const record = encodeRecord(origin, key, valueNumber, text)
     const reference = this.#nextReference()
     this.#cold.append(record)
     this.#hash.hashText(key)
@@ -128,11 +120,11 @@ export class DatabaseWriter {
       buffer[start + length++] = bareMark
       this.hasBareKeys = true
     }
-    encodeHead(buffer, cold.at, { ...origin, valueNumber, keyBytes: length })
-    const size = paddedLength(recordHeadBytes + length)
-    buffer.fill(0, start + length, cold.at + size)
+    encodeHead(buffer, cold.at, origin, valueNumber, length)
     this.#hash.hashBytes(buffer, start, start + length)
-    cold.at += size
+    const end = cold.at + paddedLength(recordHeadBytes + length)
+    for (let at = start + length; at < end; at++) buffer[at] = 0
+    cold.at = end
     const { high, low, check } = this.#hash
     this.#entries.add(high, low, check, entryValue(origin.kind, valueNumber), reference)
     if (origin.kind === 'user_map') this.users++

@@ -6,7 +6,9 @@
 export const bucketBits = 8
 const bucketCount = 1 << bucketBits
 const entryWords = 5
-const chunkEntries = 1024
+const chunkBits = 10
+const chunkEntries = 1 << chunkBits
+const chunkMask = chunkEntries - 1
 
 /** Entries of one bucket as columns, ordered by both lanes of the hash; then as they came. */
 export interface SortedEntries {
@@ -72,8 +74,8 @@ function sortBucket({ chunks, used }: Bucket): SortedEntries {
   }
   for (let place = 0; place < count; place++) {
     const number = order[place] as number
-    const chunk = chunks[Math.floor(number / chunkEntries)] as Uint32Array
-    const at = (number % chunkEntries) * entryWords
+    const chunk = chunks[number >>> chunkBits] as Uint32Array
+    const at = (number & chunkMask) * entryWords
     sorted.high[place] = chunk[at] as number
     sorted.low[place] = chunk[at + 1] as number
     sorted.check[place] = chunk[at + 2] as number
@@ -90,8 +92,8 @@ function orderOf(chunks: readonly Uint32Array[], count: number): Float64Array {
   if (count > numberBits) return orderOfMany(chunks, count)
   const order = new Float64Array(count)
   for (let number = 0; number < count; number++) {
-    const chunk = chunks[Math.floor(number / chunkEntries)] as Uint32Array
-    order[number] = (chunk[(number % chunkEntries) * entryWords] as number) * numberBits + number
+    const chunk = chunks[number >>> chunkBits] as Uint32Array
+    order[number] = (chunk[(number & chunkMask) * entryWords] as number) * numberBits + number
   }
   order.sort()
   for (let place = 0; place < count; place++) {
@@ -103,7 +105,7 @@ function orderOf(chunks: readonly Uint32Array[], count: number): Float64Array {
 /** Above two million entries a bucket (500 million users) the number has no room beside the lane. */
 function orderOfMany(chunks: readonly Uint32Array[], count: number): Float64Array {
   const highOf = (number: number): number =>
-    chunks[Math.floor(number / chunkEntries)]?.[(number % chunkEntries) * entryWords] ?? 0
+    chunks[number >>> chunkBits]?.[(number & chunkMask) * entryWords] ?? 0
   const order = Float64Array.from({ length: count }, (_, number) => number)
   return order.sort((one, other) => highOf(one) - highOf(other) || one - other)
 }

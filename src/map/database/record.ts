@@ -13,15 +13,24 @@ export interface RecordHead {
 /** How many source files a map can have: the number shares a word with the kind. */
 export const sourceLimit = 1 << 14
 
+/** Where a record comes from. */
+export interface Origin {
+  readonly kind: RecordKind
+  /** Number of the source file. */
+  readonly source: number
+  readonly line: number
+}
+
 export function encodeRecord(
-  head: Omit<RecordHead, 'keyBytes'>,
+  origin: Origin,
   key: string,
+  valueNumber: number,
   text: string | undefined,
 ): Buffer {
   const keyBytes = Buffer.byteLength(key)
   const textBytes = text === undefined ? 0 : 4 + Buffer.byteLength(text)
   const bytes = Buffer.alloc(paddedLength(recordHeadBytes + keyBytes + textBytes))
-  encodeHead(bytes, 0, { ...head, keyBytes })
+  encodeHead(bytes, 0, origin, valueNumber, keyBytes)
   bytes.write(key, recordHeadBytes)
   if (text !== undefined) {
     bytes.writeUInt32LE(textBytes - 4, recordHeadBytes + keyBytes)
@@ -30,11 +39,28 @@ export function encodeRecord(
   return bytes
 }
 
-export function encodeHead(bytes: Buffer, at: number, head: RecordHead): void {
-  bytes.writeUInt32LE(head.line, at)
-  bytes.writeUInt32LE(head.valueNumber, at + 4)
-  bytes.writeUInt16LE(head.keyBytes, at + 8)
-  bytes.writeUInt16LE(head.source | (recordKinds.indexOf(head.kind) << 14), at + 10)
+// Plain stores and no object: this runs once for each of millions of users.
+// oxlint-disable-next-line max-params
+export function encodeHead(
+  bytes: Uint8Array,
+  at: number,
+  { line, source, kind }: Origin,
+  valueNumber: number,
+  keyBytes: number,
+): void {
+  const word = source | (recordKinds.indexOf(kind) << 14)
+  bytes[at] = line
+  bytes[at + 1] = line >>> 8
+  bytes[at + 2] = line >>> 16
+  bytes[at + 3] = line >>> 24
+  bytes[at + 4] = valueNumber
+  bytes[at + 5] = valueNumber >>> 8
+  bytes[at + 6] = valueNumber >>> 16
+  bytes[at + 7] = valueNumber >>> 24
+  bytes[at + 8] = keyBytes
+  bytes[at + 9] = keyBytes >>> 8
+  bytes[at + 10] = word
+  bytes[at + 11] = word >>> 8
 }
 
 /** Undefined where the bytes are no record's head. */

@@ -76,9 +76,8 @@ class KeyedLineReader {
   readonly #fold = new Uint8Array(256)
   readonly #isColon: boolean
   readonly #cache: (CachedValue | undefined)[] = Array.from({ length: cacheSlots })
-  /** Domains of ours as they were written and can be taken as bytes. */
-  readonly #domains = new Map<string, boolean>()
-  #lastDomain = Buffer.alloc(0)
+  /** Domains of ours as they were written, where they can be taken as bytes. */
+  readonly #domains: (Buffer | undefined)[] = Array.from({ length: 64 })
   #key: PlainKey | undefined
 
   constructor(file: SourceFile, form: KeyedForm, context: SourceContext) {
@@ -144,20 +143,16 @@ class KeyedLineReader {
   }
 
   #isOurs(bytes: Buffer, start: number, end: number): boolean {
-    if (sameBytes(this.#lastDomain, bytes, start, end)) return true
+    const slot = ((end - start) * 31 + (bytes[start] as number) + (bytes[end - 1] as number)) & 63
+    const known = this.#domains[slot]
+    if (known !== undefined && sameBytes(known, bytes, start, end)) return true
     const text = bytes.toString('latin1', start, end)
-    let isOurs = this.#domains.get(text)
-    if (isOurs === undefined) {
-      const domain = canonicalDomain(text)
-      // Only where lower case is all that makes it canonical.
-      isOurs =
-        domain !== undefined &&
-        domain === text.toLowerCase() &&
-        this.#context.naming.domains.has(domain)
-      if (this.#domains.size < 65_536) this.#domains.set(text, isOurs)
-    }
-    if (isOurs) this.#lastDomain = Buffer.from(bytes.subarray(start, end))
-    return isOurs
+    const domain = canonicalDomain(text)
+    // Only where lower case is all that makes it canonical.
+    if (domain === undefined || domain !== text.toLowerCase()) return false
+    if (!this.#context.naming.domains.has(domain)) return false
+    this.#domains[slot] = Buffer.from(bytes.subarray(start, end))
+    return true
   }
 
   /** The number of a value that many users share and that gave no warning; else 0. */

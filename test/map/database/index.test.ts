@@ -51,7 +51,9 @@ interface Slot {
 /** Looks for a hash as a reader does: from its home to a free slot or a greater hash. */
 function findSlot(slots: Uint32Array, capacity: number, { high, low }: Slot): number | undefined {
   for (let slot = homeSlot(high, capacity); ; slot++) {
-    const [slotHigh = 0, slotLow = 0, value = 0] = slots.subarray(slot * 3, slot * 3 + 3)
+    const slotHigh: number = slots[slot * 3] ?? 0
+    const slotLow: number = slots[slot * 3 + 1] ?? 0
+    const value: number = slots[slot * 3 + 2] ?? 0
     if (value === 0 || slotHigh > high) return undefined
     if (slotHigh === high && slotLow === low) return value
     if (slotHigh === high && slotLow > low) return undefined
@@ -75,7 +77,7 @@ test('every entry is found and nothing else, also where hashes crowd at an end',
       assert.ok(built)
       assert.equal(built.slots.at(-1), 0)
       for (const [number, one] of list.entries()) {
-        const value = findSlot(built.slots, built.capacity, one) ?? 0
+        const value: number = findSlot(built.slots, built.capacity, one) ?? 0
         assert.deepEqual(built.pairs[value - 1], [(number % 5) + 1, 0])
       }
       if (!list.some(({ high, low }) => high === other.high && low === other.low)) {

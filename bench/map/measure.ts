@@ -1,0 +1,52 @@
+/** One measurement in a process of its own: `build` or `lookup`; prints JSON. */
+import { join } from 'node:path'
+import { loadConfig } from '../../src/config/load.ts'
+import { type Address, parseAddress } from '../../src/mail/address.ts'
+import { buildMap } from '../../src/map/build.ts'
+import { readHeader } from '../../src/map/database/open-database.ts'
+import { openMap } from '../../src/map/open.ts'
+import { addressOf } from './users.ts'
+
+const [kind, folder = '.'] = process.argv.slice(2)
+const { config } = await loadConfig(join(folder, 'mailmux.yaml'))
+console.log(JSON.stringify(kind === 'build' ? await measureBuild() : measureLookups()))
+
+async function measureBuild(): Promise<object> {
+  const { users, bytes } = await buildMap(config)
+  return { users, bytes, peakMiB: process.resourceUsage().maxRSS / 1024 }
+}
+
+function measureLookups(): object {
+  const { users, sections } = readHeader(config.map.database)
+  const before = process.memoryUsage()
+  const started = performance.now()
+  const map = openMap(config.map.database)
+  const openMs = performance.now() - started
+  const after = process.memoryUsage()
+  const heldBytes = after.arrayBuffers - before.arrayBuffers + after.heapUsed - before.heapUsed
+  const rounds = 7
+  const each = 500_000
+  const random = (): number => Math.floor(Math.random() * users)
+  const rate = (textOf: (number: number) => string, expected: string): number => {
+    const rates = Array.from({ length: rounds }, () => {
+      const list = Array.from({ length: each }, () => parseAddress(textOf(random()), config.naming))
+      const begun = performance.now()
+      for (const address of list) {
+        const { result } = map.resolve('delivery', address as Address, config.naming)
+        if (result !== expected) throw new Error(`${result}, not ${expected}`)
+      }
+      return each / ((performance.now() - begun) / 1000)
+    })
+    return rates.toSorted((one, other) => one - other)[Math.floor(rounds / 2)] ?? 0
+  }
+  const hits = rate(addressOf, 'route')
+  const misses = rate((number) => `nobody${number}@example.com`, 'unknown')
+  map.close()
+  return {
+    openMs,
+    hits,
+    misses,
+    indexBytes: sections.index.length / users,
+    heldBytes: heldBytes / users,
+  }
+}
