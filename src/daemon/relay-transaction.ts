@@ -257,6 +257,7 @@ export class RelayTransaction implements SmtpUser {
 
   #fail(backend: string, answer: Reply): void {
     this.#failed = { backend, answer }
+    this.#isDataSent = false
     if (this.accepted > 0) this.#broken = answer
     const stage = this.#stage
     this.#answerAsked(answer)

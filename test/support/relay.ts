@@ -1,6 +1,7 @@
 /** A relay on a port of its own, with scripted back-ends behind it. */
-import { createServer } from 'node:net'
 import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { setImmediate } from 'node:timers/promises'
 import type { SecureContext } from 'node:tls'
 import { startSmtpSession } from '../../src/daemon/front-end/smtp.ts'
 import { relayPoolOf } from '../../src/daemon/relay-pool.ts'
@@ -48,6 +49,9 @@ export class TestRelay implements AsyncDisposable {
       config:
         `hostname: mx.example.com\ndomains: [example.com]\nbackends:\n${backends.join('')}` +
         `listen: {smtp: [{address: "127.0.0.1:25", ${options.listener ?? 'tls: none'}}]}\n` +
+        (options.serverTls === undefined
+          ? ''
+          : 'tls: {certificates: [{cert: cert.pem, key: key.pem}]}\n') +
         (options.config ?? ''),
       routes: options.routes ?? users,
       ...(options.serverTls === undefined ? {} : { serverTls: options.serverTls }),
@@ -119,8 +123,8 @@ export class Sink {
     return { sink, backend: await ScriptedBackend.start((peer) => sink.serve(peer)) }
   }
 
-  async serve(peer: Peer): Promise<void> {
-    peer.send('220 fritz.internal ESMTP\r\n')
+  async serve(peer: Peer, greeting = '220 fritz.internal ESMTP\r\n'): Promise<void> {
+    peer.send(greeting)
     let message: Stored = { sender: '', recipients: [], data: '' }
     for (;;) {
       const command = await peer.line()
@@ -160,5 +164,15 @@ export class Sink {
       default:
         return '250 2.1.0 ok\r\n'
     }
+  }
+}
+
+/** Waits until all that a back-end was ever sent matches; takes nothing from who serves it. */
+export async function seen(backend: ScriptedBackend, pattern: RegExp): Promise<void> {
+  const signal = AbortSignal.timeout(10_000)
+  while (!pattern.test(backend.received)) {
+    const peer = backend.peers.at(-1)
+    if (peer === undefined) await setImmediate(undefined, { signal })
+    else await once(peer.socket, 'data', { signal })
   }
 }

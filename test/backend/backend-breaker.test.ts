@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { BackendBreaker } from '../../src/backend/backend-breaker.ts'
+
+test('a back-end is spared after five failures in a row, for thirty seconds', () => {
+  const breaker = new BackendBreaker()
+  for (let count = 0; count < 5; count++) {
+    assert.equal(breaker.allows(0), true)
+    breaker.failed(1000)
+  }
+  assert.equal(breaker.allows(1001), false)
+  assert.equal(breaker.allows(30_999), false)
+})
+
+test('then one attempt is let through, and its outcome decides', () => {
+  const breaker = new BackendBreaker()
+  for (let count = 0; count < 5; count++) breaker.failed(0)
+  assert.equal(breaker.allows(30_000), true)
+  assert.equal(breaker.allows(30_001), false, 'only one')
+  breaker.failed(31_000)
+  assert.equal(breaker.allows(60_000), false)
+  assert.equal(breaker.allows(61_000), true)
+  breaker.succeeded()
+  assert.equal(breaker.allows(61_001), true)
+  breaker.failed(61_002)
+  assert.equal(breaker.allows(61_003), true, 'the count began anew')
+})
+
+test('an attempt of which nothing was heard does not spare a back-end for ever', () => {
+  const breaker = new BackendBreaker()
+  for (let count = 0; count < 5; count++) breaker.failed(0)
+  assert.equal(breaker.allows(30_000), true)
+  assert.equal(breaker.allows(89_999), false)
+  assert.equal(breaker.allows(90_000), true)
+})
+
+test('a success between failures keeps a back-end in use', () => {
+  const breaker = new BackendBreaker()
+  for (let count = 0; count < 50; count++) {
+    breaker.failed(0)
+    if (count % 4 === 0) breaker.succeeded()
+    assert.equal(breaker.allows(0), true)
+  }
+})
