@@ -31,7 +31,8 @@ export class WorkerProcess {
   readonly #startedAt = performance.now()
   readonly #waiting = new Map<number, (reply: Replies[Ask['do']] | undefined) => void>()
   #lastId = 0
-  #isGone = false
+  #hasExited = false
+  #isUnreachable = false
   #becomeReady: () => void = () => undefined
 
   constructor(worker: Worker, restarts: number, events: WorkerEvents) {
@@ -49,6 +50,7 @@ export class WorkerProcess {
       })
     })
     worker.on('message', (message: FromWorker) => this.#receive(message))
+    worker.on('disconnect', () => this.#settleAll())
     // A channel that breaks is followed by the exit.
     worker.on('error', () => undefined)
   }
@@ -61,13 +63,14 @@ export class WorkerProcess {
     return this.#worker.process.pid ?? 0
   }
 
+  /** It has exited, or its channel has broken, which happens a moment before. */
   get isGone(): boolean {
-    return this.#isGone
+    return this.#hasExited || this.#isUnreachable || !this.#worker.isConnected()
   }
 
   /** Asks one thing; undefined where the worker is gone or silent for `timeoutMs`. */
   ask<A extends Ask>(ask: A, timeoutMs: number): Promise<Replies[A['do']] | undefined> {
-    if (this.#isGone || !this.#worker.isConnected()) return Promise.resolve(undefined)
+    if (this.isGone) return Promise.resolve(undefined)
     this.#lastId++
     const id = this.#lastId
     return new Promise((resolve) => {
@@ -79,13 +82,15 @@ export class WorkerProcess {
       }
       this.#waiting.set(id, settle)
       this.#worker.send({ id, ask } satisfies ToWorker, (error: Error | null) => {
-        if (error !== null) settle(undefined)
+        if (error === null) return
+        this.#isUnreachable = true
+        settle(undefined)
       })
     })
   }
 
   kill(): void {
-    if (!this.#isGone) this.#worker.process.kill('SIGKILL')
+    if (!this.#hasExited) this.#worker.process.kill('SIGKILL')
   }
 
   status(): WorkerStatus {
@@ -117,9 +122,13 @@ export class WorkerProcess {
   }
 
   #leave(exit: Exit): void {
-    this.#isGone = true
+    this.#hasExited = true
     this.#becomeReady()
-    for (const settle of this.#waiting.values()) settle(undefined)
+    this.#settleAll()
     this.#events.exited(this, exit)
+  }
+
+  #settleAll(): void {
+    for (const settle of this.#waiting.values()) settle(undefined)
   }
 }
