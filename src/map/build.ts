@@ -52,7 +52,7 @@ export async function buildMap(config: Config, options: BuildOptions = {}): Prom
     return reportOf(config, compiled, previous)
   } catch (error) {
     if (error instanceof MailmuxError) throw error
-    if ((error as NodeJS.ErrnoException).code === undefined) throw error
+    if ((error as NodeJS.ErrnoException).syscall === undefined) throw error
     const what = `${database}: cannot be written: ${messageOf(error)}`
     throw new MailmuxError('MAP_WRITE_FAILED', what, { cause: error })
   }

@@ -7,7 +7,7 @@ import { type Address, makeAddress, type Naming, parseAddress } from '../mail/ad
 import type { Resolution } from '../mail/route.ts'
 import type { Database, StoredRecord } from './database/database.ts'
 import type { Duplicate } from './database/index-builder.ts'
-import { Expansion, type ExpansionFault } from './expand.ts'
+import { Expansion, type ExpansionFault, expansionLimits } from './expand.ts'
 import { bareKey, parseKey } from './key.ts'
 import { climb, findTargets, type Scope } from './place.ts'
 import type { Problems } from './problems.ts'
@@ -19,6 +19,12 @@ export interface Checked {
   readonly database: Database
   readonly naming: Naming
   readonly problems: Problems
+}
+
+interface Outcome {
+  readonly fault: ExpansionFault | undefined
+  readonly resolution: Resolution | undefined
+  readonly addressCount: number
 }
 
 const hints: Readonly<Record<ExpansionFault['kind'], string>> = {
@@ -52,19 +58,23 @@ export class ReferenceCheck {
   }
 
   checkAlias(alias: Alias): void {
-    const faults = new Set<string>()
+    let count = 0
+    let hasFault = false
     for (const target of alias.targets) {
-      const { fault, resolution } = this.#expand(alias.key, [target.text], 'alias')
-      if (fault !== undefined) faults.add(fault.kind)
+      const { fault, resolution, addressCount } = this.#expand(alias.key, [target.text], 'alias')
+      count += addressCount
+      hasFault ||= fault !== undefined
       if (fault !== undefined) this.#report(fault, target.at)
       else if (resolution?.result === 'reject') {
         const what = `mail for ${target.text} is refused: ${resolution.status} ${resolution.text}`
         this.#checked.problems.warn('refused-target', target.at, what, 'remove it from the alias')
       }
     }
+    // Only together they may be too many; what several lead to counts once.
+    if (hasFault || count <= expansionLimits.addresses) return
     const texts = alias.targets.map(({ text }) => text)
     const whole = this.#expand(alias.key, texts, 'alias').fault
-    if (whole?.kind === 'too-many' && !faults.has('too-many')) this.#report(whole, alias.at)
+    if (whole !== undefined) this.#report(whole, alias.at)
   }
 
   checkForward({ key, target, at }: Forward): void {
@@ -79,21 +89,20 @@ export class ReferenceCheck {
     this.#checked.problems.error(codes[fault.kind], at, fault.reason, hints[fault.kind])
   }
 
-  #expand(
-    key: string,
-    targets: readonly string[],
-    kind: 'alias' | 'forward',
-  ): { fault: ExpansionFault | undefined; resolution: Resolution | undefined } {
+  #expand(key: string, targets: readonly string[], kind: 'alias' | 'forward'): Outcome {
     let resolution: Resolution | undefined
+    let addressCount = 0
     for (const address of this.#addressesOf(key, targets, kind)) {
       const expansion = new Expansion(this.#scope)
       resolution =
         kind === 'alias'
           ? expansion.expandAlias(address, targets)
           : expansion.expandForward(address, targets[0] ?? '')
-      if (expansion.fault !== undefined) return { fault: expansion.fault, resolution }
+      addressCount = Math.max(addressCount, expansion.addressCount)
+      const { fault } = expansion
+      if (fault !== undefined) return { fault, resolution, addressCount }
     }
-    return { fault: undefined, resolution }
+    return { fault: undefined, resolution, addressCount }
   }
 
   /**

@@ -78,6 +78,7 @@ class Compilation {
   readonly #rules: RuleReader
   readonly #patterns: PatternReader
   readonly #files: string[] = []
+  readonly #aliasTargets = new Map<string, readonly string[]>()
 
   constructor(config: Config, file: DiskFile, attempt: number) {
     this.#config = config
@@ -116,6 +117,7 @@ class Compilation {
     for (const { key, at, file, targets } of this.#aliases.aliases.values()) {
       const origin = { kind: 'aliases', source: file.number, line: at.line } as const
       const texts = [...new Set(targets.map(({ text }) => text))]
+      this.#aliasTargets.set(key, texts)
       context.writer.addAlias(origin, key, texts)
       await context.writer.settle()
     }
@@ -198,6 +200,7 @@ class Compilation {
     const { problems, naming, forwards } = this.#context
     const checked = { database, naming, problems }
     reportDuplicates(duplicates, checked)
+    database.rememberAliases(this.#aliasTargets)
     const references = new ReferenceCheck(checked)
     for (const alias of this.#aliases.aliases.values()) references.checkAlias(alias)
     for (const forward of forwards) references.checkForward(forward)

@@ -37,6 +37,11 @@ export class Expansion {
     return this.#fault
   }
 
+  /** How many addresses it has met, without the one that was asked for. */
+  get addressCount(): number {
+    return this.#seen.size - 1
+  }
+
   expandAlias(address: Address, targets: readonly string[]): Resolution {
     this.#seen.add(this.#fullKey(address))
     this.#visitTargets(address, targets)

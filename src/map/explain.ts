@@ -6,6 +6,8 @@ import { type Answer, answerQuestion } from './answer.ts'
 import type { TracingReader } from './open.ts'
 import type { Step } from './place.ts'
 
+const foundLimit = 60
+
 export interface ExplainedStep {
   readonly source: Step['source']
   readonly asked: string
@@ -53,5 +55,10 @@ function explainStep({ source, asked, found, at, depth }: Step, map: TracingRead
 /** Cells of a row for a table: source, what was asked, what was found, where that stands. */
 export function describeStep({ source, asked, found, at, depth }: ExplainedStep): string[] {
   const place = at === undefined ? '' : formatPosition(at)
-  return [`${'  '.repeat(depth)}${source}`, asked, found ?? '–', place]
+  return [`${'  '.repeat(depth)}${source}`, asked, shorten(found ?? '–'), place]
+}
+
+/** A list of a thousand members would push the place off the screen. */
+function shorten(text: string): string {
+  return text.length > foundLimit ? `${text.slice(0, foundLimit - 1)}…` : text
 }

@@ -46,7 +46,7 @@ export class FailingDisk implements Disk {
   #step(): void {
     this.calls++
     if (this.calls >= this.#failAt) {
-      throw Object.assign(new Error(`call ${this.calls} fails`), { code: 'EIO' })
+      throw Object.assign(new Error(`call ${this.calls} fails`), { code: 'EIO', syscall: 'write' })
     }
   }
 

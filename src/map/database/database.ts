@@ -57,6 +57,7 @@ export class Database implements Lookup {
   readonly #hash: KeyHash
   /** Entries of the pairs, by number from 1. */
   readonly #entries: readonly Entry[]
+  #known: ReadonlyMap<string, readonly string[]> | undefined
   readonly #cache = new Map<number, { readonly key: string; readonly entry: Entry }>()
 
   /** Throws where a rule of the meta section cannot be compiled. */
@@ -74,6 +75,11 @@ export class Database implements Lookup {
       delivery: delivery === 0 ? undefined : this.#value(delivery),
       retrieval: retrieval === 0 ? undefined : this.#value(retrieval),
     }))
+  }
+
+  /** Targets that a build still has in memory need not be read back; only records of their own. */
+  rememberAliases(targets: ReadonlyMap<string, readonly string[]>): void {
+    this.#known = targets
   }
 
   get header(): Header {
@@ -122,6 +128,8 @@ export class Database implements Lookup {
 
   /** Records hold their whole key: another key with the same hash is told apart here. */
   #load(reference: number, key: string): Entry | undefined {
+    const targets = (reference & jointBit) === 0 ? this.#known?.get(key) : undefined
+    if (targets !== undefined) return { targets, delivery: undefined, retrieval: undefined }
     const cached = this.#cache.get(reference)
     if (cached !== undefined) return cached.key === key ? cached.entry : undefined
     const records = this.#recordsAt(reference)

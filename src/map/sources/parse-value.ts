@@ -1,5 +1,4 @@
 /** The right sides of `user_map` and `popmap`: text → value. */
-import { canonicalDomain } from '../../mail/domain.ts'
 import { formatAddress, parseAddress } from '../../mail/address.ts'
 import type { Verdict } from '../../mail/route.ts'
 import type { Value } from '../value.ts'
@@ -123,10 +122,4 @@ export function parseVerdict(kind: 'reject' | 'defer', text: string): ParsedValu
     return refuse('bad-reply', 'the text of a reply is ASCII, of at most 400 characters', undefined)
   }
   return { value: { kind, code: number, status, text: said } }
-}
-
-/** True where the text is a domain of ours, for hints. */
-export function isOurDomain(text: string, { naming }: Pick<SourceContext, 'naming'>): boolean {
-  const domain = canonicalDomain(text)
-  return domain !== undefined && naming.domains.has(domain)
 }

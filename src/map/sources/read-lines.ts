@@ -15,7 +15,7 @@ const byteOrderMark = Buffer.from([0xef, 0xbb, 0xbf])
 /** Takes whole lines, each ended by LF; returns how many. */
 export type TakeBlock = (bytes: Buffer, start: number, end: number, firstLine: number) => number
 
-/** True where the file could be read to its end. */
+/** Reads a file to its end; what is wrong with it as a file is reported. */
 export async function forEachBlock(
   file: SourceFile,
   context: SourceContext,
@@ -24,9 +24,8 @@ export async function forEachBlock(
   try {
     await new BlockReader(file, context, take).run()
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code
-    // Anything else is no fault of the file.
-    if (code === undefined) throw error
+    // Anything else than what the system says is no fault of the file.
+    if ((error as NodeJS.ErrnoException).syscall === undefined) throw error
     context.problems.error(
       'unreadable',
       positionIn(file, 1),
