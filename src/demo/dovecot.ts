@@ -32,6 +32,8 @@ export interface DovecotOptions {
   readonly users: readonly DovecotUser[]
   /** PEM texts; without them there is no TLS. */
   readonly certificate?: { readonly cert: string; readonly key: string }
+  /** Where `dovecot` in the PATH, or in Debian's places, is not the one to run. */
+  readonly program?: string
 }
 
 const installHint = 'Debian: apt-get install dovecot-imapd dovecot-pop3d dovecot-lmtpd'
@@ -101,7 +103,7 @@ export class Dovecot implements AsyncDisposable {
   /** Starts it again after `stop()`, on the same ports, and waits until it is ready. */
   async start(signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted()
-    const child = spawn('dovecot', ['-F', '-c', this.configFile], {
+    const child = spawn(this.#options.program ?? 'dovecot', ['-F', '-c', this.configFile], {
       env: withSystemPath(),
       stdio: ['ignore', 'ignore', 'pipe'],
       // A group of its own: Ctrl-C at the terminal reaches us alone, and we end it in order.

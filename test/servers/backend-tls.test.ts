@@ -1,0 +1,60 @@
+/** TLS between mailmux and real Dovecots: verified, or nothing is said. */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { describe, test } from 'node:test'
+import { password, RealSite } from '../support/real-site.ts'
+import { skipWithout } from '../support/tools.ts'
+
+const skip = skipWithout('dovecot', 'swaks', 'curl', 'openssl')
+
+describe('TLS to the back-ends', { skip }, () => {
+  for (const backendTls of ['starttls', 'implicit'] as const) {
+    test(`LMTP, IMAP and POP3 go through ${backendTls} TLS that tls_ca vouches for`, async () => {
+      await using site = await RealSite.start({ backendTls })
+      for (const [user, backend] of [
+        ['bob', site.fritz],
+        ['ann', site.ingrid],
+      ] as const) {
+        const sent = await site.swaks(`${user}@example.com`, '--header', 'Subject: sealed')
+        assert.equal(sent.code, 0, sent.stdout)
+        assert.deepEqual(await site.subjects(backend, user), ['sealed'])
+        for (const url of [
+          `imap://127.0.0.1:${site.port('imap')}/INBOX/;MAILINDEX=1`,
+          `pop3://127.0.0.1:${site.port('pop3')}/1`,
+        ]) {
+          const { code, stdout, stderr } = await site.curl(url, '-u', `${user}:${password}`)
+          assert.equal(code, 0, stderr)
+          assert.match(stdout, /^Subject: sealed\r$/m)
+        }
+        const log = readFileSync(backend.logFile, 'utf8')
+        assert.match(log, /imap-login: Info: Login: user=<.*TLS/)
+        assert.match(log, /pop3-login: Info: Login: user=<.*TLS/)
+        const received = ['fetch', '-u', `${user}@example.com`, 'hdr.received', 'all']
+        assert.match(await backend.doveadm(...received), /by \w+\.example\.com with LMTPS/)
+      }
+    })
+
+    test(`no mail and no password go through ${backendTls} TLS that nobody vouches for`, async () => {
+      await using site = await RealSite.start({ backendTls, distrust: true })
+      const sent = await site.swaks('bob@example.com')
+      assert.equal(sent.code, 24, sent.stdout)
+      assert.match(sent.stdout, /<\*\* 451 4\.4\.1 /)
+      for (const [service, heard] of [
+        ['imap', /NO \[UNAVAILABLE\]/],
+        ['pop3', /-ERR \[SYS\/TEMP\]/],
+      ] as const) {
+        const url = `${service}://127.0.0.1:${site.port(service)}/`
+        const { code, stderr } = await site.curl('--verbose', url, '-u', `bob:${password}`)
+        assert.notEqual(code, 0)
+        assert.match(stderr, heard)
+      }
+      const steps = site.daemon.eventsOf('backend').map(({ step, reason }) => `${step} ${reason}`)
+      assert.deepEqual([...new Set(steps)], ['tls cert'])
+      assert.deepEqual(await site.subjects(site.fritz, 'bob'), [])
+      assert.doesNotMatch(
+        readFileSync(site.fritz.logFile, 'utf8'),
+        /user=<[^>]+>|auth failed|Login:/,
+      )
+    })
+  }
+})

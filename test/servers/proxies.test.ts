@@ -1,0 +1,225 @@
+/** Mail programs that others wrote, logged in through the proxies to real Dovecots. */
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { existsSync, globSync, readFileSync, writeFileSync } from 'node:fs'
+import { after, before, describe, test } from 'node:test'
+import type { ImapFlow } from 'imapflow'
+import type { Dovecot } from '../../src/demo/dovecot.ts'
+import { password, RealSite } from '../support/real-site.ts'
+import { skipWithout } from '../support/tools.ts'
+
+const skip = skipWithout('dovecot', 'swaks', 'curl', 'mbsync', 'fetchmail', 'mpop', 'openssl')
+
+describe('mail programs at the proxies before two Dovecots', { skip }, () => {
+  let site: RealSite
+  before(async () => {
+    site = await RealSite.start()
+    for (const user of ['ann', 'nora', 'otto']) await seed(site.ingrid, user)
+    for (const user of ['bob', 'carl', 'dora']) await seed(site.fritz, user)
+  })
+  after(() => site[Symbol.asyncDispose]())
+
+  /** Puts messages into a mailbox without mailmux. */
+  async function seed(backend: Dovecot, user: string) {
+    for (const subject of [`first of ${user}`, `second of ${user}`]) {
+      const server = ['--server', '127.0.0.1', '--port', String(backend.ports.lmtp)]
+      const options = ['--protocol', 'LMTP', '--header', `Subject: ${subject}`]
+      const to = ['--from', 'a@example.net', '--to', `${user}@example.com`]
+      const { code, stdout } = await site.tool('swaks', ...server, ...options, ...to)
+      assert.equal(code, 0, stdout)
+    }
+  }
+
+  async function sessionOf(user: string) {
+    for (let count = 1; ; count++) {
+      const end = await site.daemon.waitFor('session.end', count)
+      if (end.user === user) return end
+    }
+  }
+
+  for (const [scheme, index, tls] of [
+    ['imap', 0, []],
+    ['imap', 0, ['--ssl-reqd']],
+    ['imaps', 1, []],
+  ] as const) {
+    test(`curl reads by ${scheme} ${tls.join('')} on both back-ends`, async () => {
+      for (const user of ['ann', 'bob']) {
+        const url = `${scheme}://127.0.0.1:${site.port('imap', index)}/INBOX/;MAILINDEX=1`
+        const { code, stdout, stderr } = await site.curl(...tls, url, '-u', `${user}:${password}`)
+        assert.equal(code, 0, stderr)
+        assert.match(stdout, new RegExp(`^Subject: first of ${user}\\r$`, 'm'))
+      }
+    })
+  }
+
+  for (const [scheme, index, tls] of [
+    ['pop3', 0, []],
+    ['pop3', 0, ['--ssl-reqd']],
+    ['pop3s', 1, []],
+  ] as const) {
+    test(`curl reads by ${scheme} ${tls.join('')} on both back-ends`, async () => {
+      for (const user of ['ann', 'bob']) {
+        const url = `${scheme}://127.0.0.1:${site.port('pop3', index)}/2`
+        const { code, stdout, stderr } = await site.curl(...tls, url, '-u', `${user}:${password}`)
+        assert.equal(code, 0, stderr)
+        assert.match(stdout, new RegExp(`^Subject: second of ${user}\\r$`, 'm'))
+      }
+    })
+  }
+
+  test('every way to log in that curl knows is taken', async () => {
+    for (const [service, options] of [
+      ['imap', 'AUTH=PLAIN'],
+      ['imap', 'AUTH=*'],
+      ['pop3', 'AUTH=PLAIN'],
+      ['pop3', 'AUTH=*'],
+    ] as const) {
+      const url = `${service}://127.0.0.1:${site.port(service)}/`
+      const login = ['-u', `bob:${password}`, '--login-options', options]
+      const { code, stderr } = await site.curl(url, ...login)
+      assert.equal(code, 0, `${service} ${options}: ${stderr}`)
+    }
+  })
+
+  test('a wrong password, an unknown user and an unknown domain are refused alike', async () => {
+    for (const service of ['imap', 'pop3'] as const) {
+      const heard = new Set<string>()
+      for (const login of ['bob:wrong', 'walter:wrong', 'eve@example.org:wrong']) {
+        const url = `${service}://127.0.0.1:${site.port(service)}/`
+        const { code, stderr } = await site.curl('--verbose', url, '-u', login)
+        assert.equal(code, 67, `curl: login denied: ${stderr}`)
+        heard.add(/^< (?:\w+ NO|-ERR) (.*)$/m.exec(stderr)?.[1] ?? stderr)
+      }
+      assert.equal(heard.size, 1, [...heard].join('\n'))
+    }
+  })
+
+  test('mbsync pulls a whole mailbox over STARTTLS', async () => {
+    const near = site.dir.join('mbsync')
+    const file = site.dir.join('mbsyncrc')
+    writeFileSync(
+      file,
+      `IMAPAccount site
+Host localhost
+Port ${site.port('imap')}
+User carl
+Pass "${password}"
+AuthMechs LOGIN
+SSLType STARTTLS
+SystemCertificates no
+CertificateFile ${site.caFile}
+
+IMAPStore far
+Account site
+
+MaildirStore near
+Inbox ${near}
+
+Channel inbox
+Far :far:
+Near :near:
+Create Near
+Sync Pull
+SyncState *
+`,
+    )
+    const { code, stderr } = await site.tool('mbsync', '-c', file, 'inbox')
+    assert.equal(code, 0, stderr)
+    assert.deepEqual(subjectsIn(near), ['first of carl', 'second of carl'])
+  })
+
+  test('fetchmail collects by POP3 with STLS and a verified certificate', async () => {
+    const file = site.dir.join('fetchmailrc')
+    const box = site.dir.join('fetched')
+    writeFileSync(
+      file,
+      `poll localhost protocol POP3 port ${site.port('pop3')} uidl
+  username "nora" password "${password}" fetchall keep
+  sslproto 'TLS1.2+' sslcertck sslcertfile "${site.caFile}"
+  mda "cat >> ${box}"
+`,
+      { mode: 0o600 },
+    )
+    const own = ['--idfile', site.dir.join('ids'), '--pidfile', site.dir.join('fetchmail.pid')]
+    const { code, stdout, stderr } = await site.tool('fetchmail', '-f', file, '-N', ...own)
+    assert.equal(code, 0, stdout + stderr)
+    const subjects = readFileSync(box, 'utf8').match(/^Subject: .*$/gm)
+    assert.deepEqual(subjects, ['Subject: first of nora', 'Subject: second of nora'])
+  })
+
+  test('mpop collects by POP3 over implicit TLS, and leaves nothing behind', async () => {
+    const file = site.dir.join('mpoprc')
+    const near = site.dir.join('mpop')
+    writeFileSync(
+      file,
+      `account site
+host localhost
+port ${site.port('pop3', 1)}
+user otto
+password ${password}
+auth user
+tls on
+tls_starttls off
+tls_trust_file ${site.caFile}
+uidls_file ${site.dir.join('uidls')}
+delivery mbox ${near}
+keep off
+`,
+      { mode: 0o600 },
+    )
+    const { code, stdout, stderr } = await site.tool('mpop', '-C', file, 'site')
+    assert.equal(code, 0, stdout + stderr)
+    const subjects = readFileSync(near, 'utf8').match(/^Subject: .*$/gm)
+    assert.deepEqual(subjects, ['Subject: first of otto', 'Subject: second of otto'])
+    assert.deepEqual(await site.subjects(site.ingrid, 'otto'), [])
+  })
+
+  test('imapflow lists, appends, fetches and is told of new mail while it idles', async () => {
+    await using session = await open(site.imap('dora@example.com'))
+    const { imap } = session
+    const folders = await imap.list()
+    assert.ok(folders.some(({ path }) => path === 'INBOX'))
+    await imap.append('INBOX', 'Subject: appended\r\n\r\nby hand\r\n')
+    await imap.mailboxOpen('INBOX')
+    const all = await imap.fetchAll('1:*', { envelope: true })
+    assert.deepEqual(
+      all.map(({ envelope }) => envelope?.subject),
+      ['first of dora', 'second of dora', 'appended'],
+    )
+    const told = once(imap, 'exists') as Promise<[{ count: number }]>
+    const idling = imap.idle()
+    const { code, stdout } = await site.swaks('dora@example.com')
+    assert.equal(code, 0, stdout)
+    const [{ count }] = await told
+    assert.equal(count, 4)
+    await imap.noop()
+    await idling
+  })
+
+  test('the log tells of a session whose it was and where it went, and no password', async () => {
+    for (const [user, backend] of [
+      ['paul', 'ingrid'],
+      ['emil', 'fritz'],
+    ] as const) {
+      const url = `imaps://127.0.0.1:${site.port('imap', 1)}/`
+      const { code, stderr } = await site.curl(url, '-u', `${user}:${password}`)
+      assert.equal(code, 0, stderr)
+      const end = await sessionOf(`${user}@example.com`)
+      assert.deepEqual([end.service, end.backend], ['imap', backend])
+    }
+    assert.doesNotMatch(JSON.stringify(site.daemon.events), new RegExp(password))
+    assert.deepEqual(site.daemon.eventsOf('internal'), [])
+  })
+})
+
+function subjectsIn(maildir: string): string[] {
+  assert.ok(existsSync(maildir), `${maildir} was made`)
+  return globSync(`${maildir}/{cur,new}/*`)
+    .map((file) => /^Subject: (.*)$/m.exec(readFileSync(file, 'utf8'))?.[1] ?? '')
+    .sort()
+}
+
+async function open(opening: Promise<ImapFlow>): Promise<AsyncDisposable & { imap: ImapFlow }> {
+  const imap = await opening
+  return { imap, [Symbol.asyncDispose]: () => imap.logout() }
+}

@@ -1,0 +1,166 @@
+/**
+ * A site of real servers: two Dovecots, fritz and ingrid, behind a real `mailmux serve`. Users whose
+ * names begin with a to m live on fritz, the others on ingrid, and ann on ingrid by a line of her own.
+ */
+import assert from 'node:assert/strict'
+import { chmodSync, writeFileSync } from 'node:fs'
+import { ImapFlow } from 'imapflow'
+import { loadConfig } from '../../src/config/load.ts'
+import type { Service } from '../../src/config/config.ts'
+import { Dovecot } from '../../src/demo/dovecot.ts'
+import { buildMap } from '../../src/map/build.ts'
+import { type Authority, makeAuthority } from './certificates.ts'
+import { type Daemon, startDaemon, writeConfig } from './daemon.ts'
+import { type TempDir, tempDir } from './temp-dir.ts'
+import { runTool, type ToolResult } from './tools.ts'
+
+export const password = 'correct horse'
+
+const people = {
+  fritz: ['bob', 'carl', 'dora', 'emil', 'fred', 'gina', 'hans'],
+  ingrid: ['ann', 'nora', 'otto', 'paul', 'rosa', 'sven', 'zoe'],
+} as const
+
+export interface SiteOptions {
+  /** How mailmux speaks to the Dovecots. */
+  readonly backendTls?: 'none' | 'starttls' | 'implicit'
+  /** The authority that mailmux trusts is another one than that of the Dovecots. */
+  readonly distrust?: boolean
+  /** More lines of mailmux.yaml. */
+  readonly config?: string
+}
+
+const sources = {
+  aliases: 'team: bob, carl\ninfo: nora\neverybody: dora, otto\n',
+  user_map: 'ann@example.com ingrid\n',
+  rules: 'a-m fritz\nn-z ingrid\n',
+}
+
+export class RealSite implements AsyncDisposable {
+  readonly dir: TempDir
+  readonly fritz: Dovecot
+  readonly ingrid: Dovecot
+  readonly daemon: Daemon
+  /** PEM file of the authority that vouches for the front end. */
+  readonly caFile: string
+  readonly #resources: AsyncDisposableStack
+
+  private constructor(parts: Pick<RealSite, 'dir' | 'fritz' | 'ingrid' | 'daemon' | 'caFile'>) {
+    this.dir = parts.dir
+    this.fritz = parts.fritz
+    this.ingrid = parts.ingrid
+    this.daemon = parts.daemon
+    this.caFile = parts.caFile
+    this.#resources = new AsyncDisposableStack()
+  }
+
+  static async start(options: SiteOptions = {}): Promise<RealSite> {
+    await using resources = new AsyncDisposableStack()
+    const dir = resources.use(tempDir())
+    // Mailboxes of a Dovecot that root starts belong to another user.
+    chmodSync(dir.path, 0o755)
+    const authority = makeAuthority()
+    const [fritz, ingrid] = await Promise.all(
+      (['fritz', 'ingrid'] as const).map((name) => startBackend(name, dir, authority)),
+    )
+    assert(fritz !== undefined && ingrid !== undefined)
+    // Each takes a second to end.
+    resources.defer(async () => {
+      await Promise.all([fritz.stop(), ingrid.stop()])
+    })
+    const caFile = dir.join('ca.pem')
+    writeFileSync(caFile, authority.ca)
+    writeFileSync(
+      dir.join('backend-ca.pem'),
+      (options.distrust === true ? makeAuthority('another') : authority).ca,
+    )
+    const own = authority.issue(['localhost', 'mx.example.com', '127.0.0.1'])
+    writeFileSync(dir.join('cert.pem'), own.cert)
+    writeFileSync(dir.join('key.pem'), own.key)
+    for (const [name, text] of Object.entries(sources)) writeFileSync(dir.join(name), text)
+    const config = siteConfig([fritz, ingrid], options)
+    await buildMap((await loadConfig(writeConfig(dir, config))).config)
+    const daemon = resources.use(await startDaemon({ dir, config }))
+    const site = new RealSite({ dir, fritz, ingrid, daemon, caFile })
+    site.#resources.use(resources.move())
+    return site
+  }
+
+  /** The port with STARTTLS (0) or implicit TLS (1). */
+  port(service: Service, index: 0 | 1 = 0): number {
+    const port = this.daemon.ports[service][index]
+    assert(port !== undefined)
+    return port
+  }
+
+  tool(command: string, ...args: readonly string[]): Promise<ToolResult> {
+    return runTool(this.dir.path, command, args)
+  }
+
+  /** One message by swaks; options override its defaults. */
+  swaks(to: string, ...options: readonly string[]): Promise<ToolResult> {
+    const server = ['--server', '127.0.0.1', '--port', String(this.port('smtp'))]
+    return this.tool('swaks', ...server, '--from', 'guest@example.net', '--to', to, ...options)
+  }
+
+  curl(...args: readonly string[]): Promise<ToolResult> {
+    return this.tool('curl', '-q', '--silent', '--show-error', '--cacert', this.caFile, ...args)
+  }
+
+  /** Subjects in the user's INBOX, asked of the back-end itself. */
+  async subjects(backend: Dovecot, user: string): Promise<string[]> {
+    const query = ['fetch', '-u', `${user}@example.com`, 'hdr.subject', 'mailbox', 'INBOX']
+    const text = await backend.doveadm(...query)
+    return [...text.matchAll(/^hdr\.subject: (.*)$/gm)].map(([, subject = '']) => subject)
+  }
+
+  /** A mail program logged in through the proxy; to be closed by the caller. */
+  async imap(login: string): Promise<ImapFlow> {
+    const client = new ImapFlow({
+      host: '127.0.0.1',
+      port: this.port('imap', 1),
+      secure: true,
+      auth: { user: login, pass: password },
+      tls: { rejectUnauthorized: false },
+      logger: false,
+    })
+    client.on('error', () => undefined)
+    await client.connect()
+    return client
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#resources.disposeAsync()
+  }
+}
+
+function startBackend(
+  name: 'fritz' | 'ingrid',
+  dir: TempDir,
+  authority: Authority,
+): Promise<Dovecot> {
+  const users = people[name].map((user) => ({ address: `${user}@example.com`, password }))
+  const certificate = authority.issue([`${name}.example.com`])
+  return Dovecot.start({ name, folder: dir.join(name), users, certificate })
+}
+
+function siteConfig(backends: readonly Dovecot[], options: SiteOptions): string {
+  const { backendTls = 'none', config = '' } = options
+  const entries = backends.map(({ name, ports }) => {
+    const { imap, pop3, lmtp } =
+      backendTls === 'implicit'
+        ? { imap: ports.imaps, pop3: ports.pop3s, lmtp: ports.lmtps }
+        : ports
+    const tls = `tls: ${backendTls}, tls_ca: backend-ca.pem, tls_name: ${name}.example.com`
+    return `  ${name}: {host: 127.0.0.1, lmtp: ${lmtp}, imap: ${imap}, pop3: ${pop3}, ${tls}}\n`
+  })
+  const listener = '["127.0.0.1:0", {address: "127.0.0.1:0", tls: implicit}]'
+  return `hostname: mx.example.com
+domains: [example.com]
+backends:
+${entries.join('')}map: {aliases: aliases, user_map: user_map, rules: rules}
+listen: {smtp: ["127.0.0.1:0"], imap: ${listener}, pop3: ${listener}}
+tls: {certificates: [{cert: cert.pem, key: key.pem}]}
+limits: {auth_failure_delay: 100ms, drain_timeout: 2s}
+${config}`
+}

@@ -1,0 +1,53 @@
+/** Programs that others wrote, run as a person would, with nothing of the real home directory. */
+import { execFile, execFileSync } from 'node:child_process'
+
+export interface ToolResult {
+  /** -1 where a signal ended it. */
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+const path = `${process.env['PATH'] ?? ''}:/usr/local/sbin:/usr/sbin:/sbin`
+
+/** Runs a program to its end, at most a minute; `home` stands for the home directory. */
+export function runTool(
+  home: string,
+  command: string,
+  args: readonly string[],
+): Promise<ToolResult> {
+  const { promise, resolve } = Promise.withResolvers<ToolResult>()
+  const env = { PATH: path, HOME: home, LANG: 'C.UTF-8' }
+  execFile(
+    command,
+    args,
+    { env, cwd: home, maxBuffer: 1 << 28, timeout: 60_000 },
+    (error, stdout, stderr) => {
+      const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1
+      resolve({ code, stdout, stderr })
+    },
+  )
+  return promise
+}
+
+/**
+ * Why a test with these programs cannot run here; false where it can. Under CI=true it must: there
+ * a program that is missing is a failure.
+ */
+export function skipWithout(...commands: readonly string[]): string | false {
+  const missing = commands.filter((command) => {
+    try {
+      execFileSync('sh', ['-c', `command -v ${command}`], {
+        env: { PATH: path },
+        stdio: 'ignore',
+      })
+      return false
+    } catch {
+      return true
+    }
+  })
+  if (missing.length === 0) return false
+  const reason = `not installed: ${missing.join(', ')}; script/setup installs them`
+  if (process.env['CI'] === 'true') throw new Error(reason)
+  return reason
+}
