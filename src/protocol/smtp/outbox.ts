@@ -49,11 +49,14 @@ export class Outbox {
     this.#actions.push(action)
   }
 
-  /** All so far, what may be said now first, as one piece. */
+  /**
+   * All so far, what may be said now first, as one piece. Replies to a group that is still being
+   * worked on go out together when its last is known (RFC 2920 3.2).
+   */
   take(): FrontEndAction[] {
     const actions = this.#actions
     this.#actions = []
-    if (this.#text !== '') {
+    if (this.#text !== '' && this.#slots.length === 0) {
       actions.unshift({ do: 'send', text: this.#text })
       this.#text = ''
     }
