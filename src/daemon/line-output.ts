@@ -9,6 +9,8 @@ import { write, writeSync } from 'node:fs'
 
 /** PIPE_BUF of Linux. */
 const atomicBytes = 4096
+/** Lines wait for each other this long: each write costs a switch to another thread and back. */
+const gatherMs = 20
 const heldBytes = 4 * 1024 * 1024
 /** A pipe that is full is tried again after this time. */
 const retryMs = 50
@@ -34,6 +36,7 @@ export class LineOutput {
   #isInFlight = false
   #startedAt = 0
   #isBroken = false
+  #gathering: NodeJS.Timeout | undefined
 
   constructor(fd: number) {
     this.#fd = fd
@@ -48,11 +51,12 @@ export class LineOutput {
     }
     this.#lines.push(bytes)
     this.#heldBytes += bytes.length
-    if (!this.#isWriting) this.#writeNext()
+    if (!this.#isWriting) this.#gathering ??= setTimeout(() => this.#writeNext(), gatherMs)
   }
 
   /** Resolves when all is written, the reader has gone, or two seconds have passed. */
   async finish(): Promise<void> {
+    if (this.#gathering !== undefined) this.#writeNext()
     const deadline = performance.now() + finishMs
     while (this.#isWriting && performance.now() < deadline) {
       await new Promise((resolve) => {
@@ -85,6 +89,8 @@ export class LineOutput {
   }
 
   #writeNext(): void {
+    clearTimeout(this.#gathering)
+    this.#gathering = undefined
     this.#isWriting = this.#fill()
     if (!this.#isWriting) {
       this.onDrained()
