@@ -101,12 +101,10 @@ export class SmtpConnection implements Inlet, Timed {
 
   recipient(address: string): void {
     this.#perform(this.#machine.recipient(address))
-    this.#await()
   }
 
   data(): void {
     this.#perform(this.#machine.data())
-    this.#await()
   }
 
   /** Octets of the message. They must stay as they are until they are sent. */
@@ -121,14 +119,14 @@ export class SmtpConnection implements Inlet, Timed {
 
   /** Sends what was written. To be called at the end of each event. */
   flush(): void {
-    if (this.#isCorked) this.#socket?.uncork()
+    if (!this.#isCorked) return
     this.#isCorked = false
-    if (this.dueTick === 0 && this.isBlocked) deadlines.arm(this, this.plan.dataTimeoutMs)
+    this.#socket?.uncork()
+    this.#await()
   }
 
   endOfData(): void {
     this.#perform(this.#machine.endOfData())
-    this.#await()
   }
 
   /** Leaves in good order. */
@@ -159,9 +157,9 @@ export class SmtpConnection implements Inlet, Timed {
     const { user } = this
     this.hasAnswered = true
     this.#perform(this.#machine.push(buffer.subarray(0, length)))
-    this.#await()
     user?.settled()
     this.flush()
+    this.#await()
     return true
   }
 
@@ -237,13 +235,14 @@ export class SmtpConnection implements Inlet, Timed {
 
   /** Sets the deadline that fits what is awaited now. */
   #await(): void {
-    if (this.#isOver || !this.#isReady) return
-    const { step } = this.#machine
-    if (this.#machine.isIdle) deadlines.disarm(this)
-    else if (this.#machine.awaitsReply) {
-      const { commandTimeoutMs, dataTimeoutMs } = this.plan
-      deadlines.arm(this, step === 'end_of_data' ? dataTimeoutMs : commandTimeoutMs)
+    // Who keeps it without a user has set a deadline of its own.
+    if (this.#isOver || !this.#isReady || this.user === undefined) return
+    const { commandTimeoutMs, dataTimeoutMs } = this.plan
+    if (this.#machine.awaitsReply) {
+      const isVerdict = this.#machine.step === 'end_of_data'
+      deadlines.arm(this, isVerdict ? dataTimeoutMs : commandTimeoutMs)
     } else if (!this.isBlocked) deadlines.disarm(this)
+    else if (this.dueTick === 0) deadlines.arm(this, dataTimeoutMs)
   }
 
   #fail(reason: BackendReason, detail: string): void {

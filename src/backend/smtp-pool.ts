@@ -7,12 +7,18 @@ import { SmtpConnection, type SmtpPlan, type SmtpUser } from './smtp-connection.
 import { deadlines } from '../net/deadline.ts'
 
 /** Shorter than what servers allow a silent client (Postfix: 300 s, Dovecot: 300 s). */
-const idleMs = 60_000
+const defaultIdleMs = 60_000
 const idlePerBackend = 32
 
 export class SmtpPool {
   readonly #idle = new Map<string, SmtpConnection[]>()
+  readonly #idleMs: number
   readonly #breakers = new Map<string, BackendBreaker>()
+
+  /** `idleMs`: how long a connection is kept unused. */
+  constructor(idleMs: number = defaultIdleMs) {
+    this.#idleMs = idleMs
+  }
 
   /** A connection that waits, or a new one; undefined where the back-end is not to be tried now. */
   lease(plan: SmtpPlan, user: SmtpUser): SmtpConnection | undefined {
@@ -54,7 +60,7 @@ export class SmtpPool {
       if (index !== -1) waiting.splice(index, 1)
       if (waiting.length === 0 && this.#idle.get(key) === waiting) this.#idle.delete(key)
     }
-    deadlines.arm(connection, idleMs)
+    deadlines.arm(connection, this.#idleMs)
   }
 
   /** How a new connection turned out, as far as the end of the greetings. */

@@ -25,14 +25,20 @@ function planFor(port: number, changes: Partial<SmtpPlan> = {}): SmtpPlan {
 class Waiter implements SmtpUser {
   readonly failures: BackEndFailure[] = []
   readonly ready = Promise.withResolvers<void>()
+  readonly open = Promise.withResolvers<void>()
+  readonly answered = Promise.withResolvers<void>()
   readonly failed = Promise.withResolvers<BackEndFailure>()
 
   connectionReady(): void {
     this.ready.resolve()
   }
   recipientAnswered(): void {}
-  dataAnswered(): void {}
-  messageAnswered(): void {}
+  dataAnswered(): void {
+    this.open.resolve()
+  }
+  messageAnswered(): void {
+    this.answered.resolve()
+  }
   drained(): void {}
   settled(): void {}
   connectionFailed(failure: BackEndFailure): void {
@@ -145,4 +151,29 @@ test('a back-end that is silent costs no more than its time', async () => {
   new SmtpPool().lease(planFor(fritz.port, { readyTimeoutMs: 200 }), waiter)
   const { step, reason } = await waiter.failed.promise
   assert.deepEqual([step, reason], ['greeting', 'timeout'])
+})
+
+test('a connection that nobody needs is closed in good order after its time, also after use', async () => {
+  const { sink, backend } = await Sink.start()
+  await using fritz = backend
+  const pool = new SmtpPool(200)
+  const waiter = new Waiter()
+  const connection = pool.lease(planFor(fritz.port), waiter)
+  assert.ok(connection)
+  connection.begin({ path: '', sizeBytes: undefined, body: undefined })
+  connection.recipient('ann@example.com')
+  connection.data()
+  await waiter.open.promise
+  // Released while its last reply is being told, as a session does it.
+  waiter.messageAnswered = () => {
+    pool.release(connection)
+    waiter.answered.resolve()
+  }
+  connection.write('x\r\n')
+  connection.endOfData()
+  connection.flush()
+  await waiter.answered.promise
+  await seen(fritz, /QUIT\r\n$/)
+  assert.equal(sink.stored.length, 1)
+  assert.deepEqual(waiter.failures, [])
 })

@@ -84,7 +84,10 @@ test('people get a headline and aligned tables without colours in a pipe', async
   const { stdout, stderr } = await daemon.command('status')
   assert.equal(stderr, '')
   const lines = stdout.split('\n')
-  assert.match(lines[0] ?? '', /^mailmux \S+ serving for \d+s, pid \d+, map generation 1 of 0 users, /)
+  assert.match(
+    lines[0] ?? '',
+    /^mailmux \S+ serving for \d+s, pid \d+, map generation 1 of 0 users, /,
+  )
   assert.match(stdout, /^SERVICE {2}SESSIONS {2}TOTAL {2}OUTCOMES/m)
   assert.match(stdout, /^fritz {12}0 {2}-$/m)
   assert.ok(!stdout.includes('\u001b'))

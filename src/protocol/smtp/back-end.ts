@@ -133,26 +133,25 @@ export class SmtpBackEnd {
 
   #take(reply: RawReply): BackEndAction[] {
     const { code } = reply
-    const text = describe(reply)
     switch (this.#phase) {
       case 'greeting':
-        if (code !== 220) return this.#fail('bad_banner', text)
+        if (code !== 220) return this.#fail('bad_banner', describe(reply))
         this.#learnName(reply)
         return this.#sayHello()
       case 'hello':
         return this.#takeHello(reply)
       case 'helo':
-        return code === 250 ? this.#open() : this.#fail('bad_reply', text)
+        return code === 250 ? this.#open() : this.#fail('bad_reply', describe(reply))
       case 'starttls':
-        if (code !== 220) return this.#fail('tls_unavailable', text)
+        if (code !== 220) return this.#fail('tls_unavailable', describe(reply))
         this.#phase = 'tls'
         return [{ do: 'start-tls' }]
       case 'tls':
-        return this.#fail('starttls_surplus', text)
+        return this.#fail('starttls_surplus', describe(reply))
       case 'open':
         return this.#answer(reply)
       case 'message':
-        return code === 421 ? this.#leave(reply) : this.#fail('desync', text)
+        return code === 421 ? this.#leave(reply) : this.#fail('desync', describe(reply))
       case 'dead':
         return []
       default:

@@ -129,7 +129,7 @@ const sourceRoute = /^@[^@:,<>" ]+(?:,@[^@:,<>" ]+)*:/
 /** RFC 5321 4.5.3.1.1 and .2; the path as a whole is bounded by the command line. */
 const localBytes = 64
 const domainBytes = 255
-const labelBytes = 63
+const longLabel = /[^.]{64}/
 
 /** `<…>` at the start of the text, and what follows it after one blank. */
 function parsePath(text: string): { path: Path; rest: string } | undefined {
@@ -164,9 +164,7 @@ function unquote(written: string): string {
 }
 
 function hasAllowedLengths(domain: string): boolean {
-  return (
-    domain.length <= domainBytes && domain.split('.').every((label) => label.length <= labelBytes)
-  )
+  return domain.length <= domainBytes && !longLabel.test(domain)
 }
 
 function parseParameters(text: string): MailParameters | { refusal: Reply } {
