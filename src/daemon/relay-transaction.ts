@@ -3,9 +3,9 @@
  *
  * The first recipient decides the back-end and the envelope sender there; while nobody was accepted
  * another recipient may decide anew. Who then fits neither is answered 452, so that the client sends
- * the message again for those left. An LMTP back-end answers for each recipient after the end of data,
- * where we can give one answer only: there a transaction has one recipient of the client (an alias
- * may still stand for several; the worst of their answers counts, temporary before permanent).
+ * the message again for those left. An LMTP back-end answers for each recipient after the end of
+ * data, where we can give one answer only: the worst of theirs counts, temporary before permanent, so
+ * that no copy is lost unheard.
  *
  * Own rules: everything asked is answered, once. After the first octet of the message nothing is
  * tried again. The end of data goes out only by `end`.
@@ -195,8 +195,7 @@ export class RelayTransaction implements SmtpUser {
 
   #fits({ plan, owner }: Delivery): boolean {
     const { plan: present } = this.#connection ?? {}
-    if (present?.backend !== plan.backend || present.protocol === 'lmtp') return false
-    return this.#path === this.#senderFor(owner)
+    return present?.backend === plan.backend && this.#path === this.#senderFor(owner)
   }
 
   /** A notification keeps its null sender (RFC 5321 4.5.5), so that an owner gets no loops. */

@@ -240,14 +240,19 @@ test('a notification keeps its null sender, also through an alias with an owner'
   assert.equal(place.fritz.sink.stored[0]?.sender, 'MAIL FROM:<>')
 })
 
-test('an LMTP back-end gets one recipient of the client in a transaction', async () => {
-  await using place = await start({ lmtp: true }, 'lmtp')
+test('an LMTP back-end gets all its recipients in one transaction', async () => {
+  const verdict = () => '250 2.0.0 stored\r\n250 2.0.0 stored\r\n'
+  await using place = await start({ lmtp: true, verdict }, 'lmtp')
   using client = await place.relay.client()
   client.send('MAIL FROM:<>\r\nRCPT TO:<ann@example.com>\r\nRCPT TO:<amy@example.com>\r\nDATA\r\n')
-  await client.expect(/^250 .*\r\n250 .*\r\n452 4\.5\.3 .*\r\n354 .*\r\n/)
+  await client.expect(/^250 .*\r\n250 .*\r\n250 .*\r\n354 .*\r\n/)
   client.send('x\r\n.\r\n')
-  await client.expect(/^250 2\.0\.0 stored/)
+  await client.expect(/^250 2\.0\.0 stored\r\n$/)
   assert.equal(place.fritz.sink.commands[0], 'LHLO mx.example.com')
+  assert.deepEqual(place.fritz.sink.stored[0]?.recipients, [
+    'RCPT TO:<ann@example.com>',
+    'RCPT TO:<amy@example.com>',
+  ])
 })
 
 const mixed: readonly [verdicts: string, reply: RegExp, uncertain: number][] = [
@@ -258,7 +263,7 @@ const mixed: readonly [verdicts: string, reply: RegExp, uncertain: number][] = [
 ]
 
 for (const [verdicts, reply, uncertain] of mixed) {
-  test(`${JSON.stringify(verdicts)} from LMTP is ${String(reply)} for an alias`, async () => {
+  test(`${JSON.stringify(verdicts)} from LMTP is ${String(reply)} for the message`, async () => {
     await using place = await start({ lmtp: true, verdict: () => verdicts }, 'lmtp')
     using client = await place.relay.client()
     client.send('MAIL FROM:<>\r\nRCPT TO:<team@example.com>\r\nDATA\r\n')
