@@ -90,3 +90,19 @@ test('an old Node is told in one line what is needed and how to get it', async (
     )
   }
 })
+
+test('a reader that has seen enough ends a command without a word', async () => {
+  using dir = tempDir()
+  writeFileSync(dir.join('mailmux.yaml'), `${good}map: {rules: rules, database: map.db}\n`)
+  writeFileSync(dir.join('rules'), '* fritz\n')
+  const shell = [
+    'node="$0"; bin="$1"; "$node" "$bin" build-map >/dev/null || exit 1',
+    'yes ann@example.com | head -n 200000 | "$node" "$bin" lookup - | head -n 1',
+  ].join('\n')
+  const run = promisify(execFile)
+  const bin = new URL('../../bin/dev.js', import.meta.url).pathname
+  const { stdout, stderr } = await run('sh', ['-c', shell, process.execPath, bin], {
+    cwd: dir.path,
+  })
+  assert.deepEqual([stdout, stderr], ['ann@example.com: fritz\n', ''])
+})
