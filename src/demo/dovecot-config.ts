@@ -1,6 +1,7 @@
 /**
  * The config of one small Dovecot: IMAP, POP3 and LMTP on ports of the loopback address, users and
- * plain passwords in one file, Maildir. Everything is inside one folder. Written for Dovecot 2.3.
+ * plain passwords in one file, Maildir. Everything is inside one folder. 2.4 renamed much of what 2.3
+ * understands, and asks for the version that a config was written for.
  */
 import { join } from 'node:path'
 
@@ -20,7 +21,10 @@ export interface DovecotUser {
   readonly password: string
 }
 
+export type DovecotRelease = '2.3' | '2.4'
+
 export interface DovecotSettings {
+  readonly release: DovecotRelease
   readonly folder: string
   readonly hostname: string
   readonly ports: DovecotPorts
@@ -43,8 +47,9 @@ export const dovecotFiles = {
 /** The text of dovecot.conf. */
 export function dovecotConfig(settings: DovecotSettings): string {
   const { folder, hostname, ports } = settings
-  const path = (name: keyof typeof dovecotFiles): string => join(folder, dovecotFiles[name])
+  const path: PathOf = (name) => join(folder, dovecotFiles[name])
   const lines = [
+    ...versionLines(settings.release),
     `base_dir = ${path('run')}`,
     `state_dir = ${path('state')}`,
     `log_path = ${path('log')}`,
@@ -60,19 +65,15 @@ export function dovecotConfig(settings: DovecotSettings): string {
     '    mode = 0',
     '  }',
     '}',
-    'disable_plaintext_auth = no',
-    'auth_username_format = %Lu',
     'auth_failure_delay = 0',
     'mail_max_userip_connections = 100',
     '# Root may not own mailboxes; any other user may.',
     'first_valid_uid = 1',
-    `mail_location = maildir:${path('mail')}/%u`,
+    ...loginAndMailLines(settings.release, path),
     'namespace inbox {',
     '  inbox = yes',
     '  separator = /',
     '}',
-    ...lookup('passdb', `scheme=PLAIN ${path('users')}`),
-    ...lookup('userdb', path('users')),
     ...tlsLines(settings, path),
     ...listenerLines(ports),
     ...accountLines(settings.account),
@@ -80,16 +81,47 @@ export function dovecotConfig(settings: DovecotSettings): string {
   return `${lines.join('\n')}\n`
 }
 
-function lookup(block: 'passdb' | 'userdb', args: string): string[] {
-  return [`${block} {`, '  driver = passwd-file', `  args = ${args}`, '}']
+type PathOf = (name: keyof typeof dovecotFiles) => string
+
+function versionLines(release: DovecotRelease): string[] {
+  if (release === '2.3') return []
+  return ['dovecot_config_version = 2.4.0', 'dovecot_storage_version = 2.4.0']
 }
 
-function tlsLines(
-  { hasCertificate }: DovecotSettings,
-  path: (name: keyof typeof dovecotFiles) => string,
-): string[] {
+function loginAndMailLines(release: DovecotRelease, path: PathOf): string[] {
+  if (release === '2.3') {
+    return [
+      'disable_plaintext_auth = no',
+      'auth_username_format = %Lu',
+      `mail_location = maildir:${path('mail')}/%u`,
+      ...['passdb', 'userdb'].flatMap((block) => [
+        `${block} {`,
+        '  driver = passwd-file',
+        `  args = ${path('users')}`,
+        '}',
+      ]),
+    ]
+  }
+  return [
+    'auth_allow_cleartext = yes',
+    'auth_username_format = %{user | lower}',
+    'mail_driver = maildir',
+    `mail_path = ${path('mail')}/%{user}`,
+    ...['passdb', 'userdb'].flatMap((block) => [
+      `${block} passwd-file {`,
+      `  passwd_file_path = ${path('users')}`,
+      '}',
+    ]),
+  ]
+}
+
+function tlsLines({ hasCertificate, release }: DovecotSettings, path: PathOf): string[] {
   if (!hasCertificate) return ['ssl = no']
-  return ['ssl = yes', `ssl_cert = <${path('cert')}`, `ssl_key = <${path('key')}`]
+  const files =
+    release === '2.3'
+      ? [`ssl_cert = <${path('cert')}`, `ssl_key = <${path('key')}`]
+      : [`ssl_server_cert_file = ${path('cert')}`, `ssl_server_key_file = ${path('key')}`]
+  return ['ssl = yes', ...files]
 }
 
 function listenerLines(ports: DovecotPorts): string[] {
@@ -141,7 +173,7 @@ export function dovecotUsers(
   return users
     .map(({ address, password }) => {
       const home = join(mailFolder, address)
-      return `${address}:${password}:${owner.uid}:${owner.gid}::${home}::\n`
+      return `${address}:{PLAIN}${password}:${owner.uid}:${owner.gid}::${home}::\n`
     })
     .join('')
 }

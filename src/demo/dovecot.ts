@@ -16,6 +16,7 @@ import { promisify } from 'node:util'
 import { MailmuxError } from '../base/error.ts'
 import {
   type DovecotPorts,
+  type DovecotRelease,
   type DovecotUser,
   dovecotConfig,
   dovecotFiles,
@@ -95,6 +96,10 @@ export class Dovecot implements AsyncDisposable {
     return this.#ports
   }
 
+  get #program(): string {
+    return this.#options.program ?? 'dovecot'
+  }
+
   /** Of its master process; undefined while it does not run. */
   get pid(): number | undefined {
     return this.#child?.pid
@@ -103,7 +108,7 @@ export class Dovecot implements AsyncDisposable {
   /** Starts it again after `stop()`, on the same ports, and waits until it is ready. */
   async start(signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted()
-    const child = spawn(this.#options.program ?? 'dovecot', ['-F', '-c', this.configFile], {
+    const child = spawn(this.#program, ['-F', '-c', this.configFile], {
       env: withSystemPath(),
       stdio: ['ignore', 'ignore', 'pipe'],
       // A group of its own: Ctrl-C at the terminal reaches us alone, and we end it in order.
@@ -168,10 +173,19 @@ export class Dovecot implements AsyncDisposable {
     }
   }
 
+  async #release(): Promise<DovecotRelease> {
+    const asked = promisify(execFile)(this.#program, ['--version'], { env: withSystemPath() })
+    const { stdout } = await asked.catch((error: NodeJS.ErrnoException) => {
+      throw explainEnd(this.name, error)
+    })
+    return stdout.startsWith('2.3.') ? '2.3' : '2.4'
+  }
+
   async #writeConfig(): Promise<void> {
     const { folder, name, certificate } = this.#options
     const account = process.getuid?.() === 0 ? undefined : await ownAccount()
     const text = dovecotConfig({
+      release: await this.#release(),
       folder,
       hostname: `${name}.example.com`,
       ports: this.ports,
