@@ -12,11 +12,17 @@ export abstract class BackEndMachine implements LoginBackEnd {
   #bytes = 0
   #actions: BackEndAction[] = []
   #isOver = false
+  /** Whether something was sent since bytes last came. */
+  #hasAsked = false
 
+  /** Whether the line answers a command, rather than tells something unasked. */
+  protected abstract isAnswer(text: string): boolean
   protected abstract line(text: string): void
   abstract tlsStarted(): BackEndAction[]
 
   push(chunk: Buffer): BackEndAction[] {
+    if (this.#isOver) return []
+    this.#hasAsked = false
     this.#kept += chunk.toString('latin1')
     this.#bytes += chunk.length
     let end: number
@@ -24,6 +30,8 @@ export abstract class BackEndMachine implements LoginBackEnd {
       const text = this.#kept.slice(0, this.#kept.charCodeAt(end - 1) === 13 ? end - 1 : end)
       this.#kept = this.#kept.slice(end + 1)
       if (text.length > limits.imapLineBytes) this.#tooMuch()
+      // What came along with the line that made us ask was there before the question.
+      else if (this.#hasAsked && this.isAnswer(text)) this.fail('desync', 'answers unasked')
       else this.line(text)
     }
     const isTooMuch = this.#kept.length > limits.imapLineBytes || this.#bytes > limits.replyBytes
@@ -32,6 +40,7 @@ export abstract class BackEndMachine implements LoginBackEnd {
   }
 
   protected send(text: string): void {
+    this.#hasAsked = true
     this.#actions.push({ do: 'send', text })
   }
 

@@ -69,6 +69,7 @@ export abstract class LoginMachine implements LoginFrontEnd {
   }
 
   tlsStarted(): FrontEndAction[] {
+    if (this.#state === 'over') return []
     this.secure = true
     this.#kept = ''
     this.#state = 'reading'
@@ -90,6 +91,7 @@ export abstract class LoginMachine implements LoginFrontEnd {
   }
 
   resume(): FrontEndAction[] {
+    if (this.#state === 'over') return []
     this.failedLogins++
     return this.#goOn(this.#failure)
   }

@@ -19,6 +19,10 @@ const ascii = /^[\u0020-\u007e]*$/
 const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
+function foldAscii(octets: string): string {
+  return octets.replace(/[A-Z]+/g, (letters) => letters.toLowerCase())
+}
+
 function unusable(hasControl: boolean): ReadCredentials {
   return { kind: 'unusable', hasControl }
 }
@@ -52,8 +56,13 @@ export function readPlain(response: string): ReadCredentials {
   const parts = Buffer.from(response, 'base64').toString('latin1').split('\0')
   const [authzid = '', name = '', password = ''] = parts
   if (parts.length !== 3) return unusable(true)
-  if (authzid !== '' && authzid.toLowerCase() !== name.toLowerCase()) return unusable(false)
+  if (authzid !== '' && foldAscii(authzid) !== foldAscii(name)) return unusable(false)
   return readCredentials(name, password)
+}
+
+/** Whether this cannot be part of a line or of a message of PLAIN without ending it early. */
+export function breaksLines(octets: string): boolean {
+  return lineBreakers.test(octets)
 }
 
 /** The client's message of PLAIN in base64. */

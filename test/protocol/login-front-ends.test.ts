@@ -52,3 +52,91 @@ for (const [protocol, create] of protocols) {
     })
   }
 }
+
+const anywhere = {
+  hostname: 'mx.example.com',
+  secure: true,
+  offersTls: false,
+  allowsCleartext: true,
+}
+
+/** What a machine asks for, with every wait answered by a failure; the text that was sent. */
+function exhaust(machine: LoginFrontEnd, chunks: readonly Uint8Array[]): string {
+  let text = ''
+  for (const chunk of chunks) {
+    const actions = machine.push(Buffer.from(chunk))
+    for (let action = actions.shift(); action !== undefined; action = actions.shift()) {
+      if (action.do === 'send') text += action.text
+      else if (action.do === 'brake') actions.push(...machine.resume())
+      else if (action.do === 'log-in') actions.push(...machine.loginAnswered({ kind: 'refused' }))
+      else assert.notEqual(action.do, 'join')
+    }
+  }
+  return text
+}
+
+const pieces = fc.oneof(
+  fc.uint8Array({ maxLength: 80 }),
+  fc.stringMatching(/^(?:a (?:LOGIN|ID|AUTHENTICATE PLAIN|NOOP)|USER|PASS|AUTH PLAIN)$/),
+  fc.constantFrom(
+    ' ',
+    '\r\n',
+    '{3}\r\n',
+    '{3+}\r\nabc',
+    '"u"',
+    '(',
+    ')',
+    'AGEAYg==',
+    'ann',
+    'QUIT\r\n',
+  ),
+)
+const garbage = fc.array(
+  pieces.map((piece) => (typeof piece === 'string' ? Buffer.from(piece, 'latin1') : piece)),
+  { maxLength: 40 },
+)
+
+for (const [protocol, create] of protocols) {
+  test(`${protocol}: whatever bytes come in whatever pieces, the answers are lines and the same`, () => {
+    fc.assert(
+      fc.property(garbage, (chunks) => {
+        const text = exhaust(create(anywhere), chunks)
+        assert.match(text, /^(?:[\x20-\x7e]*\r\n)*$/)
+        assert.equal(exhaust(create(anywhere), everyByte(Buffer.concat(chunks))), text)
+      }),
+      { numRuns: 400 },
+    )
+  })
+
+  test(`${protocol}: after its end a machine does nothing more`, () => {
+    const machine = create(anywhere)
+    machine.shutDown()
+    const line = Buffer.from('a NOOP\r\n')
+    const more = [machine.push(line), machine.resume(), machine.tlsStarted(), machine.timedOut()]
+    assert.deepEqual(more, [[], [], [], []])
+    assert.deepEqual(machine.loginAnswered({ kind: 'refused' }), [])
+  })
+}
+
+test('imap: any octets of a name are a login as they are meant, or a failure like any other', () => {
+  const options = { ...anywhere }
+  fc.assert(
+    fc.property(fc.uint8Array({ minLength: 1, maxLength: 12 }), (octets) => {
+      const name = Buffer.from(octets)
+      const head = Buffer.from(`a LOGIN {${name.length}+}\r\n`)
+      const actions = createImapFrontEnd(options).push(
+        Buffer.concat([head, name, Buffer.from(' secret\r\n')]),
+      )
+      const last = actions.at(-1)
+      const isText = Buffer.from(name.toString('utf8'), 'utf8').equals(name)
+      const isUsable = isText && !octets.some((octet) => octet < 32 || octet === 127)
+      assert.deepEqual(
+        last,
+        isUsable
+          ? { do: 'log-in', credentials: { login: name.toString('utf8'), password: 'secret' } }
+          : { do: 'brake', attempt: 1 },
+      )
+    }),
+    { numRuns: 500 },
+  )
+})

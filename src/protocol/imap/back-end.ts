@@ -10,7 +10,14 @@ import type { TlsMode } from '../../config/config.ts'
 import { BackEndMachine } from '../back-end-machine.ts'
 import type { BackEndAction, Credentials } from '../login.ts'
 import { writePlain } from '../sasl.ts'
-import { cleanText, readLiteralMark, readStatus, type StatusLine, writeQuoted } from './grammar.ts'
+import {
+  cleanCapabilities,
+  cleanText,
+  readLiteralMark,
+  readStatus,
+  type StatusLine,
+  writeQuoted,
+} from './grammar.ts'
 
 type Tag = 'C' | 'S' | 'L' | 'P'
 
@@ -42,6 +49,10 @@ class ImapBackEnd extends BackEndMachine {
     this.step = 'hello'
     this.#ask('C', 'CAPABILITY')
     return this.taken()
+  }
+
+  protected isAnswer(text: string): boolean {
+    return !text.startsWith('* ')
   }
 
   protected line(text: string): void {
@@ -143,7 +154,11 @@ class ImapBackEnd extends BackEndMachine {
     else if (tag === 'S') this.#upgradeAnswered(status)
     else if (tag === 'L') this.#loginAnswered(status)
     // Logged in all the same where the back-end did not like to be asked.
-    else this.accept(this.#text, this.#capabilityText)
+    else this.#accept()
+  }
+
+  #accept(): void {
+    this.accept(this.#text, cleanCapabilities(this.#capabilityText))
   }
 
   #capabilitiesAnswered({ status }: StatusLine): void {
@@ -161,15 +176,21 @@ class ImapBackEnd extends BackEndMachine {
 
   #loginAnswered({ status, code, codeText, text }: StatusLine): void {
     if (status === 'OK') {
+      if (this.#continuations.length > 0) {
+        this.fail('desync', 'took a login that it had not been sent')
+        return
+      }
       this.#text = cleanText(text)
       if (code === 'CAPABILITY') this.#capabilityText = codeText
       if (this.#capabilityText === '') this.#ask('P', 'CAPABILITY')
-      else this.accept(this.#text, cleanText(this.#capabilityText))
+      else this.#accept()
     } else if (unavailableCodes.has(code)) this.fail('login_unavailable', text)
     else if (code === 'PRIVACYREQUIRED') this.fail('no_mechanism', text)
     else if (deniedCodes.has(code)) this.finish({ kind: 'denied', code, text: cleanText(text) })
-    else if (status === 'NO' || code === 'AUTHENTICATIONFAILED') this.finish({ kind: 'refused' })
-    else this.fail('bad_reply', text)
+    // BAD without a code: these octets were too much for its parser, others may do.
+    else if (status === 'NO' || code === '' || code === 'AUTHENTICATIONFAILED') {
+      this.finish({ kind: 'refused' })
+    } else this.fail('bad_reply', text)
   }
 }
 

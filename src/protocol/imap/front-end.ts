@@ -10,21 +10,21 @@ import type { LoginOutcome } from '../login.ts'
 import { type FrontEndOptions, LoginMachine } from '../login-machine.ts'
 import { readCredentials, readPlain } from '../sasl.ts'
 import {
+  areIdParameters,
   type CommandLine,
   cleanText,
   type LiteralMark,
+  type Part,
+  readArguments,
   readCommand,
   readLiteralMark,
-  readTokens,
   type Token,
 } from './grammar.ts'
 
-type Part = { readonly line: string } | { readonly literal: string }
 type Command = (machine: ImapFrontEnd, tag: string, args: readonly Token[]) => void
 
 /** Response codes of a failed login that help its user and give nothing away. RFC 5530. */
 const safeCodes = new Set(['LIMIT', 'EXPIRED', 'CONTACTADMIN', 'INUSE', 'OVERQUOTA', 'ALERT'])
-const mostIdTokens = 62
 
 const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['CAPABILITY', (machine, tag) => machine.capability(tag)],
@@ -80,17 +80,11 @@ class ImapFrontEnd extends LoginMachine {
   }
 
   identify(tag: string, args: readonly Token[]): void {
-    const [first, ...rest] = args
-    const isNil = first?.kind === 'atom' && /^nil$/i.test(first.text) && rest.length === 0
-    const pairs = rest.slice(0, -1)
-    const isList = first?.kind === 'open' && rest.at(-1)?.kind === 'close'
-    const isPairs = isList && pairs.length % 2 === 0 && pairs.length <= mostIdTokens
-    if (!isNil && !(isPairs && pairs.every((token) => 'text' in token))) {
-      this.bad(`${tag} BAD ID takes NIL or a list of pairs.\r\n`)
-      return
+    if (!areIdParameters(args)) this.bad(`${tag} BAD ID takes NIL or a list of pairs.\r\n`)
+    else {
+      this.send('* ID ("name" "mailmux")\r\n')
+      this.done(tag, 'ID completed.')
     }
-    this.send('* ID ("name" "mailmux")\r\n')
-    this.done(tag, 'ID completed.')
   }
 
   upgrade(tag: string): void {
@@ -147,8 +141,11 @@ class ImapFrontEnd extends LoginMachine {
   }
 
   protected badLine(): void {
+    // An exchange of AUTHENTICATE is over with it, and its command is to be answered.
+    const tag = this.#saslTag === '' ? '*' : this.#saslTag
+    this.#saslTag = ''
     this.forgetCommand()
-    this.bad('* BAD Lines end in CR LF and hold no NUL.\r\n')
+    this.bad(`${tag} BAD Lines end in CR LF and hold no NUL.\r\n`)
   }
 
   protected accepted({ response }: Extract<LoginOutcome, { kind: 'accepted' }>): string {
@@ -196,9 +193,9 @@ class ImapFrontEnd extends LoginMachine {
   }
 
   #announced(mark: LiteralMark): void {
-    const tag = this.#firstLine?.tag ?? '*'
+    const { tag = '*', name = '' } = this.#firstLine ?? {}
     const limit = mark.nonSync ? limits.imapNonSyncLiteralBytes : limits.imapSyncLiteralBytes
-    if (mark.size > limit || this.#commandBytes > limits.imapCommandBytes) {
+    if (mark.size > limit) {
       // The octets of a non-synchronizing literal are on their way: they must not become commands.
       if (mark.nonSync) this.cutOff('literal_too_big')
       else {
@@ -206,6 +203,15 @@ class ImapFrontEnd extends LoginMachine {
         this.refuse('literal_too_big')
         this.bad(`${tag} BAD [TOOBIG] This literal is too big.\r\n`)
       }
+      return
+    }
+    if (this.#commandBytes > limits.imapCommandBytes) {
+      this.cutOff('literal_too_big')
+      return
+    }
+    // A password that may not be used is not asked for either.
+    if (name === 'LOGIN' && !mark.nonSync && !this.#mayLogIn(tag)) {
+      this.forgetCommand()
       return
     }
     if (mark.size === 0) this.#parts.push({ literal: '' })
@@ -262,26 +268,6 @@ const farewells = {
   shutdown: '* BYE [UNAVAILABLE] Server is stopping, try again later.\r\n',
   injected: '* BYE Nothing may follow STARTTLS before the handshake.\r\n',
 } as const
-
-/** Arguments from the pieces of a command; lists are one level deep at most. */
-function readArguments(parts: readonly Part[]): Token[] | undefined {
-  const tokens: Token[] = []
-  for (const part of parts) {
-    if ('literal' in part) tokens.push({ kind: 'string', text: part.literal })
-    else {
-      const read = readTokens(part.line.startsWith(' ') ? part.line.slice(1) : part.line)
-      if (read === undefined) return undefined
-      tokens.push(...read)
-    }
-  }
-  let depth = 0
-  for (const { kind } of tokens) {
-    if (kind === 'open') depth++
-    else if (kind === 'close') depth--
-    if (depth < 0 || depth > 1) return undefined
-  }
-  return depth === 0 ? tokens : undefined
-}
 
 export function createImapFrontEnd(options: FrontEndOptions): ImapFrontEnd {
   return new ImapFrontEnd(options)

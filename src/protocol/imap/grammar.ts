@@ -87,6 +87,45 @@ export function readTokens(text: string): Token[] | undefined {
   return tokens
 }
 
+/** A piece of a command: text of a line, or the literal that followed it. */
+export type Part = { readonly line: string } | { readonly literal: string }
+
+/** Arguments from the pieces of a command; lists are one level deep at most. */
+export function readArguments(parts: readonly Part[]): Token[] | undefined {
+  const tokens: Token[] = []
+  for (const [index, part] of parts.entries()) {
+    if ('literal' in part) tokens.push({ kind: 'string', text: part.literal })
+    else {
+      // What follows a literal stands apart from it.
+      const isEnd = part.line === '' && index === parts.length - 1
+      if (index > 0 && !isEnd && !/^[ )]/.test(part.line)) return undefined
+      const read = readTokens(index > 0 ? part.line.replace(/^ /, '') : part.line)
+      if (read === undefined) return undefined
+      tokens.push(...read)
+    }
+  }
+  let depth = 0
+  for (const { kind } of tokens) {
+    if (kind === 'open') depth++
+    else if (kind === 'close') depth--
+    if (depth < 0 || depth > 1) return undefined
+  }
+  return depth === 0 ? tokens : undefined
+}
+
+/** Whether these are parameters of ID: NIL, or pairs within the limits of RFC 2971 section 3.3. */
+export function areIdParameters(args: readonly Token[]): boolean {
+  const [first, ...rest] = args
+  if (first?.kind === 'atom') return /^nil$/i.test(first.text) && rest.length === 0
+  const fields = rest.slice(0, -1)
+  if (first?.kind !== 'open' || rest.at(-1)?.kind !== 'close') return false
+  if (fields.length % 2 !== 0 || fields.length > 2 * 30) return false
+  return fields.every((field, index) => {
+    const limit = index % 2 === 0 ? 30 : 1024
+    return 'text' in field && field.text.length <= limit
+  })
+}
+
 /** A string as a quoted string; undefined where only a literal can carry it. */
 export function writeQuoted(octets: string): string | undefined {
   if (!/^[\u0020-\u007e]*$/.test(octets)) return undefined
@@ -115,6 +154,11 @@ export function readStatus(rest: string): StatusLine | undefined {
     codeText,
     text,
   }
+}
+
+/** A list of capabilities as it may be sent on in a response code: atoms between single spaces. */
+export function cleanCapabilities(text: string): string {
+  return text.replace(/[^\u0021-\u005c\u005e-\u007e]+/g, ' ').trim()
 }
 
 /** Text of a back-end as it may be sent on: printable ASCII, bounded. */

@@ -74,12 +74,14 @@ class Pop3FrontEnd extends LoginMachine {
 
   user(name: string): void {
     if (!this.#mayLogIn()) return
-    if (name === '') {
-      this.bad('-ERR USER takes a name.\r\n')
-      return
+    const isSecond = this.#user !== ''
+    this.#user = ''
+    if (isSecond) this.bad('-ERR PASS comes after USER.\r\n')
+    else if (name === '') this.bad('-ERR USER takes a name.\r\n')
+    else {
+      this.#user = name
+      this.ok('')
     }
-    this.#user = name
-    this.ok('')
   }
 
   pass(password: string): void {
