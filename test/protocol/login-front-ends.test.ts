@@ -54,7 +54,7 @@ for (const [protocol, create] of protocols) {
 }
 
 const anywhere = {
-  hostname: 'mx.example.com',
+  hostname: 'mx1.example.com',
   secure: true,
   offersTls: false,
   allowsCleartext: true,

@@ -159,6 +159,15 @@ export class ScriptedBackend implements AsyncDisposable {
     return backend
   }
 
+  /** The connection of that number, once it has come. */
+  async peerNumber(number: number): Promise<Peer> {
+    const signal = AbortSignal.timeout(patience)
+    while (this.peers.length <= number) await once(this.#server, 'connection', { signal })
+    const peer = this.peers[number]
+    if (peer === undefined) throw new Error(`no connection ${number}`)
+    return peer
+  }
+
   /** Everything that was ever sent to it, all connections in order. */
   get received(): string {
     return this.peers.map((peer) => peer.received).join('')

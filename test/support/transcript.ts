@@ -18,7 +18,7 @@ import { readFileSync } from 'node:fs'
 import type { FrontEndAction, LoginFrontEnd, LoginOutcome } from '../../src/protocol/login.ts'
 import type { FrontEndOptions } from '../../src/protocol/login-machine.ts'
 
-interface Turn {
+export interface Turn {
   readonly from: 'C' | 'S' | 'D'
   readonly text: string
   readonly at: string
@@ -50,7 +50,7 @@ export function readTranscript(file: string): Transcript {
   assert.ok(turns.length > 0, `${file}: empty`)
   const has = (word: string): boolean => words.has(word)
   const options = {
-    hostname: 'mx.example.com',
+    hostname: 'mx1.example.com',
     secure: has('secure'),
     offersTls: has('offersTls'),
     allowsCleartext: has('allowsCleartext'),
