@@ -30,8 +30,8 @@ class ImapBackEnd extends BackEndMachine {
   readonly #credentials: Credentials
   #isUpgraded = false
   #awaited: Tag | undefined
-  /** Capabilities in capitals; undefined where not known. */
-  #capabilities: ReadonlySet<string> | undefined
+  /** Capabilities in capitals, a space on each side of each; undefined where not known. */
+  #capabilities: string | undefined
   /** As they were written, from after the login. */
   #capabilityText = ''
   /** What is still to be sent, a piece for each `+` of the back-end. */
@@ -77,12 +77,12 @@ class ImapBackEnd extends BackEndMachine {
   }
 
   #remember(text: string): void {
-    this.#capabilities = new Set(text.toUpperCase().split(' '))
+    this.#capabilities = ` ${text.toUpperCase()} `
     this.#capabilityText = text
   }
 
   #has(capability: string): boolean {
-    return this.#capabilities?.has(capability) ?? false
+    return this.#capabilities?.includes(` ${capability} `) ?? false
   }
 
   #ask(tag: Tag, command: string): void {
