@@ -19,6 +19,18 @@ const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['AUTH', (machine, argument) => machine.auth(argument)],
 ])
 
+/** The answer to CAPA as far as TLS has no part in it. RFC 2449 section 6. */
+const alwaysCapable = [
+  '+OK',
+  'TOP',
+  'UIDL',
+  'RESP-CODES',
+  'AUTH-RESP-CODE',
+  'PIPELINING',
+  'IMPLEMENTATION mailmux',
+  '',
+].join('\r\n')
+
 /** Response codes of a failed login that help its user. RFC 2449 section 8. */
 const safeCodes = new Set(['IN-USE', 'LOGIN-DELAY'])
 
@@ -54,9 +66,7 @@ class Pop3FrontEnd extends LoginMachine {
   capabilities(): void {
     const login = this.takesCredentials ? 'USER\r\nSASL PLAIN\r\n' : ''
     const tls = this.canStartTls ? 'STLS\r\n' : ''
-    this.send(
-      `+OK\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\n${login}${tls}.\r\n`,
-    )
+    this.send(`${alwaysCapable}${login}${tls}.\r\n`)
   }
 
   quit(): void {
