@@ -1,4 +1,4 @@
-/** The dialogues of the pure machines once more, over real sockets, with a back-end that plays along. */
+/** The machines' dialogues once more: over real sockets, with a back-end that plays along. */
 import assert from 'node:assert/strict'
 import { globSync } from 'node:fs'
 import { basename } from 'node:path'

@@ -108,6 +108,18 @@ for (const [protocol, create] of protocols) {
     )
   })
 
+  test(`${protocol}: what comes between the go-ahead and TLS is forgotten`, () => {
+    const machine = create({ ...anywhere, secure: false, offersTls: true })
+    const ask = protocol === 'imap' ? 'a STARTTLS\r\n' : 'STLS\r\n'
+    assert.equal(machine.push(Buffer.from(ask)).at(-1)?.do, 'start-tls')
+    assert.deepEqual(machine.push(Buffer.from('b LOGIN u p\r\nUSER u\r\nPASS')), [])
+    assert.deepEqual(machine.tlsStarted(), [])
+    const [answer, ...more] = machine.push(Buffer.from(' p\r\n'))
+    assert.match(answer?.do === 'send' ? answer.text : '', /^(?:\* BAD|-ERR) /)
+    assert.deepEqual(more, [])
+    assert.equal(machine.takePending().length, 0)
+  })
+
   test(`${protocol}: after its end a machine does nothing more`, () => {
     const machine = create(anywhere)
     machine.shutDown()
