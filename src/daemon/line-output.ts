@@ -51,19 +51,19 @@ export class LineOutput {
     }
     this.#lines.push(bytes)
     this.#heldBytes += bytes.length
-    if (!this.#isWriting) this.#gathering ??= setTimeout(() => this.#writeNext(), gatherMs)
+    if (!this.#isWriting) this.#gather()
   }
 
   /** Resolves when all is written, the reader has gone, or two seconds have passed. */
   async finish(): Promise<void> {
-    if (this.#gathering !== undefined) this.#writeNext()
     const deadline = performance.now() + finishMs
-    while (this.#isWriting && performance.now() < deadline) {
+    while (this.#heldBytes > 0 && !this.#isBroken && performance.now() < deadline) {
+      if (this.#gathering !== undefined) this.#writeNext()
       await new Promise((resolve) => {
         setTimeout(resolve, 1)
       })
     }
-    if (this.#isWriting) this.#giveUp()
+    if (this.#heldBytes > 0) this.#giveUp()
   }
 
   /**
@@ -88,27 +88,37 @@ export class LineOutput {
     }
   }
 
+  /** A piece that is full goes out at once, a smaller one waits for more. */
+  #gather(): void {
+    if (this.#heldBytes >= atomicBytes) this.#writeNext()
+    else this.#gathering ??= setTimeout(() => this.#writeNext(), gatherMs)
+  }
+
   #writeNext(): void {
     clearTimeout(this.#gathering)
     this.#gathering = undefined
     this.#isWriting = this.#fill()
-    if (!this.#isWriting) {
-      this.onDrained()
-      return
-    }
+    if (!this.#isWriting) return
     this.#isInFlight = true
     this.#startedAt = performance.now()
     write(this.#fd, this.#current, (error, written) => {
       this.#isInFlight = false
       if (error === null) {
         this.#advance(written)
-        this.#writeNext()
+        this.#goOn()
       } else if (isFull(error)) {
         setTimeout(() => this.#writeNext(), retryMs)
       } else {
         this.#giveUp()
       }
     })
+  }
+
+  #goOn(): void {
+    this.#isWriting = this.#current.length > 0
+    if (this.#isWriting) this.#writeNext()
+    else if (this.#heldBytes > 0) this.#gather()
+    else this.onDrained()
   }
 
   /** Takes the next lines, together as long as one piece. False where nothing is left. */
@@ -137,6 +147,7 @@ export class LineOutput {
     this.dropped += this.#lines.length + (this.#current.length > 0 ? 1 : 0)
     this.#lines = []
     this.#current = Buffer.alloc(0)
+    this.#heldBytes = 0
   }
 }
 
