@@ -155,8 +155,11 @@ export class SmtpConnection implements Inlet, Timed {
     if (this.#isOver) return true
     // It may have another user afterwards, or none.
     const { user } = this
-    this.hasAnswered = true
-    this.#perform(this.#machine.push(buffer.subarray(0, length)))
+    const actions = this.#machine.push(buffer.subarray(0, length))
+    // A farewell answers nothing: it may have been on its way before the question was.
+    const [first] = actions
+    this.hasAnswered ||= !(first?.do === 'fail' && first.isShutdown)
+    this.#perform(actions)
     user?.settled()
     this.flush()
     this.#await()
