@@ -51,7 +51,8 @@ export default class Explain extends MailmuxCommand {
     this.log(
       `${style.bold(direction)} of ${answer.json.address} (generation ${answer.json.generation})`,
     )
-    for (const [row, line] of formatTable(columns, steps.map(describeStep)).entries()) {
+    const rows = steps.length === 0 ? [] : formatTable(columns, steps.map(describeStep))
+    for (const [row, line] of rows.entries()) {
       this.log(`  ${row === 0 ? style.dim(line) : line}`)
     }
     this.log(`  → ${paint(describeAnswer(answer))}`)

@@ -68,6 +68,13 @@ export function parseAddress(text: string, naming: Naming): Address | undefined 
   return local.includes('@') ? undefined : makeAddress(local, text.slice(at + 1), naming)
 }
 
+/** `parseAddress`, also of a quoted local part as it stands on the wire and in logs; RFC 5321 4.1.2. */
+export function parseWrittenAddress(text: string, naming: Naming): Address | undefined {
+  const [, quoted, domain] = /^"((?:[^"\\]|\\.)*)"@([^@]*)$/su.exec(text) ?? []
+  if (quoted === undefined || domain === undefined) return parseAddress(text, naming)
+  return makeAddress(quoted.replace(/\\(.)/gsu, '$1'), domain, naming)
+}
+
 const dotString = /^[^\s"(),.:;<>@[\\\]]+(?:\.[^\s"(),.:;<>@[\\\]]+)*$/u
 
 /** The wire form: `local@domain`, the local part quoted where RFC 5321 4.1.2 asks for it. */

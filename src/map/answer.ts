@@ -1,6 +1,6 @@
 /** A lookup's answer as scripts and people see it; the shape of `lookup --json` is a contract. */
 import type { BackendConfig, Config } from '../config/config.ts'
-import { type Address, parseAddress } from '../mail/address.ts'
+import { type Address, parseWrittenAddress } from '../mail/address.ts'
 import { parseLogin } from '../mail/login-name.ts'
 import type { Destination, Direction, Resolution } from '../mail/route.ts'
 import type { MapReader } from './open.ts'
@@ -44,7 +44,7 @@ export function answerQuestion(
   map: Pick<MapReader, 'generation' | 'resolve'>,
   config: Config,
 ): Answer {
-  const read = direction === 'retrieval' ? parseLogin : parseAddress
+  const read = direction === 'retrieval' ? parseLogin : parseWrittenAddress
   const address = read(text, config.naming)
   const base = { address: text, direction, generation: map.generation }
   if (address === undefined) {

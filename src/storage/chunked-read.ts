@@ -1,4 +1,5 @@
 /** Reads of files that people write: in big pieces, and a directory as its files in name order. */
+import { constants } from 'node:fs'
 import { open, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
@@ -11,15 +12,19 @@ export interface Chunk {
 
 /**
  * The file piece by piece; the next piece is read while the caller works on this one, whose buffer
- * is used again after the one after it. Throws what the system reports.
+ * is used again after the one after it. Throws what the system reports, and for a named pipe.
  */
 export async function* readChunks(
   path: string,
   chunkBytes: number,
   roomBytes: number,
 ): AsyncGenerator<Chunk, void, undefined> {
-  const handle = await open(path, 'r')
+  // The open of a named pipe would wait for a writer, for ever where there is none.
+  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
   try {
+    if ((await handle.stat()).isFIFO()) {
+      throw Object.assign(new Error('it is a named pipe, not a file'), { syscall: 'open' })
+    }
     let current = Buffer.allocUnsafeSlow(roomBytes + chunkBytes + 1)
     let next = Buffer.allocUnsafeSlow(roomBytes + chunkBytes + 1)
     const fill = (buffer: Buffer): Promise<number> =>

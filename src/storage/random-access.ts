@@ -2,7 +2,7 @@
  * A file open for reading at any place, at once. Reads block: they are for pages that the system
  * keeps in memory. Never mapped into memory, since a file that shrinks would kill the process.
  */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 
 export interface RandomAccess {
   readonly sizeBytes: number
@@ -14,12 +14,18 @@ export interface RandomAccess {
 /** A single read of more fails on some systems. */
 const readLimitBytes = 1 << 30
 
-/** Throws what the system reports: ENOENT, EACCES… */
+/** Throws what the system reports (ENOENT, EACCES…), and where the path is no regular file. */
 export function openRandomAccess(path: string): RandomAccess {
-  const descriptor = openSync(path, 'r')
+  // A named pipe would block at open until somebody writes to it.
+  const descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  const state = fstatSync(descriptor)
+  if (!state.isFile()) {
+    closeSync(descriptor)
+    throw new Error('not a regular file')
+  }
   let isOpen = true
   return {
-    sizeBytes: fstatSync(descriptor).size,
+    sizeBytes: state.size,
     readInto(target, position) {
       // Its number may belong to another file by now.
       if (!isOpen) throw new Error('the file is closed')

@@ -28,8 +28,7 @@ export function openDatabase(path: string): OpenDatabase {
     return { database: readDatabase(path, file), close: () => file.close() }
   } catch (error) {
     file.close()
-    if (error instanceof MailmuxError) throw error
-    throw new MailmuxError('MAP_DATABASE_DAMAGED', `${path}: ${messageOf(error)}`, { cause: error })
+    throw damaged(path, error)
   }
 }
 
@@ -38,6 +37,8 @@ export function readHeader(path: string): Header {
   const file = openFile(path)
   try {
     return headerOf(path, file)
+  } catch (error) {
+    throw damaged(path, error)
   } finally {
     file.close()
   }
@@ -50,8 +51,13 @@ function openFile(path: string): RandomAccess {
     const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT'
     throw isMissing
       ? new MailmuxError('MAP_DATABASE_MISSING', `${path}: there is no map database`)
-      : new MailmuxError('MAP_DATABASE_DAMAGED', `${path}: ${messageOf(error)}`, { cause: error })
+      : damaged(path, error)
   }
+}
+
+function damaged(path: string, error: unknown): MailmuxError {
+  if (error instanceof MailmuxError) return error
+  return new MailmuxError('MAP_DATABASE_DAMAGED', `${path}: ${messageOf(error)}`, { cause: error })
 }
 
 function refuse(path: string, what: string): never {
