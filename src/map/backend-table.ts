@@ -27,7 +27,7 @@ export class BackendTable {
   find(word: string, port?: number): FoundBackend {
     const named = this.#byName.get(word.toLowerCase())
     const sharing = named === undefined ? (this.#byHost.get(plainHost(word)) ?? []) : [named]
-    const withPort = sharing.filter((backend) => hasPort(backend, port))
+    const withPort = port === undefined ? [] : sharing.filter((one) => hasPort(one, port))
     const [only, second] = withPort.length > 0 ? withPort : sharing
     if (only === undefined) return this.#unknown(word)
     if (second !== undefined) {
@@ -56,6 +56,6 @@ function plainHost(host: string): string {
     .toLowerCase()
 }
 
-function hasPort(backend: BackendConfig, port: number | undefined): boolean {
+function hasPort(backend: BackendConfig, port: number): boolean {
   return Object.values(backend.endpoints).some((endpoint) => endpoint.port === port)
 }

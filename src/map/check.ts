@@ -70,11 +70,37 @@ export class ReferenceCheck {
         this.#checked.problems.warn('refused-target', target.at, what, 'remove it from the alias')
       }
     }
+    if (!hasFault) this.#warnOfLogins(alias)
     // Only together they may be too many; what several lead to counts once.
     if (hasFault || count <= expansionLimits.addresses) return
     const texts = alias.targets.map(({ text }) => text)
     const whole = this.#expand(alias.key, texts, 'alias').fault
     if (whole !== undefined) this.#report(whole, alias.at)
+  }
+
+  /** A user whose mail an alias takes elsewhere, though logins go on to the mailbox. */
+  #warnOfLogins({ key, at, targets }: Alias): void {
+    const { naming, problems, database } = this.#checked
+    const parsed = parseKey(key.endsWith('@') ? key.slice(0, -1) : key, naming)
+    if (!('key' in parsed) || !naming.domains.has(parsed.address.domain)) return
+    const { whole, bare } = climb(parsed.address, this.#scope)
+    const mailbox = whole?.delivery ?? bare?.delivery
+    if (mailbox?.kind !== 'backend' && mailbox?.kind !== 'rename') return
+    if (whole?.retrieval !== undefined || bare?.retrieval !== undefined) return
+    const login = mailbox.kind === 'rename' ? mailbox.login : parsed.address.key
+    const texts = targets.map(({ text }) => text)
+    const outcome = new Expansion(this.#scope).expandAlias(parsed.address, texts)
+    if (outcome.result !== 'expand') return
+    const isCopied = outcome.destinations.some(
+      (one) => one.backend === mailbox.backend && one.login === login,
+    )
+    if (isCopied) return
+    const source = whole?.delivery === undefined ? bareKey(parsed.address.user) : parsed.address.key
+    const place = database.place(source, 'user_map')
+    const where = place === undefined ? '' : `: ${formatPosition(place)}`
+    const what = `mail for ${parsed.address.key} goes elsewhere, but logins to ${mailbox.backend}${where}`
+    const hint = 'name the user among the targets, or remove one of the two lines'
+    problems.warn('routes-differ', at, what, hint)
   }
 
   checkForward({ key, target, at }: Forward): void {

@@ -11,6 +11,7 @@ import { DatabaseWriter, type Finished } from './database/database-writer.ts'
 import { formatVersion } from './database/format.ts'
 import type { Seed } from './database/key-hash.ts'
 import { sourceLimit } from './database/record.ts'
+import { Lookalikes } from './lookalikes.ts'
 import type { SourceName } from './place.ts'
 import { Problems } from './problems.ts'
 import { AliasReader } from './sources/aliases.ts'
@@ -90,6 +91,7 @@ class Compilation {
       problems: new Problems(),
       writer: new DatabaseWriter(file, seedOf(config, attempt)),
       forwards: [],
+      lookalikes: new Lookalikes(),
       addToDigest: (bytes) => void this.#digest.update(bytes),
     }
     this.#aliases = new AliasReader(this.#context)
@@ -197,7 +199,7 @@ class Compilation {
   }
 
   #check({ database, duplicates }: Finished): void {
-    const { problems, naming, forwards } = this.#context
+    const { problems, naming, forwards, lookalikes } = this.#context
     const checked = { database, naming, problems }
     reportDuplicates(duplicates, checked)
     database.rememberAliases(this.#aliasTargets)
@@ -205,5 +207,6 @@ class Compilation {
     for (const alias of this.#aliases.aliases.values()) references.checkAlias(alias)
     for (const forward of forwards) references.checkForward(forward)
     references.finish()
+    lookalikes.report(database, problems)
   }
 }

@@ -35,6 +35,11 @@ export class ColdWriter {
   }
 
   append(bytes: Uint8Array): void {
+    if (this.at + bytes.byteLength <= bufferBytes) {
+      this.buffer.set(bytes, this.at)
+      this.at += bytes.byteLength
+      return
+    }
     for (let done = 0; done < bytes.byteLength; ) {
       if (this.at === bufferBytes) this.#flush(false)
       const part = bytes.subarray(done, done + bufferBytes - this.at)

@@ -29,7 +29,9 @@ export function encodeRecord(
 ): Buffer {
   const keyBytes = Buffer.byteLength(key)
   const textBytes = text === undefined ? 0 : 4 + Buffer.byteLength(text)
-  const bytes = Buffer.alloc(paddedLength(recordHeadBytes + keyBytes + textBytes))
+  const length = recordHeadBytes + keyBytes + textBytes
+  // From the pool: this runs once for each user that has another name.
+  const bytes = Buffer.allocUnsafe(paddedLength(length)).fill(0, length)
   encodeHead(bytes, 0, origin, valueNumber, keyBytes)
   bytes.write(key, recordHeadBytes)
   if (text !== undefined) {

@@ -114,6 +114,7 @@ export class AliasReader {
       const what = 'the alias has no target'
       this.#context.problems.error('no-target', at, what, 'name one, or remove the alias')
     }
+    this.#context.lookalikes.note(key, at)
     this.aliases.set(key, { key, at, file, targets })
   }
 

@@ -162,9 +162,9 @@ class KeyedLineReader {
     const slot = (mixed + (bytes[end - 2] as number) * 71) % cacheSlots
     const cached = this.#cache[slot]
     if (cached !== undefined && sameBytes(cached.bytes, bytes, start, end)) return cached.number
-    const own = bytes.subarray(start, end)
     // Another name at a back-end, or another address: seldom the same twice.
-    if (own.includes(atSign)) return 0
+    for (let at = start; at < end; at++) if (bytes[at] === atSign) return 0
+    const own = bytes.subarray(start, end)
     const parsed = this.#form.parseValue(own.toString(), this.#context)
     if (!('value' in parsed) || parsed.warning !== undefined) return 0
     const number = this.#context.writer.values.numberOf(parsed.value)
@@ -211,7 +211,7 @@ class KeyedLineReader {
   }
 
   #takeParts(parts: { key: string; value: string; valueColumn: number }, line: number): void {
-    const { problems, naming, writer } = this.#context
+    const { problems, naming, writer, lookalikes } = this.#context
     const { key: keyText, value: valueText, valueColumn } = parts
     const file = this.#file
     if (this.#form.takePattern?.({ key: keyText, value: valueText, file, line }) === true) return
@@ -230,6 +230,7 @@ class KeyedLineReader {
       problems.warn('other-port', at, parsed.warning, parsed.hint)
     }
     if (!('value' in parsed) || !('key' in key)) return
+    lookalikes.note(key.key, positionIn(file, line))
     const { value } = parsed
     writer.addUser(this.#origin, key.key, value)
     if (value.kind === 'forward') {

@@ -3,6 +3,7 @@ import type { Position } from '../../base/position.ts'
 import type { Naming } from '../../mail/address.ts'
 import type { BackendTable } from '../backend-table.ts'
 import type { DatabaseWriter } from '../database/database-writer.ts'
+import type { Lookalikes } from '../lookalikes.ts'
 import type { Problems } from '../problems.ts'
 
 export interface SourceContext {
@@ -13,6 +14,7 @@ export interface SourceContext {
   readonly writer: DatabaseWriter
   /** Keys of user_map that are forwarded, to be checked as aliases are. */
   readonly forwards: Forward[]
+  readonly lookalikes: Lookalikes
   /** Takes every byte that is read, so that another build can tell whether sources changed. */
   addToDigest(bytes: Uint8Array | string): void
 }

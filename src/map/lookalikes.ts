@@ -1,0 +1,58 @@
+/**
+ * Keys that people take for one another: different users to the map, equal once compatibility forms
+ * and letter case are folded (a ligature, a full-width or a foreign upper-case letter).
+ */
+import { formatPosition, type Position } from '../base/position.ts'
+import type { Database } from './database/database.ts'
+import type { Problems } from './problems.ts'
+
+interface Noted {
+  readonly key: string
+  readonly at: Position
+}
+
+/** Most keys: nothing in them can fold. */
+const isFolded = /^[^A-Z\u0080-\uffff]*$/
+
+export class Lookalikes {
+  /** The first key of each folded form that is not its own; there are few. */
+  readonly #noted = new Map<string, Noted>()
+  readonly #pairs: (readonly [again: Noted, before: Noted])[] = []
+
+  note(key: string, at: Position): void {
+    if (isFolded.test(key)) return
+    const folded = key.normalize('NFKC').toLowerCase().normalize('NFKC')
+    if (folded === key) return
+    const before = this.#noted.get(folded)
+    if (before === undefined) this.#noted.set(folded, { key, at })
+    else if (before.key !== key) this.#pairs.push([{ key, at }, before])
+  }
+
+  /** To be called once all keys are in the database. */
+  report(database: Database, problems: Problems): void {
+    for (const [again, before] of this.#pairs) {
+      warn(
+        problems,
+        again,
+        `${show(before.key)}, which is another user: ${formatPosition(before.at)}`,
+      )
+    }
+    for (const [folded, noted] of this.#noted) {
+      if (database.find(folded) === undefined) continue
+      const place = (['user_map', 'popmap', 'aliases'] as const)
+        .map((source) => database.place(folded, source))
+        .find((found) => found !== undefined)
+      const where = place === undefined ? '' : `: ${formatPosition(place)}`
+      warn(problems, noted, `${show(folded)}, which is another user${where}`)
+    }
+  }
+}
+
+function warn(problems: Problems, { key, at }: Noted, what: string): void {
+  const hint = 'write it as the other, or give one of them another name'
+  problems.warn('lookalike-key', at, `${show(key)} looks like ${what}`, hint)
+}
+
+function show(key: string): string {
+  return key.endsWith('@') ? key.slice(0, -1) : key
+}

@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { buildMap } from '../../src/map/build.ts'
+import { configOf } from '../support/map-case.ts'
+import { tempDir } from '../support/temp-dir.ts'
+
+/** `code line message` of each warning, without folders. */
+async function warningsOf(sources: Readonly<Record<string, string>>): Promise<string[]> {
+  using dir = tempDir()
+  for (const [name, content] of Object.entries(sources)) writeFileSync(dir.join(name), content)
+  const { warnings } = await buildMap(configOf(dir.path, dir.join('map.db')))
+  return warnings.map(({ code, at, message }) =>
+    `${code} ${at.line} ${message}`.replaceAll(`${dir.path}/`, ''),
+  )
+}
+
+test('a mailbox whose mail an alias takes elsewhere is told', async () => {
+  const userMap = 'nora@example.com fritz\nbob ingrid\ncarl@example.com c.c@fritz\n'
+  assert.deepEqual(await warningsOf({ user_map: userMap, aliases: 'nora: bob\n\ncarl: bob\n' }), [
+    'routes-differ 1 mail for nora@example.com goes elsewhere, but logins to fritz: user_map:1:1',
+    'routes-differ 3 mail for carl@example.com goes elsewhere, but logins to fritz: user_map:3:1',
+  ])
+})
+
+test('an alias that keeps a copy, directly or by another, is told nothing', async () => {
+  const userMap = 'nora@example.com fritz\nbob ingrid\ncarl@example.com c.c@fritz\n'
+  const aliases =
+    'nora@example.com: nora@example.com, bob\ncarl@example.com: carl@example.com, bob\n'
+  assert.deepEqual(await warningsOf({ user_map: userMap, aliases }), [])
+})
+
+test('an alias whose login has a line of its own in popmap says so, and is told nothing', async () => {
+  const sources = { user_map: 'nora fritz\nbob ingrid\n', aliases: 'nora: bob\n' }
+  assert.deepEqual(await warningsOf({ ...sources, popmap: 'nora:fritz\n' }), [])
+})
+
+test('keys that are equal once folded are told, with both places', async () => {
+  const userMap = 'fin@example.com fritz\n\ufb01n@example.com ingrid\n\u00d6zg\u00fc fritz\n'
+  assert.deepEqual(
+    await warningsOf({ user_map: userMap, aliases: '\u00f6zg\u00fc: fin@example.com\n' }),
+    [
+      'lookalike-key 2 \ufb01n@example.com looks like fin@example.com, which is another user: user_map:1:1',
+      'lookalike-key 3 \u00d6zg\u00fc looks like \u00f6zg\u00fc, which is another user: aliases:1:1',
+    ],
+  )
+})
+
+test('two keys that fold to a third that nobody has are told once', async () => {
+  const userMap = '\uff41nn fritz\n\ud835\udc4enn ingrid\n\uff42ob fritz\n'
+  assert.deepEqual(await warningsOf({ user_map: userMap }), [
+    'lookalike-key 2 \ud835\udc4enn looks like \uff41nn, which is another user: user_map:1:1',
+  ])
+})
