@@ -257,6 +257,8 @@ test('an LMTP back-end gets all its recipients in one transaction', async () => 
 const mixed: readonly [verdicts: string, reply: RegExp, uncertain: number][] = [
   ['250 2.0.0 a\r\n250 2.0.0 b\r\n', /^250 2\.0\.0 a/, 0],
   ['250 2.0.0 a\r\n452 4.2.2 full\r\n', /^452 4\.2\.2 full/, 1],
+  ['250 2.0.0 a\r\n421 4.3.2 going\r\n', /^451 4\.4\.2 /, 1],
+  ['421 4.3.2 going\r\n', /^451 4\.3\.2 /, 0],
   ['552 5.2.2 full\r\n250 2.0.0 b\r\n', /^552 5\.2\.2 full/, 0],
   ['552 5.2.2 full\r\n451 4.2.0 later\r\n', /^451 4\.2\.0 later/, 0],
 ]

@@ -13,7 +13,7 @@ export interface BackEndFailure {
   readonly step: BackendStep
   readonly reason: BackendReason
   readonly detail: string
-  /** It said 421: it is going away in good order. */
+  /** It said 421, and no recipient has the message: it is going away in good order. */
   readonly isShutdown: boolean
 }
 

@@ -278,7 +278,9 @@ export class SmtpBackEnd {
   }
 
   #leave(reply: RawReply): BackEndAction[] {
-    return this.#fail('closed', describe(reply), true)
+    const isEnding = this.#sent[0] === 'end'
+    const wasTakenBySome = isEnding && this.#finalReplies.some(({ code }) => code < 300)
+    return this.#fail('closed', describe(reply), !wasTakenBySome)
   }
 
   #fail(reason: BackendReason, detail: string, isShutdown = false): BackEndAction[] {
