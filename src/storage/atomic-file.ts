@@ -2,7 +2,7 @@
  * Replaces a file as a whole: after any crash the path holds the old contents or the new, never
  * a mixture. Temporary name in the same directory, fsync of the file, rename, fsync of the directory.
  */
-import { dirname } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import type { Disk, DiskFile } from './disk.ts'
 
 /**
@@ -17,7 +17,7 @@ export async function replaceFile(
 ): Promise<void> {
   const temporary = `${path}.${process.pid}.tmp`
   await disk.makeDirectory(dirname(path))
-  await removeIfThere(disk, temporary)
+  await removeLeftovers(disk, path)
   try {
     const file = await disk.create(temporary, mode)
     try {
@@ -32,6 +32,27 @@ export async function replaceFile(
     throw error
   }
   await disk.syncDirectory(dirname(path))
+}
+
+/** What writers that died left behind, this process's own of before included. */
+async function removeLeftovers(disk: Disk, path: string): Promise<void> {
+  const prefix = `${basename(path)}.`
+  for (const name of await disk.list(dirname(path))) {
+    const [, pid] = /^(\d+)\.tmp$/.exec(name.slice(prefix.length)) ?? []
+    if (!name.startsWith(prefix) || pid === undefined) continue
+    if (Number(pid) === process.pid || !isAlive(Number(pid))) {
+      await removeIfThere(disk, join(dirname(path), name))
+    }
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    // It is there, and somebody else's.
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
 }
 
 async function removeIfThere(disk: Disk, path: string): Promise<void> {

@@ -3,7 +3,7 @@
  * through here, so that a test can make each of them fail in turn (test/support/failing-disk.ts).
  */
 import { readSync } from 'node:fs'
-import { mkdir, open, readFile, rename, unlink } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises'
 
 /** A file open for writing at its end. */
 export interface DiskFile {
@@ -20,6 +20,8 @@ export interface Disk {
   /** Creates `path` anew for writing; fails with EEXIST where it exists. */
   create(path: string, mode: number): Promise<DiskFile>
   read(path: string): Promise<Buffer>
+  /** Names in a directory. */
+  list(directory: string): Promise<string[]>
   rename(from: string, to: string): Promise<void>
   unlink(path: string): Promise<void>
   /** Makes names in `directory` (creations, renames) durable. */
@@ -53,6 +55,7 @@ async function create(path: string, mode: number): Promise<DiskFile> {
 export const realDisk: Disk = {
   create,
   read: (path) => readFile(path),
+  list: (directory) => readdir(directory),
   rename,
   unlink,
   async syncDirectory(directory) {

@@ -2,7 +2,7 @@
  * A disk in memory that forgets, when power goes, what was not synced: contents of files as well as
  * names in directories. The call with the number `failAt` fails, and everything after it.
  */
-import { dirname } from 'node:path'
+import { basename, dirname } from 'node:path'
 import type { Disk, DiskFile } from '../../src/storage/disk.ts'
 
 interface StoredFile {
@@ -76,6 +76,10 @@ export class FailingDisk implements Disk {
     const file = this.#names.get(path)
     if (file === undefined) throw Object.assign(new Error('no such file'), { code: 'ENOENT' })
     return file.bytes
+  }
+
+  async list(directory: string): Promise<string[]> {
+    return this.names.filter((name) => dirname(name) === directory).map((name) => basename(name))
   }
 
   async rename(from: string, to: string): Promise<void> {
