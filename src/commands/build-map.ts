@@ -1,7 +1,9 @@
+import { existsSync } from 'node:fs'
 import { Flags } from '@oclif/core'
 import { MailmuxError } from '../base/error.ts'
 import { MailmuxCommand } from '../cli/base-command.ts'
 import type { Config } from '../config/config.ts'
+import { controlPath } from '../control/path.ts'
 import { type BuildReport, buildMap, type CheckReport, checkMap } from '../map/build.ts'
 
 export default class BuildMap extends MailmuxCommand {
@@ -32,6 +34,9 @@ export default class BuildMap extends MailmuxCommand {
     this.#warn(report)
     const state = report.unchanged ? ', the same as before' : ''
     this.log(`${report.database}: generation ${report.generation}${state}; ${countsOf(report)}`)
+    if (!report.unchanged && existsSync(controlPath(config.runDir))) {
+      this.log('a daemon is running: `mailmux reload` makes it take the new map')
+    }
     return report
   }
 

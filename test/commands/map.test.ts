@@ -111,3 +111,15 @@ test('build-map --check tells whether the database is what the sources say', asy
   assert.match(differs.stderr, /the sources say something else than generation 1/)
   assert.equal((await runCommand(['lookup', 'new', ...config])).code, 67)
 })
+
+test('build-map says how a running daemon takes a map that has changed', async () => {
+  using dir = tempDir()
+  const config = mapIn(dir, 'aliases')
+  appendFileSync(dir.join('mailmux.yaml'), 'run_dir: .\n')
+  writeFileSync(dir.join('control.sock'), '')
+  assert.match(
+    (await runCommand(['build-map', ...config])).stdout,
+    /`mailmux reload` makes it take/,
+  )
+  assert.doesNotMatch((await runCommand(['build-map', ...config])).stdout, /reload/)
+})
