@@ -4,13 +4,14 @@ import { messageOf } from '../base/error.ts'
 import type { Config } from '../config/config.ts'
 import { listSourceFiles } from '../storage/chunked-read.ts'
 import type { DiskFile } from '../storage/disk.ts'
+import { AliasCheck } from './alias-check.ts'
 import { BackendTable } from './backend-table.ts'
-import { ReferenceCheck, reportDuplicates } from './check.ts'
 import type { Database } from './database/database.ts'
 import { DatabaseWriter, type Finished } from './database/database-writer.ts'
 import { formatVersion } from './database/format.ts'
 import type { Seed } from './database/key-hash.ts'
 import { sourceLimit } from './database/record.ts'
+import { reportDuplicates } from './duplicate-check.ts'
 import { Lookalikes } from './lookalikes.ts'
 import type { SourceName } from './place.ts'
 import { Problems } from './problems.ts'
@@ -203,10 +204,7 @@ class Compilation {
     const checked = { database, naming, problems }
     reportDuplicates(duplicates, checked)
     database.rememberAliases(this.#aliasTargets)
-    const references = new ReferenceCheck(checked)
-    for (const alias of this.#aliases.aliases.values()) references.checkAlias(alias)
-    for (const forward of forwards) references.checkForward(forward)
-    references.finish()
+    new AliasCheck(checked, this.#aliases.aliases, forwards).run()
     lookalikes.report(database, problems)
   }
 }
