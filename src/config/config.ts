@@ -1,4 +1,5 @@
 /** The config as the program uses it: validated, defaults filled in, paths absolute, units resolved. */
+import type { Position } from '../base/position.ts'
 import type { Naming } from '../mail/address.ts'
 
 export type TlsMode = 'none' | 'starttls' | 'implicit'
@@ -55,9 +56,17 @@ export interface LimitConfig {
   readonly drainTimeoutMs: number
 }
 
+/** Where the file names what a source may leave unused. */
+export interface ConfigPlaces {
+  readonly backends: ReadonlyMap<string, Position>
+  /** By canonical domain. */
+  readonly domains: ReadonlyMap<string, Position>
+}
+
 export interface Config {
   /** The file it came from, absolute. */
   readonly file: string
+  readonly places: ConfigPlaces
   readonly hostname: string
   readonly naming: Naming
   /** Name of the back-end for addresses elsewhere. */

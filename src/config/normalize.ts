@@ -1,5 +1,5 @@
 /** Validated file → config: defaults, units, absolute paths. */
-import { resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { waits } from '../base/limit.ts'
 import { canonicalDomain } from '../mail/domain.ts'
 import type {
@@ -12,6 +12,7 @@ import type {
   Service,
   TlsMode,
 } from './config.ts'
+import type { Locate } from './locate.ts'
 import type { RawConfig } from './schema.ts'
 import { parseDurationMs, parseListenAddress, parseSizeBytes } from './unit.ts'
 
@@ -27,7 +28,9 @@ function domainOf(text: string): string {
   return canonicalDomain(text) ?? text.toLowerCase()
 }
 
-export function normalizeConfig(raw: RawConfig, file: string, folder: string): Config {
+/** `file` is absolute; relative paths are taken from its folder. */
+export function normalizeConfig(raw: RawConfig, file: string, locate: Locate): Config {
+  const folder = dirname(file)
   const path = (relative: string): string => resolve(folder, relative)
   const optionalPath = (relative: string | undefined): string | undefined =>
     relative === undefined ? undefined : path(relative)
@@ -36,6 +39,14 @@ export function normalizeConfig(raw: RawConfig, file: string, folder: string): C
   const certificates = raw.tls?.certificates ?? []
   return {
     file,
+    places: {
+      backends: new Map(
+        Object.keys(raw.backends).map((name) => [name, locate(['backends', name])]),
+      ),
+      domains: new Map(
+        raw.domains.map((domain, index) => [domainOf(domain), locate(['domains', index], true)]),
+      ),
+    },
     hostname: raw.hostname,
     naming: {
       domains: new Set(raw.domains.map(domainOf)),

@@ -2,7 +2,6 @@
  * Text of mailmux.yaml → config, or every problem at once with file:line:column. Pure: it opens no
  * file; relative paths are taken from the folder of `file`.
  */
-import { dirname } from 'node:path'
 import { Errors } from 'typebox/schema'
 import { Settings } from 'typebox/system'
 import { LineCounter, parseDocument } from 'yaml'
@@ -58,7 +57,7 @@ export function parseConfig(text: string, file: string): ParsedConfig {
   const problems = schemaProblems(raw, locate)
   const usable = problems.length === 0 ? (raw as RawConfig) : withoutRefused(raw)
   if (usable === undefined) return { problems: inOrder(problems) }
-  const config = normalizeConfig(usable, file, dirname(file))
+  const config = normalizeConfig(usable, file, locate)
   // A back-end may lack a port only because the one it has was refused.
   const checked = checkConfig(usable, config, locate).filter(
     ({ code }) => problems.length === 0 || code !== 'no-port',

@@ -15,11 +15,13 @@ import { reportDuplicates } from './duplicate-check.ts'
 import { Lookalikes } from './lookalikes.ts'
 import type { SourceName } from './place.ts'
 import { Problems } from './problems.ts'
+import { checkReach } from './reach-check.ts'
 import { AliasReader } from './sources/aliases.ts'
 import { popmapForm, readKeyedLines, userMapForm } from './sources/keyed-lines.ts'
 import { PatternReader } from './sources/popmap-patterns.ts'
 import { RuleReader } from './sources/rules.ts'
 import type { SourceContext, SourceFile } from './sources/source-context.ts'
+import { Usage } from './usage.ts'
 
 export interface Compiled {
   readonly problems: Problems
@@ -93,6 +95,7 @@ class Compilation {
       writer: new DatabaseWriter(file, seedOf(config, attempt)),
       forwards: [],
       lookalikes: new Lookalikes(),
+      usage: new Usage(),
       addToDigest: (bytes) => void this.#digest.update(bytes),
     }
     this.#aliases = new AliasReader(this.#context)
@@ -200,11 +203,12 @@ class Compilation {
   }
 
   #check({ database, duplicates }: Finished): void {
-    const { problems, naming, forwards, lookalikes } = this.#context
+    const { problems, naming, forwards, lookalikes, usage } = this.#context
     const checked = { database, naming, problems }
     reportDuplicates(duplicates, checked)
     database.rememberAliases(this.#aliasTargets)
     new AliasCheck(checked, this.#aliases.aliases, forwards).run()
     lookalikes.report(database, problems)
+    checkReach(checked, this.#config, usage)
   }
 }

@@ -1,8 +1,9 @@
 /** Keys that stand twice in one source. */
 import { formatPosition, type Position } from '../base/position.ts'
 import type { Checked } from './alias-check.ts'
-import type { Database, StoredRecord } from './database/database.ts'
+import type { Database } from './database/database.ts'
 import type { Duplicate } from './database/index-builder.ts'
+import type { StoredRecord } from './database/record.ts'
 import { bareKey } from './key.ts'
 import { describeValue, type Value } from './value.ts'
 

@@ -1,8 +1,9 @@
 /**
  * Keys that people take for one another: different users to the map, equal once compatibility forms
- * and letter case are folded (a ligature, a full-width or a foreign upper-case letter).
+ * and letter case are folded, or the same to the eye (a full-width, a Cyrillic, a hidden letter).
  */
 import { formatPosition, type Position } from '../base/position.ts'
+import { looksOf } from './confusables.ts'
 import type { Database } from './database/database.ts'
 import type { Problems } from './problems.ts'
 
@@ -21,7 +22,7 @@ export class Lookalikes {
 
   note(key: string, at: Position): void {
     if (isFolded.test(key)) return
-    const folded = key.normalize('NFKC').toLowerCase().normalize('NFKC')
+    const folded = looksOf(key)
     if (folded === key) return
     const before = this.#noted.get(folded)
     if (before === undefined) this.#noted.set(folded, { key, at })

@@ -1,10 +1,10 @@
 /** Where one address goes that is no alias: the sources asked in turn, most exact key first. */
-import type { Position } from '../base/position.ts'
+import { formatPosition, type Position } from '../base/position.ts'
 import { type Address, formatAddress, type Naming } from '../mail/address.ts'
 import type { Destination, Verdict } from '../mail/route.ts'
 import { bareKey, detailKey } from './key.ts'
 import type { Pattern, Rule } from './rule.ts'
-import { describeValue, type Value } from './value.ts'
+import { describeValue, isLoginName, type Value } from './value.ts'
 
 /** What the sources say of one key. */
 export interface Entry {
@@ -125,7 +125,10 @@ function placeByPattern(address: Address, { lookup, trace }: Scope): Placement |
     const login = pattern.loginFor(address.key)
     if (login === undefined) continue
     trace?.({ source: 'popmap', asked: address.key, found: pattern.text, at: pattern.at, depth: 0 })
-    if (login === '') return { kind: 'error', reason: `a pattern of popmap gives no login name` }
+    if (!isLoginName(login)) {
+      const reason = `${formatPosition(pattern.at)}: the pattern gives ${JSON.stringify(login)}, which is no login name`
+      return { kind: 'error', reason }
+    }
     const written = formatAddress(address.local, address.domain)
     return { kind: 'at', destination: { address: written, backend: pattern.backend, login } }
   }

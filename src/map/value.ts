@@ -11,6 +11,12 @@ export type Value =
   | ({ readonly kind: 'reject' } & Verdict)
   | ({ readonly kind: 'defer' } & Verdict)
 
+/** True where a back-end can be sent a name in every protocol: no blank, quote or control byte. */
+export function isLoginName(text: string): boolean {
+  // oxlint-disable-next-line no-control-regex -- control bytes are what is looked for
+  return /^[^\u0000-\u0020\u007f"\\<>()]{1,320}$/.test(text)
+}
+
 /** One line for a person, in the words of the sources. */
 export function describeValue(value: Value): string {
   switch (value.kind) {

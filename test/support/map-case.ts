@@ -26,5 +26,9 @@ export function configOf(folder: string, database: string): Config {
     rules: there('rules'),
     database,
   }
-  return { ...parsed.config, map }
+  // What sources leave unused of a config that all cases share is no finding.
+  const places = existsSync(own)
+    ? parsed.config.places
+    : { backends: new Map(), domains: new Map() }
+  return { ...parsed.config, map, places }
 }

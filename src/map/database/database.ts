@@ -27,7 +27,7 @@ import {
 } from './format.ts'
 import { KeyHash } from './key-hash.ts'
 import type { Meta } from './meta.ts'
-import { decodeHead, type RecordHead } from './record.ts'
+import { decodeHead, lengthOfRecord, readRecord, type StoredRecord } from './record.ts'
 
 export interface DatabaseParts {
   readonly path: string
@@ -39,13 +39,10 @@ export interface DatabaseParts {
   read(position: number, lengthBytes: number): Buffer
 }
 
-export interface StoredRecord extends RecordHead {
-  readonly key: string
-  readonly text: string | undefined
-}
-
 const cacheLimit = 4096
 const longestRecordBytes = 1 << 26
+/** How much of the file is read at a time where all of it is. */
+const scanBytes = 1 << 20
 
 export class Database implements Lookup {
   readonly rules: readonly Rule[]
@@ -181,6 +178,29 @@ export class Database implements Lookup {
     const length = this.#readCold(textAt, 4).readUInt32LE(0)
     if (length > longestRecordBytes) return this.#damaged('a record is too long')
     return { ...head, key, text: this.#readCold(textAt + 4, length).toString() }
+  }
+
+  /** Every record, in the order of the sources. */
+  *records(): Generator<StoredRecord, void, undefined> {
+    const { offset, length } = this.header.sections.records
+    const end = offset + length
+    // What stands at reference 0 is no record.
+    for (let at = offset + recordUnitBytes; at < end; ) {
+      const window = this.#readCold(at, Math.min(scanBytes, end - at))
+      let used = 0
+      for (let record = readRecord(window, used); record !== undefined; ) {
+        yield record.record
+        used += record.lengthBytes
+        record = readRecord(window, used)
+      }
+      if (used === 0) {
+        // Longer than the window.
+        const record = this.record((at - headerBytes) / recordUnitBytes)
+        yield record
+        used = lengthOfRecord(record)
+      }
+      at += used
+    }
   }
 
   /** Bytes of the sections on disk, from blocks whose checksums are right. */

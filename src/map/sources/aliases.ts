@@ -74,7 +74,7 @@ export class AliasReader {
     else if (!naming.domains.has(key.address.domain)) {
       const what = `${key.address.domain} is no domain of ours: the alias has no effect`
       problems.warn('foreign-key', at, what, 'add it to domains in the config, or remove the line')
-    }
+    } else this.#context.usage.noteKey(key)
     const alias = {
       key: 'key' in key ? key.key : '',
       at,

@@ -151,6 +151,7 @@ class KeyedLineReader {
     // Only where lower case is all that makes it canonical.
     if (domain === undefined || domain !== text.toLowerCase()) return false
     if (!this.#context.naming.domains.has(domain)) return false
+    this.#context.usage.domains.add(domain)
     this.#domains[slot] = Buffer.from(bytes.subarray(start, end))
     return true
   }
@@ -167,6 +168,7 @@ class KeyedLineReader {
     const own = bytes.subarray(start, end)
     const parsed = this.#form.parseValue(own.toString(), this.#context)
     if (!('value' in parsed) || parsed.warning !== undefined) return 0
+    this.#context.usage.noteValue(this.#form.kind, parsed.value)
     const number = this.#context.writer.values.numberOf(parsed.value)
     this.#cache[slot] = { bytes: Buffer.from(own), number }
     return number
@@ -211,7 +213,7 @@ class KeyedLineReader {
   }
 
   #takeParts(parts: { key: string; value: string; valueColumn: number }, line: number): void {
-    const { problems, naming, writer, lookalikes } = this.#context
+    const { problems, naming, writer, lookalikes, usage } = this.#context
     const { key: keyText, value: valueText, valueColumn } = parts
     const file = this.#file
     if (this.#form.takePattern?.({ key: keyText, value: valueText, file, line }) === true) return
@@ -232,6 +234,8 @@ class KeyedLineReader {
     if (!('value' in parsed) || !('key' in key)) return
     lookalikes.note(key.key, positionIn(file, line))
     const { value } = parsed
+    usage.noteKey(key)
+    usage.noteValue(this.#form.kind, value)
     writer.addUser(this.#origin, key.key, value)
     if (value.kind === 'forward') {
       this.#context.forwards.push({ key: key.key, target: value.address, at })

@@ -1,7 +1,7 @@
 /** The right sides of `user_map` and `popmap`: text → value. */
 import { formatAddress, parseAddress } from '../../mail/address.ts'
 import type { Verdict } from '../../mail/route.ts'
-import type { Value } from '../value.ts'
+import { isLoginName, type Value } from '../value.ts'
 import { quote, type SourceContext } from './source-context.ts'
 
 export type ParsedValue =
@@ -77,11 +77,7 @@ function parseServer(text: string, login: string | undefined, context: Context):
 
 function valueAt(backend: string, login: string | undefined): Value | undefined {
   if (login === undefined) return { kind: 'backend', backend }
-  // What is sent to a back-end as a name must be a name in every protocol.
-  // oxlint-disable-next-line no-control-regex -- control bytes are what is looked for
-  return /^[^\u0000-\u0020\u007f"\\<>()]{1,320}$/.test(login)
-    ? { kind: 'rename', backend, login }
-    : undefined
+  return isLoginName(login) ? { kind: 'rename', backend, login } : undefined
 }
 
 /** An address that is at no back-end: mail goes on to it. */

@@ -3,6 +3,7 @@
  * ends in `.re` POSIX extended expressions with $1 to $9 in the name to use at the back-end.
  */
 import { messageOf } from '../../base/error.ts'
+import { formatPosition, type Position } from '../../base/position.ts'
 import { canonicalDomain } from '../../mail/domain.ts'
 import { compilePattern, type PatternSource } from '../rule.ts'
 import type { PatternLine } from './keyed-lines.ts'
@@ -13,6 +14,8 @@ import { positionIn, quote, type SourceContext, type SourceFile } from './source
 export class PatternReader {
   readonly patterns: PatternSource[] = []
   readonly #context: SourceContext
+  /** Where each expression stands first. */
+  readonly #first = new Map<string, Position>()
 
   constructor(context: SourceContext) {
     this.#context = context
@@ -64,7 +67,14 @@ export class PatternReader {
     if (parsed.value.kind !== 'backend' && parsed.value.kind !== 'rename') return
     const login = parsed.value.kind === 'rename' ? parsed.value.login : undefined
     const source: PatternSource = { pattern, backend: parsed.value.backend, login, at, text }
-    if (this.#isUsable(source)) this.patterns.push(source)
+    if (!this.#isUsable(source)) return
+    const before = this.#first.get(pattern)
+    if (before === undefined) this.#first.set(pattern, at)
+    else {
+      const what = `the pattern can never match: it stands before (${formatPosition(before)})`
+      problems.warn('unreachable-pattern', at, what, 'remove one of the two')
+    }
+    this.patterns.push(source)
   }
 
   #domainPattern(text: string): string | undefined {

@@ -5,6 +5,7 @@ import type { BackendTable } from '../backend-table.ts'
 import type { DatabaseWriter } from '../database/database-writer.ts'
 import type { Lookalikes } from '../lookalikes.ts'
 import type { Problems } from '../problems.ts'
+import type { Usage } from '../usage.ts'
 
 export interface SourceContext {
   readonly naming: Naming
@@ -15,6 +16,7 @@ export interface SourceContext {
   /** Keys of user_map that are forwarded, to be checked as aliases are. */
   readonly forwards: Forward[]
   readonly lookalikes: Lookalikes
+  readonly usage: Usage
   /** Takes every byte that is read, so that another build can tell whether sources changed. */
   addToDigest(bytes: Uint8Array | string): void
 }
