@@ -39,4 +39,5 @@ domains: [example.com, example.net]
 backends:
 ${backends.map((name, index) => `  ${name}: {host: 10.0.0.${index + 11}, smtp: 25, imap: 143}`).join('\n')}
 map: {user_map: user_map, database: map.db}
+state_dir: .
 `

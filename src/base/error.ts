@@ -37,6 +37,17 @@ const catalogue = {
     exit: 73,
     hint: 'check room and permissions; the old database stays in force',
   },
+  MAP_SOURCE_CHANGED: { exit: 75, hint: 'nothing was changed; try again' },
+  MAP_SOURCE_UNWRITABLE: {
+    exit: 73,
+    hint: 'check room and permissions; sources and map are as they were',
+  },
+  STATE_BUSY: { exit: 75, hint: 'wait for it, or end it, and try again' },
+  STATE_DAMAGED: {
+    exit: 78,
+    hint: 'move it away and run `mailmux build-map`: the sources hold every change',
+  },
+  STATE_UNUSABLE: { exit: 73, hint: 'check room and permissions of `state_dir`, or name another' },
   LISTEN_FAILED: {
     exit: 69,
     hint: 'stop the program that has the port, or change `listen` in the config',

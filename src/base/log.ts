@@ -120,6 +120,8 @@ export interface EventFields {
   }
   /** The outcome at the back-end could not be known: the sender was told to try again. */
   uncertain: PeerFields & { backend: string }
+  /** Changes of the map since its build cannot be read; those read before stay in force. */
+  'map.changes_unread': { code: string; detail: string }
   internal: { reason: string; detail: string }
   /** Events of one kind beyond the number that is written in a second; all are counted. */
   'log.suppressed': { of: EventName; key: string; count: number }

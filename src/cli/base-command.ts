@@ -53,6 +53,11 @@ export abstract class MailmuxCommand extends Command {
     for (const problem of problems) process.stderr.write(`${paintProblem(problem)}\n`)
   }
 
+  /** Prints a failure that the command goes on after, on stderr. */
+  protected warnOfError(failure: MailmuxError): void {
+    process.stderr.write(`${errorStyle.yellow('warning:')} ${failure.located}; ${failure.hint}\n`)
+  }
+
   protected override async catch(thrown: Error & { exitCode?: number }): Promise<unknown> {
     // oclif ends commands with errors of its own: exit requests and wrong usage.
     if ('oclif' in thrown && !(thrown instanceof MailmuxError)) return this.#catchUsage(thrown)

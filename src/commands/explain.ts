@@ -5,7 +5,7 @@ import { formatTable } from '../cli/table.ts'
 import type { Direction } from '../mail/route.ts'
 import { describeAnswer, exitCodeOf, type LookupJson } from '../map/answer.ts'
 import { describeStep, type ExplainedStep, type Explanation, explain } from '../map/explain.ts'
-import { openMap } from '../map/open.ts'
+import { openMapInForce } from '../map/open.ts'
 
 interface ExplainJson {
   readonly address: string
@@ -27,7 +27,7 @@ export default class Explain extends MailmuxCommand {
   async run(): Promise<ExplainJson> {
     const { args, flags } = await this.parse(Explain)
     const config = await this.loadConfig(flags)
-    const map = openMap(config.map.database)
+    const map = openMapInForce(config, (problem) => this.warnOfError(problem))
     try {
       const [delivery, retrieval] = (['delivery', 'retrieval'] as const).map((direction) =>
         explain({ text: args.address, direction }, map, config),

@@ -3,7 +3,7 @@ import { Args, Flags } from '@oclif/core'
 import { MailmuxCommand } from '../cli/base-command.ts'
 import { style } from '../cli/style.ts'
 import { type Answer, answerQuestion, describeAnswer, exitCodeOf } from '../map/answer.ts'
-import { openMap } from '../map/open.ts'
+import { openMapInForce } from '../map/open.ts'
 
 export default class Lookup extends MailmuxCommand {
   static override summary = 'Print where mail for an address goes, or its logins.'
@@ -29,7 +29,7 @@ export default class Lookup extends MailmuxCommand {
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Lookup)
     const config = await this.loadConfig(flags)
-    const map = openMap(config.map.database)
+    const map = openMapInForce(config, (problem) => this.warnOfError(problem))
     const direction = flags.retrieval ? 'retrieval' : 'delivery'
     let exitCode = 0
     try {

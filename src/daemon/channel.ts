@@ -29,6 +29,8 @@ export type PrepareReply =
   | { readonly prepared: false; readonly problems: readonly string[] }
 
 export interface WorkerReport {
+  /** Of the map in force; undefined before the first. */
+  readonly generation: number | undefined
   readonly sessions: readonly {
     readonly service: Service
     readonly backend: string | undefined

@@ -3,6 +3,7 @@ import type { SecureContext } from 'node:tls'
 import { MailmuxError, messageOf } from '../base/error.ts'
 import type { Config } from '../config/config.ts'
 import { type MapReader, openMap } from '../map/open.ts'
+import { statePath } from '../map/state/state.ts'
 import { createBackendTls, createServerTls, type ServerTls } from '../net/tls.ts'
 import type { Generation } from './runtime.ts'
 import type { PemCertificate, Settings } from './settings.ts'
@@ -11,8 +12,14 @@ type Opened =
   | { readonly generation: Generation }
   | { readonly problems: readonly [MailmuxError, ...MailmuxError[]] }
 
-/** Builds all of it, or says everything that is wrong; then nothing is left open. */
-export function openGeneration(settings: Settings): Opened {
+/**
+ * Builds all of it, or says everything that is wrong; then nothing is left open. `report` is told
+ * when changes of the map since its build cannot be read: the map does without the new ones.
+ */
+export function openGeneration(
+  settings: Settings,
+  report: (problem: MailmuxError) => void = () => undefined,
+): Opened {
   const { config, certificates, authorities, mapFile } = settings
   const problems: MailmuxError[] = []
   const attempt = <T>(make: () => T): T | undefined => {
@@ -29,7 +36,9 @@ export function openGeneration(settings: Settings): Opened {
   }
   const serverTls = serverTlsOf(config, certificates, attempt)
   const backendTls = backendTlsOf(config, authorities, attempt)
-  const map: MapReader | undefined = attempt(() => openMap(mapFile))
+  const map: MapReader | undefined = attempt(() =>
+    openMap(mapFile, { path: statePath(config.stateDir), report }),
+  )
   const [first, ...rest] = problems
   if (first !== undefined || map === undefined) {
     map?.close()

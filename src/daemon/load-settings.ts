@@ -140,7 +140,7 @@ function tryGeneration(settings: Settings, problems: MailmuxError[]): AboutMap {
   }
   const { map } = opened.generation
   map.close()
-  return { generation: map.generation, users: map.users }
+  return { generation: map.base, users: map.users }
 }
 
 function withRealName(problem: MailmuxError, { mapFile, config }: Settings): MailmuxError {

@@ -16,6 +16,7 @@ type Level = 'info' | 'warn' | 'error'
 
 const levels: Readonly<Partial<Record<EventName, Level>>> = {
   'reload.refused': 'warn',
+  'map.changes_unread': 'error',
   'worker.delayed': 'error',
   'worker.refused': 'error',
   refuse: 'warn',

@@ -140,7 +140,8 @@ class Supervisor {
   async status(): Promise<StatusReport> {
     await this.#pool.refreshReports()
     const { settings, generation, users } = this.#inForce
-    const sessions = this.#pool.workers.flatMap(({ lastReport }) => lastReport.sessions)
+    const reports = this.#pool.workers.map(({ lastReport }) => lastReport)
+    const sessions = reports.flatMap((report) => report.sessions)
     return {
       pid: process.pid,
       version: this.#options.version,
@@ -148,7 +149,8 @@ class Supervisor {
       uptime_ms: Math.round(process.uptime() * 1000),
       state: this.#isStopping ? 'stopping' : 'serving',
       config: settings.config.file,
-      generation,
+      // Changes since the build reach the workers only.
+      generation: Math.max(generation, ...reports.map((report) => report.generation ?? 0)),
       ...(users === undefined ? {} : { users }),
       ...numbersOf(settings, sessions, this.#pool.counts),
       workers: this.#pool.workers.map((worker) => worker.status()),

@@ -13,7 +13,12 @@ export interface WorkerEvents {
   exited(worker: WorkerProcess, exit: Exit): void
 }
 
-const emptyReport: WorkerReport = { sessions: [], counters: {}, logDropped: 0 }
+const emptyReport: WorkerReport = {
+  generation: undefined,
+  sessions: [],
+  counters: {},
+  logDropped: 0,
+}
 
 export class WorkerProcess {
   state: WorkerStatus['state'] = 'starting'

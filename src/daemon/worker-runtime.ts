@@ -89,6 +89,7 @@ export class WorkerRuntime implements Runtime {
 
   report(): WorkerReport {
     return {
+      generation: this.#current?.map.generation,
       sessions: [...this.#sessions].map(({ service, backend }) => ({ service, backend })),
       counters: this.counters.snapshot(),
       logDropped: this.#logWriter.dropped,

@@ -97,7 +97,9 @@ class Worker {
 
   async #prepare(settings: Settings): Promise<PrepareReply> {
     this.#abort()
-    const opened = openGeneration(settings)
+    const opened = openGeneration(settings, (problem) => {
+      this.#runtime.log('map.changes_unread', { code: problem.code, detail: problem.message })
+    })
     if ('problems' in opened) {
       return { prepared: false, problems: opened.problems.map(({ located }) => located) }
     }
@@ -115,7 +117,7 @@ class Worker {
       return { prepared: false, problems: [text] }
     }
     this.#prepared = { settings, generation }
-    return { prepared: true, generation: generation.map.generation }
+    return { prepared: true, generation: generation.map.base }
   }
 
   #commit(): void {

@@ -11,6 +11,7 @@ import { type Compiled, compileMap, type MapCounts, SeedTaken } from './compile.
 import { readHeader } from './database/open-database.ts'
 import { ComparingFile } from './database/comparing-file.ts'
 import { MapProblems } from './problems.ts'
+import { openRepaired } from './state/apply-change.ts'
 
 export interface BuildOptions {
   /** Warnings keep the map from being published, as errors do. */
@@ -41,14 +42,18 @@ const attemptLimit = 8
 
 /**
  * Throws MAP_INVALID or MAP_SOURCE_UNREADABLE (as MapProblems, with everything found) and
- * MAP_WRITE_FAILED; then the database in force is untouched.
+ * MAP_WRITE_FAILED, and what `openRepaired` throws; then the database in force is untouched.
  */
 export async function buildMap(config: Config, options: BuildOptions = {}): Promise<BuildReport> {
   const { database } = config.map
-  const previous = readPrevious(database)
-  const generation = previous.generation + 1
+  const notes: string[] = []
+  using state = await openRepaired(config, { ...options, warn: (text) => notes.push(text) })
+  const previous = readPrevious(database, notes)
+  const generation = Math.max(previous.generation, state.generation) + 1
   try {
     const compiled = await withSeeds((attempt) => publish(config, { attempt, generation, options }))
+    const { users, aliases } = compiled.counts
+    state.record({ generation, kind: 'build', description: 'build-map', users, aliases })
     return reportOf(config, compiled, previous)
   } catch (error) {
     if (error instanceof MailmuxError) throw error
@@ -107,21 +112,21 @@ function refuseProblems({ problems }: Compiled, { strict = false }: BuildOptions
 }
 
 /** A database that cannot be read is replaced, and numbers begin anew. */
-function readPrevious(database: string): Previous {
+function readPrevious(database: string, notes: readonly string[]): Previous {
+  const warn = (code: string, message: string): Problem => {
+    return { severity: 'warning', code, message, at: { file: database, line: 1, column: 1 } }
+  }
+  const warnings = notes.map((note) => warn('unfinished-change', note))
   try {
     const { generation, sourceDigest } = readHeader(database)
-    return { generation, sourceDigest, warnings: [] }
+    return { generation, sourceDigest, warnings }
   } catch (error) {
     if (!(error instanceof MailmuxError)) throw error
-    const none = { generation: 0, sourceDigest: undefined }
-    if (error.code === 'MAP_DATABASE_MISSING') return { ...none, warnings: [] }
-    const warning: Problem = {
-      severity: 'warning',
-      code: 'previous-damaged',
-      message: `the database in force is damaged (${error.message}); generations begin anew`,
-      at: { file: database, line: 1, column: 1 },
+    if (error.code !== 'MAP_DATABASE_MISSING') {
+      const what = `the database in force is damaged (${error.message}) and is written anew`
+      warnings.push(warn('previous-damaged', what))
     }
-    return { ...none, warnings: [warning] }
+    return { generation: 0, sourceDigest: undefined, warnings }
   }
 }
 

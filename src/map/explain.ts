@@ -14,6 +14,8 @@ export interface ExplainedStep {
   /** Absent: nothing was found there. */
   readonly found?: string
   readonly at?: Position
+  /** The generation of the change since the build that says so. */
+  readonly changed?: number
   /** How many aliases and forwards led here. */
   readonly depth: number
 }
@@ -42,19 +44,31 @@ export function explain(
 
 function explainStep({ source, asked, found, at, depth }: Step, map: TracingReader): ExplainedStep {
   const isKey = source === 'aliases' || source === 'user_map' || source === 'popmap'
+  const changed = isKey ? map.changedIn(asked) : undefined
   const place = at ?? (isKey && found !== undefined ? map.place(asked, source) : undefined)
   return {
     source,
     asked: asked.endsWith('@') ? asked.slice(0, -1) : asked,
     ...(found === undefined ? {} : { found }),
     ...(place === undefined ? {} : { at: place }),
+    ...(changed === undefined ? {} : { changed }),
     depth,
   }
 }
 
 /** Cells of a row for a table: source, what was asked, what was found, where that stands. */
-export function describeStep({ source, asked, found, at, depth }: ExplainedStep): string[] {
-  const place = at === undefined ? '' : formatPosition(at)
+export function describeStep({
+  source,
+  asked,
+  found,
+  at,
+  changed,
+  depth,
+}: ExplainedStep): string[] {
+  const place = [
+    ...(at === undefined ? [] : [formatPosition(at)]),
+    ...(changed === undefined ? [] : [`(changed in generation ${changed})`]),
+  ].join(' ')
   return [`${'  '.repeat(depth)}${source}`, asked, shorten(found ?? '–'), place]
 }
 

@@ -1,14 +1,21 @@
 /** A compiled map, open for lookups. */
 import { MailmuxError, messageOf } from '../base/error.ts'
 import type { Position } from '../base/position.ts'
+import type { Config } from '../config/config.ts'
 import type { Address, Naming } from '../mail/address.ts'
 import type { Direction, Resolution } from '../mail/route.ts'
 import { openDatabase } from './database/open-database.ts'
-import type { SourceName, Trace } from './place.ts'
+import { Overlay } from './overlay.ts'
+import type { Entry, SourceName, Trace } from './place.ts'
 import { resolveRoute } from './resolve.ts'
+import { OverrideReader } from './state/override-reader.ts'
+import { statePath } from './state/state.ts'
 
 export interface MapReader {
+  /** Of the build, or of the last change since. */
   readonly generation: number
+  /** Of the build. */
+  readonly base: number
   /** Users that the sources name; rules may route more. */
   readonly users?: number
   /**
@@ -22,17 +29,35 @@ export interface MapReader {
 /** A reader that can also say how it came to an answer. */
 export interface TracingReader extends MapReader {
   resolveTraced(direction: Direction, address: Address, naming: Naming, trace: Trace): Resolution
+  /** What the map says of a key, without the way to it. Throws MAP_DATABASE_DAMAGED. */
+  find(key: string): Entry | undefined
+  /** The generation of the change that decides about a key; undefined where the build does. */
+  changedIn(key: string): number | undefined
   /** Where a key stands in a source. Throws MAP_DATABASE_DAMAGED. */
   place(key: string, source: SourceName): Position | undefined
 }
 
+/** Where changes since the build are. */
+export interface StateSource {
+  /** The state database; it need not be there. */
+  readonly path: string
+  /** Told once when it cannot be read: what was read before stays in force. */
+  readonly report?: (problem: MailmuxError) => void
+}
+
 /**
  * Reads the database and checks it whole, except for records, which are checked as they are read.
+ * With `state`, changes since the build are part of every answer, from the turn of the event loop
+ * after the one in which they became durable.
  * Throws MAP_DATABASE_MISSING, or MAP_DATABASE_DAMAGED with what is wrong.
  */
-export function openMap(path: string): TracingReader {
+export function openMap(path: string, state?: StateSource): TracingReader {
   const opened = openDatabase(path)
   const { database } = opened
+  const base = database.header.generation
+  const overrides = state && new OverrideReader({ ...state, base })
+  const lookup = overrides === undefined ? database : new Overlay(database, overrides)
+  overrides?.refresh()
   const resolve = (
     direction: Direction,
     address: Address,
@@ -40,7 +65,8 @@ export function openMap(path: string): TracingReader {
     trace: Trace | undefined,
   ): Resolution => {
     try {
-      return resolveRoute(direction, address, { naming, lookup: database, trace })
+      overrides?.refresh()
+      return resolveRoute(direction, address, { naming, lookup, trace })
     } catch (error) {
       // A record that cannot be read, or is damaged: the sender or client is told to try again.
       const reason = error instanceof MailmuxError ? error.located : messageOf(error)
@@ -48,11 +74,32 @@ export function openMap(path: string): TracingReader {
     }
   }
   return {
-    generation: database.header.generation,
+    base,
+    get generation() {
+      overrides?.refresh()
+      return overrides?.generation ?? base
+    },
     users: database.header.users,
     resolve: (direction, address, naming) => resolve(direction, address, naming, undefined),
     resolveTraced: resolve,
-    place: (key, source) => database.place(key, source),
-    close: () => opened.close(),
+    find: (key) => {
+      overrides?.refresh()
+      return lookup.find(key)
+    },
+    place: (key, source) => lookup.place(key, source),
+    changedIn: (key) => overrides?.byKey.get(key)?.generation,
+    close() {
+      overrides?.close()
+      opened.close()
+    },
   }
+}
+
+/** The map that a config names, with changes since its build. Throws as `openMap` does. */
+export function openMapInForce(
+  { map, stateDir }: Pick<Config, 'map' | 'stateDir'>,
+  report?: (problem: MailmuxError) => void,
+): TracingReader {
+  const path = statePath(stateDir)
+  return openMap(map.database, report === undefined ? { path } : { path, report })
 }

@@ -3,7 +3,7 @@
  * a mixture. Temporary name in the same directory, fsync of the file, rename, fsync of the directory.
  */
 import { basename, dirname, join } from 'node:path'
-import type { Disk, DiskFile } from './disk.ts'
+import type { Disk, DiskFile, FileOwner } from './disk.ts'
 
 /**
  * Calls `fill` with the temporary file and publishes what it wrote under `path`. Where anything
@@ -13,13 +13,14 @@ export async function replaceFile(
   disk: Disk,
   path: string,
   fill: (file: DiskFile) => Promise<void>,
-  mode = 0o640,
+  owner: FileOwner = { mode: 0o640 },
 ): Promise<void> {
-  const temporary = `${path}.${process.pid}.tmp`
+  // Hidden: a directory of sources may be read while it is there.
+  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`)
   await disk.makeDirectory(dirname(path))
   await removeLeftovers(disk, path)
   try {
-    const file = await disk.create(temporary, mode)
+    const file = await disk.create(temporary, owner)
     try {
       await fill(file)
       await file.sync()
@@ -36,7 +37,7 @@ export async function replaceFile(
 
 /** What writers that died left behind, this process's own of before included. */
 async function removeLeftovers(disk: Disk, path: string): Promise<void> {
-  const prefix = `${basename(path)}.`
+  const prefix = `.${basename(path)}.`
   for (const name of await disk.list(dirname(path))) {
     const [, pid] = /^(\d+)\.tmp$/.exec(name.slice(prefix.length)) ?? []
     if (!name.startsWith(prefix) || pid === undefined) continue

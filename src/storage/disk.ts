@@ -3,7 +3,17 @@
  * through here, so that a test can make each of them fail in turn (test/support/failing-disk.ts).
  */
 import { readSync } from 'node:fs'
-import { mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises'
+import {
+  type FileHandle,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  realpath,
+  rename,
+  stat,
+  unlink,
+} from 'node:fs/promises'
 
 /** A file open for writing at its end. */
 export interface DiskFile {
@@ -16,9 +26,27 @@ export interface DiskFile {
   close(): Promise<void>
 }
 
+/** A file that exists, open for changing it where it is. */
+export interface UpdatedFile extends DiskFile {
+  /** Cuts off what is beyond `sizeBytes`. */
+  truncate(sizeBytes: number): Promise<void>
+}
+
+/** Whose a file is; a new one is this process's where nothing else is said. */
+export interface FileOwner {
+  readonly mode: number
+  readonly user?: number
+  readonly group?: number
+}
+
 export interface Disk {
   /** Creates `path` anew for writing; fails with EEXIST where it exists. */
-  create(path: string, mode: number): Promise<DiskFile>
+  create(path: string, owner: FileOwner): Promise<DiskFile>
+  /** Fails with ENOENT where there is none. */
+  openToUpdate(path: string): Promise<UpdatedFile>
+  ownerOf(path: string): Promise<FileOwner>
+  /** The path of the file itself, links followed. */
+  resolve(path: string): Promise<string>
   read(path: string): Promise<Buffer>
   /** Names in a directory. */
   list(directory: string): Promise<string[]>
@@ -29,8 +57,30 @@ export interface Disk {
   makeDirectory(directory: string): Promise<void>
 }
 
-async function create(path: string, mode: number): Promise<DiskFile> {
-  const handle = await open(path, 'wx+', mode)
+async function create(path: string, owner: FileOwner): Promise<DiskFile> {
+  const handle = await open(path, 'wx+', owner.mode)
+  try {
+    await give(handle, owner)
+  } catch (error) {
+    await handle.close()
+    throw error
+  }
+  return fileOf(handle)
+}
+
+/** Only root may give a file away; for anybody else it stays with who writes it. */
+async function give(handle: FileHandle, { mode, user, group }: FileOwner): Promise<void> {
+  if (user === undefined || group === undefined) return
+  const { uid, gid } = await handle.stat()
+  if (uid !== user || gid !== group) {
+    await handle.chown(user, group).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPERM') throw error
+    })
+  }
+  await handle.chmod(mode)
+}
+
+function fileOf(handle: FileHandle): UpdatedFile {
   return {
     async write(bytes, position) {
       for (let done = 0; done < bytes.byteLength; ) {
@@ -48,12 +98,19 @@ async function create(path: string, mode: number): Promise<DiskFile> {
       return bytes.subarray(0, readSync(handle.fd, bytes, 0, lengthBytes, position))
     },
     sync: () => handle.sync(),
+    truncate: (sizeBytes) => handle.truncate(sizeBytes),
     close: () => handle.close(),
   }
 }
 
 export const realDisk: Disk = {
   create,
+  openToUpdate: async (path) => fileOf(await open(path, 'r+')),
+  resolve: (path) => realpath(path),
+  async ownerOf(path) {
+    const { mode, uid, gid } = await stat(path)
+    return { mode: mode & 0o7777, user: uid, group: gid }
+  },
   read: (path) => readFile(path),
   list: (directory) => readdir(directory),
   rename,

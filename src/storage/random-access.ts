@@ -2,7 +2,7 @@
  * A file open for reading at any place, at once. Reads block: they are for pages that the system
  * keeps in memory. Never mapped into memory, since a file that shrinks would kill the process.
  */
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs'
 
 export interface RandomAccess {
   readonly sizeBytes: number
@@ -43,4 +43,9 @@ export function openRandomAccess(path: string): RandomAccess {
       isOpen = false
     },
   }
+}
+
+/** Tells the file that has a name now from the one that had it; undefined where there is none. */
+export function inodeOf(path: string): number | undefined {
+  return statSync(path, { throwIfNoEntry: false })?.ino
 }

@@ -10,7 +10,7 @@ function mapIn(dir: TempDir, name: string): string[] {
   const sources = ['aliases', 'user_map']
   const map = sources.map((source) => `${source}: ${source}`).join(', ')
   cpSync('test/maps/mailmux.yaml', dir.join('mailmux.yaml'))
-  appendFileSync(dir.join('mailmux.yaml'), `map: {${map}, database: map.db}\n`)
+  appendFileSync(dir.join('mailmux.yaml'), `map: {${map}, database: map.db}\nstate_dir: .\n`)
   return ['--config', dir.join('mailmux.yaml')]
 }
 

@@ -30,14 +30,14 @@ test('what a writer that died has left is removed, what one that lives is writin
   using dir = tempDir()
   const path = dir.join('map.db')
   const { pid: dead } = spawnSync(process.execPath, ['--version'])
-  writeFileSync(dir.join(`map.db.${dead}.tmp`), 'half')
-  writeFileSync(dir.join(`map.db.${process.pid}.tmp`), 'half')
-  writeFileSync(dir.join(`map.db.${process.ppid}.tmp`), 'under way')
-  writeFileSync(dir.join('map.db.notes.tmp'), 'mine')
+  writeFileSync(dir.join(`.map.db.${dead}.tmp`), 'half')
+  writeFileSync(dir.join(`.map.db.${process.pid}.tmp`), 'half')
+  writeFileSync(dir.join(`.map.db.${process.ppid}.tmp`), 'under way')
+  writeFileSync(dir.join('.map.db.notes.tmp'), 'mine')
   await replaceFile(realDisk, path, (file) => file.write(Buffer.from('new'), 0))
   assert.deepEqual(
     readdirSync(dir.path).sort((left, right) => left.localeCompare(right)),
-    ['map.db', `map.db.${process.ppid}.tmp`, 'map.db.notes.tmp'].sort((left, right) =>
+    ['map.db', `.map.db.${process.ppid}.tmp`, '.map.db.notes.tmp'].sort((left, right) =>
       left.localeCompare(right),
     ),
   )

@@ -3,7 +3,7 @@
  * names in directories. The call with the number `failAt` fails, and everything after it.
  */
 import { basename, dirname } from 'node:path'
-import type { Disk, DiskFile } from '../../src/storage/disk.ts'
+import type { Disk, FileOwner, UpdatedFile } from '../../src/storage/disk.ts'
 
 interface StoredFile {
   bytes: Buffer
@@ -50,10 +50,18 @@ export class FailingDisk implements Disk {
     }
   }
 
-  async create(path: string): Promise<DiskFile> {
+  async create(path: string): Promise<UpdatedFile> {
     this.#step()
     const file: StoredFile = { bytes: Buffer.alloc(0), synced: Buffer.alloc(0) }
     this.#names.set(path, file)
+    return this.#open(file)
+  }
+
+  async openToUpdate(path: string): Promise<UpdatedFile> {
+    return this.#open(this.#fileAt(path))
+  }
+
+  #open(file: StoredFile): UpdatedFile {
     return {
       write: async (bytes, position) => {
         this.#step()
@@ -68,14 +76,31 @@ export class FailingDisk implements Disk {
         this.#step()
         file.synced = Buffer.from(file.bytes)
       },
+      truncate: async (sizeBytes) => {
+        this.#step()
+        file.bytes = Buffer.from(file.bytes.subarray(0, sizeBytes))
+      },
       close: async () => undefined,
     }
   }
 
-  async read(path: string): Promise<Buffer> {
+  #fileAt(path: string): StoredFile {
     const file = this.#names.get(path)
     if (file === undefined) throw Object.assign(new Error('no such file'), { code: 'ENOENT' })
-    return file.bytes
+    return file
+  }
+
+  async read(path: string): Promise<Buffer> {
+    return this.#fileAt(path).bytes
+  }
+
+  async ownerOf(path: string): Promise<FileOwner> {
+    this.#fileAt(path)
+    return { mode: 0o640 }
+  }
+
+  async resolve(path: string): Promise<string> {
+    return path
   }
 
   async list(directory: string): Promise<string[]> {
@@ -84,8 +109,7 @@ export class FailingDisk implements Disk {
 
   async rename(from: string, to: string): Promise<void> {
     this.#step()
-    const file = this.#names.get(from)
-    if (file === undefined) throw Object.assign(new Error('no such file'), { code: 'ENOENT' })
+    const file = this.#fileAt(from)
     this.#names.delete(from)
     this.#names.set(to, file)
     // A crash before the directory is synced may keep either name: the worst is taken, that the

@@ -3,7 +3,7 @@
  * database in a place of its own.
  */
 import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Config } from '../../src/config/config.ts'
 import { parseConfig } from '../../src/config/parse.ts'
 
@@ -30,5 +30,5 @@ export function configOf(folder: string, database: string): Config {
   const places = existsSync(own)
     ? parsed.config.places
     : { backends: new Map(), domains: new Map() }
-  return { ...parsed.config, map, places }
+  return { ...parsed.config, map, places, stateDir: dirname(database) }
 }

@@ -21,6 +21,7 @@ export type RecordedEvent = {
 /** Answers by canonical user; who is not in the table is `unknown`, or `foreign` elsewhere. */
 export class TableMap implements MapReader {
   readonly generation: number
+  readonly base = 1
   readonly asked: { readonly direction: Direction; readonly address: Address }[] = []
   closed = false
   readonly #table: ReadonlyMap<string, Resolution>

@@ -1,0 +1,43 @@
+/** A base and what was changed since it was built, as one map to look up in. */
+import type { Position } from '../base/position.ts'
+import type { Database } from './database/database.ts'
+import type { Entry, Lookup, SourceName } from './place.ts'
+import type { Pattern, Rule } from './rule.ts'
+import type { OverrideReader } from './state/override-reader.ts'
+
+export class Overlay implements Lookup {
+  readonly rules: readonly Rule[]
+  readonly patterns: readonly Pattern[]
+  readonly smarthost: string | undefined
+  readonly #base: Database
+  readonly #overrides: OverrideReader
+
+  constructor(base: Database, overrides: OverrideReader) {
+    this.#base = base
+    this.#overrides = overrides
+    this.rules = base.rules
+    this.patterns = base.patterns
+    this.smarthost = base.smarthost
+  }
+
+  get hasBareKeys(): boolean {
+    return this.#base.hasBareKeys || this.#overrides.hasBareKeys
+  }
+
+  get hasAliases(): boolean {
+    return this.#base.hasAliases || this.#overrides.hasAliases
+  }
+
+  find(key: string): Entry | undefined {
+    const { byKey } = this.#overrides
+    const override = byKey.size === 0 ? undefined : byKey.get(key)
+    return override === undefined ? this.#base.find(key) : override.entry
+  }
+
+  /** Where the line of a key stands now. Throws MAP_DATABASE_DAMAGED. */
+  place(key: string, source: SourceName): Position | undefined {
+    if (this.#overrides.byKey.has(key)) return this.#overrides.place(key, source)
+    const at = this.#base.place(key, source)
+    return at && this.#overrides.moved(at, this.#base.header.generation)
+  }
+}

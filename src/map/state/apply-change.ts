@@ -1,0 +1,145 @@
+/**
+ * Changes of the map while daemons run. The sources are edited, and overrides put in force, as one:
+ *
+ * 1. what is to be done is written into the journal of the state database,
+ * 2. the sources are edited, each durable before the next,
+ * 3. one transaction puts the overrides in force and clears the journal.
+ *
+ * A command that dies before 1 is done has done nothing; after it, the next command goes on from 2.
+ * A failure in 2 takes back what was edited.
+ */
+import { MailmuxError, messageOf } from '../../base/error.ts'
+import type { Config } from '../../config/config.ts'
+import { type Disk, realDisk } from '../../storage/disk.ts'
+import { openMapInForce, type TracingReader } from '../open.ts'
+import { applyEdit, type SourceEdit, type Undo } from './source-edit.ts'
+import { type Override, State } from './state.ts'
+
+export interface PlannedChange {
+  /** One line for the history, such as `user add ann@example.com fritz`. */
+  readonly description: string
+  readonly edits: readonly SourceEdit[]
+  readonly overrides: readonly Override[]
+}
+
+export interface ChangeOptions {
+  readonly disk?: Disk
+  /** Told of a change of a command that was ended, and could not be completed. */
+  readonly warn?: (text: string) => void
+}
+
+interface JournalledChange extends PlannedChange {
+  readonly generation: number
+}
+
+/**
+ * Plans a change against the map in force and makes it, durable in sources and state database when
+ * it returns: with the number of its generation, or undefined where `plan` has nothing to change.
+ * Throws what `plan` throws, MAP_SOURCE_CHANGED, MAP_SOURCE_UNWRITABLE, MAP_DATABASE_MISSING and
+ * what `State.open` throws; then sources and map are as they were.
+ */
+export async function applyChange(
+  config: Config,
+  plan: (map: TracingReader) => Promise<PlannedChange | undefined>,
+  options: ChangeOptions = {},
+): Promise<number | undefined> {
+  using state = await openRepaired(config, options)
+  const map = openMapInForce(config)
+  let change: JournalledChange
+  try {
+    const planned = await plan(map)
+    if (planned === undefined) return undefined
+    change = { ...planned, generation: Math.max(map.generation, state.generation) + 1 }
+  } finally {
+    map.close()
+  }
+  state.begin(encode(change))
+  await editAll(state, change, options.disk ?? realDisk)
+  finish(state, change)
+  return change.generation
+}
+
+/** Holds the state, after what a command that was ended has left undone is done. */
+export async function openRepaired(
+  config: Pick<Config, 'stateDir'>,
+  { disk = realDisk, warn }: ChangeOptions = {},
+): Promise<State> {
+  const state = await State.open(config.stateDir)
+  try {
+    const { unfinished } = state
+    if (unfinished !== undefined) {
+      const change = decode(unfinished as EncodedChange)
+      if (await isCompleted(change, disk)) finish(state, change)
+      else {
+        state.abandon()
+        warn?.(
+          `a command was ended in the middle of “${change.description}”, and its source has been ` +
+            'edited since: nothing more was done; `mailmux build-map` takes what the sources say',
+        )
+      }
+    }
+    return state
+  } catch (error) {
+    state[Symbol.dispose]()
+    throw error
+  }
+}
+
+async function isCompleted({ edits }: JournalledChange, disk: Disk): Promise<boolean> {
+  try {
+    for (const edit of edits) await applyEdit(disk, edit)
+    return true
+  } catch (error) {
+    if (error instanceof MailmuxError && error.code === 'MAP_SOURCE_CHANGED') return false
+    throw unwritable(error)
+  }
+}
+
+async function editAll(state: State, { edits }: JournalledChange, disk: Disk): Promise<void> {
+  const undos: Undo[] = []
+  try {
+    for (const edit of edits) undos.unshift(await applyEdit(disk, edit))
+  } catch (error) {
+    // Where this fails too, the journal stays, and the next command tries to complete the change.
+    for (const undo of undos) await undo()
+    state.abandon()
+    throw unwritable(error)
+  }
+}
+
+function unwritable(error: unknown): MailmuxError {
+  if (error instanceof MailmuxError) return error
+  return new MailmuxError('MAP_SOURCE_UNWRITABLE', messageOf(error), { cause: error })
+}
+
+function finish(
+  state: State,
+  { generation, description, edits, overrides }: JournalledChange,
+): void {
+  const shifts = edits.flatMap(({ file, shifts: moved }) =>
+    moved.map((shift) => ({ ...shift, file })),
+  )
+  state.record({ generation, kind: 'change', description }, { overrides, shifts })
+}
+
+type EncodedChange = ReturnType<typeof encode>
+
+function encode(change: JournalledChange) {
+  const edits = change.edits.map((edit) => ({
+    ...edit,
+    splices: edit.splices.map(({ at, removeBytes, insert }) => {
+      return { at, removeBytes, insert: insert.toString('base64') }
+    }),
+  }))
+  return { ...change, edits }
+}
+
+function decode(encoded: EncodedChange): JournalledChange {
+  const edits = encoded.edits.map((edit) => ({
+    ...edit,
+    splices: edit.splices.map(({ at, removeBytes, insert }) => {
+      return { at, removeBytes, insert: Buffer.from(insert, 'base64') }
+    }),
+  }))
+  return { ...encoded, edits }
+}

@@ -1,0 +1,183 @@
+/**
+ * Edits of text sources in place. An edit is planned against the bytes that are there and says how
+ * to tell them from what it makes of them, so that one that was broken off can be completed: what
+ * is appended is written at the end of the file, anything else replaces the file as a whole.
+ */
+import { crc32 } from 'node:zlib'
+import { MailmuxError } from '../../base/error.ts'
+import { replaceFile } from '../../storage/atomic-file.ts'
+import type { Disk, DiskFile, UpdatedFile } from '../../storage/disk.ts'
+
+/** Puts `insert` in the place of `removeBytes` bytes. */
+export interface Splice {
+  readonly at: number
+  readonly removeBytes: number
+  readonly insert: Buffer
+}
+
+/** Lines from `line` on, of the file as it was, stand `delta` lines lower. */
+export interface LineShift {
+  readonly line: number
+  readonly delta: number
+}
+
+export interface SourceEdit {
+  readonly file: string
+  readonly before: Fingerprint
+  readonly after: Fingerprint
+  /** In the order of the file, not overlapping; each `at` counts in the file as it was. */
+  readonly splices: readonly Splice[]
+  readonly shifts: readonly LineShift[]
+}
+
+/** Size of a file, and the checksum of its bytes from `from` on. */
+interface Fingerprint {
+  readonly from: number
+  readonly sizeBytes: number
+  readonly crc: number
+}
+
+/** `content`: the whole file. */
+export function planSplices(
+  file: string,
+  content: Buffer,
+  splices: readonly Splice[],
+  shifts: readonly LineShift[] = [],
+): SourceEdit {
+  return {
+    file,
+    before: fingerprintOf(0, [content]),
+    after: fingerprintOf(0, pieces(content, splices)),
+    splices,
+    shifts,
+  }
+}
+
+/** `tail`: the last bytes of a file of `sizeBytes`; they tell whether it is still the same. */
+export function planAppend(
+  file: string,
+  sizeBytes: number,
+  tail: Buffer,
+  insert: Buffer,
+): SourceEdit {
+  const from = sizeBytes - tail.length
+  return {
+    file,
+    before: fingerprintOf(from, [tail]),
+    after: fingerprintOf(from, [tail, insert]),
+    splices: [{ at: sizeBytes, removeBytes: 0, insert }],
+    shifts: [],
+  }
+}
+
+function fingerprintOf(from: number, parts: Iterable<Buffer>): Fingerprint {
+  let [sizeBytes, crc] = [from, 0]
+  for (const part of parts) {
+    sizeBytes += part.length
+    crc = crc32(part, crc)
+  }
+  return { from, sizeBytes, crc }
+}
+
+function* pieces(content: Buffer, splices: readonly Splice[]): Generator<Buffer> {
+  let at = 0
+  for (const splice of splices) {
+    yield content.subarray(at, splice.at)
+    yield splice.insert
+    at = splice.at + splice.removeBytes
+  }
+  yield content.subarray(at)
+}
+
+/** What takes an edit back. */
+export type Undo = () => Promise<void>
+
+/**
+ * Makes an edit durable; one that is made already is left. Throws MAP_SOURCE_CHANGED where the file
+ * is neither what the edit was planned against nor what it makes of it.
+ */
+export async function applyEdit(disk: Disk, edit: SourceEdit): Promise<Undo> {
+  const file = await disk.resolve(edit.file)
+  return isAppend(edit) ? appendTo(disk, file, edit) : rewrite(disk, file, edit)
+}
+
+function isAppend({ splices, before }: SourceEdit): boolean {
+  return splices.length === 1 && splices[0]?.at === before.sizeBytes
+}
+
+async function appendTo(disk: Disk, path: string, edit: SourceEdit): Promise<Undo> {
+  const { before, after, splices } = edit
+  const insert = splices[0]?.insert ?? Buffer.alloc(0)
+  const cutBack = async (file: UpdatedFile): Promise<void> => {
+    await file.truncate(before.sizeBytes)
+    await file.sync()
+  }
+  const file = await disk.openToUpdate(path)
+  try {
+    const found = file.readBack(before.from, after.sizeBytes - before.from + 1)
+    const added = found.subarray(before.sizeBytes - before.from)
+    const isKnown = crc32(found.subarray(0, before.sizeBytes - before.from)) === before.crc
+    if (!isKnown || !isBegun(added, insert)) refuseChanged(edit)
+    try {
+      await file.write(insert, before.sizeBytes)
+      await file.sync()
+    } catch (error) {
+      await cutBack(file)
+      throw error
+    }
+  } finally {
+    await file.close()
+  }
+  return async () => {
+    const again = await disk.openToUpdate(path)
+    try {
+      await cutBack(again)
+    } finally {
+      await again.close()
+    }
+  }
+}
+
+/** True where `added` is a part of `insert`, as it may be after a crash: a lost page reads as zeros. */
+function isBegun(added: Buffer, insert: Buffer): boolean {
+  return (
+    added.length <= insert.length &&
+    added.every((byte, index) => byte === insert[index] || byte === 0)
+  )
+}
+
+async function rewrite(disk: Disk, path: string, edit: SourceEdit): Promise<Undo> {
+  const content = await disk.read(path)
+  const found = fingerprintOf(0, [content])
+  if (isSame(found, edit.after)) return () => Promise.resolve()
+  if (!isSame(found, edit.before)) refuseChanged(edit)
+  const undo = (): Promise<void> => replaceWith(disk, path, [content])
+  try {
+    await replaceWith(disk, path, pieces(content, edit.splices))
+  } catch (error) {
+    // The name may have been given to the new file before its directory could not be synced.
+    if (isSame(fingerprintOf(0, [await disk.read(path)]), edit.after)) await undo()
+    throw error
+  }
+  return undo
+}
+
+async function replaceWith(disk: Disk, path: string, parts: Iterable<Buffer>): Promise<void> {
+  const owner = await disk.ownerOf(path)
+  const fill = async (file: DiskFile): Promise<void> => {
+    let at = 0
+    for (const part of parts) {
+      await file.write(part, at)
+      at += part.length
+    }
+  }
+  await replaceFile(disk, path, fill, owner)
+}
+
+function isSame(one: Fingerprint, other: Fingerprint): boolean {
+  return one.sizeBytes === other.sizeBytes && one.crc === other.crc
+}
+
+function refuseChanged({ file }: SourceEdit): never {
+  throw new MailmuxError('MAP_SOURCE_CHANGED', `${file}: was edited meanwhile`)
+}

@@ -1,0 +1,188 @@
+/**
+ * The state database, held by one command at a time: changes since the build, the history of
+ * generations, and the journal of a change that is being made. Readers do not wait for it.
+ */
+import { userInfo } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import { MailmuxError, messageOf } from '../../base/error.ts'
+import type { Position } from '../../base/position.ts'
+import { realDisk } from '../../storage/disk.ts'
+import { takeLock } from '../../storage/lock.ts'
+import { isDamage, openSqlite, type SqliteDatabase, transact } from '../../storage/sqlite.ts'
+import type { Entry, SourceName } from '../place.ts'
+import type { LineShift } from './source-edit.ts'
+import { prepareSchema } from './state-schema.ts'
+
+/** What a change says of one key from now on. */
+export interface Override {
+  /** As in the database: `local@domain`, `local@` for every domain of ours. */
+  readonly key: string
+  /** The whole of it; undefined: the key is gone. */
+  readonly entry: Entry | undefined
+  /** Where the lines of the key stand after the change. */
+  readonly places: Readonly<Partial<Record<SourceName, Position>>>
+}
+
+export type GenerationKind = 'build' | 'change' | 'rollback'
+
+export interface HistoryRow {
+  readonly generation: number
+  readonly at: Date
+  readonly kind: GenerationKind
+  readonly description: string
+  /** Login name at this host of who did it. */
+  readonly by: string
+  readonly users: number | undefined
+  readonly aliases: number | undefined
+}
+
+/** What a generation consists of, to be written down. */
+export interface NewGeneration extends Pick<HistoryRow, 'generation' | 'kind' | 'description'> {
+  readonly users?: number
+  readonly aliases?: number
+}
+
+export interface MadeChange {
+  readonly overrides: readonly Override[]
+  readonly shifts: readonly (LineShift & { readonly file: string })[]
+}
+
+/** How long a command waits for another one, and how often it looks. */
+const patienceMs = 30_000
+const lookMs = 20
+
+export function statePath(stateDir: string): string {
+  return join(stateDir, 'state.db')
+}
+
+export class State implements Disposable {
+  readonly path: string
+  readonly #database: SqliteDatabase
+  readonly #lock: Disposable
+
+  private constructor(path: string, database: SqliteDatabase, lock: Disposable) {
+    this.path = path
+    this.#database = database
+    this.#lock = lock
+  }
+
+  /**
+   * Waits until no other command holds the state, and holds it. Throws STATE_BUSY after
+   * `waitMs`, STATE_DAMAGED, STATE_UNUSABLE.
+   */
+  static async open(stateDir: string, waitMs = patienceMs): Promise<State> {
+    const path = statePath(stateDir)
+    let lock: Disposable | undefined
+    try {
+      await realDisk.makeDirectory(stateDir)
+      lock = await waitForLock(join(stateDir, 'change.lock'), waitMs)
+      if (lock === undefined) {
+        throw new MailmuxError('STATE_BUSY', `${path}: another command is changing the map`)
+      }
+      return new State(path, openAll(path), lock)
+    } catch (error) {
+      lock?.[Symbol.dispose]()
+      throw unusable(path, error)
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#database.close()
+    this.#lock[Symbol.dispose]()
+  }
+
+  /** Of the last change or build that is written down; 0 where there is none. */
+  get generation(): number {
+    const row = this.#database.prepare('SELECT max(generation) AS last FROM history').get()
+    return Number(row?.['last'] ?? 0)
+  }
+
+  /** The change that was being made when a command was ended; as `begin` was given it. */
+  get unfinished(): unknown {
+    const row = this.#database.prepare('SELECT change FROM journal').get()
+    return row === undefined ? undefined : JSON.parse(String(row['change']))
+  }
+
+  /** Writes down what is about to be done. */
+  begin(change: unknown): void {
+    this.#write(() =>
+      this.#database
+        .prepare('INSERT INTO journal (id, change) VALUES (1, ?)')
+        .run(JSON.stringify(change)),
+    )
+  }
+
+  /** Forgets what was begun. */
+  abandon(): void {
+    this.#write(() => this.#database.exec('DELETE FROM journal'))
+  }
+
+  /** Puts a generation in force: what was begun is done. */
+  record(generation: NewGeneration, change?: MadeChange): void {
+    this.#write(() => {
+      this.#database.exec('DELETE FROM journal')
+      this.#addHistory(generation)
+      if (change !== undefined) this.#addChange(generation.generation, change)
+    })
+  }
+
+  #addHistory({ generation, kind, description, users, aliases }: NewGeneration): void {
+    this.#database
+      .prepare('INSERT OR REPLACE INTO history VALUES (?, ?, ?, ?, ?, ?, ?)')
+      .run(generation, Date.now(), kind, description, loginName(), users ?? null, aliases ?? null)
+  }
+
+  #addChange(generation: number, { overrides, shifts }: MadeChange): void {
+    const addOverride = this.#database.prepare('INSERT INTO override VALUES (?, ?, ?, ?)')
+    for (const { key, entry, places } of overrides) {
+      const text = entry === undefined ? null : JSON.stringify(entry)
+      addOverride.run(generation, key, text, JSON.stringify(places))
+    }
+    const addShift = this.#database.prepare('INSERT INTO shift VALUES (?, ?, ?, ?)')
+    for (const { file, line, delta } of shifts) addShift.run(generation, file, line, delta)
+  }
+
+  #write(work: () => void): void {
+    try {
+      transact(this.#database, work)
+    } catch (error) {
+      throw unusable(this.path, error)
+    }
+  }
+}
+
+function openAll(path: string): SqliteDatabase {
+  const database = openSqlite(path)
+  try {
+    prepareSchema(database)
+    return database
+  } catch (error) {
+    database.close()
+    throw error
+  }
+}
+
+async function waitForLock(path: string, waitMs: number): Promise<Disposable | undefined> {
+  const until = performance.now() + waitMs
+  for (;;) {
+    const lock = takeLock(path)
+    if (lock !== undefined || performance.now() > until) return lock
+    await wait(lookMs)
+  }
+}
+
+function loginName(): string {
+  try {
+    return userInfo().username
+  } catch {
+    // A user id without a name: nothing better is known of who it is.
+    return String(process.getuid?.() ?? '')
+  }
+}
+
+export function unusable(path: string, error: unknown): MailmuxError {
+  if (error instanceof MailmuxError) return error
+  const code = isDamage(error) ? 'STATE_DAMAGED' : 'STATE_UNUSABLE'
+  return new MailmuxError(code, `${path}: ${messageOf(error)}`, { cause: error })
+}

@@ -1,0 +1,72 @@
+/**
+ * The real disk, with one call that fails half-way: a write that wrote half, a rename that did not
+ * happen. It reports a full disk, or kills the process.
+ */
+import { type Disk, type FileOwner, realDisk, type UpdatedFile } from '../../src/storage/disk.ts'
+
+export class InterruptedDisk implements Disk {
+  calls = 0
+  readonly #failAt: number
+  readonly #kills: boolean
+
+  readonly read = (path: string): Promise<Buffer> => realDisk.read(path)
+  readonly list = (directory: string): Promise<string[]> => realDisk.list(directory)
+  readonly ownerOf = (path: string): Promise<FileOwner> => realDisk.ownerOf(path)
+  readonly resolve = (path: string): Promise<string> => realDisk.resolve(path)
+
+  constructor(failAt: number, mode: 'fails' | 'killed') {
+    this.#failAt = failAt
+    this.#kills = mode === 'killed'
+  }
+
+  async #step(half: () => Promise<unknown> = () => Promise.resolve()): Promise<void> {
+    this.calls++
+    if (this.calls !== this.#failAt) return
+    await half()
+    if (this.#kills) process.kill(process.pid, 'SIGKILL')
+    throw Object.assign(new Error(`call ${this.calls}: no space left`), { code: 'ENOSPC' })
+  }
+
+  async create(path: string, owner: FileOwner): Promise<UpdatedFile> {
+    await this.#step()
+    return this.#wrap((await realDisk.create(path, owner)) as UpdatedFile)
+  }
+
+  async openToUpdate(path: string): Promise<UpdatedFile> {
+    await this.#step()
+    return this.#wrap(await realDisk.openToUpdate(path))
+  }
+
+  #wrap(file: UpdatedFile): UpdatedFile {
+    return {
+      write: async (bytes, position) => {
+        await this.#step(() => file.write(bytes.subarray(0, bytes.length >> 1), position))
+        await file.write(bytes, position)
+      },
+      sync: () => this.#step().then(() => file.sync()),
+      truncate: (sizeBytes) => this.#step().then(() => file.truncate(sizeBytes)),
+      readBack: (position, length) => file.readBack(position, length),
+      close: () => file.close(),
+    }
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    await this.#step()
+    await realDisk.rename(from, to)
+  }
+
+  async unlink(path: string): Promise<void> {
+    await this.#step()
+    await realDisk.unlink(path)
+  }
+
+  async syncDirectory(directory: string): Promise<void> {
+    await this.#step()
+    await realDisk.syncDirectory(directory)
+  }
+
+  async makeDirectory(directory: string): Promise<void> {
+    await this.#step()
+    await realDisk.makeDirectory(directory)
+  }
+}
