@@ -42,6 +42,11 @@ const catalogue = {
     exit: 73,
     hint: 'check room and permissions; sources and map are as they were',
   },
+  CHANGE_REFUSED: { exit: 65, hint: 'nothing was changed' },
+  USER_EXISTS: { exit: 65, hint: 'nothing was changed; --replace changes what is there' },
+  USER_UNKNOWN: { exit: 67, hint: 'see `mailmux user list`' },
+  ALIAS_UNKNOWN: { exit: 67, hint: 'see `mailmux alias list`' },
+  BACKEND_UNKNOWN: { exit: 67, hint: 'see `mailmux backend list`' },
   STATE_BUSY: { exit: 75, hint: 'wait for it, or end it, and try again' },
   STATE_DAMAGED: {
     exit: 78,

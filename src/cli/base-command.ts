@@ -20,7 +20,11 @@ export interface ErrorJson {
   }
 }
 
+const linesAtOnce = 1024
+
 export abstract class MailmuxCommand extends Command {
+  #lines: string[] = []
+
   static override enableJsonFlag = true
 
   static override baseFlags = {
@@ -56,6 +60,41 @@ export abstract class MailmuxCommand extends Command {
   /** Prints a failure that the command goes on after, on stderr. */
   protected warnOfError(failure: MailmuxError): void {
     process.stderr.write(`${errorStyle.yellow('warning:')} ${failure.located}; ${failure.hint}\n`)
+  }
+
+  /** A line of a long list: gathered, and no faster than the reader of stdout. */
+  protected async printLine(line: string): Promise<void> {
+    this.#lines.push(line)
+    if (this.#lines.length >= linesAtOnce) await this.flushLines()
+  }
+
+  /** Writes what `printLine` has gathered. */
+  protected async flushLines(): Promise<void> {
+    if (this.#lines.length === 0) return
+    const text = `${this.#lines.join('\n')}\n`
+    this.#lines = []
+    if (process.stdout.write(text)) return
+    await new Promise((resolve) => process.stdout.once('drain', resolve))
+  }
+
+  /** Says what became of a change; `already`: what is so where there was nothing to change. */
+  protected reportChange(
+    report: {
+      readonly key: string
+      readonly generation?: number
+      readonly warnings: readonly string[]
+    },
+    already: string,
+  ): void {
+    if (!this.jsonEnabled()) {
+      for (const text of report.warnings) {
+        process.stderr.write(`${errorStyle.yellow('warning:')} ${text}\n`)
+      }
+    }
+    const { key, generation } = report
+    this.log(
+      generation === undefined ? `${key} ${already}` : `${key}: done, generation ${generation}`,
+    )
   }
 
   protected override async catch(thrown: Error & { exitCode?: number }): Promise<unknown> {

@@ -169,7 +169,7 @@ export class AliasCheck {
 }
 
 /** The addresses that a key may decide, of a bare one that in the default domain first. */
-function addressesOf(key: string, naming: Naming): Address[] {
+export function addressesOf(key: string, naming: Naming): Address[] {
   if (!key.endsWith('@')) {
     const parsed = parseKey(key, naming)
     if (!('key' in parsed) || !naming.domains.has(parsed.address.domain)) return []

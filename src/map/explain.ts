@@ -44,7 +44,9 @@ export function explain(
 
 function explainStep({ source, asked, found, at, depth }: Step, map: TracingReader): ExplainedStep {
   const isKey = source === 'aliases' || source === 'user_map' || source === 'popmap'
-  const changed = isKey ? map.changedIn(asked) : undefined
+  // Of a key that is gone, there is nothing else to show.
+  const tells = found !== undefined || map.lookup.find(asked) === undefined
+  const changed = isKey && tells ? map.changedIn(asked) : undefined
   const place = at ?? (isKey && found !== undefined ? map.place(asked, source) : undefined)
   return {
     source,

@@ -6,7 +6,8 @@ import type { Address, Naming } from '../mail/address.ts'
 import type { Direction, Resolution } from '../mail/route.ts'
 import { openDatabase } from './database/open-database.ts'
 import { Overlay } from './overlay.ts'
-import type { Entry, SourceName, Trace } from './place.ts'
+import type { Lookup, SourceName, Trace } from './place.ts'
+import { listRecords, type MapRecord } from './map-record.ts'
 import { resolveRoute } from './resolve.ts'
 import { OverrideReader } from './state/override-reader.ts'
 import { statePath } from './state/state.ts'
@@ -29,8 +30,12 @@ export interface MapReader {
 /** A reader that can also say how it came to an answer. */
 export interface TracingReader extends MapReader {
   resolveTraced(direction: Direction, address: Address, naming: Naming, trace: Trace): Resolution
-  /** What the map says of a key, without the way to it. Throws MAP_DATABASE_DAMAGED. */
-  find(key: string): Entry | undefined
+  /** What resolution asks. */
+  readonly lookup: Lookup
+  /** False where no alias and no forward leads anywhere. */
+  readonly hasExpansions: boolean
+  /** Everything that the map says of single keys: in the order of the sources, then changes. */
+  records(): Generator<MapRecord, void, undefined>
   /** The generation of the change that decides about a key; undefined where the build does. */
   changedIn(key: string): number | undefined
   /** Where a key stands in a source. Throws MAP_DATABASE_DAMAGED. */
@@ -82,10 +87,11 @@ export function openMap(path: string, state?: StateSource): TracingReader {
     users: database.header.users,
     resolve: (direction, address, naming) => resolve(direction, address, naming, undefined),
     resolveTraced: resolve,
-    find: (key) => {
-      overrides?.refresh()
-      return lookup.find(key)
+    lookup,
+    get hasExpansions() {
+      return lookup.hasAliases || overrides?.hasForwards === true || database.hasForwards
     },
+    records: () => listRecords(database, overrides),
     place: (key, source) => lookup.place(key, source),
     changedIn: (key) => overrides?.byKey.get(key)?.generation,
     close() {

@@ -56,3 +56,14 @@ export async function listSourceFiles(path: string): Promise<string[]> {
     .map(({ name }) => join(path, name))
     .sort()
 }
+
+/** How many line feeds a file has. Throws what the system reports. */
+export async function countLineEnds(path: string): Promise<number> {
+  let count = 0
+  for await (const { buffer, start, end } of readChunks(path, 1 << 20, 0)) {
+    for (let at = buffer.indexOf(0x0a, start); at !== -1 && at < end; count++) {
+      at = buffer.indexOf(0x0a, at + 1)
+    }
+  }
+  return count
+}

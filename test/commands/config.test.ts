@@ -93,7 +93,10 @@ test('an old Node is told in one line what is needed and how to get it', async (
 
 test('a reader that has seen enough ends a command without a word', async () => {
   using dir = tempDir()
-  writeFileSync(dir.join('mailmux.yaml'), `${good}map: {rules: rules, database: map.db}\n`)
+  writeFileSync(
+    dir.join('mailmux.yaml'),
+    `${good}map: {rules: rules, database: map.db}\nstate_dir: .\n`,
+  )
   writeFileSync(dir.join('rules'), '* fritz\n')
   const shell = [
     'node="$0"; bin="$1"; "$node" "$bin" build-map >/dev/null || exit 1',

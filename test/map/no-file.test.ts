@@ -17,7 +17,7 @@ test('a database or a source that is a named pipe or a folder is refused at once
   writeFileSync(dir.join('user_map'), 'nora fritz\n')
   const base = readFileSync('test/maps/mailmux.yaml', 'utf8')
   const run = (map: string, command: string[]) => {
-    writeFileSync(dir.join('mailmux.yaml'), `${base}map: ${map}\n`)
+    writeFileSync(dir.join('mailmux.yaml'), `${base}map: ${map}\nstate_dir: .\n`)
     return runCommand([...command, '--config', dir.join('mailmux.yaml')])
   }
   for (const database of ['pipe', 'folder']) {

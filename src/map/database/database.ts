@@ -27,6 +27,7 @@ import {
 } from './format.ts'
 import { KeyHash } from './key-hash.ts'
 import type { Meta } from './meta.ts'
+import { sharedLimit } from './value-table.ts'
 import { decodeHead, lengthOfRecord, readRecord, type StoredRecord } from './record.ts'
 
 export interface DatabaseParts {
@@ -77,6 +78,12 @@ export class Database implements Lookup {
   /** Targets that a build still has in memory need not be read back; only records of their own. */
   rememberAliases(targets: ReadonlyMap<string, readonly string[]>): void {
     this.#known = targets
+  }
+
+  /** False where surely no user is forwarded. */
+  get hasForwards(): boolean {
+    const { values } = this.meta
+    return values.length >= sharedLimit || values.some(({ kind }) => kind === 'forward')
   }
 
   get header(): Header {

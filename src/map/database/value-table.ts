@@ -2,7 +2,7 @@
 import type { Value } from '../value.ts'
 
 /** More distinct values than back-ends and refusals would ever need: the rest are other names. */
-const sharedLimit = 1 << 16
+export const sharedLimit = 1 << 16
 
 export class ValueTable {
   readonly values: Value[] = []

@@ -1,6 +1,7 @@
 /** The right side of an alias: its targets with their places. Sendmail aliases(5). */
 import type { Position } from '../../base/position.ts'
 import { parseAddress } from '../../mail/address.ts'
+import { unquote } from './line-grammar.ts'
 import { quote, type SourceContext } from './source-context.ts'
 
 export interface Target {
@@ -14,31 +15,9 @@ export type ParsedTarget =
   | { readonly include: string }
   | { readonly code: string; readonly refused: string; readonly hint: string }
 
-export interface Token {
-  readonly text: string
-  /** Of its first character, from 1. */
-  readonly column: number
-}
+type Context = Pick<SourceContext, 'naming' | 'backends' | 'smarthost'>
 
-/** Divides a line at commas outside quotes; empty parts are left out. */
-export function divideTargets(text: string, firstColumn: number): Token[] {
-  const parts = text.matchAll(/((?:"(?:[^"\\]|\\.)*"?|[^",])+)/gsu)
-  return [...parts].flatMap((part) => {
-    const [whole] = part
-    const trimmed = whole.trim()
-    const blanks = whole.length - whole.trimStart().length
-    return trimmed === '' ? [] : [{ text: trimmed, column: firstColumn + part.index + blanks }]
-  })
-}
-
-/** Takes the quotes off `"ann b"@example.com` and `"|program"`. */
-export function unquote(text: string): string {
-  return text.replace(/^"((?:[^"\\]|\\.)*)"/su, (_, inner: string) =>
-    inner.replace(/\\(.)/gsu, '$1'),
-  )
-}
-
-export function parseTarget(written: string, context: SourceContext): ParsedTarget {
+export function parseTarget(written: string, context: Context): ParsedTarget {
   const text = unquote(written)
   const include = /^:include:\s*(.+)$/i.exec(text)?.[1]
   if (include !== undefined) return { include }
@@ -62,7 +41,7 @@ function refuse(code: string, refused: string, hint: string): ParsedTarget {
   return { code, refused, hint }
 }
 
-function parseMember(text: string, written: string, context: SourceContext): ParsedTarget {
+function parseMember(text: string, written: string, context: Context): ParsedTarget {
   const { naming, backends, smarthost } = context
   const isQuoted = written.startsWith('"')
   const address = parseAddress(text, naming)

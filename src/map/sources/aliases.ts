@@ -6,7 +6,8 @@ import { dirname, isAbsolute, join } from 'node:path'
 import type { Position } from '../../base/position.ts'
 import { formatPosition } from '../../base/position.ts'
 import { parseKey } from '../key.ts'
-import { divideTargets, parseTarget, type Target, unquote } from './alias-targets.ts'
+import { parseTarget, type Target } from './alias-targets.ts'
+import { divideAliasLine, divideTargets, isIgnored } from './line-grammar.ts'
 import { forEachLine } from './read-lines.ts'
 import { positionIn, quote, type SourceContext, type SourceFile } from './source-context.ts'
 
@@ -44,7 +45,7 @@ export class AliasReader {
   async readFile(file: SourceFile): Promise<void> {
     let current: OpenAlias | undefined
     await forEachLine(file, this.#context, (text, line) => {
-      if (/^\s*(?:#|$)/.test(text)) return
+      if (isIgnored(text)) return
       const isContinued = /^\s/.test(text)
       if (!isContinued) current = this.#begin(file, text, line)
       else if (current === undefined) this.#refuseLooseLine(file, line)
@@ -62,14 +63,14 @@ export class AliasReader {
   #begin(file: SourceFile, text: string, line: number): OpenAlias | undefined {
     const { problems, naming } = this.#context
     const at = positionIn(file, line)
-    const [whole = '', name] = /^("(?:[^"\\]|\\.)*"[^:]*|[^":]+?)\s*:/su.exec(text) ?? []
-    if (name === undefined) {
+    const divided = divideAliasLine(text)
+    if (divided === undefined) {
       const what = `${quote(text)} is no alias`
       problems.error('bad-alias', at, what, 'write name: target, target')
       // Its continuation lines belong to nothing, and are not reported again.
       return { key: '', at, file, targets: [], includes: [], hasFault: false }
     }
-    const key = parseKey(unquote(name), naming)
+    const key = parseKey(divided.name, naming)
     if ('refused' in key) problems.error('bad-key', at, key.refused, key.hint)
     else if (!naming.domains.has(key.address.domain)) {
       const what = `${key.address.domain} is no domain of ours: the alias has no effect`
@@ -84,7 +85,7 @@ export class AliasReader {
       hasFault: false,
     }
     this.#open.push(alias)
-    this.#addTargets(alias, text.slice(whole.length), { ...at, column: whole.length + 1 })
+    this.#addTargets(alias, text.slice(divided.column - 1), { ...at, column: divided.column })
     return alias
   }
 
@@ -142,7 +143,7 @@ export class AliasReader {
     const found: Target[] = []
     const includes: Include[] = []
     await forEachLine(file, this.#context, (text, line) => {
-      if (/^\s*(?:#|$)/.test(text)) return
+      if (isIgnored(text)) return
       for (const token of divideTargets(text, 1)) {
         const own = positionIn(file, line, token.column)
         const parsed = parseTarget(token.text, this.#context)

@@ -7,6 +7,7 @@ import type { RecordKind } from '../database/format.ts'
 import type { PlainKey } from '../database/database-writer.ts'
 import { parseKey } from '../key.ts'
 import { canonicalDomain } from '../../mail/domain.ts'
+import { divideKeyedLine, isIgnored, type KeyedLine, type Separator } from './line-grammar.ts'
 import { parseLoginValue, type ParsedValue, parseUserValue } from './parse-value.ts'
 import { decodeLine, forEachBlock } from './read-lines.ts'
 import { positionIn, quote, type SourceContext, type SourceFile } from './source-context.ts'
@@ -14,7 +15,7 @@ import { positionIn, quote, type SourceContext, type SourceFile } from './source
 /** How one of the two sources is written. */
 export interface KeyedForm {
   readonly kind: Exclude<RecordKind, 'aliases'>
-  readonly separator: 'blank' | 'colon'
+  readonly separator: Separator
   parseValue(text: string, context: SourceContext): ParsedValue
   /** Takes keys that stand for many logins; true where it did. */
   takePattern?(line: PatternLine): boolean
@@ -184,13 +185,13 @@ class KeyedLineReader {
 
   #takeText(text: string, line: number): void {
     const { problems } = this.#context
-    if (/^\s*(?:#|$)/.test(text)) return
+    if (isIgnored(text)) return
     if (/^\s/.test(text)) {
       const hint = 'a key begins in the first column; continued lines are only for aliases'
       problems.error('indented', positionIn(this.#file, line), 'the line begins with a blank', hint)
       return
     }
-    const divided = this.#divide(text)
+    const divided = divideKeyedLine(text, this.#form.separator)
     if (divided === undefined) {
       const form = this.#isColon ? 'key:[user@]server[:port]' : 'key, blank, value'
       const what = `${quote(text)} has no value`
@@ -200,19 +201,7 @@ class KeyedLineReader {
     this.#takeParts(divided, line)
   }
 
-  #divide(text: string): { key: string; value: string; valueColumn: number } | undefined {
-    const pattern = this.#isColon
-      ? /^("(?:[^"\\]|\\.)*"[^:]*|[^:]*?)\s*:\s*(.*?)\s*$/su
-      : /^("(?:[^"\\]|\\.)*"\S*|\S+)\s+(.*?)\s*$/su
-    const [, key, value] = pattern.exec(text) ?? []
-    if (key === undefined || value === undefined || value === '') return undefined
-    const unquoted = key.replace(/^"((?:[^"\\]|\\.)*)"/su, (_, inner: string) =>
-      inner.replace(/\\(.)/gsu, '$1'),
-    )
-    return { key: unquoted, value, valueColumn: text.trimEnd().length - value.length + 1 }
-  }
-
-  #takeParts(parts: { key: string; value: string; valueColumn: number }, line: number): void {
+  #takeParts(parts: KeyedLine, line: number): void {
     const { problems, naming, writer, lookalikes, usage } = this.#context
     const { key: keyText, value: valueText, valueColumn } = parts
     const file = this.#file

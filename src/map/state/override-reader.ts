@@ -8,6 +8,7 @@ import type { MailmuxError } from '../../base/error.ts'
 import type { Position } from '../../base/position.ts'
 import { openSqliteToRead, type SqliteDatabase } from '../../storage/sqlite.ts'
 import type { Entry, SourceName } from '../place.ts'
+import type { LineShift } from './source-edit.ts'
 import { versionOf } from './state-schema.ts'
 import { unusable } from './state.ts'
 
@@ -33,9 +34,12 @@ export class OverrideReader {
   readonly byKey = new Map<string, KnownOverride>()
   hasBareKeys = false
   hasAliases = false
+  hasForwards = false
   readonly #options: OverrideReaderOptions
   #database: SqliteDatabase | undefined
   #inode = 0
+  /** In the order in which they were made. */
+  #shifts: readonly (LineShift & { readonly generation: number; readonly file: string })[] = []
   #nameLookedAt = Number.NEGATIVE_INFINITY
   #dataVersion: unknown
   #readVersion: (() => unknown) | undefined
@@ -79,14 +83,12 @@ export class OverrideReader {
 
   /** Where a line of a source stands now that stood at `at` in a generation. */
   moved(at: Position, generation: number): Position {
-    const shifts = this.#database
-      ?.prepare('SELECT line, delta FROM shift WHERE file = ? AND generation > ? ORDER BY rowid')
-      .all(at.file, generation)
     let { line } = at
-    for (const shift of shifts ?? []) {
-      if (line >= Number(shift['line'])) line += Number(shift['delta'])
+    for (const shift of this.#shifts) {
+      const isLater = shift.generation > generation && shift.file === at.file
+      if (isLater && line >= shift.line) line += shift.delta
     }
-    return { ...at, line }
+    return line === at.line ? at : { ...at, line }
   }
 
   /** Where the line of an overridden key stands; undefined where that is not known. */
@@ -147,8 +149,20 @@ export class OverrideReader {
       this.byKey.set(key, { entry, generation })
       if (key.endsWith('@')) this.hasBareKeys = true
       if (entry?.targets !== undefined) this.hasAliases = true
+      if (entry?.delivery?.kind === 'forward') this.hasForwards = true
       this.#readUpTo = generation
       this.generation = Math.max(this.generation, generation)
     }
+    const shifts = this.#database
+      ?.prepare(
+        'SELECT generation, file, line, delta FROM shift WHERE generation > ? ORDER BY rowid',
+      )
+      .all(this.#options.base)
+    this.#shifts = (shifts ?? []).map((shift) => ({
+      generation: Number(shift['generation']),
+      file: String(shift['file']),
+      line: Number(shift['line']),
+      delta: Number(shift['delta']),
+    }))
   }
 }
