@@ -33,6 +33,14 @@ const catalogue = {
     hint: 'run `mailmux build-map` to write it anew from the sources',
   },
   MAP_OUT_OF_DATE: { exit: 78, hint: 'run `mailmux build-map`' },
+  MAP_MAX_CHANGED: {
+    exit: 78,
+    hint: 'see `mailmux map diff`; where all of it is meant, build with --force',
+  },
+  MAP_GENERATION_UNKNOWN: {
+    exit: 78,
+    hint: 'see `mailmux map history` for those that are kept',
+  },
   MAP_WRITE_FAILED: {
     exit: 73,
     hint: 'check room and permissions; the old database stays in force',

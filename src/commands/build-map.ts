@@ -4,7 +4,9 @@ import { MailmuxError } from '../base/error.ts'
 import { MailmuxCommand } from '../cli/base-command.ts'
 import type { Config } from '../config/config.ts'
 import { controlPath } from '../control/path.ts'
-import { type BuildReport, buildMap, type CheckReport, checkMap } from '../map/build.ts'
+import { type BuildOptions, type BuildReport, buildMap } from '../map/build.ts'
+import { type CheckReport, checkMap } from '../map/check-map.ts'
+import { describeChange, describeTotals } from '../map/describe-difference.ts'
 
 export default class BuildMap extends MailmuxCommand {
   static override summary = 'Compile the map sources into the database that the daemons read.'
@@ -17,20 +19,21 @@ export default class BuildMap extends MailmuxCommand {
   ]
   static override flags = {
     check: Flags.boolean({
-      summary: 'Build nothing; exit 78 unless the database is what the sources say.',
+      summary: 'Build nothing; exit 78 unless the map in force is what the sources say.',
     }),
+    diff: Flags.boolean({ dependsOn: ['check'], summary: 'Print what would change.' }),
+    force: Flags.boolean({ summary: 'Publish also where more than map.max_changed changes.' }),
     strict: Flags.boolean({ summary: 'Take warnings as errors.' }),
   }
 
   async run(): Promise<BuildReport | CheckReport> {
     const { flags } = await this.parse(BuildMap)
     const config = await this.loadConfig(flags)
-    const { strict } = flags
-    return flags.check ? this.#check(config, strict) : this.#build(config, strict)
+    return flags.check ? this.#check(config, flags) : this.#build(config, flags)
   }
 
-  async #build(config: Config, strict: boolean): Promise<BuildReport> {
-    const report = await buildMap(config, { strict })
+  async #build(config: Config, options: BuildOptions): Promise<BuildReport> {
+    const report = await buildMap(config, options)
     this.#warn(report)
     const state = report.unchanged ? ', the same as before' : ''
     this.log(`${report.database}: generation ${report.generation}${state}; ${countsOf(report)}`)
@@ -40,10 +43,13 @@ export default class BuildMap extends MailmuxCommand {
     return report
   }
 
-  async #check(config: Config, strict: boolean): Promise<CheckReport> {
-    const report = await checkMap(config, { strict })
+  async #check(config: Config, flags: { strict: boolean; diff: boolean }): Promise<CheckReport> {
+    const report = await checkMap(config, flags, (change) => {
+      if (flags.diff) this.log(describeChange(change))
+    })
     this.#warn(report)
     if (!report.equal) {
+      if (flags.diff) for (const line of describeTotals(report.difference)) this.log(line)
       const what = `${report.database}: the sources say something else than generation ${report.generation}`
       throw new MailmuxError('MAP_OUT_OF_DATE', what)
     }

@@ -41,6 +41,10 @@ export interface MapConfig {
   readonly popmap: string | undefined
   readonly rules: string | undefined
   readonly database: string
+  /** The share of users that one build may send elsewhere, 0 to 1. */
+  readonly maxChanged: number
+  /** How many old bases are kept. */
+  readonly history: number
 }
 
 export interface LimitConfig {

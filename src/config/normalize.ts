@@ -69,6 +69,8 @@ export function normalizeConfig(raw: RawConfig, file: string, locate: Locate): C
       rules: optionalPath(raw.map?.rules),
       database:
         raw.map?.database === undefined ? resolve(stateDir, 'map.db') : path(raw.map.database),
+      maxChanged: Number.parseFloat(raw.map?.max_changed ?? '10%') / 100,
+      history: raw.map?.history ?? 10,
     },
     listeners: services.flatMap((service) =>
       (raw.listen?.[service] ?? []).map((listener) =>

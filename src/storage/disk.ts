@@ -2,9 +2,11 @@
  * The door to the disk for everything that must survive a crash: the calls that can lose data go
  * through here, so that a test can make each of them fail in turn (test/support/failing-disk.ts).
  */
-import { readSync } from 'node:fs'
+import { constants, readSync } from 'node:fs'
 import {
+  copyFile,
   type FileHandle,
+  link,
   mkdir,
   open,
   readdir,
@@ -51,6 +53,8 @@ export interface Disk {
   /** Names in a directory. */
   list(directory: string): Promise<string[]>
   rename(from: string, to: string): Promise<void>
+  /** Gives a file a second name, or copies it where there can be none; fails with EEXIST. */
+  link(from: string, to: string): Promise<void>
   unlink(path: string): Promise<void>
   /** Makes names in `directory` (creations, renames) durable. */
   syncDirectory(directory: string): Promise<void>
@@ -103,6 +107,31 @@ function fileOf(handle: FileHandle): UpdatedFile {
   }
 }
 
+/** What the system says where a file system has no links, or not one more. */
+const noLinks = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EXDEV', 'EMLINK'])
+
+async function linkOrCopy(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to)
+  } catch (error) {
+    if (!noLinks.has((error as NodeJS.ErrnoException).code ?? '')) throw error
+    await copyWhole(from, to)
+  }
+}
+
+/** The name appears with the whole contents, on the medium. */
+async function copyWhole(from: string, to: string): Promise<void> {
+  const temporary = `${to}.tmp`
+  await copyFile(from, temporary, constants.COPYFILE_FICLONE)
+  const handle = await open(temporary, 'r+')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+  await rename(temporary, to)
+}
+
 export const realDisk: Disk = {
   create,
   openToUpdate: async (path) => fileOf(await open(path, 'r+')),
@@ -114,6 +143,7 @@ export const realDisk: Disk = {
   read: (path) => readFile(path),
   list: (directory) => readdir(directory),
   rename,
+  link: linkOrCopy,
   unlink,
   async syncDirectory(directory) {
     const handle = await open(directory, 'r')

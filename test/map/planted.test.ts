@@ -287,7 +287,7 @@ async function findingsOf(folder: string, sources: Sources): Promise<readonly Pr
     writeFileSync(`${folder}/${name}`, bytes)
   }
   try {
-    return (await buildMap(configOf(folder, `${folder}/map.db`))).warnings
+    return (await buildMap(configOf(folder, `${folder}/map.db`), { force: true })).warnings
   } catch (error) {
     if (error instanceof MapProblems) return error.problems
     throw error

@@ -178,7 +178,7 @@ test('the compiled database answers as a naive resolver over the sources', async
       writeSources(dir.path, map)
       const config = configOf(dir.path, dir.join('map.db'))
       try {
-        await buildMap(config)
+        await buildMap(config, { force: true })
       } catch (error) {
         assert.ok(error instanceof MapProblems)
         // The build says what the naive resolver meets at some address.
@@ -233,7 +233,7 @@ test('lines taken as bytes and lines taken as text make the same records', async
   const contents = async (text: string): Promise<Buffer | readonly string[]> => {
     writeFileSync(map.userMap, text)
     try {
-      await buildMap({ ...config, map })
+      await buildMap({ ...config, map }, { force: true })
       // The header has the digest of the sources, which differ.
       return readFileSync(map.database).subarray(4096)
     } catch (error) {

@@ -117,6 +117,12 @@ export class FailingDisk implements Disk {
     this.#durableNames.set(to, file)
   }
 
+  async link(from: string, to: string): Promise<void> {
+    this.#step()
+    if (this.#names.has(to)) throw Object.assign(new Error('it exists'), { code: 'EEXIST' })
+    this.#names.set(to, this.#fileAt(from))
+  }
+
   async unlink(path: string): Promise<void> {
     if (!this.#names.delete(path)) {
       throw Object.assign(new Error('no such file'), { code: 'ENOENT' })
@@ -125,7 +131,11 @@ export class FailingDisk implements Disk {
 
   async syncDirectory(directory: string): Promise<void> {
     this.#step()
-    this.#durableNames = new Map([...this.#names].filter(([name]) => dirname(name) === directory))
+    const isHere = ([name]: readonly [string, StoredFile]): boolean => dirname(name) === directory
+    this.#durableNames = new Map([
+      ...[...this.#durableNames].filter((one) => !isHere(one)),
+      ...[...this.#names].filter(isHere),
+    ])
   }
 
   async makeDirectory(): Promise<void> {

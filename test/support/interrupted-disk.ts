@@ -55,6 +55,11 @@ export class InterruptedDisk implements Disk {
     await realDisk.rename(from, to)
   }
 
+  async link(from: string, to: string): Promise<void> {
+    await this.#step()
+    await realDisk.link(from, to)
+  }
+
   async unlink(path: string): Promise<void> {
     await this.#step()
     await realDisk.unlink(path)

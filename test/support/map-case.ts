@@ -25,6 +25,8 @@ export function configOf(folder: string, database: string): Config {
     popmap: there('popmap'),
     rules: there('rules'),
     database,
+    maxChanged: parsed.config.map.maxChanged,
+    history: parsed.config.map.history,
   }
   // What sources leave unused of a config that all cases share is no finding.
   const places = existsSync(own)

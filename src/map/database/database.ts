@@ -28,7 +28,8 @@ import {
 import { KeyHash } from './key-hash.ts'
 import type { Meta } from './meta.ts'
 import { sharedLimit } from './value-table.ts'
-import { decodeHead, lengthOfRecord, readRecord, type StoredRecord } from './record.ts'
+import { decodeHead, type StoredRecord } from './record.ts'
+import { RecordCursor } from './record-cursor.ts'
 
 export interface DatabaseParts {
   readonly path: string
@@ -42,8 +43,6 @@ export interface DatabaseParts {
 
 const cacheLimit = 4096
 const longestRecordBytes = 1 << 26
-/** How much of the file is read at a time where all of it is. */
-const scanBytes = 1 << 20
 
 export class Database implements Lookup {
   readonly rules: readonly Rule[]
@@ -189,25 +188,26 @@ export class Database implements Lookup {
 
   /** Every record, in the order of the sources. */
   *records(): Generator<StoredRecord, void, undefined> {
+    for (const cursor = this.cursor(); cursor.next(); ) yield cursor.record
+  }
+
+  /** Stands before the first record, in the order of the sources. */
+  cursor(): RecordCursor {
     const { offset, length } = this.header.sections.records
-    const end = offset + length
-    // What stands at reference 0 is no record.
-    for (let at = offset + recordUnitBytes; at < end; ) {
-      const window = this.#readCold(at, Math.min(scanBytes, end - at))
-      let used = 0
-      for (let record = readRecord(window, used); record !== undefined; ) {
-        yield record.record
-        used += record.lengthBytes
-        record = readRecord(window, used)
-      }
-      if (used === 0) {
-        // Longer than the window.
-        const record = this.record((at - headerBytes) / recordUnitBytes)
-        yield record
-        used = lengthOfRecord(record)
-      }
-      at += used
-    }
+    return new RecordCursor({
+      end: offset + length,
+      read: (at, count) => this.#readCold(at, count),
+      damaged: (what) => this.#damaged(what),
+    })
+  }
+
+  /** A number of the key's own below `slotCount`, -1 where it is not there; asks memory only. */
+  slotOf(key: string): number {
+    return this.#probe(key)
+  }
+
+  get slotCount(): number {
+    return this.#parts.slots.length / slotWords
   }
 
   /** Bytes of the sections on disk, from blocks whose checksums are right. */

@@ -1,11 +1,5 @@
 /** One record of the database: where a line stands, its key, and its value where that is its own. */
-import {
-  type RecordKind,
-  recordHeadBytes,
-  recordKinds,
-  recordUnitBytes,
-  textValue,
-} from './format.ts'
+import { type RecordKind, recordHeadBytes, recordKinds, recordUnitBytes } from './format.ts'
 
 export interface RecordHead {
   readonly line: number
@@ -89,30 +83,6 @@ export function decodeHead(bytes: Buffer): RecordHead | undefined {
     source: word & (sourceLimit - 1),
     kind,
   }
-}
-
-/** The record at `at`; undefined where it does not end within `bytes`. */
-export function readRecord(
-  bytes: Buffer,
-  at: number,
-): { readonly record: StoredRecord; readonly lengthBytes: number } | undefined {
-  const head = decodeHead(bytes.subarray(at, at + recordHeadBytes))
-  if (head === undefined) return undefined
-  const textAt = at + recordHeadBytes + head.keyBytes
-  const hasText = head.valueNumber === textValue
-  if (textAt + (hasText ? 4 : 0) > bytes.length) return undefined
-  const textBytes = hasText ? bytes.readUInt32LE(textAt) : 0
-  const end = textAt + (hasText ? 4 + textBytes : 0)
-  if (end > bytes.length) return undefined
-  const key = bytes.toString('utf8', at + recordHeadBytes, textAt)
-  const text = hasText ? bytes.toString('utf8', textAt + 4, end) : undefined
-  return { record: { ...head, key, text }, lengthBytes: paddedLength(end - at) }
-}
-
-/** Bytes that a record takes in the file. */
-export function lengthOfRecord({ keyBytes, text }: StoredRecord): number {
-  const textBytes = text === undefined ? 0 : 4 + Buffer.byteLength(text)
-  return paddedLength(recordHeadBytes + keyBytes + textBytes)
 }
 
 export function paddedLength(count: number): number {

@@ -22,6 +22,8 @@ export interface OverrideReaderOptions {
   readonly path: string
   /** Generation of the base: overrides up to it are in the base. */
   readonly base: number
+  /** Changes of later generations are left out; all are taken where it is absent. */
+  readonly upTo?: number
   readonly report?: (problem: MailmuxError) => void
 }
 
@@ -136,9 +138,10 @@ export class OverrideReader {
   #readNew(): void {
     const rows = this.#database
       ?.prepare(
-        'SELECT generation, key, entry FROM override WHERE generation > ? ORDER BY generation',
+        `SELECT generation, key, entry FROM override
+         WHERE generation > ? AND generation <= ? ORDER BY generation`,
       )
-      .all(this.#readUpTo)
+      .all(this.#readUpTo, this.#options.upTo ?? Number.MAX_SAFE_INTEGER)
     for (const row of rows ?? []) {
       const generation = Number(row['generation'])
       const key = String(row['key'])

@@ -127,6 +127,15 @@ export class State implements Disposable {
     })
   }
 
+  /** Drops changes up to a generation: no base that is kept needs them. */
+  forgetChanges(upTo: number): void {
+    this.#write(() => {
+      for (const table of ['override', 'shift']) {
+        this.#database.prepare(`DELETE FROM ${table} WHERE generation <= ?`).run(upTo)
+      }
+    })
+  }
+
   #addHistory({ generation, kind, description, users, aliases }: NewGeneration): void {
     this.#database
       .prepare('INSERT OR REPLACE INTO history VALUES (?, ?, ?, ?, ?, ?, ?)')

@@ -1,0 +1,82 @@
+/** Maps to be compared, shown or taken back: the one in force, an older generation, another file. */
+import { MailmuxError } from '../base/error.ts'
+import type { Config } from '../config/config.ts'
+import { realDisk } from '../storage/disk.ts'
+import type { Database } from './database/database.ts'
+import { openDatabase, readHeader } from './database/open-database.ts'
+import type { ComparedMap } from './difference.ts'
+import { keptPath, listKept } from './kept.ts'
+import { Overlay } from './overlay.ts'
+import { OverrideReader } from './state/override-reader.ts'
+import { statePath } from './state/state.ts'
+
+export interface OpenMap extends ComparedMap, Disposable {}
+
+type MapPlaces = Pick<Config, 'map' | 'stateDir'>
+
+/** A map without changes since its build. */
+export function wholeOf(database: Database): ComparedMap {
+  return { generation: database.header.generation, database, lookup: database, overridden: [] }
+}
+
+/** A database file alone. Throws MAP_DATABASE_MISSING, MAP_DATABASE_DAMAGED. */
+export function openFile(path: string): OpenMap {
+  const opened = openDatabase(path)
+  return { ...wholeOf(opened.database), [Symbol.dispose]: () => opened.close() }
+}
+
+/**
+ * The map in force with all changes since its build, or those up to a generation. Throws as
+ * `openFile` does, and STATE_DAMAGED or STATE_UNUSABLE where changes cannot be read.
+ */
+export function openWithChanges(path: string, stateDir: string, upTo?: number): OpenMap {
+  const opened = openDatabase(path)
+  const { database } = opened
+  const base = database.header.generation
+  let failure: MailmuxError | undefined
+  const overrides = new OverrideReader({
+    path: statePath(stateDir),
+    base,
+    ...(upTo === undefined ? {} : { upTo }),
+    report: (problem) => {
+      failure = problem
+    },
+  })
+  overrides.refresh()
+  overrides.close()
+  if (failure !== undefined) {
+    opened.close()
+    throw failure
+  }
+  return {
+    generation: overrides.generation,
+    database,
+    lookup: new Overlay(database, overrides),
+    overridden: [...overrides.byKey.keys()],
+    [Symbol.dispose]: () => opened.close(),
+  }
+}
+
+/** The map in force. Throws as `openWithChanges` does. */
+export function openCurrent({ map, stateDir }: MapPlaces): OpenMap {
+  return openWithChanges(map.database, stateDir)
+}
+
+/** A map as it was in a generation. Throws MAP_GENERATION_UNKNOWN, and as `openWithChanges` does. */
+export async function openGeneration(config: MapPlaces, generation: number): Promise<OpenMap> {
+  const { map, stateDir } = config
+  const base = readHeader(map.database).generation
+  if (generation >= base) {
+    const current = openWithChanges(map.database, stateDir, generation)
+    if (current.generation === generation) return current
+    current[Symbol.dispose]()
+  } else {
+    const kept = (await listKept(realDisk, map)).findLast((one) => one <= generation)
+    if (kept !== undefined) {
+      const older = openWithChanges(keptPath(map, kept), stateDir, generation)
+      if (older.generation === generation) return older
+      older[Symbol.dispose]()
+    }
+  }
+  throw new MailmuxError('MAP_GENERATION_UNKNOWN', `generation ${generation} is not kept`)
+}

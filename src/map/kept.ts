@@ -1,0 +1,71 @@
+/**
+ * Old bases, kept beside the database in `<database>.history/<generation>.db`. They are names for the
+ * same files, so that keeping one costs a name, and a base is kept before another takes its place.
+ */
+import { join } from 'node:path'
+import type { MapConfig } from '../config/config.ts'
+import { MailmuxError } from '../base/error.ts'
+import type { Disk } from '../storage/disk.ts'
+import { readHeader } from './database/open-database.ts'
+
+type Where = Pick<MapConfig, 'database' | 'history'>
+
+function folderOf({ database }: Where): string {
+  return `${database}.history`
+}
+
+export function keptPath(where: Where, generation: number): string {
+  return join(folderOf(where), `${generation}.db`)
+}
+
+/** Generations of the bases that are kept, oldest first. */
+export async function listKept(disk: Pick<Disk, 'list'>, where: Where): Promise<number[]> {
+  let names: string[]
+  try {
+    names = await disk.list(folderOf(where))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  }
+  return names
+    .flatMap((name) => /^(\d+)\.db$/.exec(name)?.[1] ?? [])
+    .map(Number)
+    .toSorted((one, other) => one - other)
+}
+
+/** Keeps the base in force, durably. Where it is damaged or there is none, nothing is kept. */
+export async function keepBase(disk: Disk, where: Where): Promise<void> {
+  if (where.history === 0) return
+  let generation: number
+  try {
+    generation = readHeader(where.database).generation
+  } catch (error) {
+    if (error instanceof MailmuxError) return
+    throw error
+  }
+  const folder = folderOf(where)
+  await disk.makeDirectory(folder)
+  const path = keptPath(where, generation)
+  try {
+    await disk.link(where.database, path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    // Kept by a command that was ended before it went on, or numbers have begun anew.
+    await disk.unlink(path)
+    await disk.link(where.database, path)
+  }
+  await disk.syncDirectory(folder)
+}
+
+/**
+ * Removes the oldest bases beyond the number that the config says; returns the oldest generation
+ * that is left. A base that cannot be removed is in nobody's way: the next build tries again.
+ */
+export async function pruneKept(disk: Disk, where: Where): Promise<number | undefined> {
+  const kept = await listKept(disk, where)
+  const extra = Math.max(0, kept.length - where.history)
+  for (const generation of kept.slice(0, extra)) {
+    await disk.unlink(keptPath(where, generation)).catch(() => undefined)
+  }
+  return kept[extra]
+}

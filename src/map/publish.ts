@@ -1,0 +1,36 @@
+/** A new base takes the place of the one in force, which is kept to go back to. */
+import { MailmuxError, messageOf } from '../base/error.ts'
+import type { MapConfig } from '../config/config.ts'
+import { replaceFile } from '../storage/atomic-file.ts'
+import type { Disk, DiskFile } from '../storage/disk.ts'
+import { keepBase, pruneKept } from './kept.ts'
+
+/**
+ * Publishes what `fill` writes. Throws what it throws, and MAP_WRITE_FAILED; then the database in
+ * force is untouched. After a crash at any moment it is the old or the new one, and the old one is
+ * kept under its own name before its place is taken.
+ */
+export async function publishBase(
+  disk: Disk,
+  map: MapConfig,
+  fill: (file: DiskFile) => Promise<void>,
+): Promise<void> {
+  try {
+    await replaceFile(disk, map.database, async (file) => {
+      await fill(file)
+      await keepBase(disk, map)
+    })
+  } catch (error) {
+    if (error instanceof MailmuxError) throw error
+    if ((error as NodeJS.ErrnoException).syscall === undefined) throw error
+    const what = `${map.database}: cannot be written: ${messageOf(error)}`
+    throw new MailmuxError('MAP_WRITE_FAILED', what, { cause: error })
+  }
+}
+
+/** Old bases beyond those that are kept; returns the generation up to which changes are needless. */
+export async function pruneHistory(disk: Disk, map: MapConfig, previous: number): Promise<number> {
+  const oldest = await pruneKept(disk, map)
+  // Daemons may go on with the base before until they are told to take the new one.
+  return Math.min(oldest ?? previous, previous)
+}
