@@ -37,6 +37,10 @@ const catalogue = {
     exit: 78,
     hint: 'see `mailmux map diff`; where all of it is meant, build with --force',
   },
+  MAP_BACKEND_GONE: {
+    exit: 78,
+    hint: 'add the back-end to the config again, or take another generation',
+  },
   MAP_GENERATION_UNKNOWN: {
     exit: 78,
     hint: 'see `mailmux map history` for those that are kept',

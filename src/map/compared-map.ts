@@ -1,11 +1,10 @@
 /** Maps to be compared, shown or taken back: the one in force, an older generation, another file. */
-import { MailmuxError } from '../base/error.ts'
+import type { MailmuxError } from '../base/error.ts'
 import type { Config } from '../config/config.ts'
-import { realDisk } from '../storage/disk.ts'
 import type { Database } from './database/database.ts'
-import { openDatabase, readHeader } from './database/open-database.ts'
+import { openDatabase } from './database/open-database.ts'
 import type { ComparedMap } from './difference.ts'
-import { keptPath, listKept } from './kept.ts'
+import { baseOf } from './history.ts'
 import { Overlay } from './overlay.ts'
 import { OverrideReader } from './state/override-reader.ts'
 import { statePath } from './state/state.ts'
@@ -64,19 +63,5 @@ export function openCurrent({ map, stateDir }: MapPlaces): OpenMap {
 
 /** A map as it was in a generation. Throws MAP_GENERATION_UNKNOWN, and as `openWithChanges` does. */
 export async function openGeneration(config: MapPlaces, generation: number): Promise<OpenMap> {
-  const { map, stateDir } = config
-  const base = readHeader(map.database).generation
-  if (generation >= base) {
-    const current = openWithChanges(map.database, stateDir, generation)
-    if (current.generation === generation) return current
-    current[Symbol.dispose]()
-  } else {
-    const kept = (await listKept(realDisk, map)).findLast((one) => one <= generation)
-    if (kept !== undefined) {
-      const older = openWithChanges(keptPath(map, kept), stateDir, generation)
-      if (older.generation === generation) return older
-      older[Symbol.dispose]()
-    }
-  }
-  throw new MailmuxError('MAP_GENERATION_UNKNOWN', `generation ${generation} is not kept`)
+  return openWithChanges(await baseOf(config, generation), config.stateDir, generation)
 }

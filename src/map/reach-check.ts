@@ -8,6 +8,7 @@ import { parseKey } from './key.ts'
 import type { Checked } from './alias-check.ts'
 import type { StoredRecord } from './database/record.ts'
 import { placeLogin, type Scope } from './place.ts'
+import { backendsOf } from './rule.ts'
 import type { Usage } from './usage.ts'
 import type { Value } from './value.ts'
 
@@ -48,13 +49,6 @@ function warnOfBackends({ problems, database }: Checked, config: Config, usage: 
     const what = `backends.${name}: no source sends anybody there`
     problems.warn('unused-backend', at, what, 'let a source name it, or remove it')
   }
-}
-
-type Rules = Checked['database']['meta']['rules']
-
-function backendsOf(destination: Rules[number]['destination']): string[] {
-  if (destination.kind === 'hash') return destination.shares.map(({ backend }) => backend)
-  return destination.kind === 'backend' ? [destination.backend] : []
 }
 
 class HalfCheck {

@@ -19,6 +19,12 @@ export type Destination =
   | Extract<Value, { readonly kind: 'backend' | 'reject' | 'defer' }>
   | { readonly kind: 'hash'; readonly shares: readonly Share[] }
 
+/** The back-ends that a rule may send users to. */
+export function backendsOf(destination: Destination): string[] {
+  if (destination.kind === 'hash') return destination.shares.map(({ backend }) => backend)
+  return destination.kind === 'backend' ? [destination.backend] : []
+}
+
 export interface RuleSource {
   readonly match: Match
   readonly destination: Destination

@@ -1,0 +1,123 @@
+/**
+ * Publishes what an older generation said as a new one. The sources stay as they are: the next build
+ * takes what they say.
+ */
+import { MailmuxError } from '../base/error.ts'
+import type { Config } from '../config/config.ts'
+import { type Disk, type DiskFile, realDisk } from '../storage/disk.ts'
+import { withSeeds } from './build.ts'
+import { openGeneration, type OpenMap } from './compared-map.ts'
+import { SeedTaken } from './compile.ts'
+import { DatabaseWriter } from './database/database-writer.ts'
+import { readHeader } from './database/open-database.ts'
+import type { Origin } from './database/record.ts'
+import { pruneHistory, publishBase } from './publish.ts'
+import { backendsOf } from './rule.ts'
+import { openRepaired } from './state/apply-change.ts'
+import { statePath } from './state/state.ts'
+import type { Value } from './value.ts'
+
+export interface RollbackReport {
+  readonly database: string
+  /** The new number. */
+  readonly generation: number
+  /** Whose map it is. */
+  readonly restored: number
+  readonly users: number
+  readonly aliases: number
+}
+
+/**
+ * Throws MAP_GENERATION_UNKNOWN, MAP_DATABASE_DAMAGED, MAP_BACKEND_GONE, MAP_WRITE_FAILED and what
+ * `openRepaired` throws; then the map in force is untouched.
+ */
+export async function rollBack(
+  config: Config,
+  restored: number,
+  disk: Disk = realDisk,
+): Promise<RollbackReport> {
+  using state = await openRepaired(config, { disk })
+  using older = await openGeneration(config, restored)
+  refuseStrangers(older, config)
+  const previous = generationOf(config)
+  const generation = Math.max(previous, state.generation) + 1
+  const counts = await withSeeds(async (attempt) => {
+    let written = { users: 0, aliases: 0 }
+    await publishBase(disk, config.map, async (file) => {
+      written = await writeAnew(older, config, file, { generation, attempt })
+    })
+    return written
+  })
+  const description = `map rollback ${restored}`
+  state.record({ generation, kind: 'rollback', description, ...counts })
+  state.forgetChanges(await pruneHistory(disk, config.map, previous))
+  return { database: config.map.database, generation, restored, ...counts }
+}
+
+/** Of the base in force; 0 where it cannot be read, which is a reason to go back. */
+function generationOf({ map }: Config): number {
+  try {
+    return readHeader(map.database).generation
+  } catch (error) {
+    if (error instanceof MailmuxError) return 0
+    throw error
+  }
+}
+
+/** A back-end that the config has no more can be sent nobody. */
+function refuseStrangers({ database }: OpenMap, { backends }: Config): void {
+  const { meta } = database
+  const named = new Set([
+    ...meta.values.flatMap((value) => ('backend' in value ? value.backend : [])),
+    ...meta.rules.flatMap(({ destination }) => backendsOf(destination)),
+    ...meta.patterns.map(({ backend }) => backend),
+    ...[meta.smarthost ?? []].flat(),
+  ])
+  for (const backend of named) if (!backends.has(backend)) refuseStranger(backend)
+}
+
+function refuseStranger(backend: string): never {
+  const what = `it sends users to ${backend}, which the config has no more`
+  throw new MailmuxError('MAP_BACKEND_GONE', what)
+}
+
+/** The base without what was changed, then the changes. */
+async function writeAnew(
+  { database, lookup, overridden }: OpenMap,
+  config: Config,
+  file: DiskFile,
+  { generation, attempt }: { generation: number; attempt: number },
+): Promise<{ users: number; aliases: number }> {
+  const { header, meta } = database
+  const writer = new DatabaseWriter(file, [header.seed[0], (header.seed[1] + attempt) >>> 0])
+  const changed = new Set(overridden)
+  const add = (origin: Origin, key: string, value: unknown): void => {
+    if (origin.kind === 'aliases') return writer.addAlias(origin, key, value as readonly string[])
+    const { backend } = value as { backend?: string }
+    if (backend !== undefined && !config.backends.has(backend)) refuseStranger(backend)
+    return writer.addUser(origin, key, value as Value)
+  }
+  let count = 0
+  for (const record of database.records()) {
+    if (!changed.has(record.key)) add(record, record.key, database.valueOfRecord(record))
+    if (++count % 4096 === 0) await writer.settle()
+  }
+  // Where a change has written its line was of that time; what is known is who said it.
+  const source = meta.files.length
+  for (const key of changed) {
+    const { targets, delivery, retrieval } = lookup.find(key) ?? {}
+    if (targets !== undefined) add({ kind: 'aliases', source, line: 1 }, key, targets)
+    if (delivery !== undefined) add({ kind: 'user_map', source, line: 1 }, key, delivery)
+    if (retrieval !== undefined) add({ kind: 'popmap', source, line: 1 }, key, retrieval)
+  }
+  const files = changed.size === 0 ? meta.files : [...meta.files, statePath(config.stateDir)]
+  const finished = await writer.finish({
+    generation,
+    // With changes folded in it is what no sources have said.
+    sourceDigest: changed.size === 0 ? header.sourceDigest : Buffer.alloc(32),
+    meta: { ...meta, files },
+    path: config.map.database,
+  })
+  if (finished === undefined) throw new SeedTaken('two keys have one hash')
+  return { users: writer.users, aliases: writer.aliases }
+}
