@@ -4,7 +4,7 @@
  */
 import { Errors } from 'typebox/schema'
 import { Settings } from 'typebox/system'
-import { LineCounter, parseDocument } from 'yaml'
+import { type Document, LineCounter, parseDocument } from 'yaml'
 import type { Position } from '../base/position.ts'
 import type { Problem } from '../base/problem.ts'
 import { checkConfig } from './check.ts'
@@ -40,7 +40,11 @@ export function parseConfig(text: string, file: string): ParsedConfig {
   })
   if (syntax.length > 0) return { problems: syntax }
   const locate = makeLocate(document, lines, file)
-  const raw: unknown = document.toJS()
+  const raw = valuesOf(document)
+  if (raw instanceof Error) {
+    const at = { file, line: 1, column: 1 }
+    return { problems: [problem('yaml-syntax', raw.message, at)] }
+  }
   if (raw === null || typeof raw !== 'object') {
     const at = { file, line: 1, column: 1 }
     return {
@@ -65,6 +69,15 @@ export function parseConfig(text: string, file: string): ParsedConfig {
   const found = inOrder([...problems, ...checked])
   if (found.some(({ severity }) => severity === 'error')) return { problems: found }
   return { config, warnings: [...found, ...notYet(raw, configSchema, [], locate)] }
+}
+
+/** An alias that nothing stands behind, or a few that stand for millions, are found only here. */
+function valuesOf(document: Document): unknown {
+  try {
+    return document.toJS()
+  } catch (error) {
+    return error
+  }
 }
 
 /** As a reader meets them. */

@@ -67,7 +67,7 @@ function serverTlsOf(
 }
 
 /** One context for all back-ends that the system's authorities vouch for: it is large. */
-function backendTlsOf(
+export function backendTlsOf(
   config: Config,
   authorities: ReadonlyMap<string, string>,
   attempt: Attempt,

@@ -76,7 +76,7 @@ async function readCertificates(
   return pairs
 }
 
-async function readAuthorities(
+export async function readAuthorities(
   config: Config,
   problems: MailmuxError[],
 ): Promise<Map<string, string>> {

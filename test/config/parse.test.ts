@@ -169,3 +169,15 @@ test('names of the prototype chain are ordinary names', () => {
   assert.match(problemsIn(`${minimal}constructor: 1\n`)[0] ?? '', /constructor: unknown key/)
   assert.match(problemsIn(`${minimal}toString: 1\n`)[0] ?? '', /toString: unknown key/)
 })
+
+test('an alias that leads nowhere, and a few that stand for millions, are problems of the file', () => {
+  assert.deepEqual(problemsIn('hostname: *one\n'), [
+    'mailmux.yaml:1:1: error: Unresolved alias (the anchor must be set before the alias): one',
+  ])
+  const levels = Array.from({ length: 9 }, (_, n) => {
+    const aliases = Array.from({ length: 9 }, () => `*a${n}`).join(', ')
+    return `a${n + 1}: &a${n + 1} [${aliases}]`
+  })
+  const [problem = ''] = problemsIn(['a0: &a0 [1]', ...levels, ''].join('\n'))
+  assert.match(problem, /Excessive alias count/)
+})

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, test } from 'node:test'
+import type { ProbeReport } from '../../src/backend/probe.ts'
 import { password, RealSite } from '../support/real-site.ts'
 import { skipWithout } from '../support/tools.ts'
 
@@ -26,6 +27,10 @@ describe('TLS to the back-ends', { skip }, () => {
           assert.equal(code, 0, stderr)
           assert.match(stdout, /^Subject: sealed\r$/m)
         }
+        const check = await site.daemon.command('backend', 'check', backend.name, '--json')
+        assert.equal(check.code, 0, check.stdout)
+        const { checks } = JSON.parse(check.stdout) as { checks: ProbeReport[] }
+        assert.ok(checks.every(({ certificate }) => certificate?.protocol === 'TLSv1.3'))
         const log = readFileSync(backend.logFile, 'utf8')
         assert.match(log, /imap-login: Info: Login: user=<.*TLS/)
         assert.match(log, /pop3-login: Info: Login: user=<.*TLS/)

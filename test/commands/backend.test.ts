@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { test } from 'node:test'
+import type { ProbeReport } from '../../src/backend/probe.ts'
+import { runCommand } from '../support/command.ts'
+import { type Peer, ScriptedBackend } from '../support/peer.ts'
+import { tempDir } from '../support/temp-dir.ts'
+
+const head = 'hostname: mx1.example.com\ndomains: [example.com]\nstate_dir: state\n'
+
+test('back-ends are added and removed in the config, unless somebody is there', async () => {
+  using dir = tempDir()
+  const file = dir.join('mailmux.yaml')
+  const run = (...words: string[]) => runCommand([...words, '--config', file])
+  const text = `${head}backends:\n  fritz: {host: 10.0.0.11, smtp: 25} # rack 1\nmap: {user_map: user_map, rules: rules, database: map.db}\n`
+  writeFileSync(file, text)
+  writeFileSync(dir.join('user_map'), 'ann@example.com fritz\n')
+  writeFileSync(dir.join('rules'), '* fritz\n')
+  assert.equal((await run('build-map')).code, 0)
+  const added = await run('backend', 'add', 'ingrid', '10.0.0.12', '--lmtp', '24', '--imap', '143')
+  assert.deepEqual([added.code, added.stdout], [0, 'ingrid: done, generation 2\n'])
+  assert.equal(
+    readFileSync(file, 'utf8'),
+    text.replace('# rack 1\n', '# rack 1\n  ingrid: {host: 10.0.0.12, lmtp: 24, imap: 143}\n'),
+  )
+  assert.match((await run('backend', 'list')).stdout, /^ingrid +10\.0\.0\.12 +lmtp 24, imap 143$/m)
+  assert.equal((await run('backend', 'add', 'fritz', 'h', '--smtp', '25')).code, 65)
+  assert.equal((await run('backend', 'remove', 'nobody')).code, 67)
+
+  assert.equal((await run('user', 'add', 'zoe', 'ingrid')).code, 0, 'no build was needed')
+  const used = await run('backend', 'remove', 'ingrid')
+  assert.equal(used.code, 65)
+  assert.match(used.stderr, /ingrid is in use: zoe@example\.com; nothing was changed/)
+  assert.match((await run('backend', 'show', 'ingrid')).stdout, /^lines of user_map +1$/m)
+  assert.match((await run('backend', 'remove', 'fritz')).stderr, /rule \* fritz \(\S+rules:1:1\)/)
+  assert.equal((await run('user', 'remove', 'zoe')).code, 0)
+  assert.equal((await run('backend', 'remove', 'ingrid')).code, 0)
+  assert.equal(readFileSync(file, 'utf8'), text)
+})
+
+async function imapBackend(peer: Peer): Promise<void> {
+  peer.send('* OK ready\r\n')
+  assert.equal(await peer.line(), 'A CAPABILITY')
+  peer.send('* CAPABILITY IMAP4rev1 IDLE\r\nA OK done\r\n')
+}
+
+async function smtpBackend(peer: Peer): Promise<void> {
+  peer.send('220-one moment\r\n220 ready\r\n')
+  assert.equal(await peer.line(), 'EHLO mx1.example.com')
+  peer.send('250-fritz.example.com\r\n250-SIZE 100\r\n250 PIPELINING\r\n')
+}
+
+async function hostile(peer: Peer): Promise<void> {
+  peer.send('554 go \u001b[31maway\r\n')
+  await peer.line()
+}
+
+test('backend check asks every port, and says what is wrong with each', async () => {
+  using dir = tempDir()
+  await using imap = await ScriptedBackend.start(imapBackend)
+  await using smtp = await ScriptedBackend.start(smtpBackend)
+  await using bad = await ScriptedBackend.start(hostile)
+  const file = dir.join('mailmux.yaml')
+  writeFileSync(
+    file,
+    `${head}limits: {connect_timeout: 2s}
+backends:
+  fritz: {host: 127.0.0.1, imap: ${imap.port}, smtp: ${smtp.port}}
+  ingrid: {host: 127.0.0.1, lmtp: ${bad.port}, imap: 1}
+`,
+  )
+  const { code, stdout } = await runCommand(['backend', 'check', '--json', '--config', file])
+  assert.equal(code, 69)
+  const { checks } = JSON.parse(stdout) as { checks: ProbeReport[] }
+  const of = (backend: string, protocol: string) =>
+    checks.find((one) => one.backend === backend && one.protocol === protocol)
+  assert.deepEqual(of('fritz', 'imap')?.capabilities, ['IMAP4rev1', 'IDLE'])
+  assert.deepEqual(of('fritz', 'smtp')?.capabilities, ['SIZE 100', 'PIPELINING'])
+  assert.equal(of('ingrid', 'lmtp')?.problem, 'greeting: 554 go \\x1b[31maway')
+  assert.match(of('ingrid', 'imap')?.problem ?? '', /^connect: .*ECONNREFUSED/)
+  const one = await runCommand(['backend', 'check', 'fritz', '--config', file])
+  assert.equal(one.code, 0)
+  assert.match(one.stdout, /^fritz +imap +127\.0\.0\.1:\d+ +none +\d+ +IMAP4rev1, IDLE$/m)
+  assert.equal((await runCommand(['backend', 'check', 'x', '--config', file])).code, 67)
+})
