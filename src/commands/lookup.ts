@@ -1,6 +1,6 @@
-import { createInterface } from 'node:readline'
 import { Args, Flags } from '@oclif/core'
 import { MailmuxCommand } from '../cli/base-command.ts'
+import { lineBatches } from '../cli/line-batches.ts'
 import { style } from '../cli/style.ts'
 import { type Answer, answerQuestion, describeAnswer, exitCodeOf } from '../map/answer.ts'
 import { openMapInForce } from '../map/open.ts'
@@ -33,10 +33,13 @@ export default class Lookup extends MailmuxCommand {
     const direction = flags.retrieval ? 'retrieval' : 'delivery'
     let exitCode = 0
     try {
-      for await (const text of this.#addresses(args.address)) {
-        const answer = answerQuestion({ text, direction }, map, config)
-        exitCode = Math.max(exitCode, exitCodeOf(answer.json))
-        await this.#print(answer)
+      for await (const addresses of this.#batches(args.address)) {
+        for (const text of addresses) {
+          const answer = answerQuestion({ text, direction }, map, config)
+          exitCode = Math.max(exitCode, exitCodeOf(answer.json))
+          await this.printLine(this.#lineOf(answer))
+        }
+        await this.flushLines()
       }
     } finally {
       map.close()
@@ -44,26 +47,21 @@ export default class Lookup extends MailmuxCommand {
     process.exitCode = exitCode
   }
 
-  async *#addresses(named: readonly string[]): AsyncGenerator<string> {
+  async *#batches(named: readonly string[]): AsyncGenerator<readonly string[]> {
     for (const address of named) {
-      if (address !== '-') yield address
+      if (address !== '-') yield [address]
       else {
-        for await (const line of createInterface({ input: process.stdin })) {
-          if (line.trim() !== '') yield line.trim()
+        for await (const lines of lineBatches(process.stdin)) {
+          yield lines.map((line) => line.trim()).filter((line) => line !== '')
         }
       }
     }
   }
 
-  /** Waits where the reader of stdout is slower than the lookups. */
-  async #print(answer: Answer): Promise<void> {
+  #lineOf(answer: Answer): string {
     const { json } = answer
+    if (this.jsonEnabled()) return JSON.stringify(json)
     const paint = exitCodeOf(json) === 0 ? style.green : style.yellow
-    const text = this.jsonEnabled()
-      ? JSON.stringify(json)
-      : `${json.address}: ${paint(describeAnswer(answer))}`
-    if (!process.stdout.write(`${text}\n`)) {
-      await new Promise((resolve) => process.stdout.once('drain', resolve))
-    }
+    return `${json.address}: ${paint(describeAnswer(answer))}`
   }
 }
