@@ -5,17 +5,27 @@ import type { Database } from './database/database.ts'
 import { openDatabase } from './database/open-database.ts'
 import type { ComparedMap } from './difference.ts'
 import { baseOf } from './history.ts'
+import { listRecords, type MapRecord } from './map-record.ts'
 import { Overlay } from './overlay.ts'
 import { OverrideReader } from './state/override-reader.ts'
 import { statePath } from './state/state.ts'
 
-export interface OpenMap extends ComparedMap, Disposable {}
+export interface OpenMap extends ComparedMap, Disposable {
+  /** What it says of each key. Throws MAP_DATABASE_DAMAGED. */
+  records(): Generator<MapRecord, void, undefined>
+}
 
 type MapPlaces = Pick<Config, 'map' | 'stateDir'>
 
 /** A map without changes since its build. */
-export function wholeOf(database: Database): ComparedMap {
-  return { generation: database.header.generation, database, lookup: database, overridden: [] }
+export function wholeOf(database: Database): Omit<OpenMap, typeof Symbol.dispose> {
+  return {
+    generation: database.header.generation,
+    database,
+    lookup: database,
+    overridden: [],
+    records: () => listRecords(database, undefined),
+  }
 }
 
 /** A database file alone. Throws MAP_DATABASE_MISSING, MAP_DATABASE_DAMAGED. */
@@ -41,10 +51,13 @@ export function openWithChanges(path: string, stateDir: string, upTo?: number): 
       failure = problem
     },
   })
-  overrides.refresh()
-  overrides.close()
-  if (failure !== undefined) {
+  const close = (): void => {
+    overrides.close()
     opened.close()
+  }
+  overrides.refresh()
+  if (failure !== undefined) {
+    close()
     throw failure
   }
   return {
@@ -52,7 +65,8 @@ export function openWithChanges(path: string, stateDir: string, upTo?: number): 
     database,
     lookup: new Overlay(database, overrides),
     overridden: [...overrides.byKey.keys()],
-    [Symbol.dispose]: () => opened.close(),
+    records: () => listRecords(database, overrides),
+    [Symbol.dispose]: close,
   }
 }
 

@@ -42,6 +42,11 @@ export interface PatternSource {
   readonly text: string
 }
 
+/** `*@domain` of a pattern that is one; in some files its text has the value too. */
+export function wildcardOf({ text }: PatternSource): string | undefined {
+  return /^\*@[^\s:]+/.exec(text)?.[0]
+}
+
 export interface Rule extends RuleSource {
   matches(address: Address): boolean
   /** What the rule says of a user that it matches. */

@@ -1,7 +1,7 @@
 /** What two maps say that is of no single key: rules, patterns, domains, back-ends, the smarthost. */
 import type { Database } from './database/database.ts'
 import type { Meta } from './database/meta.ts'
-import type { PatternSource, RuleSource } from './rule.ts'
+import { type PatternSource, type RuleSource, wildcardOf } from './rule.ts'
 
 export interface SettingChange {
   readonly kind: 'rule' | 'pattern' | 'domain' | 'backend' | 'smarthost'
@@ -26,7 +26,9 @@ function ruleText({ text }: RuleSource): string {
   return text.replace(/\s+/g, ' ').trim()
 }
 
-function patternText({ text, backend, login }: PatternSource): string {
+function patternText(pattern: PatternSource): string {
+  const { backend, login } = pattern
+  const text = wildcardOf(pattern) ?? pattern.text
   return `${text.replace(/\s+/g, ' ').trim()} → ${login === undefined ? '' : `${login}@`}${backend}`
 }
 

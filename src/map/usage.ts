@@ -1,7 +1,7 @@
 /** What the sources were seen to name while they were read: back-ends and domains. */
 import type { Naming } from '../mail/address.ts'
 import type { ParsedKey } from './key.ts'
-import type { PatternSource, RuleSource } from './rule.ts'
+import { type PatternSource, type RuleSource, wildcardOf } from './rule.ts'
 import type { Value } from './value.ts'
 
 export class Usage {
@@ -28,8 +28,8 @@ export class Usage {
   }
 
   /** An expression of popmap reaches the domains that an address of them may be found in. */
-  notePattern({ text }: PatternSource, naming: Naming): void {
-    const domain = /^\*@([^\s:]+)/.exec(text)?.[1]?.toLowerCase()
+  notePattern(pattern: PatternSource, naming: Naming): void {
+    const domain = wildcardOf(pattern)?.slice(2).toLowerCase()
     if (domain !== undefined && naming.domains.has(domain)) this.domains.add(domain)
     else this.hasEveryDomain = true
   }

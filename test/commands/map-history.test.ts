@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { appendFileSync, cpSync, writeFileSync } from 'node:fs'
+import { appendFileSync, cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { runCommand } from '../support/command.ts'
 import { type TempDir, tempDir } from '../support/temp-dir.ts'
@@ -10,6 +10,38 @@ function siteIn(dir: TempDir): string[] {
   appendFileSync(dir.join('mailmux.yaml'), map)
   return ['--config', dir.join('mailmux.yaml')]
 }
+
+test('a map is verified and dumped, whole or one source of it', async () => {
+  using dir = tempDir()
+  const config = siteIn(dir)
+  writeFileSync(dir.join('user_map'), '# users\nNora@example.com fritz\nmax a.b@otto\n')
+  await runCommand(['build-map', ...config])
+  const verified = await runCommand(['map', 'verify', ...config])
+  assert.equal(verified.code, 0)
+  assert.match(verified.stdout, /generation 1, 2 records, \d+ bytes: all right\n$/)
+  const dumped = await runCommand(['map', 'dump', '--places', ...config])
+  assert.deepEqual(dumped.stdout.replaceAll(`${dir.path}/`, '').split('\n'), [
+    'user_map\tnora@example.com fritz\tuser_map:2:1',
+    'user_map\tmax a.b@otto\tuser_map:3:1',
+    '',
+  ])
+  const source = await runCommand(['map', 'dump', 'sources', '--source', 'user_map', ...config])
+  assert.equal(source.stdout, 'nora@example.com fritz\nmax a.b@otto\n')
+  const json = await runCommand(['map', 'dump', '--json', ...config])
+  assert.deepEqual(JSON.parse(json.stdout.split('\n')[1] ?? ''), {
+    source: 'user_map',
+    line: 'max a.b@otto',
+    key: 'max@',
+    value: { kind: 'rename', backend: 'otto', login: 'a.b' },
+    at: { file: dir.join('user_map'), line: 3, column: 1 },
+  })
+  const bytes = readFileSync(dir.join('map.db'))
+  bytes[4110] = (bytes[4110] ?? 0) ^ 1
+  writeFileSync(dir.join('map.db'), bytes)
+  const damaged = await runCommand(['map', 'verify', ...config])
+  assert.equal(damaged.code, 78)
+  assert.match(damaged.stderr, /map\.db: the checksum of the block at byte 4096 is wrong\n/)
+})
 
 test('a build that sends everybody elsewhere is refused, shown, forced and taken back', async () => {
   using dir = tempDir()

@@ -210,6 +210,15 @@ export class Database implements Lookup {
     return this.#parts.slots.length / slotWords
   }
 
+  /** Where blocks begin whose checksums are wrong, of the sections on disk; all is read. */
+  *damagedBlocks(): Generator<number, void, undefined> {
+    const { offset, length } = this.header.sections.places
+    for (let at = headerBytes, block = 0; at < offset + length; at += blockBytes, block++) {
+      const bytes = this.#parts.read(at, Math.min(blockBytes, offset + length - at))
+      if (crc32(bytes) !== this.#parts.sums[block]) yield at
+    }
+  }
+
   /** Bytes of the sections on disk, from blocks whose checksums are right. */
   #readCold(at: number, count: number): Buffer {
     const { sums, header } = this.#parts
