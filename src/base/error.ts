@@ -64,6 +64,14 @@ const catalogue = {
     exit: 78,
     hint: 'move it away and run `mailmux build-map`: the sources hold every change',
   },
+  STATE_LOST: {
+    exit: 78,
+    hint: 'run `mailmux build-map`, then `mailmux reload`: the sources hold every change',
+  },
+  MAP_CHANGE_UNFINISHED: {
+    exit: 75,
+    hint: 'make room or mend the disk: the next command or `mailmux build-map` completes it',
+  },
   STATE_UNUSABLE: { exit: 73, hint: 'check room and permissions of `state_dir`, or name another' },
   LISTEN_FAILED: {
     exit: 69,

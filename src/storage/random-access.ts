@@ -45,7 +45,8 @@ export function openRandomAccess(path: string): RandomAccess {
   }
 }
 
-/** Tells the file that has a name now from the one that had it; undefined where there is none. */
-export function inodeOf(path: string): number | undefined {
-  return statSync(path, { throwIfNoEntry: false })?.ino
+/** Tells a file from one that has taken its name, or was written over; undefined: there is none. */
+export function markOf(path: string): string | undefined {
+  const state = statSync(path, { throwIfNoEntry: false })
+  return state && `${state.dev}:${state.ino}:${state.size}:${state.mtimeMs}`
 }

@@ -3,9 +3,18 @@
  * readers in other processes see whole transactions.
  */
 import { DatabaseSync } from 'node:sqlite'
+import { pathToFileURL } from 'node:url'
+import { ownAsDirectory } from './own-as-directory.ts'
+import { markOf } from './random-access.ts'
 
 /** How long a statement waits for another process's transaction. */
 const busyMs = 5_000
+
+/** https://www.sqlite.org/rescode.html */
+const readOnly = 8
+const corrupt = 11
+const cannotOpen = 14
+const notADatabase = 26
 
 export type SqliteDatabase = DatabaseSync
 
@@ -15,7 +24,8 @@ export function openSqlite(path: string): SqliteDatabase {
   let database: DatabaseSync | undefined
   try {
     database = new DatabaseSync(path, { timeout: busyMs })
-    // The files beside it are made here, with the same mask.
+    ownAsDirectory(path)
+    // The files beside it are made here, with the same mask; SQLite gives them to the same owner.
     database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
     return database
   } catch (error) {
@@ -26,9 +36,43 @@ export function openSqlite(path: string): SqliteDatabase {
   }
 }
 
-/** Opens what is there, to read only. Never waits for a writer. Throws what SQLite reports. */
-export function openSqliteToRead(path: string): SqliteDatabase {
-  return new DatabaseSync(path, { readOnly: true, timeout: 0 })
+export interface ReadDatabase {
+  readonly database: SqliteDatabase
+  /** False: what others write from now on is not seen. */
+  readonly isLive: boolean
+}
+
+/**
+ * Opens what is there, to read only, and checks that it is whole. Waits at most `waitMs` for another
+ * process that opens or closes it; a transaction is never waited for. Throws what SQLite reports.
+ */
+export function openSqliteToRead(path: string, waitMs: number): ReadDatabase {
+  try {
+    return { database: openWhole(path, waitMs), isLive: true }
+  } catch (error) {
+    // A user who may not write there cannot make the files that readers share with writers. While
+    // nobody has the database open, all is in the one file. https://www.sqlite.org/wal.html#readonly
+    if (codeOf(error) !== readOnly && codeOf(error) !== cannotOpen) throw error
+    if (markOf(`${path}-wal`) !== undefined) throw error
+    const url = new URL(`${pathToFileURL(path).href}?immutable=1`)
+    return { database: openWhole(url, waitMs), isLive: false }
+  }
+}
+
+function openWhole(path: string | URL, waitMs: number): SqliteDatabase {
+  const database = new DatabaseSync(path, { readOnly: true, timeout: waitMs })
+  try {
+    const found = Object.values(database.prepare('PRAGMA quick_check(1)').get() ?? {})
+    if (found[0] !== 'ok') throw Object.assign(new Error(String(found[0])), { errcode: corrupt })
+    return database
+  } catch (error) {
+    database.close()
+    throw error
+  }
+}
+
+function codeOf(error: unknown): number {
+  return ((error as { errcode?: number }).errcode ?? 0) & 0xff
 }
 
 /** Runs `work` as one transaction: all of it, or nothing and the error. */
@@ -44,8 +88,7 @@ export function transact<Result>(database: SqliteDatabase, work: () => Result): 
   }
 }
 
-/** True where the file is no SQLite database, or a damaged one; https://www.sqlite.org/rescode.html */
+/** True where the file is no SQLite database, or a damaged one. */
 export function isDamage(error: unknown): boolean {
-  const { errcode } = error as { errcode?: number }
-  return errcode !== undefined && ((errcode & 0xff) === 11 || (errcode & 0xff) === 26)
+  return [corrupt, notADatabase].includes(codeOf(error))
 }

@@ -1,29 +1,30 @@
 /**
  * The real disk, with one call that fails half-way: a write that wrote half, a rename that did not
- * happen. It reports a full disk, or kills the process.
+ * happen. It reports a full disk once (`fails`) or from then on (`is broken`), or kills the process.
  */
 import { type Disk, type FileOwner, realDisk, type UpdatedFile } from '../../src/storage/disk.ts'
 
 export class InterruptedDisk implements Disk {
   calls = 0
   readonly #failAt: number
-  readonly #kills: boolean
+  readonly #mode: 'fails' | 'is broken' | 'killed'
 
   readonly read = (path: string): Promise<Buffer> => realDisk.read(path)
   readonly list = (directory: string): Promise<string[]> => realDisk.list(directory)
   readonly ownerOf = (path: string): Promise<FileOwner> => realDisk.ownerOf(path)
   readonly resolve = (path: string): Promise<string> => realDisk.resolve(path)
 
-  constructor(failAt: number, mode: 'fails' | 'killed') {
+  constructor(failAt: number, mode: 'fails' | 'is broken' | 'killed') {
     this.#failAt = failAt
-    this.#kills = mode === 'killed'
+    this.#mode = mode
   }
 
   async #step(half: () => Promise<unknown> = () => Promise.resolve()): Promise<void> {
     this.calls++
-    if (this.calls !== this.#failAt) return
+    const isBroken = this.#mode === 'is broken' && this.calls > this.#failAt
+    if (this.calls !== this.#failAt && !isBroken) return
     await half()
-    if (this.#kills) process.kill(process.pid, 'SIGKILL')
+    if (this.#mode === 'killed') process.kill(process.pid, 'SIGKILL')
     throw Object.assign(new Error(`call ${this.calls}: no space left`), { code: 'ENOSPC' })
   }
 

@@ -6,7 +6,8 @@
  * 3. one transaction puts the overrides in force and clears the journal.
  *
  * A command that dies before 1 is done has done nothing; after it, the next command goes on from 2.
- * A failure in 2 takes back what was edited.
+ * A failure in 2 or 3 takes back what was edited; where that fails too, it is said, and the journal
+ * stays, so that the next command completes the change.
  */
 import { MailmuxError, messageOf } from '../../base/error.ts'
 import type { Config } from '../../config/config.ts'
@@ -24,7 +25,7 @@ export interface PlannedChange {
 
 export interface ChangeOptions {
   readonly disk?: Disk
-  /** Told of a change of a command that was ended, and could not be completed. */
+  /** Told what became of changes before, where it is not what was meant. */
   readonly warn?: (text: string) => void
 }
 
@@ -36,7 +37,8 @@ interface JournalledChange extends PlannedChange {
  * Plans a change against the map in force and makes it, durable in sources and state database when
  * it returns: with the number of its generation, or undefined where `plan` has nothing to change.
  * Throws what `plan` throws, MAP_SOURCE_CHANGED, MAP_SOURCE_UNWRITABLE, MAP_DATABASE_MISSING and
- * what `State.open` throws; then sources and map are as they were.
+ * what `State.open` throws; then sources and map are as they were. After MAP_CHANGE_UNFINISHED the
+ * next command completes the change.
  */
 export async function applyChange(
   config: Config,
@@ -45,6 +47,7 @@ export async function applyChange(
 ): Promise<number | undefined> {
   using state = await openRepaired(config, options)
   const map = openMapInForce(config)
+  if (state.generation < map.base) options.warn?.(describeLoss(state, map))
   let change: JournalledChange
   try {
     const planned = await plan(map)
@@ -53,10 +56,37 @@ export async function applyChange(
   } finally {
     map.close()
   }
-  state.begin(encode(change))
-  await editAll(state, change, options.disk ?? realDisk)
-  finish(state, change)
+  await make(state, change, options.disk ?? realDisk)
   return change.generation
+}
+
+function describeLoss({ path }: State, { base }: TracingReader): string {
+  return (
+    `${path} does not know generation ${base}, which is in force: it was made anew, or the database ` +
+    'was built elsewhere; changes that only the sources hold need a `mailmux build-map`'
+  )
+}
+
+async function make(state: State, change: JournalledChange, disk: Disk): Promise<void> {
+  state.begin(encode(change))
+  const undos: Undo[] = []
+  try {
+    for (const edit of change.edits) await applyEdit(disk, edit, undos)
+    finish(state, change)
+  } catch (error) {
+    await takeBack(state, undos, error)
+    throw error
+  }
+}
+
+async function takeBack(state: State, undos: readonly Undo[], reason: unknown): Promise<void> {
+  try {
+    for (const undo of undos) await undo()
+    state.abandon()
+  } catch (error) {
+    const what = `${messageOf(reason)}; taking the change back failed too: ${messageOf(error)}`
+    throw new MailmuxError('MAP_CHANGE_UNFINISHED', what, { cause: reason })
+  }
 }
 
 /** Holds the state, after what a command that was ended has left undone is done. */
@@ -73,8 +103,8 @@ export async function openRepaired(
       else {
         state.abandon()
         warn?.(
-          `a command was ended in the middle of “${change.description}”, and its source has been ` +
-            'edited since: nothing more was done; `mailmux build-map` takes what the sources say',
+          `a command was ended in the middle of “${change.description}”, and its source was edited ` +
+            'since, or is gone: nothing more was done; `mailmux build-map` takes what the sources say',
         )
       }
     }
@@ -87,29 +117,12 @@ export async function openRepaired(
 
 async function isCompleted({ edits }: JournalledChange, disk: Disk): Promise<boolean> {
   try {
-    for (const edit of edits) await applyEdit(disk, edit)
+    for (const edit of edits) await applyEdit(disk, edit, [])
     return true
   } catch (error) {
     if (error instanceof MailmuxError && error.code === 'MAP_SOURCE_CHANGED') return false
-    throw unwritable(error)
+    throw error
   }
-}
-
-async function editAll(state: State, { edits }: JournalledChange, disk: Disk): Promise<void> {
-  const undos: Undo[] = []
-  try {
-    for (const edit of edits) undos.unshift(await applyEdit(disk, edit))
-  } catch (error) {
-    // Where this fails too, the journal stays, and the next command tries to complete the change.
-    for (const undo of undos) await undo()
-    state.abandon()
-    throw unwritable(error)
-  }
-}
-
-function unwritable(error: unknown): MailmuxError {
-  if (error instanceof MailmuxError) return error
-  return new MailmuxError('MAP_SOURCE_UNWRITABLE', messageOf(error), { cause: error })
 }
 
 function finish(

@@ -2,20 +2,26 @@
  * Overrides as lookups see them: in memory, and looked at anew no more than once in a turn of the
  * event loop, where the state database tells that something was written. Whatever happens to the
  * file, what was read of it stays in force: the problem is reported once, until reading works again.
+ *
+ * Another file of the same name does not take back what was read either, since the sources hold it:
+ * its changes are taken as later ones. Numbers of generations tell which are, if it is an older copy
+ * of the same file; a file that was made anew knows nothing of those before.
  */
-import { inodeOf } from '../../storage/random-access.ts'
-import type { MailmuxError } from '../../base/error.ts'
+import { MailmuxError } from '../../base/error.ts'
 import type { Position } from '../../base/position.ts'
-import { openSqliteToRead, type SqliteDatabase } from '../../storage/sqlite.ts'
-import type { Entry, SourceName } from '../place.ts'
-import type { LineShift } from './source-edit.ts'
-import { versionOf } from './state-schema.ts'
+import { markOf } from '../../storage/random-access.ts'
+import type { SourceName } from '../place.ts'
+import { type ReadOverride, type ReadShift, StateFile } from './state-file.ts'
 import { unusable } from './state.ts'
 
 /** The newest override of a key. */
-export interface KnownOverride {
-  readonly entry: Entry | undefined
-  readonly generation: number
+export type KnownOverride = Omit<ReadOverride, 'key'>
+
+/** What a reader knows, to be handed to another one. */
+export interface KnownChanges {
+  /** Of the file that they were read from. */
+  readonly id: string | undefined
+  readonly overrides: readonly ReadOverride[]
 }
 
 export interface OverrideReaderOptions {
@@ -24,11 +30,16 @@ export interface OverrideReaderOptions {
   readonly base: number
   /** Changes of later generations are left out; all are taken where it is absent. */
   readonly upTo?: number
+  /** In force also where the file cannot tell them any more. */
+  readonly known?: KnownChanges
   readonly report?: (problem: MailmuxError) => void
 }
 
 /** How often it is looked whether another file has the name; monotonic milliseconds. */
 const nameLookMs = 1_000
+/** How long another process is waited for that opens or closes the file; the first time, and later. */
+const firstWaitMs = 1_000
+const laterWaitMs = 20
 
 export class OverrideReader {
   /** The newest generation: of the base, or of the last change. */
@@ -38,25 +49,33 @@ export class OverrideReader {
   hasAliases = false
   hasForwards = false
   readonly #options: OverrideReaderOptions
-  #database: SqliteDatabase | undefined
-  #inode = 0
-  /** In the order in which they were made. */
-  #shifts: readonly (LineShift & { readonly generation: number; readonly file: string })[] = []
-  #nameLookedAt = Number.NEGATIVE_INFINITY
-  #dataVersion: unknown
-  #readVersion: (() => unknown) | undefined
+  #file: StateFile | undefined
+  /** Of the file that was read last. */
+  #id: string | undefined
+  #mark: string | undefined
+  #lookedAt = Number.NEGATIVE_INFINITY
+  #emptySince: number | undefined
+  #waitMs = firstWaitMs
+  #shifts: readonly ReadShift[] = []
+  #version: unknown
   /** Overrides up to this generation have been read from the open file. */
   #readUpTo: number
   #isFresh = false
+  #isFailing = false
   #reported = ''
   readonly #expire = (): void => {
     this.#isFresh = false
   }
 
   constructor(options: OverrideReaderOptions) {
+    const { base, known } = options
     this.#options = options
-    this.generation = options.base
-    this.#readUpTo = options.base
+    this.generation = base
+    this.#readUpTo = base
+    this.#id = known?.id
+    for (const override of known?.overrides ?? []) {
+      if (override.generation > base) this.#put(override)
+    }
   }
 
   /** Makes sure that what is known is of this turn of the event loop. */
@@ -66,21 +85,29 @@ export class OverrideReader {
     setImmediate(this.#expire).unref()
     try {
       this.#follow()
-      this.#reported = ''
     } catch (error) {
       this.close()
-      const problem = unusable(this.#options.path, error)
-      if (problem.message === this.#reported) return
-      this.#reported = problem.message
-      this.#options.report?.(problem)
+      this.#isFailing = true
+      this.#report(unusable(this.#options.path, error))
     }
+    this.#waitMs = laterWaitMs
+  }
+
+  /** True where the file can be read, or there never was one. */
+  get isReading(): boolean {
+    this.refresh()
+    return this.#file !== undefined || this.#id === undefined
+  }
+
+  get known(): KnownChanges {
+    this.refresh()
+    const overrides = [...this.byKey].map(([key, override]) => ({ ...override, key }))
+    return { id: this.#id, overrides }
   }
 
   close(): void {
-    this.#database?.close()
-    this.#database = undefined
-    this.#readVersion = undefined
-    this.#dataVersion = undefined
+    this.#file?.close()
+    this.#file = undefined
   }
 
   /** Where a line of a source stands now that stood at `at` in a generation. */
@@ -96,76 +123,90 @@ export class OverrideReader {
   /** Where the line of an overridden key stands; undefined where that is not known. */
   place(key: string, source: SourceName): Position | undefined {
     const known = this.byKey.get(key)
-    const row =
-      known &&
-      this.#database
-        ?.prepare('SELECT places FROM override WHERE generation = ? AND key = ?')
-        .get(known.generation, key)
-    if (known === undefined || row === undefined) return undefined
-    const places = JSON.parse(String(row['places'])) as Partial<Record<SourceName, Position>>
-    const at = places[source]
-    return at && this.moved(at, known.generation)
+    const at = known && this.#file?.places(key, known.generation)[source]
+    return known && at && this.moved(at, known.generation)
+  }
+
+  #report(problem: MailmuxError): void {
+    if (problem.message === this.#reported) return
+    this.#reported = problem.message
+    this.#options.report?.(problem)
   }
 
   #follow(): void {
     const now = performance.now()
-    if (this.#database === undefined || now - this.#nameLookedAt >= nameLookMs) {
-      this.#nameLookedAt = now
-      this.#openNamed()
+    // A file that is not there yet is looked for on every turn; one that is bad, now and then.
+    const isSought = this.#file === undefined && !this.#isFailing
+    if (isSought || now - this.#lookedAt >= nameLookMs) {
+      this.#lookedAt = now
+      this.#openNamed(now)
     }
-    const dataVersion = this.#readVersion?.()
-    if (dataVersion === this.#dataVersion) return
-    this.#readNew()
-    this.#dataVersion = dataVersion
+    const file = this.#file
+    const version = file?.readVersion()
+    if (file === undefined || version === this.#version) return
+    this.#readNew(file)
+    this.#version = version
+    if (this.#isFailing) this.#reported = ''
+    this.#isFailing = false
   }
 
   /** Opens the file that has the name now, unless it is open; none is nothing to read. */
-  #openNamed(): void {
+  #openNamed(now: number): void {
     const { path } = this.#options
-    const inode = inodeOf(path)
-    if (inode === undefined || (this.#database !== undefined && inode === this.#inode)) return
+    const mark = markOf(path)
+    if (mark === undefined) {
+      if (this.#id === undefined) return
+      throw new MailmuxError('STATE_LOST', `${path}: is gone; changes read before stay in force`)
+    }
+    if (mark === this.#mark && this.#file?.isLive === true) return
     this.close()
-    const database = openSqliteToRead(path)
-    this.#database = database
-    this.#inode = inode
+    const file = StateFile.open(path, this.#waitMs)
+    if (file === undefined) return this.#waitForTables(now)
+    this.#emptySince = undefined
+    this.#file = file
+    this.#mark = mark
+    this.#version = undefined
     this.#readUpTo = this.#options.base
-    // Another command is making it.
-    if (versionOf(database) === 0) return this.close()
-    const statement = database.prepare('PRAGMA data_version')
-    this.#readVersion = () => statement.get()?.['data_version']
+    this.#adopt(file)
   }
 
-  #readNew(): void {
-    const rows = this.#database
-      ?.prepare(
-        `SELECT generation, key, entry FROM override
-         WHERE generation > ? AND generation <= ? ORDER BY generation`,
-      )
-      .all(this.#readUpTo, this.#options.upTo ?? Number.MAX_SAFE_INTEGER)
-    for (const row of rows ?? []) {
-      const generation = Number(row['generation'])
-      const key = String(row['key'])
-      const known = this.byKey.get(key)
-      if (known !== undefined && known.generation >= generation) continue
-      const text = row['entry']
-      const entry = typeof text === 'string' ? (JSON.parse(text) as Entry) : undefined
-      this.byKey.set(key, { entry, generation })
-      if (key.endsWith('@')) this.hasBareKeys = true
-      if (entry?.targets !== undefined) this.hasAliases = true
-      if (entry?.delivery?.kind === 'forward') this.hasForwards = true
-      this.#readUpTo = generation
-      this.generation = Math.max(this.generation, generation)
+  /** A command that makes the file has not yet written into it; or it was emptied. */
+  #waitForTables(now: number): void {
+    this.#emptySince ??= now
+    if (now - this.#emptySince < nameLookMs) return
+    throw new MailmuxError('STATE_DAMAGED', `${this.#options.path}: it is empty`)
+  }
+
+  /** What is known of another file, or of a later state of this one, gives way to newer changes. */
+  #adopt(file: StateFile): void {
+    const { path, base } = this.#options
+    const isSame = this.#id === undefined || this.#id === file.id
+    const newest = isSame ? Math.max(file.newest, base) : base
+    for (const [key, known] of this.byKey) {
+      if (known.generation > newest) this.byKey.set(key, { ...known, generation: newest })
     }
-    const shifts = this.#database
-      ?.prepare(
-        'SELECT generation, file, line, delta FROM shift WHERE generation > ? ORDER BY rowid',
-      )
-      .all(this.#options.base)
-    this.#shifts = (shifts ?? []).map((shift) => ({
-      generation: Number(shift['generation']),
-      file: String(shift['file']),
-      line: Number(shift['line']),
-      delta: Number(shift['delta']),
-    }))
+    this.#id = file.id
+    if (isSame || this.byKey.size === 0) return
+    const what = 'was made anew; changes read before stay in force'
+    this.#report(new MailmuxError('STATE_LOST', `${path}: ${what}`))
+  }
+
+  /** All that is new, or nothing where a part of it is damaged. */
+  #readNew(file: StateFile): void {
+    const { base, upTo = Number.MAX_SAFE_INTEGER } = this.#options
+    const overrides = file.overrides(this.#readUpTo, upTo)
+    this.#shifts = file.shifts(base)
+    for (const override of overrides) this.#put(override)
+    this.#readUpTo = overrides.at(-1)?.generation ?? this.#readUpTo
+  }
+
+  #put({ key, entry, generation }: ReadOverride): void {
+    const known = this.byKey.get(key)
+    if (known !== undefined && known.generation >= generation) return
+    this.byKey.set(key, { entry, generation })
+    if (key.endsWith('@')) this.hasBareKeys = true
+    if (entry?.targets !== undefined) this.hasAliases = true
+    if (entry?.delivery?.kind === 'forward') this.hasForwards = true
+    this.generation = Math.max(this.generation, generation)
   }
 }

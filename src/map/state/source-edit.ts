@@ -4,7 +4,7 @@
  * is appended is written at the end of the file, anything else replaces the file as a whole.
  */
 import { crc32 } from 'node:zlib'
-import { MailmuxError } from '../../base/error.ts'
+import { MailmuxError, messageOf } from '../../base/error.ts'
 import { replaceFile } from '../../storage/atomic-file.ts'
 import type { Disk, DiskFile, UpdatedFile } from '../../storage/disk.ts'
 
@@ -89,77 +89,85 @@ function* pieces(content: Buffer, splices: readonly Splice[]): Generator<Buffer>
   yield content.subarray(at)
 }
 
-/** What takes an edit back. */
+/** What takes an edit back, as far as it was made. */
 export type Undo = () => Promise<void>
 
 /**
- * Makes an edit durable; one that is made already is left. Throws MAP_SOURCE_CHANGED where the file
- * is neither what the edit was planned against nor what it makes of it.
+ * Makes an edit durable; one that is made already is left. What takes it back is put before `undos`
+ * as soon as there is something to take back. Throws MAP_SOURCE_CHANGED where the file is neither
+ * what the edit was planned against nor what it makes of it, and MAP_SOURCE_UNWRITABLE.
  */
-export async function applyEdit(disk: Disk, edit: SourceEdit): Promise<Undo> {
-  const file = await disk.resolve(edit.file)
-  return isAppend(edit) ? appendTo(disk, file, edit) : rewrite(disk, file, edit)
+export async function applyEdit(disk: Disk, edit: SourceEdit, undos: Undo[]): Promise<void> {
+  try {
+    const file = await disk.resolve(edit.file)
+    await (isAppend(edit) ? appendTo(disk, file, edit, undos) : rewrite(disk, file, edit, undos))
+  } catch (error) {
+    if (error instanceof MailmuxError) throw error
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') refuseChanged(edit, 'is gone')
+    const what = `${edit.file}: cannot be written: ${messageOf(error)}`
+    throw new MailmuxError('MAP_SOURCE_UNWRITABLE', what, { cause: error })
+  }
 }
 
 function isAppend({ splices, before }: SourceEdit): boolean {
   return splices.length === 1 && splices[0]?.at === before.sizeBytes
 }
 
-async function appendTo(disk: Disk, path: string, edit: SourceEdit): Promise<Undo> {
-  const { before, after, splices } = edit
-  const insert = splices[0]?.insert ?? Buffer.alloc(0)
-  const cutBack = async (file: UpdatedFile): Promise<void> => {
-    await file.truncate(before.sizeBytes)
+async function appendTo(disk: Disk, path: string, edit: SourceEdit, undos: Undo[]): Promise<void> {
+  const { before, splices } = edit
+  await update(disk, path, async (file) => {
+    if (!isAppendable(file, edit)) refuseChanged(edit, 'was edited meanwhile')
+    undos.unshift(() =>
+      update(disk, path, async (again) => {
+        // Where somebody has written after it, nothing can be cut off.
+        if (!isAppendable(again, edit)) return
+        await again.truncate(before.sizeBytes)
+        await again.sync()
+      }),
+    )
+    await file.write(splices[0]?.insert ?? Buffer.alloc(0), before.sizeBytes)
     await file.sync()
-  }
+  })
+}
+
+async function update(
+  disk: Disk,
+  path: string,
+  work: (file: UpdatedFile) => Promise<void>,
+): Promise<void> {
   const file = await disk.openToUpdate(path)
   try {
-    const found = file.readBack(before.from, after.sizeBytes - before.from + 1)
-    const added = found.subarray(before.sizeBytes - before.from)
-    const isKnown = crc32(found.subarray(0, before.sizeBytes - before.from)) === before.crc
-    if (!isKnown || !isBegun(added, insert)) refuseChanged(edit)
-    try {
-      await file.write(insert, before.sizeBytes)
-      await file.sync()
-    } catch (error) {
-      await cutBack(file)
-      throw error
-    }
+    await work(file)
   } finally {
     await file.close()
   }
-  return async () => {
-    const again = await disk.openToUpdate(path)
-    try {
-      await cutBack(again)
-    } finally {
-      await again.close()
-    }
-  }
 }
 
-/** True where `added` is a part of `insert`, as it may be after a crash: a lost page reads as zeros. */
-function isBegun(added: Buffer, insert: Buffer): boolean {
+/**
+ * True where nothing, or a part of what is to be appended, stands behind what the edit was planned
+ * against. After a crash, a page that was lost reads as zeros.
+ */
+function isAppendable(file: UpdatedFile, { before, after, splices }: SourceEdit): boolean {
+  const insert = splices[0]?.insert
+  const found = file.readBack(before.from, after.sizeBytes - before.from + 1)
+  const added = found.subarray(before.sizeBytes - before.from)
   return (
-    added.length <= insert.length &&
-    added.every((byte, index) => byte === insert[index] || byte === 0)
+    crc32(found.subarray(0, before.sizeBytes - before.from)) === before.crc &&
+    added.length <= after.sizeBytes - before.sizeBytes &&
+    added.every((byte, index) => byte === insert?.[index] || byte === 0)
   )
 }
 
-async function rewrite(disk: Disk, path: string, edit: SourceEdit): Promise<Undo> {
+async function rewrite(disk: Disk, path: string, edit: SourceEdit, undos: Undo[]): Promise<void> {
   const content = await disk.read(path)
-  const found = fingerprintOf(0, [content])
-  if (isSame(found, edit.after)) return () => Promise.resolve()
-  if (!isSame(found, edit.before)) refuseChanged(edit)
-  const undo = (): Promise<void> => replaceWith(disk, path, [content])
-  try {
-    await replaceWith(disk, path, pieces(content, edit.splices))
-  } catch (error) {
+  const isMade = (bytes: Buffer): boolean => isSame(fingerprintOf(0, [bytes]), edit.after)
+  if (isMade(content)) return
+  if (!isSame(fingerprintOf(0, [content]), edit.before)) refuseChanged(edit, 'was edited meanwhile')
+  undos.unshift(async () => {
     // The name may have been given to the new file before its directory could not be synced.
-    if (isSame(fingerprintOf(0, [await disk.read(path)]), edit.after)) await undo()
-    throw error
-  }
-  return undo
+    if (isMade(await disk.read(path))) await replaceWith(disk, path, [content])
+  })
+  await replaceWith(disk, path, pieces(content, edit.splices))
 }
 
 async function replaceWith(disk: Disk, path: string, parts: Iterable<Buffer>): Promise<void> {
@@ -178,6 +186,6 @@ function isSame(one: Fingerprint, other: Fingerprint): boolean {
   return one.sizeBytes === other.sizeBytes && one.crc === other.crc
 }
 
-function refuseChanged({ file }: SourceEdit): never {
-  throw new MailmuxError('MAP_SOURCE_CHANGED', `${file}: was edited meanwhile`)
+function refuseChanged({ file }: SourceEdit, how: string): never {
+  throw new MailmuxError('MAP_SOURCE_CHANGED', `${file}: ${how}`)
 }

@@ -8,11 +8,11 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { MailmuxError, messageOf } from '../../base/error.ts'
 import type { Position } from '../../base/position.ts'
 import { realDisk } from '../../storage/disk.ts'
-import { takeLock } from '../../storage/lock.ts'
+import { describeHolder, takeLock } from '../../storage/lock.ts'
 import { isDamage, openSqlite, type SqliteDatabase, transact } from '../../storage/sqlite.ts'
 import type { Entry, SourceName } from '../place.ts'
 import type { LineShift } from './source-edit.ts'
-import { prepareSchema } from './state-schema.ts'
+import { checkRow, prepareSchema, sumOf } from './state-schema.ts'
 
 /** What a change says of one key from now on. */
 export interface Override {
@@ -73,12 +73,14 @@ export class State implements Disposable {
    */
   static async open(stateDir: string, waitMs = patienceMs): Promise<State> {
     const path = statePath(stateDir)
+    const lockPath = join(stateDir, 'change.lock')
     let lock: Disposable | undefined
     try {
       await realDisk.makeDirectory(stateDir)
-      lock = await waitForLock(join(stateDir, 'change.lock'), waitMs)
+      lock = await waitForLock(lockPath, waitMs)
       if (lock === undefined) {
-        throw new MailmuxError('STATE_BUSY', `${path}: another command is changing the map`)
+        const who = describeHolder(lockPath)
+        throw new MailmuxError('STATE_BUSY', `${path}: another command is changing the map${who}`)
       }
       return new State(path, openAll(path), lock)
     } catch (error) {
@@ -100,16 +102,19 @@ export class State implements Disposable {
 
   /** The change that was being made when a command was ended; as `begin` was given it. */
   get unfinished(): unknown {
-    const row = this.#database.prepare('SELECT change FROM journal').get()
-    return row === undefined ? undefined : JSON.parse(String(row['change']))
+    const row = this.#database.prepare('SELECT change, sum FROM journal').get()
+    if (row === undefined) return undefined
+    checkRow(this.path, row, ['change'])
+    return JSON.parse(String(row['change']))
   }
 
   /** Writes down what is about to be done. */
   begin(change: unknown): void {
+    const text = JSON.stringify(change)
     this.#write(() =>
       this.#database
-        .prepare('INSERT INTO journal (id, change) VALUES (1, ?)')
-        .run(JSON.stringify(change)),
+        .prepare('INSERT INTO journal (id, change, sum) VALUES (1, ?, ?)')
+        .run(text, sumOf([text])),
     )
   }
 
@@ -143,10 +148,11 @@ export class State implements Disposable {
   }
 
   #addChange(generation: number, { overrides, shifts }: MadeChange): void {
-    const addOverride = this.#database.prepare('INSERT INTO override VALUES (?, ?, ?, ?)')
+    const addOverride = this.#database.prepare('INSERT INTO override VALUES (?, ?, ?, ?, ?)')
     for (const { key, entry, places } of overrides) {
       const text = entry === undefined ? null : JSON.stringify(entry)
-      addOverride.run(generation, key, text, JSON.stringify(places))
+      const columns = [generation, key, text, JSON.stringify(places)]
+      addOverride.run(...columns, sumOf(columns))
     }
     const addShift = this.#database.prepare('INSERT INTO shift VALUES (?, ?, ?, ?)')
     for (const { file, line, delta } of shifts) addShift.run(generation, file, line, delta)

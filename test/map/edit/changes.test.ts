@@ -147,7 +147,7 @@ test('after every change a fresh build of the sources gives the answers of the m
           const after = ['user_map', 'aliases'].map((source) => readFileSync(dir.join(source)))
           assert.deepEqual(after, before, 'what is refused changes nothing')
         }
-        await buildMap(fresh)
+        await buildMap(fresh, { force: true })
         assert.deepEqual(answers(config), answers(fresh), JSON.stringify(one))
       }
       assert.deepEqual(comments(dir.path), said)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { Config } from '../../../src/config/config.ts'
@@ -116,6 +116,58 @@ test('whichever call of an append or of a replacement fails, all is as it was, a
     assert.ok(failAt < 100)
   }
   assert.deepEqual(answers(config), changed)
+})
+
+test('what a broken disk leaves is said, and completed when the disk is mended', async () => {
+  const codes = new Set<string>()
+  for (let failAt = 1, failed = true; failed; failAt++) {
+    using dir = tempDir()
+    const config = await built(dir.path)
+    const disk = new InterruptedDisk(failAt, 'is broken')
+    let code = ''
+    await applyChange(config, async () => planAll(dir.path), { disk }).catch(
+      (error: { code: string }) => {
+        code = error.code
+      },
+    )
+    codes.add(code)
+    failed = code !== ''
+    assert.deepEqual(answers(config), failed ? old : changed, `call ${failAt}`)
+    await applyChange(config, () => Promise.resolve(undefined))
+    const isCompleted = code !== 'MAP_SOURCE_UNWRITABLE'
+    assert.deepEqual(answers(config), isCompleted ? changed : old, `call ${failAt}`)
+    const users = readFileSync(dir.join('user_map'), 'utf8')
+    assert.equal(users, isCompleted ? changedUsers : sources.user_map, `call ${failAt}`)
+  }
+  assert.deepEqual([...codes], ['MAP_SOURCE_UNWRITABLE', 'MAP_CHANGE_UNFINISHED', ''])
+})
+
+test('a source that is gone since does not keep the next commands from their work', async () => {
+  using dir = tempDir()
+  const config = await built(dir.path)
+  const child = spawn(process.execPath, [killedChange, dir.path, '3'], { stdio: 'inherit' })
+  assert.deepEqual(await once(child, 'exit'), [null, 'SIGKILL'])
+  rmSync(dir.join('user_map'))
+  const warnings: string[] = []
+  await applyChange(config, () => Promise.resolve(undefined), {
+    warn: (text) => warnings.push(text),
+  })
+  assert.equal(warnings.length, 1)
+  assert.match(
+    warnings[0] ?? '',
+    /“three things at once”, and its source was edited since, or is gone/,
+  )
+  assert.deepEqual(answers(config), old)
+})
+
+test('a state database that does not know the build in force is told of', async () => {
+  using dir = tempDir()
+  const config = await built(dir.path)
+  for (const more of ['', '-wal', '-shm']) rmSync(dir.join(`state.db${more}`), { force: true })
+  const warnings: string[] = []
+  const warn = (text: string): void => void warnings.push(text)
+  assert.equal(await applyChange(config, async () => planAll(dir.path), { warn }), 2)
+  assert.match(warnings.join(), /state\.db does not know generation 1, .*`mailmux build-map`/)
 })
 
 test('a command that is killed is completed by the next one, wherever it was', async () => {

@@ -1,9 +1,20 @@
 import assert from 'node:assert/strict'
-import { copyFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { test } from 'node:test'
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { DatabaseSync } from 'node:sqlite'
+import { type TestContext, test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { MailmuxError } from '../../../src/base/error.ts'
-import { OverrideReader } from '../../../src/map/state/override-reader.ts'
+import { type KnownChanges, OverrideReader } from '../../../src/map/state/override-reader.ts'
 import { State } from '../../../src/map/state/state.ts'
 import { tempDir } from '../../support/temp-dir.ts'
 
@@ -21,11 +32,32 @@ async function change(folder: string, generation: number, key: string, gone = fa
   state.record({ generation, kind: 'change', description: key }, { overrides: [override], shifts })
 }
 
-function reader(folder: string, base = 1) {
+interface ReaderOptions {
+  readonly base?: number
+  readonly known?: KnownChanges
+  /** Lets the test move the clock that says when the name of the file is looked at. */
+  readonly t?: TestContext
+}
+
+function reader(folder: string, { base = 1, known, t }: ReaderOptions = {}) {
   const problems: MailmuxError[] = []
   const report = (problem: MailmuxError): void => void problems.push(problem)
-  const overrides = new OverrideReader({ path: `${folder}/state.db`, base, report })
-  return { overrides, problems, [Symbol.dispose]: () => overrides.close() }
+  const path = `${folder}/state.db`
+  let now = 0
+  t?.mock.method(performance, 'now', () => now)
+  const overrides = new OverrideReader({ path, base, report, ...(known ? { known } : {}) })
+  return {
+    overrides,
+    problems,
+    passSecond: () => {
+      now += 1_000
+    },
+    [Symbol.dispose]: () => overrides.close(),
+  }
+}
+
+function codesOf({ problems }: ReturnType<typeof reader>): string[] {
+  return problems.map(({ code }) => code)
 }
 
 /** What is looked at at most once in a turn is looked at in the next. */
@@ -59,7 +91,7 @@ test('what a build has taken over is not read', async () => {
   using dir = tempDir()
   await change(dir.path, 2, 'ann@example.com')
   await change(dir.path, 4, 'bob@example.com')
-  using open = reader(dir.path, 3)
+  using open = reader(dir.path, { base: 3 })
   assert.deepEqual(await refreshed(open), ['bob@example.com 4'])
 })
 
@@ -76,23 +108,165 @@ test('lines are where later changes have moved them', async () => {
   assert.equal(open.overrides.place('bob@example.com', 'user_map')?.line, 10)
 })
 
-test('what was read stays, whatever becomes of the file, and it is said once', async () => {
+/** Puts another file in the place of state.db, as somebody would who restores one. */
+function replaceState(folder: string, file: string): void {
+  for (const more of ['-wal', '-shm']) rmSync(`${folder}/state.db${more}`, { force: true })
+  renameSync(file, `${folder}/state.db`)
+}
+
+const harms: Readonly<Record<string, readonly [string, (path: string) => void]>> = {
+  'is deleted': ['STATE_LOST', (path) => rmSync(path)],
+  'is replaced by rubbish': [
+    'STATE_DAMAGED',
+    (path) => {
+      writeFileSync(`${path}.new`, Buffer.alloc(8192, 'x'))
+      renameSync(`${path}.new`, path)
+    },
+  ],
+  'is overwritten in place': ['STATE_DAMAGED', (path) => writeFileSync(path, 'rubbish')],
+  'is replaced by a directory': [
+    'STATE_UNUSABLE',
+    (path) => {
+      rmSync(path)
+      mkdirSync(path)
+    },
+  ],
+}
+
+for (const [what, [code, harm]] of Object.entries(harms)) {
+  test(`what was read of a state database that ${what} stays, and it is said once`, async (t) => {
+    using dir = tempDir()
+    await change(dir.path, 2, 'ann@example.com')
+    using open = reader(dir.path, { t })
+    assert.deepEqual(await refreshed(open), ['ann@example.com 2'])
+    harm(dir.join('state.db'))
+    for (let look = 0; look < 3; look++) {
+      open.passSecond()
+      assert.deepEqual(await refreshed(open), ['ann@example.com 2'])
+    }
+    assert.deepEqual(codesOf(open), [code])
+    using later = reader(dir.path, { known: open.overrides.known })
+    assert.deepEqual(await refreshed(later), ['ann@example.com 2'], 'and can be handed on')
+    assert.deepEqual(codesOf(later), [code])
+  })
+}
+
+test('changes in a state database that was made anew are later than those of the lost one', async (t) => {
+  using dir = tempDir()
+  for (const generation of [2, 3, 4]) await change(dir.path, generation, 'ann@example.com')
+  await change(dir.path, 5, 'bob@example.com')
+  using open = reader(dir.path, { t })
+  await refreshed(open)
+  rmSync(dir.join('state.db'))
+  for (const more of ['-wal', '-shm']) rmSync(dir.join(`state.db${more}`), { force: true })
+  await change(dir.path, 2, 'ann@example.com', true)
+  open.passSecond()
+  assert.deepEqual(await refreshed(open), ['ann@example.com -2', 'bob@example.com 1'])
+  assert.deepEqual(codesOf(open), ['STATE_LOST'])
+  await change(dir.path, 3, 'bob@example.com', true)
+  assert.deepEqual(await refreshed(open), ['ann@example.com -2', 'bob@example.com -3'])
+})
+
+test('an older copy of a state database takes nothing back, and what it is told is later', async (t) => {
   using dir = tempDir()
   await change(dir.path, 2, 'ann@example.com')
-  for (const harm of ['deleted', 'replaced by rubbish'] as const) {
+  copyFileSync(dir.join('state.db'), dir.join('copy'))
+  await change(dir.path, 3, 'ann@example.com', true)
+  using open = reader(dir.path, { t })
+  assert.deepEqual(await refreshed(open), ['ann@example.com -3'])
+  replaceState(dir.path, dir.join('copy'))
+  open.passSecond()
+  assert.deepEqual(await refreshed(open), ['ann@example.com -2'])
+  await change(dir.path, 3, 'ann@example.com')
+  assert.deepEqual(await refreshed(open), ['ann@example.com 3'])
+})
+
+test('a bit that has turned is found, or does not matter', async () => {
+  using dir = tempDir()
+  for (let generation = 2; generation < 30; generation++) {
+    await change(dir.path, generation, `user${generation}@example.com`, generation % 5 === 0)
+  }
+  const expected = await (async () => {
     using open = reader(dir.path)
+    return refreshed(open)
+  })()
+  const path = dir.join('state.db')
+  const whole = readFileSync(path)
+  let refused = 0
+  for (let at = 0; at < whole.length; at += 61) {
+    const bytes = Buffer.from(whole)
+    bytes[at] = (bytes[at] ?? 0) ^ (1 << (at % 8))
+    writeFileSync(path, bytes)
+    using open = reader(dir.path)
+    const found = await refreshed(open)
+    const isRefused = codesOf(open).length > 0
+    assert.deepEqual(found, isRefused ? [] : expected, `byte ${at}`)
+    if (isRefused) refused++
+  }
+  assert.ok(refused > 50, `${refused} were refused`)
+})
+
+test('a change that is damaged in part is not read in part', async () => {
+  using dir = tempDir()
+  await change(dir.path, 2, 'ann@example.com')
+  using open = reader(dir.path)
+  await refreshed(open)
+  await change(dir.path, 3, 'bob@example.com')
+  const database = new DatabaseSync(dir.join('state.db'))
+  database.exec(
+    `INSERT INTO override VALUES (3, 'zoe@example.com', '{"targets":["bob"]}', '{}', 7)`,
+  )
+  database.close()
+  assert.deepEqual(await refreshed(open), ['ann@example.com 2'])
+  assert.deepEqual(codesOf(open), ['STATE_DAMAGED'])
+})
+
+test('a file that stays empty is no state database', async (t) => {
+  using dir = tempDir()
+  writeFileSync(dir.join('state.db'), '')
+  using open = reader(dir.path, { t })
+  assert.deepEqual(await refreshed(open), [])
+  assert.deepEqual(codesOf(open), [], 'a command may be making it')
+  open.passSecond()
+  await refreshed(open)
+  assert.deepEqual(codesOf(open), ['STATE_DAMAGED'])
+})
+
+const isRoot = process.getuid?.() === 0
+
+test('who may only read reads what commands of others have written', {
+  skip: isRoot ? false : 'needs root, to be another user',
+}, async (t) => {
+  using dir = tempDir()
+  await change(dir.path, 2, 'ann@example.com')
+  chmodSync(dir.path, 0o755)
+  chmodSync(dir.join('state.db'), 0o644)
+  const [user, root] = [65_534, 0]
+  process.seteuid?.(user)
+  try {
+    using open = reader(dir.path, { t })
     assert.deepEqual(await refreshed(open), ['ann@example.com 2'])
-    open.overrides.close()
-    const path = dir.join('state.db')
-    copyFileSync(path, dir.join('kept'))
-    if (harm === 'deleted') rmSync(path)
-    else writeFileSync(path, Buffer.alloc(8192, 'x'))
-    for (let turn = 0; turn < 3; turn++) {
-      assert.deepEqual(await refreshed(open), ['ann@example.com 2'], harm)
-    }
-    assert.equal(open.problems.length, harm === 'replaced by rubbish' ? 1 : 0, harm)
-    if (harm === 'replaced by rubbish') assert.equal(open.problems[0]?.code, 'STATE_DAMAGED')
-    renameSync(dir.join('kept'), path)
+    process.seteuid?.(root)
+    await change(dir.path, 3, 'bob@example.com')
+    process.seteuid?.(user)
+    open.passSecond()
+    assert.deepEqual(await refreshed(open), ['ann@example.com 2', 'bob@example.com 3'])
+    assert.deepEqual(codesOf(open), [])
+  } finally {
+    process.seteuid?.(root)
+  }
+})
+
+test('what root writes belongs to the owner of the directory', {
+  skip: isRoot ? false : 'needs root',
+}, async () => {
+  using dir = tempDir()
+  chownSync(dir.path, 1234, 5678)
+  using _state = await State.open(dir.path)
+  for (const name of ['state.db', 'state.db-wal', 'state.db-shm', 'change.lock']) {
+    const { uid, gid, mode } = statSync(dir.join(name))
+    const expected = name === 'change.lock' ? 0o600 : 0o640
+    assert.deepEqual([uid, gid, mode & 0o777], [1234, 5678, expected], name)
   }
 })
 
@@ -102,7 +276,6 @@ test('a state database of a newer version is not touched', async () => {
     using state = await State.open(dir.path)
     assert.equal(state.generation, 0)
   }
-  const { DatabaseSync } = await import('node:sqlite')
   const database = new DatabaseSync(dir.join('state.db'))
   database.exec('PRAGMA user_version = 99')
   database.close()
@@ -112,5 +285,8 @@ test('a state database of a newer version is not touched', async () => {
 test('who waits for another command is told so in the end', async () => {
   using dir = tempDir()
   using _held = await State.open(dir.path)
-  await assert.rejects(State.open(dir.path, 0), { code: 'STATE_BUSY' })
+  await assert.rejects(State.open(dir.path, 0), {
+    code: 'STATE_BUSY',
+    message: new RegExp(`another command is changing the map \\(process ${process.pid}: .*node`),
+  })
 })
