@@ -4,7 +4,7 @@
  */
 import { formatPosition, type Position } from '../base/position.ts'
 import { type Address, makeAddress, type Naming, parseAddress } from '../mail/address.ts'
-import { AliasGraph, type Finding, type GraphNode } from './alias-graph.ts'
+import { AliasGraph, type Finding, type GraphNode, nameOf } from './alias-graph.ts'
 import type { Database } from './database/database.ts'
 import { Expansion, type ExpansionFault } from './expand.ts'
 import { bareKey, parseKey } from './key.ts'
@@ -113,9 +113,9 @@ export class AliasCheck {
     this.#reported.add(name)
     const names = circle.map((node) => {
       const { file, line } = this.#placeOf(node, undefined)
-      return `${node.address.key} (${formatPosition({ file, line, column: 1 })})`
+      return `${nameOf(node)} (${formatPosition({ file, line, column: 1 })})`
     })
-    const path = [...names, circle[0]?.address.key].join(' → ')
+    const path = [...names, ...circle.slice(0, 1).map(nameOf)].join(' → ')
     problems.error('alias-loop', at, `aliases go in a circle: ${path}`, hints.loop)
   }
 

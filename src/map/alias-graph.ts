@@ -51,6 +51,7 @@ interface Frame {
   reach: Reach
   /** Number of the next target. */
   next: number
+  isInCircle: boolean
 }
 
 const leaf: Reach = {
@@ -101,14 +102,16 @@ export class AliasGraph {
 
   #push(node: GraphNode): void {
     this.#open.set(node.id, this.#stack.length)
-    this.#stack.push({ node, reach: { ...leaf, height: 1 }, next: 0 })
+    this.#stack.push({ node, reach: { ...leaf, height: 1 }, next: 0, isInCircle: false })
   }
 
-  #pop({ node, reach }: Frame): void {
+  #pop({ node, reach, isInCircle }: Frame): void {
     this.#stack.pop()
     this.#open.delete(node.id)
     const whole = this.#measure(node, reach)
-    if (whole.height > 1 || whole.ways > smallList) this.#known.set(node.id, whole)
+    // Seen from elsewhere a circle would begin at another member, and be followed without an end.
+    const isKnown = isInCircle || whole.height > 1 || whole.ways > smallList
+    if (isKnown) this.#known.set(node.id, whole)
     const parent = this.#stack.at(-1)
     if (parent !== undefined) this.#add(parent, node.id, whole)
   }
@@ -170,10 +173,10 @@ export class AliasGraph {
     return { ...reach, hasTooMany: true }
   }
 
-  #chain({ id }: GraphNode, reach: Reach): string[] {
-    const names = [nameOf(id)]
+  #chain(node: GraphNode, reach: Reach): string[] {
+    const names = [nameOf(node)]
     for (let next = reach.deepest; next !== undefined; ) {
-      names.push(nameOf(next.id))
+      names.push(nameOf(next))
       next = this.#known.get(next.id)?.deepest
     }
     return names
@@ -181,6 +184,7 @@ export class AliasGraph {
 
   #reportCircle(place: number): void {
     const frames = this.#stack.slice(place)
+    for (const frame of frames) frame.isInCircle = true
     const [first] = frames
     if (first === undefined) return
     const text = first.node.targets[first.next - 1]
@@ -255,7 +259,7 @@ export class AliasGraph {
 }
 
 /** An alias that keeps a copy which is forwarded is two nodes of one name. */
-function nameOf(id: string): string {
+export function nameOf({ id }: Pick<GraphNode, 'id'>): string {
   return id.startsWith('>') ? id.slice(1) : id
 }
 

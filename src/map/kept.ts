@@ -58,14 +58,33 @@ export async function keepBase(disk: Disk, where: Where): Promise<void> {
 }
 
 /**
- * Removes the oldest bases beyond the number that the config says; returns the oldest generation
+ * Removes bases beyond the number that the config says: first those that say what the next one says
+ * (a build from cron changes nothing on most days), then the oldest. Returns the oldest generation
  * that is left. A base that cannot be removed is in nobody's way: the next build tries again.
  */
 export async function pruneKept(disk: Disk, where: Where): Promise<number | undefined> {
   const kept = await listKept(disk, where)
   const extra = Math.max(0, kept.length - where.history)
-  for (const generation of kept.slice(0, extra)) {
+  if (extra === 0) return kept[0]
+  const digests = kept.map((generation) => digestOf(keptPath(where, generation)))
+  const repeated = kept.filter((_, index) => digests[index] === digests[index + 1])
+  const gone = new Set([...repeated, ...kept].slice(0, extra))
+  // One that repeats and is old besides stands twice.
+  for (const generation of kept) {
+    if (gone.size < extra) gone.add(generation)
+  }
+  for (const generation of gone) {
     await disk.unlink(keptPath(where, generation)).catch(() => undefined)
   }
-  return kept[extra]
+  return kept.find((generation) => !gone.has(generation))
+}
+
+/** What its sources were; a name of its own where that cannot be read. */
+function digestOf(path: string): string {
+  try {
+    return readHeader(path).sourceDigest.toString('hex')
+  } catch (error) {
+    if (error instanceof MailmuxError) return path
+    throw error
+  }
 }

@@ -28,8 +28,8 @@ export function checkReach(checked: Checked, config: Config, usage: Usage): void
   new HalfCheck(checked, config, usage).run()
 }
 
-function warnOfDomains({ problems }: Checked, config: Config, usage: Usage): void {
-  if (usage.hasEveryDomain) return
+function warnOfDomains({ problems, database }: Checked, config: Config, usage: Usage): void {
+  if (usage.hasEveryDomain || database.hasBareKeys) return
   for (const [domain, at] of config.places.domains) {
     if (usage.domains.has(domain)) continue
     const what = `domains: no source has a user, an alias or a rule for ${domain}`

@@ -2,6 +2,7 @@
  * Publishes what an older generation said as a new one. The sources stay as they are: the next build
  * takes what they say.
  */
+import { createHash } from 'node:crypto'
 import { MailmuxError } from '../base/error.ts'
 import type { Config } from '../config/config.ts'
 import { type Disk, type DiskFile, realDisk } from '../storage/disk.ts'
@@ -83,11 +84,12 @@ function refuseStranger(backend: string): never {
 
 /** The base without what was changed, then the changes. */
 async function writeAnew(
-  { database, lookup, overridden }: OpenMap,
+  older: OpenMap,
   config: Config,
   file: DiskFile,
   { generation, attempt }: { generation: number; attempt: number },
 ): Promise<{ users: number; aliases: number }> {
+  const { database, lookup, overridden } = older
   const { header, meta } = database
   const writer = new DatabaseWriter(file, [header.seed[0], (header.seed[1] + attempt) >>> 0])
   const changed = new Set(overridden)
@@ -113,11 +115,16 @@ async function writeAnew(
   const files = changed.size === 0 ? meta.files : [...meta.files, statePath(config.stateDir)]
   const finished = await writer.finish({
     generation,
-    // With changes folded in it is what no sources have said.
-    sourceDigest: changed.size === 0 ? header.sourceDigest : Buffer.alloc(32),
+    sourceDigest: changed.size === 0 ? header.sourceDigest : digestOf(older),
     meta: { ...meta, files },
     path: config.map.database,
   })
   if (finished === undefined) throw new SeedTaken('two keys have one hash')
   return { users: writer.users, aliases: writer.aliases }
+}
+
+/** With changes folded in it is what no sources have said. */
+function digestOf({ database, generation }: OpenMap): Buffer {
+  const digest = createHash('sha256').update(database.header.sourceDigest)
+  return digest.update(String(generation)).digest()
 }

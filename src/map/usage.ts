@@ -9,12 +9,12 @@ export class Usage {
   readonly byUsers = { user_map: new Set<string>(), popmap: new Set<string>() }
   /** Domains of keys. */
   readonly domains = new Set<string>()
-  /** A key or a rule stands for every domain. */
+  /** A rule or a pattern stands for every domain. */
   hasEveryDomain = false
 
+  /** Of a bare key the database itself tells. */
   noteKey({ address, bare }: Extract<ParsedKey, { readonly key: string }>): void {
-    if (bare) this.hasEveryDomain = true
-    else this.domains.add(address.domain)
+    if (!bare) this.domains.add(address.domain)
   }
 
   noteValue(source: 'user_map' | 'popmap', value: Value): void {

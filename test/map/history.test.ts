@@ -133,7 +133,10 @@ test('only as many older builds are kept as the config says', async () => {
   using dir = tempDir()
   const config = site(dir, 'fritz')
   const few = { ...config, map: { ...config.map, history: 2 } }
-  for (let build = 0; build < 5; build++) await buildMap(few)
+  for (const backend of ['fritz', 'otto', 'ingrid', 'paul', 'fritz']) {
+    site(dir, backend)
+    await buildMap(few, { force: true })
+  }
   assert.deepEqual(
     readdirSync(dir.join('map.db.history')).toSorted((a, b) => (a < b ? -1 : 1)),
     ['3.db', '4.db'],
@@ -143,6 +146,20 @@ test('only as many older builds are kept as the config says', async () => {
   const none = { ...config, map: { ...config.map, history: 0 } }
   await buildMap(none)
   assert.deepEqual(readdirSync(dir.join('map.db.history')), [])
+})
+
+test('builds that change nothing do not crowd out those that did', async () => {
+  using dir = tempDir()
+  const config = site(dir, 'fritz')
+  const few = { ...config, map: { ...config.map, history: 2 } }
+  await buildMap(few)
+  site(dir, 'otto')
+  await buildMap(few, { force: true })
+  for (let build = 0; build < 4; build++) await buildMap(few)
+  const kept = (await listHistory(few)).filter((one) => one.kept).map((one) => one.generation)
+  assert.deepEqual(kept, [1, 5, 6])
+  await rollBack(few, 1)
+  assert.equal(backendOf('ann@example.com', few), 'fritz')
 })
 
 test('a base that was kept before the command was ended is kept once', async () => {

@@ -232,6 +232,12 @@ const planted: readonly Planted[] = [
   { code: 'unreachable-rule', in: 'rules', lines: ['*.x@example.net ingrid'], at: [1, 1] },
   { code: 'unreachable-rule', in: 'rules', lines: ['@example.org ingrid'], at: [1, 1] },
   { code: 'unreachable-rule', in: 'rules', lines: ['* fritz', '@example.com ingrid'], at: [2, 1] },
+  {
+    code: 'unreachable-pattern',
+    in: 'popmap',
+    lines: ['*@example.net:fritz', '*@example.net:ingrid'],
+    at: [2, 1],
+  },
   // What half of the site does not know.
   { code: 'no-login-port', in: 'user_map', lines: ['nora@example.com lists'], at: [1, 1] },
   { code: 'no-login-port', in: 'popmap', lines: ['nora@example.com:lists'], at: [1, 1] },

@@ -1,6 +1,6 @@
 /** The compiled database against a naive resolver that reads the same sources as lists. */
 import assert from 'node:assert/strict'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { parseAddress } from '../../src/mail/address.ts'
@@ -254,4 +254,35 @@ test('lines taken as bytes and lines taken as text make the same records', async
     }),
     { numRuns: 150 },
   )
+})
+
+test('a login name that a pattern makes of a login is a name, or the lookup is an error', async () => {
+  using dir = tempDir()
+  mkdirSync(dir.join('popmap'))
+  writeFileSync(
+    dir.join('popmap/x.re'),
+    [
+      String.raw`^(.*)@example\.com$: $1@fritz`,
+      String.raw`^(q*).*@example\.net$: $1@fritz`,
+      '',
+    ].join('\n'),
+  )
+  const config = configOf(dir.path, dir.join('map.db'))
+  await buildMap(config)
+  const map = openMap(dir.join('map.db'))
+  const resultOf = (text: string): string => {
+    const address = parseAddress(text, config.naming)
+    assert.ok(address)
+    return map.resolve('retrieval', address, config.naming).result
+  }
+  assert.equal(resultOf('ann@example.com'), 'route')
+  for (const text of [
+    'two words@example.com',
+    'a"b@example.com',
+    'a\\b@example.com',
+    'ann@example.net',
+  ]) {
+    assert.equal(resultOf(text), 'error', text)
+  }
+  map.close()
 })

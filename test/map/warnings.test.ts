@@ -52,3 +52,40 @@ test('two keys that fold to a third that nobody has are told once', async () => 
     'lookalike-key 2 \ud835\udc4enn looks like \uff41nn, which is another user: user_map:1:1',
   ])
 })
+
+const config = (more: string): string => `hostname: mx1.example.com
+domains: [example.com, example.net]
+backends:
+  fritz: {host: fritz.example.org, smtp: 25, imap: 143}
+  ingrid: {host: ingrid.example.org, smtp: 25, imap: 143}
+${more}`
+
+test('a domain that nothing reaches and a back-end that nobody uses are told', async () => {
+  const sources = { 'mailmux.yaml': config(''), user_map: 'nora@example.com fritz\n' }
+  assert.deepEqual(await warningsOf(sources), [
+    'unreached-domain 2 domains: no source has a user, an alias or a rule for example.net',
+    'unused-backend 5 backends.ingrid: no source sends anybody there',
+  ])
+  for (const [name, text] of [
+    ['user_map', 'nora@example.com fritz\nmax ingrid\n'],
+    ['rules', 'a-z hash(fritz, ingrid)\n'],
+    ['rules', '@example.net ingrid\n'],
+    ['popmap', '*@example.net:ingrid\n'],
+  ] as const) {
+    assert.deepEqual(await warningsOf({ ...sources, [name]: text }), [], text)
+  }
+  const smarthost = config('smarthost: ingrid\n')
+  const aliases = 'info@example.net: nora@example.com\n'
+  assert.deepEqual(await warningsOf({ ...sources, 'mailmux.yaml': smarthost, aliases }), [])
+})
+
+test('users whose logins a pattern or a line sends elsewhere need no port for them', async () => {
+  const more = '  lists: {host: lists.example.org, lmtp: 24}\n'
+  const userMap = 'nora@example.com lists\nmax@example.net lists\nbob ingrid\nann fritz\n'
+  const sources = { 'mailmux.yaml': config(more), user_map: userMap }
+  assert.deepEqual(await warningsOf(sources), [
+    'no-login-port 1 logins of this user and 1 more lead to lists, which has no imap and no pop3',
+  ])
+  const popmap = 'nora@example.com:fritz\n*@example.net:fritz\n'
+  assert.deepEqual(await warningsOf({ ...sources, popmap }), [])
+})
