@@ -1,6 +1,6 @@
 /** Pages that list what the code fixes say just that. */
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { globSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { errorCatalogue } from '../src/base/error.ts'
 import { formatProblem } from '../src/base/problem.ts'
@@ -58,4 +58,19 @@ test('the example in docs/config.md is a good config', () => {
     'problems' in parsed ? parsed.problems.map(formatProblem).join() : '',
   )
   assert.deepEqual(parsed.warnings, [])
+})
+
+test('docs/map-checks.md names only findings that a build can report', () => {
+  const page = readFileSync('docs/map-checks.md', 'utf8')
+  const codes = [...page.matchAll(/^\| (`[a-z].*?) \| (?:error|warning)/gm)].flatMap(
+    ([, cell = '']) => [...cell.matchAll(/`([a-z-]+)`/g)].map(([, code = '']) => code),
+  )
+  const source = globSync('src/map/**/*.ts').map((file) => readFileSync(file, 'utf8'))
+  assert.ok(codes.length > 15)
+  for (const code of codes) {
+    assert.ok(
+      source.some((text) => text.includes(`'${code}'`)),
+      code,
+    )
+  }
 })
