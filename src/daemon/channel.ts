@@ -4,11 +4,12 @@
  * `commit` puts it in force and cannot fail; `abort` throws it away.
  */
 import type { Service } from '../config/config.ts'
+import type { KnownChanges } from '../map/state/override-reader.ts'
 import type { Counts } from './counters.ts'
 import type { Settings } from './settings.ts'
 
 export type Ask =
-  | { readonly do: 'prepare'; readonly settings: Settings }
+  | { readonly do: 'prepare'; readonly settings: Settings; readonly changes: KnownChanges }
   | { readonly do: 'commit' }
   | { readonly do: 'abort' }
   | { readonly do: 'report' }

@@ -2,7 +2,7 @@
 import type { SecureContext } from 'node:tls'
 import { MailmuxError, messageOf } from '../base/error.ts'
 import type { Config } from '../config/config.ts'
-import { type MapReader, openMap } from '../map/open.ts'
+import { type MapReader, openMap, type StateSource } from '../map/open.ts'
 import { statePath } from '../map/state/state.ts'
 import { createBackendTls, createServerTls, type ServerTls } from '../net/tls.ts'
 import type { Generation } from './runtime.ts'
@@ -13,12 +13,12 @@ type Opened =
   | { readonly problems: readonly [MailmuxError, ...MailmuxError[]] }
 
 /**
- * Builds all of it, or says everything that is wrong; then nothing is left open. `report` is told
- * when changes of the map since its build cannot be read: the map does without the new ones.
+ * Builds all of it, or says everything that is wrong; then nothing is left open. `changes` are those
+ * that are known of, and who is told where new ones cannot be read.
  */
 export function openGeneration(
   settings: Settings,
-  report: (problem: MailmuxError) => void = () => undefined,
+  changes: Omit<StateSource, 'path'> = {},
 ): Opened {
   const { config, certificates, authorities, mapFile } = settings
   const problems: MailmuxError[] = []
@@ -37,7 +37,7 @@ export function openGeneration(
   const serverTls = serverTlsOf(config, certificates, attempt)
   const backendTls = backendTlsOf(config, authorities, attempt)
   const map: MapReader | undefined = attempt(() =>
-    openMap(mapFile, { path: statePath(config.stateDir), report }),
+    openMap(mapFile, { ...changes, path: statePath(config.stateDir) }),
   )
   const [first, ...rest] = problems
   if (first !== undefined || map === undefined) {

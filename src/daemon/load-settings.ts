@@ -6,9 +6,11 @@
 import { availableParallelism } from 'node:os'
 import { MailmuxError, messageOf } from '../base/error.ts'
 import type { Config, ListenerConfig, Service } from '../config/config.ts'
+import type { KnownChanges } from '../map/state/override-reader.ts'
 import { realDisk } from '../storage/disk.ts'
 import { type PinnedFile, pinFile } from '../storage/pinned-file.ts'
 import { type BoundListener, bindListeners } from './bind-listeners.ts'
+import { KeptChanges } from './kept-changes.ts'
 import { openGeneration } from './generation.ts'
 import { sessionsPerWorker } from './session-share.ts'
 import type { PemCertificate, Settings } from './settings.ts'
@@ -20,8 +22,9 @@ export interface LoadedSettings {
   readonly generation: number
   /** Users that the map names, where it tells. */
   readonly users: number | undefined
-  /** To be released when no worker will be started with these settings any more. */
-  readonly map: PinnedFile
+  readonly changes: KeptChanges
+  /** To be called when no worker will be started with these settings any more. */
+  release(): Promise<void>
 }
 
 export interface LoadOptions {
@@ -30,6 +33,8 @@ export interface LoadOptions {
   readonly services: readonly Service[]
   /** What is open already and stays so. */
   readonly inForce: readonly BoundListener[]
+  /** Changes that are known of the map in force. */
+  readonly known?: KnownChanges
 }
 
 /** Reads and tries all of it. Nothing is thrown for what the config, the files or the ports hold. */
@@ -60,7 +65,18 @@ export async function loadSettings(
     await map?.release()
     return { problems }
   }
-  return { settings, bound: listening.bound, workers, ...about, map }
+  const changes = new KeptChanges(config.stateDir, about.generation, options.known)
+  return {
+    settings,
+    bound: listening.bound,
+    workers,
+    ...about,
+    changes,
+    async release() {
+      changes[Symbol.dispose]()
+      await map.release()
+    },
+  }
 }
 
 async function readCertificates(

@@ -129,7 +129,7 @@ class Supervisor {
     signals.onHurry = () => pool.killAll()
     const problems = await pool.start()
     if (problems.length > 0) {
-      await loaded.map.release()
+      await loaded.release()
       throw combined(problems.map((problem) => new MailmuxError('START_FAILED', problem)))
     }
     const supervisor = new Supervisor(options, logWriter, loaded, pool)
@@ -139,7 +139,7 @@ class Supervisor {
 
   async status(): Promise<StatusReport> {
     await this.#pool.refreshReports()
-    const { settings, generation, users } = this.#inForce
+    const { settings, changes, users } = this.#inForce
     const reports = this.#pool.workers.map(({ lastReport }) => lastReport)
     const sessions = reports.flatMap((report) => report.sessions)
     return {
@@ -149,8 +149,7 @@ class Supervisor {
       uptime_ms: Math.round(process.uptime() * 1000),
       state: this.#isStopping ? 'stopping' : 'serving',
       config: settings.config.file,
-      // Changes since the build reach the workers only.
-      generation: Math.max(generation, ...reports.map((report) => report.generation ?? 0)),
+      generation: Math.max(changes.generation, ...reports.map(({ generation }) => generation ?? 0)),
       ...(users === undefined ? {} : { users }),
       ...numbersOf(settings, sessions, this.#pool.counts),
       workers: this.#pool.workers.map((worker) => worker.status()),
@@ -168,7 +167,7 @@ class Supervisor {
   }
 
   release(): Promise<void> {
-    return this.#inForce.map.release()
+    return this.#inForce.release()
   }
 
   async #reloadOnce(): Promise<ReloadReport> {
@@ -176,10 +175,10 @@ class Supervisor {
       const next = await this.#loadNext()
       const problems = await this.#pool.replaceSettings(checked(next))
       if (problems.length > 0) {
-        await next.map.release()
+        await next.release()
         throw combined(problems.map((problem) => new MailmuxError('RELOAD_REFUSED', problem)))
       }
-      await this.#inForce.map.release()
+      await this.#inForce.release()
       this.#inForce = next
     } catch (error) {
       throw this.#refuse(error)
@@ -190,18 +189,23 @@ class Supervisor {
   }
 
   async #loadNext(): Promise<LoadedSettings> {
-    const { settings, bound } = this.#inForce
+    const { settings, bound, changes } = this.#inForce
     const { config, warnings } = await loadConfig(settings.config.file)
     this.#options.warn(warnings)
     const { services } = this.#options
-    const loaded = await loadSettings({ config, services, inForce: bound })
+    const loaded = await loadSettings({
+      config,
+      services,
+      inForce: bound,
+      known: changes.known,
+    })
     const problems = 'problems' in loaded ? [...loaded.problems] : []
     if (config.runDir !== settings.config.runDir) {
       const text = `${config.file}: run_dir: can be changed by a restart only`
       problems.push(new MailmuxError('CONFIG_INVALID', text))
     }
     if (!('problems' in loaded) && problems.length === 0) return loaded
-    if (!('problems' in loaded)) await loaded.map.release()
+    if (!('problems' in loaded)) await loaded.release()
     throw combined(problems)
   }
 
@@ -225,8 +229,9 @@ class Supervisor {
   }
 }
 
-function checked({ settings, generation, workers }: LoadedSettings): CheckedSettings {
-  return { settings, generation, workers }
+function checked(loaded: LoadedSettings): CheckedSettings {
+  const { settings, generation, workers, changes } = loaded
+  return { settings, generation, workers, changes }
 }
 
 function defaultEntry(): URL {

@@ -7,6 +7,7 @@ import cluster from 'node:cluster'
 import { fileURLToPath } from 'node:url'
 import type { Log } from '../base/log.ts'
 import { type Counts, sumCounts } from './counters.ts'
+import type { KeptChanges } from './kept-changes.ts'
 import { RestartPolicy } from './restart-policy.ts'
 import type { Settings } from './settings.ts'
 import { type Exit, WorkerProcess } from './worker-process.ts'
@@ -23,6 +24,8 @@ export interface CheckedSettings {
   readonly settings: Settings
   readonly generation: number
   readonly workers: number
+  /** Changes of the map since its build. */
+  readonly changes: KeptChanges
 }
 
 /** One worker at a time; counts the replacements. */
@@ -184,7 +187,8 @@ export class WorkerPool {
 
   /** Returns why the worker cannot take the settings; nothing where it can, or has died. */
   async #prepare(worker: WorkerProcess, next: CheckedSettings): Promise<readonly string[]> {
-    const reply = await worker.ask({ do: 'prepare', settings: next.settings }, prepareMs)
+    const changes = next.changes.known
+    const reply = await worker.ask({ do: 'prepare', settings: next.settings, changes }, prepareMs)
     // What comes in the place of a worker that died gets the settings that are in force by then.
     if (reply === undefined && worker.isGone) return []
     if (reply === undefined) return [`worker ${worker.number} does not answer`]

@@ -9,6 +9,7 @@ import { waits } from '../base/limit.ts'
 import { printable } from '../base/log.ts'
 import { assertNever } from '../base/never.ts'
 import type { ListenerConfig, Service } from '../config/config.ts'
+import type { KnownChanges } from '../map/state/override-reader.ts'
 import { busyAnswer } from './busy-answer.ts'
 import type { Ask, FromWorker, PrepareReply, Replies, ToWorker } from './channel.ts'
 import { CounterTable } from './counters.ts'
@@ -79,7 +80,7 @@ class Worker {
   async #perform(ask: Ask): Promise<Replies[Ask['do']]> {
     switch (ask.do) {
       case 'prepare':
-        return this.#prepare(ask.settings)
+        return this.#prepare(ask.settings, ask.changes)
       case 'commit':
         this.#commit()
         return null
@@ -95,11 +96,12 @@ class Worker {
     }
   }
 
-  async #prepare(settings: Settings): Promise<PrepareReply> {
+  async #prepare(settings: Settings, known: KnownChanges): Promise<PrepareReply> {
     this.#abort()
-    const opened = openGeneration(settings, (problem) => {
-      this.#runtime.log('map.changes_unread', { code: problem.code, detail: problem.message })
-    })
+    const report = ({ code, message }: MailmuxError): void => {
+      this.#runtime.log('map.changes_unread', { code, detail: message })
+    }
+    const opened = openGeneration(settings, { known, report })
     if ('problems' in opened) {
       return { prepared: false, problems: opened.problems.map(({ located }) => located) }
     }

@@ -9,7 +9,7 @@ import { Overlay } from './overlay.ts'
 import type { Lookup, SourceName, Trace } from './place.ts'
 import { listRecords, type MapRecord } from './map-record.ts'
 import { resolveRoute } from './resolve.ts'
-import { OverrideReader } from './state/override-reader.ts'
+import { type KnownChanges, OverrideReader } from './state/override-reader.ts'
 import { statePath } from './state/state.ts'
 
 export interface MapReader {
@@ -48,6 +48,8 @@ export interface StateSource {
   readonly path: string
   /** Told once when it cannot be read: what was read before stays in force. */
   readonly report?: (problem: MailmuxError) => void
+  /** In force also where the state database cannot tell them any more. */
+  readonly known?: KnownChanges
 }
 
 /**

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { renameSync, writeFileSync } from 'node:fs'
+import { renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import type { StatusReport } from '../../src/control/messages.ts'
 import { runCommand } from '../support/command.ts'
@@ -24,7 +24,7 @@ listen: {pop3: ["127.0.0.1:0"]}
 limits: {auth_failure_delay: 1ms}
 workers: 2
 `
-  writeFileSync(dir.join('user_map'), 'ann@example.com fritz\n')
+  writeFileSync(dir.join('user_map'), 'ann@example.com fritz\ncarl@example.com fritz\n')
   writeFileSync(dir.join('aliases'), 'info: ann\n')
   const build = await runCommand(['build-map', '--config', writeConfig(dir, config)])
   assert.equal(build.code, 0, build.stderr)
@@ -86,3 +86,51 @@ test('a state database that is destroyed changes no answer, and is reported', as
   assert.equal(refused.code, 78)
   assert.match(refused.stderr, /state\.db: file is not a database; move it away/)
 })
+
+/** Ends every worker, and waits until others have taken their places. */
+async function replaceWorkers(daemon: Daemon): Promise<void> {
+  const started = daemon.eventsOf('worker.started')
+  for (const { pid } of started.slice(-2)) process.kill(pid, 'SIGKILL')
+  await daemon.waitFor('worker.started', started.length + 2)
+}
+
+const losses: Readonly<Record<string, (path: string) => void>> = {
+  deleted: (path) => rmSync(path),
+  truncated: (path) => truncateSync(path, 0),
+  'overwritten in place': (path) => writeFileSync(path, Buffer.alloc(20_480, 'x')),
+}
+
+for (const [what, lose] of Object.entries(losses)) {
+  test(`workers to come answer as those before, though the state database was ${what}`, async () => {
+    using dir = tempDir()
+    await using fritz = await ScriptedBackend.start(pop3Backend)
+    await using daemon = await start(dir, fritz.port)
+    assert.equal((await daemon.command('user', 'add', 'zoe', 'fritz')).code, 0)
+    assert.equal((await daemon.command('user', 'remove', 'carl')).code, 0)
+    assert.equal(await generationOf(daemon), 3)
+    const state = dir.join('state/state.db')
+    for (const more of ['-wal', '-shm']) rmSync(`${state}${more}`, { force: true })
+    lose(state)
+
+    const areAnswered = async (when: string): Promise<void> => {
+      assert.deepEqual(await logins(daemon, 'zoe'), new Set(['+OK']), when)
+      assert.deepEqual(await logins(daemon, 'carl'), new Set(['-ER']), when)
+      assert.equal(await generationOf(daemon), 3)
+    }
+    await areAnswered('at once')
+    await replaceWorkers(daemon)
+    await areAnswered('by new workers')
+    assert.equal((await daemon.command('reload')).code, 0)
+    await areAnswered('after a reload')
+    await daemon.waitFor('map.changes_unread')
+
+    rmSync(state, { force: true })
+    const build = await daemon.command('build-map', '--force')
+    assert.equal(build.code, 0, build.stderr)
+    assert.equal((await daemon.command('reload')).code, 0)
+    assert.deepEqual(await logins(daemon, 'zoe'), new Set(['+OK']))
+    assert.deepEqual(await logins(daemon, 'carl'), new Set(['-ER']))
+    assert.equal((await daemon.command('user', 'remove', 'zoe')).code, 0)
+    assert.deepEqual(await logins(daemon, 'zoe'), new Set(['-ER']))
+  })
+}

@@ -93,10 +93,10 @@ export class OverrideReader {
     this.#waitMs = laterWaitMs
   }
 
-  /** True where the file can be read, or there never was one. */
+  /** True where what is known is what the file says. */
   get isReading(): boolean {
     this.refresh()
-    return this.#file !== undefined || this.#id === undefined
+    return this.#file !== undefined
   }
 
   get known(): KnownChanges {
@@ -173,8 +173,9 @@ export class OverrideReader {
   /** A command that makes the file has not yet written into it; or it was emptied. */
   #waitForTables(now: number): void {
     this.#emptySince ??= now
-    if (now - this.#emptySince < nameLookMs) return
-    throw new MailmuxError('STATE_DAMAGED', `${this.#options.path}: it is empty`)
+    // Where there was one before, that one is lost in either case.
+    if (this.#id === undefined && now - this.#emptySince < nameLookMs) return
+    throw new MailmuxError('STATE_LOST', `${this.#options.path}: is empty`)
   }
 
   /** What is known of another file, or of a later state of this one, gives way to newer changes. */

@@ -8,6 +8,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
@@ -124,6 +125,7 @@ const harms: Readonly<Record<string, readonly [string, (path: string) => void]>>
     },
   ],
   'is overwritten in place': ['STATE_DAMAGED', (path) => writeFileSync(path, 'rubbish')],
+  'is truncated': ['STATE_LOST', (path) => truncateSync(path, 0)],
   'is replaced by a directory': [
     'STATE_UNUSABLE',
     (path) => {
@@ -229,7 +231,7 @@ test('a file that stays empty is no state database', async (t) => {
   assert.deepEqual(codesOf(open), [], 'a command may be making it')
   open.passSecond()
   await refreshed(open)
-  assert.deepEqual(codesOf(open), ['STATE_DAMAGED'])
+  assert.deepEqual(codesOf(open), ['STATE_LOST'])
 })
 
 const isRoot = process.getuid?.() === 0
