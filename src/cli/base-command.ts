@@ -52,6 +52,19 @@ export abstract class MailmuxCommand extends Command {
     return config
   }
 
+  /** As `loadConfig`; undefined where no file is named and none is in its places. */
+  protected async loadConfigIfAny(flags: {
+    readonly config?: string | undefined
+  }): Promise<Config | undefined> {
+    try {
+      return await this.loadConfig(flags)
+    } catch (error) {
+      const isNone = error instanceof MailmuxError && error.code === 'CONFIG_NOT_FOUND'
+      if (isNone && flags.config === undefined) return undefined
+      throw error
+    }
+  }
+
   /** Prints findings on stderr, a line each. */
   protected warnOf(problems: readonly Problem[]): void {
     for (const problem of problems) process.stderr.write(`${paintProblem(problem)}\n`)

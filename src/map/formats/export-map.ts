@@ -1,0 +1,23 @@
+/** The map in force in a foreign form. */
+import { MailmuxError } from '../../base/error.ts'
+import type { Config } from '../../config/config.ts'
+import type { TracingReader } from '../open.ts'
+import type { MapFormat, Printed } from './map-format.ts'
+
+/** Lines, and notes of what the form has no words for. Throws USAGE where the form is not written. */
+export function exportMap(
+  format: MapFormat,
+  map: TracingReader,
+  config: Config,
+): Iterable<Printed> {
+  const { print } = format
+  if (print === undefined) throw new MailmuxError('USAGE', `${format.name} is only read`)
+  const { rules, patterns } = map.lookup
+  return print({
+    config,
+    rules,
+    patterns,
+    records: () => map.records(),
+    find: (key) => map.lookup.find(key),
+  })
+}

@@ -1,0 +1,45 @@
+/** A map file of HAProxy: key, blank, name of a back-end. */
+import { exportedUsers, notCarried, notCarriedRules } from './export-entries.ts'
+import {
+  entryLines,
+  type ExportedMap,
+  Findings,
+  type MapFormat,
+  type ParseInput,
+  type Printed,
+} from './map-format.ts'
+import { readServer } from './server-text.ts'
+
+export const haproxyMap: MapFormat = {
+  name: 'haproxy-map',
+  summary: 'HAProxy map file: login, blank, back-end',
+  parse,
+  print,
+}
+
+function parse(input: ParseInput): Findings {
+  const found = new Findings()
+  for (const line of entryLines(input)) {
+    const [key = '', value = '', more] = line.text.trim().split(/\s+/)
+    const server = readServer(value)
+    if (server === undefined || more !== undefined) {
+      found.note(line, 'it is not a login and a back-end')
+    } else {
+      const to = { kind: 'server', server } as const
+      found.facts.push({ kind: 'user', at: line.at, key, side: 'retrieval', to })
+    }
+  }
+  return found
+}
+
+function* print(map: ExportedMap): Generator<Printed, void, undefined> {
+  for (const { name, retrieval } of exportedUsers(map)) {
+    if (retrieval === undefined || !('backend' in retrieval)) continue
+    if (/\s/.test(name)) yield notCarried(name, 'a key has no blanks')
+    else yield `${name} ${retrieval.backend}`
+    if (retrieval.kind === 'rename') {
+      yield notCarried(name, `its name ${retrieval.login} there has no form here`)
+    }
+  }
+  yield* notCarriedRules(map, 'a map file has no rules')
+}

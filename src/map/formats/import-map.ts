@@ -1,0 +1,82 @@
+/** Reads foreign maps and writes them as sources of ours. */
+import { isUtf8 } from 'node:buffer'
+import { join } from 'node:path'
+import { MailmuxError, messageOf } from '../../base/error.ts'
+import type { Config } from '../../config/config.ts'
+import { replaceFile } from '../../storage/atomic-file.ts'
+import { realDisk } from '../../storage/disk.ts'
+import type { Note } from './fact.ts'
+import type { MapFormat, Parsed } from './map-format.ts'
+import { type WrittenSources, writeSources } from './write-sources.ts'
+
+export interface ImportRequest {
+  readonly format: MapFormat
+  readonly files: readonly string[]
+  readonly backend: string | undefined
+  /** Without one, back-ends are named after their hosts. */
+  readonly config: Config | undefined
+}
+
+/** Throws USAGE where the form is not read, and MAP_SOURCE_UNREADABLE. */
+export async function importMap(request: ImportRequest): Promise<WrittenSources> {
+  const { format, files, backend, config } = request
+  const { parse } = format
+  if (parse === undefined) throw new MailmuxError('USAGE', `${format.name} is only written`)
+  const parsed: Parsed[] = []
+  for (const file of files) parsed.push(parse({ file, text: await readText(file), backend }))
+  const written = writeSources(
+    parsed.flatMap(({ facts }) => facts),
+    config,
+  )
+  return { ...written, notes: [...parsed.flatMap(({ notes }) => notes), ...written.notes] }
+}
+
+/** More than a string can hold, and than any such map has. */
+const sizeLimitBytes = 256 << 20
+
+async function readText(file: string): Promise<string> {
+  const refuse = (why: string, cause?: unknown): never => {
+    throw new MailmuxError('MAP_SOURCE_UNREADABLE', `${file}: ${why}`, { cause })
+  }
+  const bytes = await realDisk.read(file).catch((error: unknown) => {
+    return refuse(`cannot be read: ${messageOf(error)}`, error)
+  })
+  if (bytes.length > sizeLimitBytes) refuse(`more than ${sizeLimitBytes} bytes: divide it`)
+  const nul = bytes.indexOf(0)
+  if (nul !== -1) refuse(`a NUL byte at ${nul}: name the text, not a compiled map`)
+  if (!isUtf8(bytes)) refuse('it is not UTF-8')
+  return bytes.toString().replace(/^\ufeff/, '')
+}
+
+/**
+ * Writes each source as a file of its name. Throws CHANGE_REFUSED where one is there already and
+ * `force` is not set, and MAP_SOURCE_UNWRITABLE. Returns the paths.
+ */
+export async function storeSources(
+  { texts }: WrittenSources,
+  folder: string,
+  force: boolean,
+): Promise<string[]> {
+  const paths = [...texts.keys()].map((name) => join(folder, name))
+  try {
+    await realDisk.makeDirectory(folder)
+    const there = new Set((await realDisk.list(folder)).map((name) => join(folder, name)))
+    const taken = paths.find((path) => there.has(path))
+    if (taken !== undefined && !force) {
+      throw new MailmuxError('CHANGE_REFUSED', `${taken} is there already: --force replaces it`)
+    }
+    for (const [name, text] of texts) {
+      await replaceFile(realDisk, join(folder, name), (file) => file.write(Buffer.from(text), 0))
+    }
+    return paths
+  } catch (error) {
+    if (error instanceof MailmuxError) throw error
+    throw new MailmuxError('MAP_SOURCE_UNWRITABLE', messageOf(error), { cause: error })
+  }
+}
+
+/** `file:line:column: about: reason`, or without a place. */
+export function describeNote({ at, about, reason }: Note): string {
+  const where = at === undefined ? '' : `${at.file}:${at.line}:${at.column}: `
+  return `${where}${about === '' ? '' : `${about}: `}${reason}`
+}

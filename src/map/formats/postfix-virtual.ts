@@ -1,0 +1,56 @@
+/** Postfix virtual(5). */
+import {
+  addressesOfName,
+  exportedAliases,
+  exportedUsers,
+  notCarried,
+  notCarriedRules,
+  withDomain,
+} from './export-entries.ts'
+import {
+  continuedLines,
+  type ExportedMap,
+  Findings,
+  type MapFormat,
+  type ParseInput,
+  type Printed,
+} from './map-format.ts'
+
+export const postfixVirtual: MapFormat = {
+  name: 'postfix-virtual',
+  summary: 'Postfix virtual: address, blank, address, address',
+  parse,
+  print,
+}
+
+function parse(input: ParseInput): Findings {
+  const found = new Findings()
+  for (const line of continuedLines(input)) {
+    const [, key = '', value = ''] = /^(\S+)\s+(.*?)\s*$/.exec(line.text) ?? []
+    const targets = value.match(/"(?:[^"\\]|\\.)*"[^\s,]*|[^\s,]+/g) ?? []
+    if (key === '' || targets.length === 0) found.note(line, 'it has no address to go to')
+    else if (key.startsWith('@')) found.note(line, 'a whole domain cannot be forwarded')
+    else if (targets.some((target) => /^[@|/:]/.test(target))) {
+      found.note(line, 'a target is no address')
+    } else if (!key.includes('@') && key.includes('.') && targets.length === 1) {
+      // `example.com  anything` declares a domain.
+      found.note(line, 'it declares a domain: add it to domains in the config')
+    } else found.facts.push({ kind: 'alias', at: line.at, name: key, targets })
+  }
+  return found
+}
+
+function* print(map: ExportedMap): Generator<Printed, void, undefined> {
+  for (const { name, targets } of exportedAliases(map)) {
+    const value = targets.map((target) => withDomain(map, target)).join(', ')
+    for (const address of addressesOfName(map, name)) yield `${address}\t${value}`
+  }
+  for (const { name, delivery } of exportedUsers(map)) {
+    if (delivery?.kind === 'forward') {
+      for (const address of addressesOfName(map, name)) yield `${address}\t${delivery.address}`
+    } else if (delivery?.kind === 'rename') {
+      yield notCarried(name, `its name ${delivery.login} at ${delivery.backend} is no address`)
+    }
+  }
+  yield* notCarriedRules(map, 'virtual has no rules: see postfix-transport')
+}

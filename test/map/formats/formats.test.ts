@@ -1,0 +1,398 @@
+/** Each form: what its lines become, what is said of lines that cannot be carried, and round trips. */
+import assert from 'node:assert/strict'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import type { Config } from '../../../src/config/config.ts'
+import { answerQuestion } from '../../../src/map/answer.ts'
+import { buildMap } from '../../../src/map/build.ts'
+import { exportMap } from '../../../src/map/formats/export-map.ts'
+import { mapFormats } from '../../../src/map/formats/formats.ts'
+import { describeNote, importMap } from '../../../src/map/formats/import-map.ts'
+import { openMapInForce } from '../../../src/map/open.ts'
+import { configOf } from '../../support/map-case.ts'
+import { type TempDir, tempDir } from '../../support/temp-dir.ts'
+
+interface Case {
+  readonly format: string
+  readonly text: string
+  readonly backend?: string
+  readonly sources: Readonly<Record<string, string>>
+  readonly notes?: readonly string[]
+}
+
+/** Of the servers in these, the config knows none. */
+const cases: readonly Case[] = [
+  {
+    format: 'sendmail-aliases',
+    text: 'Postmaster: root\n# staff\nteam: ann,\n  "bob b"@example.com, |/bin/x\n\ngone: :fail: moved away\nnone: /var/mail/x\nnot an alias\nlist: :include:/etc/list\n',
+    sources: {
+      aliases: 'Postmaster: root\nteam: ann, "bob b"@example.com\nlist: :include:/etc/list\n',
+      user_map: 'gone\terror:5.1.1:550 moved away\n',
+    },
+    notes: ['3:1: team: ann, "bob b"@example.com, |/bin/x: ', '7:1: none: ', '8:1: not an alias: '],
+  },
+  {
+    format: 'makemap',
+    text: 'ann@example.com\tann@fritz\nbob@example.com bob@else.org\n@example.net  error:5.1.1:550 none\n@shop.example.org %1@example.org\nlone\n',
+    sources: {
+      user_map: 'ann@example.com\tann@fritz\nbob@example.com\tbob@else.org\n',
+      rules: '@example.net\treject 5.1.1 550 "none"\n',
+    },
+    notes: ['4:1: ', '5:1: lone: it has no value'],
+  },
+  {
+    format: 'postfix-transport',
+    text: 'nora@example.org     lmtp:[alpha.example.org]:24\n.branch.example.org  smtp:[mx.branch.example.org]\nold@example.org      error:5.1.1 no such user\nexample.com smtp:beta.example.org\n  # no\n* retry:4.3.0 later\nx@example.org local:\n',
+    sources: {
+      user_map: 'nora@example.org\talpha\nold@example.org\terror:5.1.1:550 no such user\n',
+      rules: '*@*.branch.example.org\tmx\n@example.com\tbeta\n*\tdefer 4.3.0 450 "later"\n',
+    },
+    notes: ['7:1: x@example.org local:: local: names no server'],
+  },
+  {
+    format: 'postfix-virtual',
+    text: 'info@example.org  nora@example.org,\n   li@example.org\n@example.net x@example.org\nexample.com anything\nann nora\n',
+    sources: { aliases: 'info@example.org: nora@example.org, li@example.org\nann: nora\n' },
+    notes: ['3:1: ', '4:1: '],
+  },
+  {
+    format: 'postfix-relocated',
+    text: 'ann@example.com ann@else.org\n@example.net another place\nbob\n',
+    sources: {
+      user_map: 'ann@example.com\terror:5.1.6:550 User has moved to ann@else.org\n',
+      rules: '@example.net\treject 5.1.6 550 "User has moved to another place"\n',
+    },
+    notes: ['3:1: bob: '],
+  },
+  {
+    format: 'postfix-relay-recipients',
+    backend: 'alpha.example.org',
+    text: 'ann@example.com OK\n@example.net x\n',
+    sources: { user_map: 'ann@example.com\talpha\n', rules: '@example.net\talpha\n' },
+  },
+  {
+    format: 'postfix-relay-recipients',
+    text: 'ann@example.com OK\n',
+    sources: {},
+    notes: ['1:1: ann@example.com OK: it names no server: say which with --backend'],
+  },
+  {
+    format: 'perdition-popmap',
+    text: 'nora:imap1.example.org\r\nli:liwei@imap2.example.org:1143\r\nzoe@shop.example.org:[2001:db8::7]:143\r\nbroken\r\n',
+    sources: { popmap: 'nora:imap1\nli:liwei@imap2\nzoe@shop.example.org:at-2001-db8-7\n' },
+    notes: ['4:1: broken: '],
+  },
+  {
+    format: 'perdition-popmap-re',
+    text: '^([a-m][^@]*)(@example\\.org)?$:   $1@alpha.example.org\n^([n-z][^@]*)$:   $1@beta.example.org:1143\nx\n',
+    sources: {
+      'popmap.re': '^([a-m][^@]*)(@example\\.org)?$:\t$1@alpha\n^([n-z][^@]*)$:\t$1@beta\n',
+    },
+    notes: ['3:1: x: '],
+  },
+  {
+    format: 'perdition-conf',
+    text: 'outgoing_server one.example.org,two.example.org\nquery_key "\\u@\\d"\ntimeout 1800\nfrobnicate yes\n',
+    sources: { rules: '*\thash(one, two)\n' },
+    notes: ['2:1: ', '3:1: timeout 1800: set limits', '4:1: frobnicate yes: it has no counterpart'],
+  },
+  {
+    format: 'dovecot-passwd-file',
+    text: 'nora:::::::proxy=y nopassword=y host=alpha.example.org port=993 ssl=yes destuser=nora.x\nli:{PLAIN}secret::::::proxy=y host=beta allow_nets=10.0.0.0/8\nmia:::::::nologin=y reason=moving\n',
+    sources: { popmap: 'nora:nora.x@alpha\nli:beta\n' },
+    notes: [
+      '2:1: li: fields without a counterpart: allow_nets',
+      '3:1: mia: ',
+      '1:1: 1 passwords: ',
+    ],
+  },
+  {
+    format: 'dovecot-director',
+    text: 'mail server ip  tag vhosts state state changed users\n10.0.0.11           100    up    -             12\n10.0.0.12           50     up    -             3\n10.0.0.13           0      down  -             0\n',
+    sources: { rules: '*\thash(at-10-0-0-11*2, at-10-0-0-12)\n' },
+    notes: ['4:1: 10.0.0.13'],
+  },
+  {
+    format: 'dovecot-director',
+    text: 'user hash mail server ip expire time\nann@example.com 123 10.0.0.11 2026-01-01 10:00:00\n<unknown> 77 10.0.0.12 2026-01-01 10:00:00\n',
+    sources: { user_map: 'ann@example.com\tat-10-0-0-11\n' },
+    notes: ['3:1: <unknown> 77'],
+  },
+  {
+    format: 'cyrus-mboxlist',
+    text: 'user.nora\t0 alpha.example.org!default nora\tlrswipkxtecda\t\nuser.nora.Sent\t0 beta.example.org!default nora\tlrs\t\nexample.net!user.li^wei\t0 beta.example.org!default li\tlrs\t\nshared.x\t0 beta!d x\tlrs\nbad line\n',
+    sources: { user_map: 'nora\talpha\nli.wei@example.net\tbeta\n' },
+    notes: ['5:1: bad line: ', '2:1: nora: it has folders on beta.example.org too'],
+  },
+  {
+    format: 'cyrus-mboxlist',
+    text: '{\n"user.nora": {"name": "user.nora", "mbtype": "e", "partition": "default", "server": "alpha.example.org", "acl": {"nora": "lrs"}},\n"user/mia": {"name": "user/mia", "partition": "beta!default"}\n}\n',
+    sources: { user_map: 'nora\talpha\nmia\tbeta\n' },
+  },
+  {
+    format: 'cyrus-mboxlist',
+    text: '{"user.nora": {"name"',
+    sources: {},
+    notes: ['1:1: it is no JSON: '],
+  },
+  {
+    format: 'nginx-map',
+    text: 'map $auth_user $server {\n  default 10.0.0.1:143;\n  "ann@example.com" 10.0.0.2:143; # ann\n  ~^b.*@ 10.0.0.3:143;\n  broken\n}\n',
+    sources: {
+      rules: '*\tat-10-0-0-1\n',
+      popmap: 'ann@example.com:at-10-0-0-2\n',
+      'popmap.re': '^b.*@:\tat-10-0-0-3\n',
+    },
+    notes: ['5:1: broken: '],
+  },
+  {
+    format: 'haproxy-map',
+    text: '# login back-end\nann@example.com alpha\nbob alpha beta\n',
+    sources: { popmap: 'ann@example.com:alpha\n' },
+    notes: ['3:1: bob alpha beta: '],
+  },
+  {
+    format: 'stalwart-tsv',
+    text: 'nora\told-site\nnora@example.org\told-site\nnora old-site\n',
+    sources: { user_map: 'nora\told-site\nnora@example.org\told-site\n' },
+    notes: ['3:1: nora old-site: '],
+  },
+  {
+    format: 'sora-json',
+    text: '[{"address": "ann@example.com", "server": "alpha.example.org:143", "password_hash": "x"}, {"address": 7}, 1]',
+    sources: { popmap: 'ann@example.com:alpha\n' },
+    notes: ['ann@example.com: its password', 'it has no address', '1: it is no object'],
+  },
+  {
+    format: 'json-lines',
+    text: '{"user":"nora@example.org","backend":"alpha","login":"nora","aliases":["info@example.org"],"state":"active"}\n{"user":"li","value":"error:5.1.1:550 no"}\n{"x":1}\n{"rule":"* alpha\\nb c"}\n[]\n',
+    sources: {
+      user_map: 'nora@example.org\tnora@alpha\nli\terror:5.1.1:550 no\n',
+      aliases: 'info@example.org: nora@example.org\n',
+    },
+    notes: ['3:1: ', '4:1: ', '5:1: '],
+  },
+]
+
+function formatOf(name: string) {
+  const format = mapFormats.get(name)
+  assert.ok(format, name)
+  return format
+}
+
+async function imported(
+  dir: TempDir,
+  { format, text, backend }: Omit<Case, 'sources'>,
+  config?: Config,
+) {
+  const file = dir.join('input')
+  writeFileSync(file, text)
+  return importMap({ format: formatOf(format), files: [file], backend, config })
+}
+
+for (const [number, one] of cases.entries()) {
+  test(`${one.format} is read, with a note for each line that is not (${number})`, async () => {
+    for (const text of [one.text, `\ufeff${one.text}`]) {
+      using dir = tempDir()
+      const { texts, notes } = await imported(dir, { ...one, text })
+      assert.deepEqual(Object.fromEntries(texts), one.sources)
+      const said = notes.map((note) => describeNote(note).replace(`${dir.join('input')}:`, ''))
+      assert.equal(said.length, one.notes?.length ?? 0, said.join('\n'))
+      for (const [index, note] of (one.notes ?? []).entries()) {
+        assert.ok(said[index]?.includes(note), `${said[index]} has not ${note}`)
+      }
+    }
+  })
+}
+
+test('what is no text, too long a line and rubbish end in notes or errors, never in a fault', async () => {
+  using dir = tempDir()
+  for (const name of mapFormats.keys()) {
+    if (formatOf(name).parse === undefined) continue
+    await assert.rejects(imported(dir, { format: name, text: 'a\0b' }), {
+      code: 'MAP_SOURCE_UNREADABLE',
+    })
+    const long = await imported(dir, { format: name, text: `${'x'.repeat(1 << 20)}\n` })
+    assert.ok(long.notes.length > 0, name)
+    assert.ok(describeNote(long.notes[0] ?? assert.fail()).length < 400)
+    assert.deepEqual((await imported(dir, { format: name, text: '' })).texts.size, 0)
+  }
+  await assert.rejects(
+    importMap({
+      format: formatOf('makemap'),
+      files: ['/nowhere'],
+      backend: undefined,
+      config: undefined,
+    }),
+    { code: 'MAP_SOURCE_UNREADABLE' },
+  )
+})
+
+test('no text makes a parser throw', async () => {
+  const text = fc.oneof(
+    fc.string(),
+    fc.string({
+      unit: fc.constantFrom(
+        '"',
+        ':',
+        '\t',
+        ' ',
+        '\n',
+        '@',
+        '{',
+        '}',
+        '[',
+        ']',
+        '!',
+        'a',
+        '.',
+        '#',
+        '~',
+        ';',
+        '=',
+      ),
+    }),
+  )
+  fc.assert(
+    fc.property(text, fc.constantFrom(...mapFormats.values()), (input, { parse }) => {
+      parse?.({ file: 'f', text: input, backend: undefined })
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+const users = [
+  'ann@example.com',
+  'bob@example.net',
+  'carl',
+  'dora@example.com',
+  'a.b-c@example.com',
+]
+const value = fc.constantFrom(
+  'fritz',
+  'ingrid',
+  'x.y@fritz',
+  'ann@example.com',
+  'error:5.1.6:550 User has moved to z@else.org',
+)
+const foreignMap = fc.record({
+  users: fc.dictionary(fc.constantFrom(...users), value),
+  logins: fc.dictionary(fc.constantFrom(...users), fc.constantFrom('fritz', 'n.n@ingrid')),
+  aliases: fc.dictionary(
+    fc.constantFrom('info', 'team@example.com', 'all'),
+    fc.uniqueArray(fc.constantFrom('u1', 'u2@example.net', '"q r"@example.com'), { minLength: 1 }),
+  ),
+  rules: fc.subarray(['a-f ingrid', '@example.net ingrid', '*x@example.com fritz', '/^z/ fritz']),
+})
+
+interface Sources {
+  readonly [name: string]: string
+}
+
+async function builtFrom(dir: TempDir, sources: Sources): Promise<Config | undefined> {
+  for (const [name, text] of Object.entries(sources)) writeFileSync(dir.join(name), text)
+  const config = configOf(dir.path, dir.join('map.db'))
+  const withPatterns = {
+    ...config.map,
+    popmap: 'popmap.re' in sources ? dir.join('popmap.re') : config.map.popmap,
+  }
+  try {
+    await buildMap({ ...config, map: withPatterns })
+    return { ...config, map: withPatterns }
+  } catch {
+    return undefined
+  }
+}
+
+function exported(config: Config, format: string): string[] {
+  const map = openMapInForce(config)
+  try {
+    return [...exportMap(formatOf(format), map, config)].filter((one) => typeof one === 'string')
+  } finally {
+    map.close()
+  }
+}
+
+function answers(config: Config): string[] {
+  const map = openMapInForce(config)
+  try {
+    return [...users, 'carl@example.net', 'info', 'team', 'all@example.net', 'zack', 'u1'].flatMap(
+      (text) =>
+        (['delivery', 'retrieval'] as const).map((direction) => {
+          const { json, destinations } = answerQuestion({ text, direction }, map, config)
+          return JSON.stringify({ ...json, generation: 0, destinations })
+        }),
+    )
+  } finally {
+    map.close()
+  }
+}
+
+function linesOf(
+  table: Readonly<Record<string, string | readonly string[]>>,
+  separator: string,
+): string {
+  return Object.entries(table)
+    .map(([key, one]) => `${key}${separator}${typeof one === 'string' ? one : one.join(', ')}\n`)
+    .join('')
+}
+
+for (const { name, parse, print } of mapFormats.values()) {
+  if (parse === undefined || print === undefined) continue
+  test(`${name}: what is exported and imported again exports the same`, async () => {
+    let whole = 0
+    await fc.assert(
+      fc.asyncProperty(foreignMap, async (drawn) => {
+        using first = tempDir()
+        const config = await builtFrom(first, {
+          user_map: linesOf(drawn.users, '\t'),
+          popmap: linesOf(drawn.logins, ':'),
+          aliases: linesOf(drawn.aliases, ': '),
+          rules: [...drawn.rules, '* fritz', ''].join('\n'),
+        })
+        if (config === undefined) return
+        const lines = exported(config, name)
+        using second = tempDir()
+        const { texts, missing } = await imported(
+          second,
+          { format: name, text: lines.join('\n'), backend: 'fritz' },
+          config,
+        )
+        assert.deepEqual(missing, [], 'every server is known')
+        const fallback = name === 'postfix-relay-recipients' ? '' : '* fritz\n'
+        const rules = texts.get('rules') ?? ''
+        const sources = {
+          ...Object.fromEntries(texts),
+          rules: /^\*\s/m.test(rules) ? rules : rules + fallback,
+        }
+        const again = await builtFrom(second, sources)
+        if (again === undefined) {
+          assert.ok(
+            lines.length === 0 || name === 'postfix-relay-recipients',
+            JSON.stringify(sources),
+          )
+          return
+        }
+        whole++
+        assert.deepEqual(new Set(exported(again, name)), new Set(lines))
+        if (name === 'json-lines') assert.deepEqual(answers(again), answers(config))
+      }),
+      { numRuns: 25 },
+    )
+    assert.ok(whole > 5, `only ${whole} maps went there and back`)
+  })
+}
+
+test('docs/formats.md names every form, and which ways it goes', () => {
+  const page = readFileSync('docs/formats.md', 'utf8')
+  const rows = [...page.matchAll(/^\| `([a-z-]+)` \| (yes|no) \| (yes|no) \|/gm)]
+  assert.deepEqual(
+    rows.map(([, name, reads, writes]) => [name, reads, writes]),
+    [...mapFormats.values()].map(({ name, parse, print }) => [
+      name,
+      parse === undefined ? 'no' : 'yes',
+      print === undefined ? 'no' : 'yes',
+    ]),
+  )
+})
