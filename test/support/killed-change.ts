@@ -1,7 +1,9 @@
 /**
  * A command that changes the map of a folder: FOLDER N is killed at its N-th call of the disk,
- * FOLDER append in the middle of an append, FOLDER add NAME not at all.
+ * FOLDER append in the middle of an append, FOLDER all and FOLDER add NAME not at all. Prints the
+ * code of a failure.
  */
+import { MailmuxError } from '../../src/base/error.ts'
 import { applyChange } from '../../src/map/state/apply-change.ts'
 import { InterruptedDisk } from './interrupted-disk.ts'
 import { configOf } from './map-case.ts'
@@ -9,12 +11,16 @@ import { planAll, planUser } from './sample-change.ts'
 
 const [, , folder = '', what = '', name = 'zoe'] = process.argv
 const config = configOf(folder, `${folder}/map.db`)
-if (what === 'add') await applyChange(config, async () => planUser(folder, name))
-else if (what === 'append') {
-  // The first call opens the source, the second writes.
-  const disk = new InterruptedDisk(2, 'killed')
-  await applyChange(config, async () => planUser(folder, name), { disk })
-} else {
-  const disk = new InterruptedDisk(Number(what), 'killed')
-  await applyChange(config, async () => planAll(folder), { disk })
+// Of an append, the first call opens the source, the second writes.
+const killAt = { all: Infinity, add: Infinity, append: 2 }[what] ?? Number(what)
+const disk = new InterruptedDisk(killAt, 'killed')
+const isUser = what === 'add' || what === 'append'
+try {
+  await applyChange(config, async () => (isUser ? planUser(folder, name) : planAll(folder)), {
+    disk,
+  })
+} catch (error) {
+  if (!(error instanceof MailmuxError)) throw error
+  process.stdout.write(error.code)
+  process.exitCode = 1
 }

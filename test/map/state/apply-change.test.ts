@@ -4,62 +4,41 @@ import { once } from 'node:events'
 import { chmodSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import type { Config } from '../../../src/config/config.ts'
-import { parseAddress } from '../../../src/mail/address.ts'
 import { buildMap } from '../../../src/map/build.ts'
 import { openMapInForce } from '../../../src/map/open.ts'
 import { applyChange } from '../../../src/map/state/apply-change.ts'
 import { planSplices } from '../../../src/map/state/source-edit.ts'
 import { InterruptedDisk } from '../../support/interrupted-disk.ts'
-import { configOf } from '../../support/map-case.ts'
-import { planAll, sources } from '../../support/sample-change.ts'
+import {
+  answerOf,
+  answersOf,
+  buildSample,
+  planAll,
+  sampleAfter,
+  sampleBefore,
+  sources,
+} from '../../support/sample-change.ts'
 import { tempDir } from '../../support/temp-dir.ts'
 
 const killedChange = fileURLToPath(new URL('../../support/killed-change.ts', import.meta.url))
-const changedUsers =
-  '# users\nann@example.com\tfritz\nbob@example.com\tingrid\nzoe@example.com ingrid\n'
-
-async function built(folder: string): Promise<Config> {
-  for (const [name, text] of Object.entries(sources)) writeFileSync(`${folder}/${name}`, text)
-  const config = configOf(folder, `${folder}/map.db`)
-  await buildMap(config)
-  return config
-}
-
-function answer(config: Config, text: string): string {
-  const map = openMapInForce(config)
-  try {
-    const address = parseAddress(text, config.naming)
-    assert.ok(address)
-    const found = map.resolve('delivery', address, config.naming)
-    return found.result === 'route' ? found.destination.backend : found.result
-  } finally {
-    map.close()
-  }
-}
-
-const old = { bob: 'fritz', zoe: 'unknown', info: 'expand' }
-const changed = { bob: 'ingrid', zoe: 'ingrid', info: 'unknown' }
-
-function answers(config: Config) {
-  const of = (name: string): string => answer(config, `${name}@example.com`)
-  return { bob: of('bob'), zoe: of('zoe'), info: of('info') }
-}
+const { answers: old } = sampleBefore
+const { answers: changed } = sampleAfter
+const changedUsers = sampleAfter.texts.user_map
 
 test('a change is in the sources and in every answer, and a build takes it over', async () => {
   using dir = tempDir()
-  const config = await built(dir.path)
-  assert.deepEqual(answers(config), old)
+  const config = await buildSample(dir.path)
+  assert.deepEqual(answersOf(config), old)
   const map = openMapInForce(config)
   assert.equal(map.generation, 1)
   assert.equal(await applyChange(config, async () => planAll(dir.path)), 2)
   assert.equal(map.generation, 2, 'a reader that was open sees it')
   assert.equal(map.changedIn('bob@example.com'), 2)
   map.close()
-  assert.deepEqual(answers(config), changed)
+  assert.deepEqual(answersOf(config), changed)
   assert.equal(readFileSync(dir.join('user_map'), 'utf8'), changedUsers)
   assert.equal((await buildMap(config)).generation, 3)
-  assert.deepEqual(answers(config), changed)
+  assert.deepEqual(answersOf(config), changed)
   const after = openMapInForce(config)
   assert.equal(after.changedIn('bob@example.com'), undefined, 'the build says it now')
   after.close()
@@ -67,7 +46,7 @@ test('a change is in the sources and in every answer, and a build takes it over'
 
 test('owner, mode and links of a source stay as they were', async () => {
   using dir = tempDir()
-  const config = await built(dir.path)
+  const config = await buildSample(dir.path)
   writeFileSync(dir.join('real'), sources.user_map)
   chmodSync(dir.join('real'), 0o664)
   const linked = dir.join('linked')
@@ -84,20 +63,20 @@ test('owner, mode and links of a source stay as they were', async () => {
 
 test('a source that was edited meanwhile is left alone, and nothing is in force', async () => {
   using dir = tempDir()
-  const config = await built(dir.path)
+  const config = await buildSample(dir.path)
   const planned = readFileSync(dir.join('user_map'))
   const edited = `${sources.user_map}eve@example.com fritz\n`
   writeFileSync(dir.join('user_map'), edited)
   const changing = applyChange(config, async () => planAll(dir.path, planned))
   await assert.rejects(changing, { code: 'MAP_SOURCE_CHANGED' })
   assert.equal(readFileSync(dir.join('user_map'), 'utf8'), edited)
-  assert.deepEqual(answers(config), old)
+  assert.deepEqual(answersOf(config), old)
   assert.equal(await applyChange(config, async () => planAll(dir.path)), 2, 'and the next works')
 })
 
 test('whichever call of an append or of a replacement fails, all is as it was, and works after', async () => {
   using dir = tempDir()
-  const config = await built(dir.path)
+  const config = await buildSample(dir.path)
   for (let failAt = 1, failed = true; failed; failAt++) {
     const disk = new InterruptedDisk(failAt, 'fails')
     failed = await applyChange(config, async () => planAll(dir.path), { disk }).then(
@@ -108,21 +87,21 @@ test('whichever call of an append or of a replacement fails, all is as it was, a
       },
     )
     if (failed) {
-      assert.deepEqual(answers(config), old, `call ${failAt}`)
+      assert.deepEqual(answersOf(config), old, `call ${failAt}`)
       for (const [name, text] of Object.entries(sources)) {
         assert.equal(readFileSync(dir.join(name), 'utf8'), text, `call ${failAt}`)
       }
     }
     assert.ok(failAt < 100)
   }
-  assert.deepEqual(answers(config), changed)
+  assert.deepEqual(answersOf(config), changed)
 })
 
 test('what a broken disk leaves is said, and completed when the disk is mended', async () => {
   const codes = new Set<string>()
   for (let failAt = 1, failed = true; failed; failAt++) {
     using dir = tempDir()
-    const config = await built(dir.path)
+    const config = await buildSample(dir.path)
     const disk = new InterruptedDisk(failAt, 'is broken')
     let code = ''
     await applyChange(config, async () => planAll(dir.path), { disk }).catch(
@@ -132,10 +111,10 @@ test('what a broken disk leaves is said, and completed when the disk is mended',
     )
     codes.add(code)
     failed = code !== ''
-    assert.deepEqual(answers(config), failed ? old : changed, `call ${failAt}`)
+    assert.deepEqual(answersOf(config), failed ? old : changed, `call ${failAt}`)
     await applyChange(config, () => Promise.resolve(undefined))
     const isCompleted = code !== 'MAP_SOURCE_UNWRITABLE'
-    assert.deepEqual(answers(config), isCompleted ? changed : old, `call ${failAt}`)
+    assert.deepEqual(answersOf(config), isCompleted ? changed : old, `call ${failAt}`)
     const users = readFileSync(dir.join('user_map'), 'utf8')
     assert.equal(users, isCompleted ? changedUsers : sources.user_map, `call ${failAt}`)
   }
@@ -144,7 +123,7 @@ test('what a broken disk leaves is said, and completed when the disk is mended',
 
 test('a source that is gone since does not keep the next commands from their work', async () => {
   using dir = tempDir()
-  const config = await built(dir.path)
+  const config = await buildSample(dir.path)
   const child = spawn(process.execPath, [killedChange, dir.path, '3'], { stdio: 'inherit' })
   assert.deepEqual(await once(child, 'exit'), [null, 'SIGKILL'])
   rmSync(dir.join('user_map'))
@@ -157,12 +136,12 @@ test('a source that is gone since does not keep the next commands from their wor
     warnings[0] ?? '',
     /“three things at once”, and its source was edited since, or is gone/,
   )
-  assert.deepEqual(answers(config), old)
+  assert.deepEqual(answersOf(config), old)
 })
 
 test('a state database that does not know the build in force is told of', async () => {
   using dir = tempDir()
-  const config = await built(dir.path)
+  const config = await buildSample(dir.path)
   for (const more of ['', '-wal', '-shm']) rmSync(dir.join(`state.db${more}`), { force: true })
   const warnings: string[] = []
   const warn = (text: string): void => void warnings.push(text)
@@ -173,16 +152,16 @@ test('a state database that does not know the build in force is told of', async 
 test('a command that is killed is completed by the next one, wherever it was', async () => {
   for (let killAt = 1, killed = true; killed; killAt++) {
     using dir = tempDir()
-    const config = await built(dir.path)
+    const config = await buildSample(dir.path)
     const child = spawn(process.execPath, [killedChange, dir.path, String(killAt)], {
       stdio: 'inherit',
     })
     const [, signal] = (await once(child, 'exit')) as [number | null, string | null]
     killed = signal === 'SIGKILL'
-    assert.deepEqual(answers(config), killed ? old : changed, `call ${killAt}`)
+    assert.deepEqual(answersOf(config), killed ? old : changed, `call ${killAt}`)
     const generation = await applyChange(config, () => Promise.resolve(undefined))
     assert.equal(generation, undefined)
-    assert.deepEqual(answers(config), changed, `after repair of call ${killAt}`)
+    assert.deepEqual(answersOf(config), changed, `after repair of call ${killAt}`)
     assert.equal(readFileSync(dir.join('user_map'), 'utf8'), changedUsers)
     assert.equal(readFileSync(dir.join('aliases'), 'utf8'), '')
     assert.ok(killAt < 100)
@@ -191,7 +170,7 @@ test('a command that is killed is completed by the next one, wherever it was', a
 
 test('half a line at the end of a source, left by a power cut, is completed', async () => {
   using dir = tempDir()
-  const config = await built(dir.path)
+  const config = await buildSample(dir.path)
   const before = readFileSync(dir.join('user_map'), 'utf8')
   const child = spawn(process.execPath, [killedChange, dir.path, 'append'], { stdio: 'inherit' })
   assert.deepEqual(await once(child, 'exit'), [null, 'SIGKILL'])
@@ -200,12 +179,12 @@ test('half a line at the end of a source, left by a power cut, is completed', as
   writeFileSync(dir.join('user_map'), `${before}zoe@\0\0\0`)
   await buildMap(config)
   assert.equal(readFileSync(dir.join('user_map'), 'utf8'), `${before}${insert}`)
-  assert.equal(answer(config, 'zoe@example.com'), 'ingrid')
+  assert.equal(answerOf(config, 'zoe@example.com'), 'ingrid')
 })
 
 test('two commands at once both change the map, one after the other', async () => {
   using dir = tempDir()
-  const config = await built(dir.path)
+  const config = await buildSample(dir.path)
   const names = ['dora', 'emil', 'fred', 'gina']
   const children = names.map((name) =>
     spawn(process.execPath, [killedChange, dir.path, 'add', name], { stdio: 'inherit' }),
@@ -215,7 +194,7 @@ test('two commands at once both change the map, one after the other', async () =
     exits,
     names.map(() => [0, null]),
   )
-  for (const name of names) assert.equal(answer(config, `${name}@example.com`), 'ingrid')
+  for (const name of names) assert.equal(answerOf(config, `${name}@example.com`), 'ingrid')
   await buildMap(config)
-  for (const name of names) assert.equal(answer(config, `${name}@example.com`), 'ingrid')
+  for (const name of names) assert.equal(answerOf(config, `${name}@example.com`), 'ingrid')
 })
