@@ -8,8 +8,8 @@ import { type Change, Difference } from './difference.ts'
 
 /** How many of those concerned are named. */
 const shownChanges = 10
-/** Fewer aliases than these may go at once, whatever their share: a small site has few. */
-const fewAliases = 10
+/** Fewer than these may change at once, whatever their share, but never all go: a small site has few. */
+const few = 10
 
 /**
  * Compares what was compiled with the map in force. Throws MAP_MAX_CHANGED where more users than the
@@ -31,9 +31,14 @@ export function guardChanges(config: Config, compiled: Database): void {
   const { users, rerouted, removed, groups } = difference.summary
   const concerned = rerouted + removed
   const { maxChanged } = config.map
+  const allAliases = older.database.header.aliases
+  const isFew = maxChanged > 0 && concerned < few && removed < users
+  const areFewAliases = aliases < few && aliases < allAliases
   const counts = [
-    share(concerned, users, 'users would be sent elsewhere or vanish', maxChanged, 0),
-    share(aliases, older.database.header.aliases, 'aliases would vanish', maxChanged, fewAliases),
+    isFew
+      ? undefined
+      : share(concerned, users, 'users would be sent elsewhere or vanish', maxChanged),
+    areFewAliases ? undefined : share(aliases, allAliases, 'aliases would vanish', maxChanged),
   ].filter((text) => text !== undefined)
   if (counts.length === 0) return
   const limit = `max_changed is ${percent(maxChanged)}`
@@ -47,16 +52,8 @@ export function guardChanges(config: Config, compiled: Database): void {
   )
 }
 
-// oxlint-disable-next-line max-params -- a row of a table
-function share(
-  count: number,
-  all: number,
-  what: string,
-  limit: number,
-  atLeast: number,
-): string | undefined {
+function share(count: number, all: number, what: string, limit: number): string | undefined {
   if (count === 0 || count <= limit * all) return undefined
-  if (count < atLeast && count < all) return undefined
   return `${count} of ${all} ${what} (${percent(count / Math.max(all, 1))})`
 }
 

@@ -110,7 +110,13 @@ function waysOf(key: string, entry: Entry | undefined, scope: Scope): Ways {
 
 /** Of a name for every domain only what its own lines say, or else a rule, in the default domain. */
 function waysOfBare(entry: Entry | undefined, address: Address, scope: Scope): Ways {
-  const ladder = { detail: undefined, whole: undefined, bare: entry }
+  const ladder = {
+    detail: undefined,
+    anyDetail: undefined,
+    whole: undefined,
+    bare: entry,
+    catchAll: undefined,
+  }
   const placement = placeMail(address, ladder, scope, 0)
   const delivery =
     entry?.delivery === undefined
@@ -122,9 +128,9 @@ function waysOfBare(entry: Entry | undefined, address: Address, scope: Scope): W
 }
 
 function loginWay(delivery: Value | undefined, address: Address, scope: Scope): Way {
-  const { patterns, hasBareKeys } = scope.lookup
+  const { patterns, hasBareKeys, hasWideKeys } = scope.lookup
   // Without patterns and other lines logins go where the mail goes.
-  const isPlain = delivery !== undefined && patterns.length === 0 && !hasBareKeys
+  const isPlain = delivery !== undefined && patterns.length === 0 && !hasBareKeys && !hasWideKeys
   if (isPlain && delivery.kind !== 'forward') return wayOfValue(delivery, address)
   return wayOfPlacement(placeLogin(address, scope), address, true)
 }

@@ -1,7 +1,9 @@
 /**
  * Keys of the map as text. An address is `local@domain`, with its detail `local+detail@domain`; a
- * name for every domain of ours is `local@`, which no address can be.
+ * name for every domain of ours is `local@`, which no address can be, and every other name of a
+ * domain `@domain`. `local+*@domain` is any detail of a name.
  */
+import { canonicalDomain } from '../mail/domain.ts'
 import { type Address, makeAddress, type Naming, parseAddress } from '../mail/address.ts'
 
 /** A longer key than an address can be (RFC 5321 4.5.3.1) is a mistake in the source. */
@@ -15,13 +17,31 @@ export function bareKey(user: string): string {
   return `${user}@`
 }
 
+export function everyDetailKey({ user, domain }: Address, naming: Naming): string {
+  return `${user}${naming.recipientDelimiter}*@${domain}`
+}
+
+export function catchAllKey(domain: string): string {
+  return `@${domain}`
+}
+
+export function isCatchAll(key: string): boolean {
+  return key.startsWith('@')
+}
+
+/** True for a key that is asked for only where no exact one is there. */
+export function isWide(key: string): boolean {
+  return isCatchAll(key) || key.includes('*@')
+}
+
 export type ParsedKey =
-  /** `address` is the key's own address; of a bare one, in the default domain. */
+  /** `address` is the key's own address; of a bare one, in the default domain; nobody's of `@domain`. */
   | { readonly key: string; readonly address: Address; readonly bare: boolean }
   | { readonly refused: string; readonly hint: string | undefined }
 
 /** Reads a key as it stands in a source: `local@domain`, or `local` for every domain of ours. */
 export function parseKey(text: string, naming: Naming): ParsedKey {
+  if (isCatchAll(text)) return parseCatchAll(text)
   const bare = !text.includes('@')
   const address = bare
     ? makeAddress(text, naming.defaultDomain, naming)
@@ -41,4 +61,13 @@ export function parseKey(text: string, naming: Naming): ParsedKey {
     return { refused: 'the key is too long for an address', hint: undefined }
   }
   return { key, address, bare }
+}
+
+function parseCatchAll(text: string): ParsedKey {
+  const domain = canonicalDomain(text.slice(1))
+  if (domain === undefined) {
+    return { refused: `${JSON.stringify(text)} is no domain`, hint: 'write @example.com' }
+  }
+  const key = catchAllKey(domain)
+  return { key, address: { local: '', user: '', detail: undefined, domain, key }, bare: false }
 }

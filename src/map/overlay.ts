@@ -24,6 +24,10 @@ export class Overlay implements Lookup {
     return this.#base.hasBareKeys || this.#overrides.hasBareKeys
   }
 
+  get hasWideKeys(): boolean {
+    return this.#base.hasWideKeys || this.#overrides.hasWideKeys
+  }
+
   get hasAliases(): boolean {
     return this.#base.hasAliases || this.#overrides.hasAliases
   }

@@ -2,7 +2,8 @@
 import { formatPosition, type Position } from '../base/position.ts'
 import { type Address, formatAddress, type Naming } from '../mail/address.ts'
 import type { Destination, Verdict } from '../mail/route.ts'
-import { bareKey, detailKey } from './key.ts'
+import { fillIn } from './fill-in.ts'
+import { bareKey, catchAllKey, detailKey, everyDetailKey } from './key.ts'
 import type { Pattern, Rule } from './rule.ts'
 import { describeValue, isLoginName, type Value } from './value.ts'
 
@@ -23,6 +24,8 @@ export interface Lookup {
   readonly smarthost: string | undefined
   /** False where no key is without a domain: then none is looked for. */
   readonly hasBareKeys: boolean
+  /** False where no key is `@domain` or `local+*@domain`: then none is looked for. */
+  readonly hasWideKeys: boolean
   /** False where there is no alias at all. */
   readonly hasAliases: boolean
   find(key: string): Entry | undefined
@@ -53,10 +56,14 @@ export interface Scope {
 }
 
 /** The entries of an address, most exact first. */
-interface Ladder {
+export interface Ladder {
   readonly detail: Entry | undefined
+  /** Of any detail. */
+  readonly anyDetail: Entry | undefined
   readonly whole: Entry | undefined
   readonly bare: Entry | undefined
+  /** Of the whole domain. */
+  readonly catchAll: Entry | undefined
 }
 
 /** Where one address that is no alias, or not as one, goes. */
@@ -70,9 +77,47 @@ export type Placement =
 export function climb(address: Address, { lookup, naming }: Scope): Ladder {
   return {
     detail: address.detail === undefined ? undefined : lookup.find(detailKey(address, naming)),
+    anyDetail:
+      lookup.hasWideKeys && address.detail !== undefined
+        ? lookup.find(everyDetailKey(address, naming))
+        : undefined,
     whole: lookup.find(address.key),
     bare: lookup.hasBareKeys ? lookup.find(bareKey(address.user)) : undefined,
+    catchAll:
+      lookup.hasWideKeys && !isSourceRouted(address)
+        ? lookup.find(catchAllKey(address.domain))
+        : undefined,
   }
+}
+
+/** A name with a way in it, of old: only a line of its own may say where it goes. */
+function isSourceRouted({ user }: Address): boolean {
+  return user.includes('%') || user.includes('@')
+}
+
+type Side = 'delivery' | 'retrieval'
+
+function valueOn(
+  { detail, anyDetail, whole, bare, catchAll }: Ladder,
+  side: Side,
+): Value | undefined {
+  return detail?.[side] ?? anyDetail?.[side] ?? whole?.[side] ?? bare?.[side] ?? catchAll?.[side]
+}
+
+/** A value of many names may have parts of the name in it. */
+function applyRung(
+  { detail, anyDetail, whole, bare }: Ladder,
+  side: Side,
+  value: Value,
+  { address, scope }: { readonly address: Address; readonly scope: Scope },
+): Placement {
+  const isWide =
+    detail?.[side] === undefined &&
+    (anyDetail?.[side] !== undefined || (whole?.[side] === undefined && bare?.[side] === undefined))
+  const filled = isWide ? fillIn(value, address, scope.naming) : value
+  return filled === undefined
+    ? { kind: 'error', reason: `${describeValue(value)} makes no address of ${address.key}` }
+    : applyValue(filled, address, scope.naming)
 }
 
 /** The alias of an address; undefined where it is none. */
@@ -98,25 +143,24 @@ export function placeMail(
   scope: Scope,
   depth: number,
 ): Placement {
-  const value = ladder.detail?.delivery ?? ladder.whole?.delivery ?? ladder.bare?.delivery
+  const value = valueOn(ladder, 'delivery')
   if (scope.trace !== undefined) {
     const asked = rungOf(address, ladder, (entry) => entry.delivery !== undefined, scope)
     scope.trace({ source: 'user_map', asked, found: value && describeValue(value), depth })
   }
-  if (value !== undefined) return applyValue(value, address, scope.naming)
+  if (value !== undefined) return applyRung(ladder, 'delivery', value, { address, scope })
   return placeByRule(address, scope, depth)
 }
 
 /** Where the logins of an address go: popmap, then user_map, then rules. */
 export function placeLogin(address: Address, scope: Scope): Placement {
   const ladder = climb(address, scope)
-  const { detail, whole, bare } = ladder
-  const value = detail?.retrieval ?? whole?.retrieval ?? bare?.retrieval
+  const value = valueOn(ladder, 'retrieval')
   if (scope.trace !== undefined) {
     const asked = rungOf(address, ladder, (entry) => entry.retrieval !== undefined, scope)
     scope.trace({ source: 'popmap', asked, found: value && describeValue(value), depth: 0 })
   }
-  if (value !== undefined) return applyValue(value, address, scope.naming)
+  if (value !== undefined) return applyRung(ladder, 'retrieval', value, { address, scope })
   return placeByPattern(address, scope) ?? placeMail(address, ladder, scope, 0)
 }
 
@@ -136,7 +180,7 @@ function placeByPattern(address: Address, { lookup, trace }: Scope): Placement |
 }
 
 function placeByRule(address: Address, { lookup, naming, trace }: Scope, depth: number): Placement {
-  for (const rule of lookup.rules) {
+  for (const rule of isSourceRouted(address) ? [] : lookup.rules) {
     if (!rule.matches(address)) continue
     const value = rule.valueFor(address.key)
     trace?.({
@@ -198,11 +242,13 @@ function renamedAddress(login: string, { local, detail, domain }: Address, namin
 /** The key of the first rung that answers; of the whole address where none does. */
 function rungOf(
   address: Address,
-  { detail, whole, bare }: Ladder,
+  { detail, anyDetail, whole, bare, catchAll }: Ladder,
   answers: (entry: Entry) => boolean,
   { naming }: Scope,
 ): string {
   if (detail !== undefined && answers(detail)) return detailKey(address, naming)
+  if (anyDetail !== undefined && answers(anyDetail)) return everyDetailKey(address, naming)
   if (whole !== undefined && answers(whole)) return address.key
-  return bare !== undefined && answers(bare) ? bareKey(address.user) : address.key
+  if (bare !== undefined && answers(bare)) return bareKey(address.user)
+  return catchAll !== undefined && answers(catchAll) ? catchAllKey(address.domain) : address.key
 }

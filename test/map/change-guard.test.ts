@@ -58,6 +58,19 @@ test('as many as the config allows may change, and any number may be new', async
   await refusalOf({ ...strict, map: { ...strict.map, maxChanged: 0 } })
 })
 
+test('at a small site a few may change, but not all vanish', async () => {
+  using dir = tempDir()
+  writeFileSync(dir.join('user_map'), 'ann@example.com fritz\nbob@example.com fritz\n')
+  writeFileSync(dir.join('rules'), 'z-z ingrid\n')
+  const config = configOf(dir.path, dir.join('map.db'))
+  await buildMap(config)
+  writeFileSync(dir.join('user_map'), 'ann@example.com ingrid\nbob@example.com ingrid\n')
+  await refusalOf({ ...config, map: { ...config.map, maxChanged: 0 } })
+  assert.equal((await buildMap(config)).generation, 2)
+  writeFileSync(dir.join('user_map'), '# nobody\n')
+  await refusalOf(config)
+})
+
 for (const gone of [90, 100]) {
   test(`a map that has lost ${gone} % of its users is refused`, async () => {
     using dir = tempDir()

@@ -24,6 +24,10 @@ const name = fc.constantFrom(...names)
 const domain = fc.constantFrom(...domains)
 const qualified = fc.tuple(name, domain).map(([local, host]) => `${local}@${host}`)
 const detailed = fc.tuple(name, domain).map(([local, host]) => `${local}+x@${host}`)
+const wide = fc.oneof(
+  domain.map((host) => `@${host}`),
+  fc.tuple(name, domain).map(([local, host]) => `${local}+*@${host}`),
+)
 const key = fc.oneof(name, qualified, qualified, detailed)
 const target = fc.oneof(name, qualified, detailed, fc.constant('someone@elsewhere.example'))
 const backendValue = fc.constantFrom('fritz', 'ingrid', 'other@fritz')
@@ -31,6 +35,11 @@ const userValue = fc.oneof(
   { weight: 4, arbitrary: backendValue },
   qualified,
   fc.constantFrom('error:5.7.1:550 no', 'defer:4.2.1:450 wait', 'someone@elsewhere.example'),
+)
+const wideValue = fc.oneof(userValue, fc.constantFrom('%1@example.net', 'x%3@elsewhere.example'))
+const userLine = fc.oneof(
+  { weight: 5, arbitrary: fc.tuple(key, userValue) },
+  fc.tuple(wide, wideValue),
 )
 const rule = fc.tuple(
   fc.constantFrom('a-b', '/^c/', '*n@example.net', '@example.net', '*'),
@@ -42,7 +51,7 @@ const sources: fc.Arbitrary<Sources> = fc.record({
     fc.tuple(key, fc.uniqueArray(target, { minLength: 1, maxLength: 3 })),
     unique,
   ),
-  userMap: fc.uniqueArray(fc.tuple(key, userValue), unique),
+  userMap: fc.uniqueArray(userLine, unique),
   popmap: fc.uniqueArray(fc.tuple(key, backendValue), unique),
   rules: fc.uniqueArray(rule, { ...unique, maxLength: 3 }),
 })
@@ -64,10 +73,15 @@ function write({ local, detail, domain: host }: Mail): string {
 }
 
 function ladder<Value>(list: readonly (readonly [string, Value])[], mail: Mail): Value | undefined {
-  const keys = [write(mail), `${mail.local}@${mail.domain}`, mail.local]
-  return keys
-    .map((one) => list.find(([other]) => other === one)?.[1])
+  const star = mail.detail === '' ? [] : [`${mail.local}+*@${mail.domain}`]
+  const whole = `${mail.local}@${mail.domain}`
+  const keys = [write(mail), ...star, whole, mail.local, `@${mail.domain}`]
+  const found = keys
+    .map((one) => list.find(([other]) => other === one))
     .find((one) => one !== undefined)
+  if (typeof found?.[1] !== 'string' || !/^@|[*]@/.test(found[0])) return found?.[1]
+  const detail = mail.detail === '' ? '' : `+${mail.detail}`
+  return found[1].replace('%1', mail.local).replace('%3', detail) as Value & string
 }
 
 function ruleFor({ rules }: Sources, { local, domain: host }: Mail): string | undefined {
@@ -126,6 +140,16 @@ function deliver(map: Sources, start: Mail): string {
   visit(start, [])
   if (refusals.includes('defer')) return 'defer'
   return found.size > 0 ? [...found].sort().join('; ') : (refusals[0] ?? 'unknown')
+}
+
+function leadsNowhere(map: Sources, text: string): boolean {
+  if (!map.userMap.some(([, value]) => value.includes('%'))) return false
+  try {
+    deliver(map, read(text))
+    return false
+  } catch (trouble) {
+    return trouble instanceof Trouble
+  }
 }
 
 function retrieve(map: Sources, mail: Mail): string {
@@ -201,7 +225,9 @@ test('the compiled database answers as a naive resolver over the sources', async
         const found = (direction: Direction): string =>
           inWords(reader.resolve(direction, address, config.naming))
         assert.equal(found('retrieval'), retrieve(map, read(text)), `retrieval ${text}`)
-        assert.equal(found('delivery'), deliver(map, read(text)), `delivery ${text}`)
+        // Where parts of names lead is known only at the lookup.
+        if (leadsNowhere(map, text)) assert.match(found('delivery'), /^error: /)
+        else assert.equal(found('delivery'), deliver(map, read(text)), `delivery ${text}`)
         compared++
       }
       reader.close()

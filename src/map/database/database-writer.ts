@@ -4,6 +4,7 @@
  */
 import { crc32 } from 'node:zlib'
 import type { DiskFile } from '../../storage/disk.ts'
+import { isWide } from '../key.ts'
 import type { Value } from '../value.ts'
 import { ColdWriter } from './cold-writer.ts'
 import { Database } from './database.ts'
@@ -13,6 +14,7 @@ import {
   encodeTrailer,
   flagAliases,
   flagBareKeys,
+  flagWideKeys,
   type Header,
   headerBytes,
   jointBit,
@@ -52,6 +54,7 @@ export class DatabaseWriter {
   users = 0
   aliases = 0
   hasBareKeys = false
+  hasWideKeys = false
   readonly #file: DiskFile
   readonly #seed: Seed
   readonly #cold: ColdWriter
@@ -86,6 +89,7 @@ export class DatabaseWriter {
 
   #add(origin: Origin, key: string, number: number, text: string | undefined): void {
     if (key.endsWith('@')) this.hasBareKeys = true
+    if (isWide(key)) this.hasWideKeys = true
     const valueNumber = number === 0 ? textValue : number
     const record = encodeRecord(origin, key, valueNumber, text)
     const reference = this.#nextReference()
@@ -178,7 +182,10 @@ export class DatabaseWriter {
       keys: built.keys,
       users: this.users,
       aliases: this.aliases,
-      flags: (this.hasBareKeys ? flagBareKeys : 0) | (this.aliases > 0 ? flagAliases : 0),
+      flags:
+        (this.hasBareKeys ? flagBareKeys : 0) |
+        (this.aliases > 0 ? flagAliases : 0) |
+        (this.hasWideKeys ? flagWideKeys : 0),
     }
   }
 }

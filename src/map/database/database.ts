@@ -12,6 +12,7 @@ import {
   blockBytes,
   flagAliases,
   flagBareKeys,
+  flagWideKeys,
   type Header,
   headerBytes,
   homeSlot,
@@ -49,6 +50,7 @@ export class Database implements Lookup {
   readonly patterns: readonly Pattern[]
   readonly smarthost: string | undefined
   readonly hasBareKeys: boolean
+  readonly hasWideKeys: boolean
   readonly hasAliases: boolean
   readonly #parts: DatabaseParts
   readonly #hash: KeyHash
@@ -66,6 +68,7 @@ export class Database implements Lookup {
     this.patterns = meta.patterns.map(compilePattern)
     this.smarthost = meta.smarthost ?? undefined
     this.hasBareKeys = (header.flags & flagBareKeys) !== 0
+    this.hasWideKeys = (header.flags & flagWideKeys) !== 0
     this.hasAliases = (header.flags & flagAliases) !== 0
     this.#entries = meta.pairs.map(([delivery, retrieval]) => ({
       targets: undefined,

@@ -65,6 +65,7 @@ export interface Header {
 
 export const flagBareKeys = 1
 export const flagAliases = 2
+export const flagWideKeys = 4
 
 const sectionTableAt = 128
 const sectionEntryBytes = 24

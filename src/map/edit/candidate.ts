@@ -3,7 +3,8 @@ import { formatPosition } from '../../base/position.ts'
 import { type Address, type Naming, parseAddress } from '../../mail/address.ts'
 import { addressesOf } from '../alias-check.ts'
 import { Expansion, type ExpansionFault } from '../expand.ts'
-import { parseKey } from '../key.ts'
+import { isTemplate } from '../fill-in.ts'
+import { isCatchAll, isWide, parseKey } from '../key.ts'
 import type { MapRecord } from '../map-record.ts'
 import type { TracingReader } from '../open.ts'
 import { type Entry, findTargets, climb, type Lookup, placeMail, type Scope } from '../place.ts'
@@ -24,6 +25,7 @@ export class Candidate implements Lookup {
   }
 
   readonly hasBareKeys = true
+  readonly hasWideKeys = true
   readonly hasAliases = true
 
   find(key: string): Entry | undefined {
@@ -33,6 +35,9 @@ export class Candidate implements Lookup {
 
 /** What is wrong with mail for a key; undefined where nothing is. */
 export function faultOf(key: string, lookup: Lookup, naming: Naming): ExpansionFault | undefined {
+  // Where parts of names lead is known only when there is a name.
+  const value = isWide(key) ? lookup.find(key)?.delivery : undefined
+  if (value?.kind === 'forward' && isTemplate(value.address)) return undefined
   for (const address of addressesOf(key, naming)) {
     const fault = faultOfMail(address, lookup, naming)
     if (fault !== undefined) return fault
@@ -103,6 +108,8 @@ export function leadingTo(
       else known.push(record)
     }
   }
+  // Whatever has no line of its own may depend on a catch-all.
+  if (keys.some(isCatchAll)) return [...new Set([...parents.values()].flat())]
   const found = new Set<MapRecord>()
   const open = keys.map((key) => userOf(key, naming))
   for (let user = open.pop(); user !== undefined; user = open.pop()) {

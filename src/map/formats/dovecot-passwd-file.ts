@@ -1,5 +1,5 @@
 /** Dovecot's passwd-file with the extra fields of a proxy. Passwords are neither read nor written. */
-import { addressesOfName, exportedUsers, notCarried, notCarriedRules } from './export-entries.ts'
+import { addressesOfName, exportedLogins, notCarried, notCarriedRules } from './export-entries.ts'
 import type { Target } from './fact.ts'
 import {
   entryLines,
@@ -92,7 +92,12 @@ function routeOf(fields: ReadonlyMap<string, string>, user: string): Target | un
 }
 
 function* print(map: ExportedMap): Generator<Printed, void, undefined> {
-  for (const { name, retrieval } of exportedUsers(map)) {
+  for (const user of exportedLogins(map)) {
+    if ('reason' in user) {
+      yield user
+      continue
+    }
+    const { name, retrieval } = user
     if (retrieval === undefined || !('backend' in retrieval)) continue
     const backend = backendOf(map.config, retrieval.backend)
     const endpoint = backend && loginEndpoint(backend)

@@ -1,6 +1,7 @@
 /** What exports have in common: users with both routes, addresses of bare names, verdicts. */
 import type { Verdict } from '../../mail/route.ts'
 import { nameOf } from '../edit/candidate.ts'
+import { isWide } from '../key.ts'
 import { writeKey } from '../sources/line-grammar.ts'
 import type { Value } from '../value.ts'
 import type { Note } from './fact.ts'
@@ -12,6 +13,14 @@ export interface ExportedUser {
   readonly delivery: Value | undefined
   /** Where logins go: what popmap says, else where the mailbox is. */
   readonly retrieval: Value | undefined
+}
+
+/** Users that the sources name, each once, with a note for lines that stand for many names. */
+export function* exportedLogins(map: ExportedMap): Generator<ExportedUser | Note, void, undefined> {
+  for (const user of exportedUsers(map)) {
+    if (isWide(user.name)) yield notCarried(user.name, 'a line for many names has no form here')
+    else yield user
+  }
 }
 
 /** Users that the sources name, each once. */

@@ -1,5 +1,5 @@
 /** A map file of HAProxy: key, blank, name of a back-end. */
-import { exportedUsers, notCarried, notCarriedRules } from './export-entries.ts'
+import { exportedLogins, notCarried, notCarriedRules } from './export-entries.ts'
 import {
   entryLines,
   type ExportedMap,
@@ -33,7 +33,12 @@ function parse(input: ParseInput): Findings {
 }
 
 function* print(map: ExportedMap): Generator<Printed, void, undefined> {
-  for (const { name, retrieval } of exportedUsers(map)) {
+  for (const user of exportedLogins(map)) {
+    if ('reason' in user) {
+      yield user
+      continue
+    }
+    const { name, retrieval } = user
     if (retrieval === undefined || !('backend' in retrieval)) continue
     if (/\s/.test(name)) yield notCarried(name, 'a key has no blanks')
     else yield `${name} ${retrieval.backend}`

@@ -39,10 +39,7 @@ function parse(input: ParseInput): Findings {
     const { key, value } = divided
     const to = readValue(value)
     if (to === undefined) found.note(line, `${value} is no address, host or error:`)
-    else if (key.startsWith('@')) {
-      if (to.kind === 'forward') found.note(line, 'a whole domain cannot be forwarded')
-      else found.facts.push({ kind: 'rule', at: line.at, match: key, to })
-    } else found.facts.push({ kind: 'user', at: line.at, key, side: 'both', to })
+    else found.facts.push({ kind: 'user', at: line.at, key, side: 'both', to })
   }
   return found
 }
@@ -53,7 +50,7 @@ function readValue(value: string): Target | undefined {
     const verdict = parseVerdict('reject', value.slice(6))
     return 'value' in verdict && verdict.value.kind === 'reject' ? verdict.value : undefined
   }
-  if (/[\s%]/.test(value)) return undefined
+  if (/\s/.test(value)) return undefined
   const at = value.lastIndexOf('@')
   if (at === -1) {
     const server = readServer(value)

@@ -1,5 +1,5 @@
 /** The lines of a `map` block of nginx that gives the server of a login. */
-import { exportedUsers, notCarried, notCarriedRules } from './export-entries.ts'
+import { exportedLogins, notCarried, notCarriedRules } from './export-entries.ts'
 import {
   entryLines,
   type ExportedMap,
@@ -41,7 +41,12 @@ function parse(input: ParseInput): Findings {
 }
 
 function* print(map: ExportedMap): Generator<Printed, void, undefined> {
-  for (const { name, retrieval } of exportedUsers(map)) {
+  for (const user of exportedLogins(map)) {
+    if ('reason' in user) {
+      yield user
+      continue
+    }
+    const { name, retrieval } = user
     if (retrieval?.kind === 'rename') {
       yield notCarried(name, `the name ${retrieval.login} there needs Auth-User of auth_http`)
     }

@@ -1,7 +1,7 @@
 /** Perdition's popmap: key:[user@]host[:port], logins only. */
 import { divideKeyedLine, writeKey } from '../sources/line-grammar.ts'
 import type { Value } from '../value.ts'
-import { exportedUsers, notCarried, notCarriedRules } from './export-entries.ts'
+import { exportedLogins, notCarried, notCarriedRules } from './export-entries.ts'
 import type { Target } from './fact.ts'
 import {
   entryLines,
@@ -52,7 +52,12 @@ export function printLogin(map: ExportedMap, value: Value | undefined): string |
 }
 
 function* print(map: ExportedMap): Generator<Printed, void, undefined> {
-  for (const { name, retrieval } of exportedUsers(map)) {
+  for (const user of exportedLogins(map)) {
+    if ('reason' in user) {
+      yield user
+      continue
+    }
+    const { name, retrieval } = user
     const value = printLogin(map, retrieval)
     if (value !== undefined) yield `${writeKey(name)}:${value}`
     else if (retrieval !== undefined && 'backend' in retrieval) {

@@ -27,8 +27,7 @@ function parse(input: ParseInput): Findings {
       continue
     }
     const to = { kind: 'reject', code: 550, status: '5.1.6', text: moved + text } as const
-    if (key.startsWith('@')) found.facts.push({ kind: 'rule', at: line.at, match: key, to })
-    else found.facts.push({ kind: 'user', at: line.at, key, side: 'both', to })
+    found.facts.push({ kind: 'user', at: line.at, key, side: 'both', to })
   }
   return found
 }

@@ -73,7 +73,12 @@ function* print(map: ExportedMap): Generator<Printed, void, undefined> {
       yield notCarried(name, `the name ${delivery.login} there needs postfix-virtual`)
     }
     if (value === undefined) yield notCarried(name, 'its back-end takes no mail')
-    else for (const address of addressesOfName(map, name)) yield `${address}\t${value}`
+    else {
+      for (const address of addressesOfName(map, name)) {
+        // A domain has no @ here.
+        yield `${address.replace(/^@/, '')}\t${value}`
+      }
+    }
   }
   for (const rule of map.rules) {
     const { match } = rule

@@ -14,6 +14,7 @@ import {
   type MapFormat,
   type ParseInput,
   type Printed,
+  type TextLine,
 } from './map-format.ts'
 
 export const postfixVirtual: MapFormat = {
@@ -29,7 +30,7 @@ function parse(input: ParseInput): Findings {
     const [, key = '', value = ''] = /^(\S+)\s+(.*?)\s*$/.exec(line.text) ?? []
     const targets = value.match(/"(?:[^"\\]|\\.)*"[^\s,]*|[^\s,]+/g) ?? []
     if (key === '' || targets.length === 0) found.note(line, 'it has no address to go to')
-    else if (key.startsWith('@')) found.note(line, 'a whole domain cannot be forwarded')
+    else if (key.startsWith('@')) takeCatchAll(line, key, targets, found)
     else if (targets.some((target) => /^[@|/:]/.test(target))) {
       found.note(line, 'a target is no address')
     } else if (!key.includes('@') && key.includes('.') && targets.length === 1) {
@@ -40,6 +41,22 @@ function parse(input: ParseInput): Findings {
   return found
 }
 
+/** `@other` as a value keeps the name. */
+function takeCatchAll(
+  line: TextLine,
+  key: string,
+  [target = '', second]: readonly string[],
+  found: Findings,
+): void {
+  if (second !== undefined || /^[|/:]/.test(target)) {
+    found.note(line, 'a whole domain goes to one address')
+    return
+  }
+  const address = target.startsWith('@') ? `%1${target}` : target
+  const to = { kind: 'forward', address } as const
+  found.facts.push({ kind: 'user', at: line.at, key, side: 'both', to })
+}
+
 function* print(map: ExportedMap): Generator<Printed, void, undefined> {
   for (const { name, targets } of exportedAliases(map)) {
     const value = targets.map((target) => withDomain(map, target)).join(', ')
@@ -47,7 +64,9 @@ function* print(map: ExportedMap): Generator<Printed, void, undefined> {
   }
   for (const { name, delivery } of exportedUsers(map)) {
     if (delivery?.kind === 'forward') {
-      for (const address of addressesOfName(map, name)) yield `${address}\t${delivery.address}`
+      const value = delivery.address.replace(/^%1(?=@[^%]*$)/, '')
+      if (value.includes('%')) yield notCarried(name, `${delivery.address} has parts of names`)
+      else for (const address of addressesOfName(map, name)) yield `${address}\t${value}`
     } else if (delivery?.kind === 'rename') {
       yield notCarried(name, `its name ${delivery.login} at ${delivery.backend} is no address`)
     }

@@ -1,5 +1,5 @@
 /** Answers of a remote lookup of Sora, one object a line or a list of them. */
-import { addressesOfName, exportedUsers, notCarried, notCarriedRules } from './export-entries.ts'
+import { addressesOfName, exportedLogins, notCarried, notCarriedRules } from './export-entries.ts'
 import { jsonObjects } from './json-objects.ts'
 import {
   type ExportedMap,
@@ -39,7 +39,12 @@ function parse(input: ParseInput): Findings {
 }
 
 function* print(map: ExportedMap): Generator<Printed, void, undefined> {
-  for (const { name, retrieval } of exportedUsers(map)) {
+  for (const user of exportedLogins(map)) {
+    if ('reason' in user) {
+      yield user
+      continue
+    }
+    const { name, retrieval } = user
     if (retrieval === undefined || !('backend' in retrieval)) continue
     const backend = backendOf(map.config, retrieval.backend)
     const endpoint = backend && loginEndpoint(backend)

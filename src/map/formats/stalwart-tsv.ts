@@ -1,5 +1,5 @@
 /** The map file of Stalwart's proxy: identifier, tab, destination; exact entries only. */
-import { addressesOfName, exportedUsers, notCarried, notCarriedRules } from './export-entries.ts'
+import { addressesOfName, exportedLogins, notCarried, notCarriedRules } from './export-entries.ts'
 import {
   entryLines,
   type ExportedMap,
@@ -34,7 +34,12 @@ function parse(input: ParseInput): Findings {
 }
 
 function* print(map: ExportedMap): Generator<Printed, void, undefined> {
-  for (const { name, delivery, retrieval } of exportedUsers(map)) {
+  for (const user of exportedLogins(map)) {
+    if ('reason' in user) {
+      yield user
+      continue
+    }
+    const { name, delivery, retrieval } = user
     const value = retrieval ?? delivery
     if (value === undefined || !('backend' in value)) continue
     if (value.kind === 'rename') yield notCarried(name, `its name ${value.login} there has no form`)

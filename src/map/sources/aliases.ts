@@ -5,7 +5,7 @@
 import { dirname, isAbsolute, join } from 'node:path'
 import type { Position } from '../../base/position.ts'
 import { formatPosition } from '../../base/position.ts'
-import { parseKey } from '../key.ts'
+import { isCatchAll, parseKey } from '../key.ts'
 import { parseTarget, type Target } from './alias-targets.ts'
 import { divideAliasLine, divideTargets, isIgnored } from './line-grammar.ts'
 import { forEachLine } from './read-lines.ts'
@@ -72,7 +72,10 @@ export class AliasReader {
     }
     const key = parseKey(divided.name, naming)
     if ('refused' in key) problems.error('bad-key', at, key.refused, key.hint)
-    else if (!naming.domains.has(key.address.domain)) {
+    else if (isCatchAll(key.key)) {
+      const hint = 'write it into user_map; %1 is the name there'
+      problems.error('bad-key', at, 'an alias has a name', hint)
+    } else if (!naming.domains.has(key.address.domain)) {
       const what = `${key.address.domain} is no domain of ours: the alias has no effect`
       problems.warn('foreign-key', at, what, 'add it to domains in the config, or remove the line')
     } else this.#context.usage.noteKey(key)

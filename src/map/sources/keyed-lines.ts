@@ -5,7 +5,8 @@
  */
 import type { RecordKind } from '../database/format.ts'
 import type { PlainKey } from '../database/database-writer.ts'
-import { parseKey } from '../key.ts'
+import { isTemplate } from '../fill-in.ts'
+import { isWide, parseKey } from '../key.ts'
 import { canonicalDomain } from '../../mail/domain.ts'
 import { divideKeyedLine, isIgnored, type KeyedLine, type Separator } from './line-grammar.ts'
 import { parseLoginValue, type ParsedValue, parseUserValue } from './parse-value.ts'
@@ -226,7 +227,9 @@ class KeyedLineReader {
     usage.noteKey(key)
     usage.noteValue(this.#form.kind, value)
     writer.addUser(this.#origin, key.key, value)
-    if (value.kind === 'forward') {
+    // Where parts of names lead is known only when there is a name.
+    const isKnown = !isWide(key.key) || !isTemplate(valueText)
+    if (value.kind === 'forward' && isKnown) {
       this.#context.forwards.push({ key: key.key, target: value.address, at })
     }
   }

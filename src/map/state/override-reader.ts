@@ -10,6 +10,7 @@
 import { MailmuxError } from '../../base/error.ts'
 import type { Position } from '../../base/position.ts'
 import { markOf } from '../../storage/random-access.ts'
+import { isWide } from '../key.ts'
 import type { SourceName } from '../place.ts'
 import { type ReadOverride, type ReadShift, StateFile } from './state-file.ts'
 import { unusable } from './state.ts'
@@ -46,6 +47,7 @@ export class OverrideReader {
   generation: number
   readonly byKey = new Map<string, KnownOverride>()
   hasBareKeys = false
+  hasWideKeys = false
   hasAliases = false
   hasForwards = false
   readonly #options: OverrideReaderOptions
@@ -206,6 +208,7 @@ export class OverrideReader {
     if (known !== undefined && known.generation >= generation) return
     this.byKey.set(key, { entry, generation })
     if (key.endsWith('@')) this.hasBareKeys = true
+    if (isWide(key)) this.hasWideKeys = true
     if (entry?.targets !== undefined) this.hasAliases = true
     if (entry?.delivery?.kind === 'forward') this.hasForwards = true
     this.generation = Math.max(this.generation, generation)

@@ -36,10 +36,10 @@ const cases: readonly Case[] = [
     format: 'makemap',
     text: 'ann@example.com\tann@fritz\nbob@example.com bob@else.org\n@example.net  error:5.1.1:550 none\n@shop.example.org %1@example.org\nlone\n',
     sources: {
-      user_map: 'ann@example.com\tann@fritz\nbob@example.com\tbob@else.org\n',
-      rules: '@example.net\treject 5.1.1 550 "none"\n',
+      user_map:
+        'ann@example.com\tann@fritz\nbob@example.com\tbob@else.org\n@example.net\terror:5.1.1:550 none\n@shop.example.org\t%1@example.org\n',
     },
-    notes: ['4:1: ', '5:1: lone: it has no value'],
+    notes: ['5:1: lone: it has no value'],
   },
   {
     format: 'postfix-transport',
@@ -52,16 +52,19 @@ const cases: readonly Case[] = [
   },
   {
     format: 'postfix-virtual',
-    text: 'info@example.org  nora@example.org,\n   li@example.org\n@example.net x@example.org\nexample.com anything\nann nora\n',
-    sources: { aliases: 'info@example.org: nora@example.org, li@example.org\nann: nora\n' },
-    notes: ['3:1: ', '4:1: '],
+    text: 'info@example.org  nora@example.org,\n   li@example.org\n@example.net x@example.org\nexample.com anything\nann nora\n@example.org @example.com\n@shop.example.org a, b\n',
+    sources: {
+      aliases: 'info@example.org: nora@example.org, li@example.org\nann: nora\n',
+      user_map: '@example.net\tx@example.org\n@example.org\t%1@example.com\n',
+    },
+    notes: ['4:1: ', '7:1: @shop.example.org a, b: a whole domain goes to one address'],
   },
   {
     format: 'postfix-relocated',
     text: 'ann@example.com ann@else.org\n@example.net another place\nbob\n',
     sources: {
-      user_map: 'ann@example.com\terror:5.1.6:550 User has moved to ann@else.org\n',
-      rules: '@example.net\treject 5.1.6 550 "User has moved to another place"\n',
+      user_map:
+        'ann@example.com\terror:5.1.6:550 User has moved to ann@else.org\n@example.net\terror:5.1.6:550 User has moved to another place\n',
     },
     notes: ['3:1: bob: '],
   },
