@@ -1,15 +1,22 @@
-/** One measurement in a process of its own: `build` or `lookup`; prints JSON. */
+/** One measurement in a process of its own: `build`, `lookup` or `change`; prints JSON. */
 import { join } from 'node:path'
 import { loadConfig } from '../../src/config/load.ts'
 import { type Address, parseAddress } from '../../src/mail/address.ts'
 import { buildMap } from '../../src/map/build.ts'
 import { readHeader } from '../../src/map/database/open-database.ts'
-import { openMap } from '../../src/map/open.ts'
+import { openMapInForce } from '../../src/map/open.ts'
+import { measureChanges } from './measure-change.ts'
 import { addressOf } from './users.ts'
 
 const [kind, folder = '.'] = process.argv.slice(2)
-const { config } = await loadConfig(join(folder, 'mailmux.yaml'))
-console.log(JSON.stringify(kind === 'build' ? await measureBuild() : measureLookups()))
+const file = join(folder, 'mailmux.yaml')
+const { config } = await loadConfig(file)
+console.log(JSON.stringify(await measure()))
+
+async function measure(): Promise<object> {
+  if (kind === 'change') return measureChanges(file)
+  return kind === 'build' ? measureBuild() : measureLookups()
+}
 
 async function measureBuild(): Promise<object> {
   const { users, bytes } = await buildMap(config)
@@ -20,7 +27,7 @@ function measureLookups(): object {
   const { users, sections } = readHeader(config.map.database)
   const before = process.memoryUsage()
   const started = performance.now()
-  const map = openMap(config.map.database)
+  const map = openMapInForce(config)
   const openMs = performance.now() - started
   const after = process.memoryUsage()
   const heldBytes = after.arrayBuffers - before.arrayBuffers + after.heapUsed - before.heapUsed

@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { formatTable } from '../../src/cli/table.ts'
 import { peers as allPeers } from './peers.ts'
+import type { ChangeTimes } from './measure-change.ts'
 import { writeUsers } from './users.ts'
 
 const { values } = parseArgs({
@@ -34,7 +35,7 @@ interface Built {
 }
 
 function run(
-  kind: 'build' | 'lookup',
+  kind: 'build' | 'lookup' | 'change',
   folder: string,
 ): Record<string, number> & { seconds: number } {
   const started = performance.now()
@@ -95,6 +96,7 @@ function compare(users: number, runs: number): void {
       `peak memory of the build: ${median(own.map(({ peakMiB }) => peakMiB)).toFixed(0)} MiB`,
     )
     printLookups(folder)
+    printChanges(folder)
   } finally {
     rmSync(folder, { recursive: true })
   }
@@ -110,6 +112,21 @@ function printLookups(folder: string): void {
   console.log(`lookups in one process: ${millions(hits)} hit, ${millions(misses)} miss`)
   console.log(
     `memory a user: index ${indexBytes.toFixed(1)} bytes, all ${heldBytes.toFixed(1)} bytes`,
+  )
+}
+
+function milliseconds(times: readonly number[]): string {
+  const range = `${Math.min(...times).toFixed(1)}–${Math.max(...times).toFixed(1)}`
+  return `${median(times).toFixed(1)} ms (${range})`
+}
+
+function printChanges(folder: string): void {
+  const { change, seen } = run('change', folder) as unknown as ChangeTimes
+  console.log(`a durable change of one user: ${milliseconds(change)}`)
+  console.log(`seen by another process after it returned: ${milliseconds(seen)}`)
+  const { hits = 0, misses = 0 } = run('lookup', folder)
+  console.log(
+    `lookups with ${change.length} changes since the build: ${millions(hits)} hit, ${millions(misses)} miss`,
   )
 }
 

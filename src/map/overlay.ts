@@ -33,8 +33,8 @@ export class Overlay implements Lookup {
   }
 
   find(key: string): Entry | undefined {
-    const { byKey } = this.#overrides
-    const override = byKey.size === 0 ? undefined : byKey.get(key)
+    const { byKey, filter } = this.#overrides
+    const override = filter.mayHave(key) ? byKey.get(key) : undefined
     return override === undefined ? this.#base.find(key) : override.entry
   }
 

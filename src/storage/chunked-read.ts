@@ -61,9 +61,8 @@ export async function listSourceFiles(path: string): Promise<string[]> {
 export async function countLineEnds(path: string): Promise<number> {
   let count = 0
   for await (const { buffer, start, end } of readChunks(path, 1 << 20, 0)) {
-    for (let at = buffer.indexOf(0x0a, start); at !== -1 && at < end; count++) {
-      at = buffer.indexOf(0x0a, at + 1)
-    }
+    // Lines are short: a search that is called anew for each takes four times as long.
+    for (let at = start; at < end; at++) if (buffer[at] === 0x0a) count++
   }
   return count
 }

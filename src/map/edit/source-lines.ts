@@ -26,7 +26,7 @@ export function* sourceLines(
   const mark = content.subarray(0, 3).equals(byteOrderMark) ? 3 : 0
   let number = 1
   for (let start = 0; start < content.length; number++) {
-    const found = content.indexOf(lf, start)
+    const found = findLineEnd(content, start)
     const end = found === -1 ? content.length : found + 1
     const textStart = start === 0 ? mark : start
     if (mayBegin(content[textStart] as number)) {
@@ -37,6 +37,12 @@ export function* sourceLines(
     }
     start = end
   }
+}
+
+/** -1 where the last line has none. Lines are short: a loop finds it sooner than a call of `indexOf`. */
+function findLineEnd(content: Buffer, from: number): number {
+  for (let at = from; at < content.length; at++) if (content[at] === lf) return at
+  return -1
 }
 
 /** Byte at which a column of a line begins. */

@@ -12,6 +12,7 @@ import type { Position } from '../../base/position.ts'
 import { markOf } from '../../storage/random-access.ts'
 import { isWide } from '../key.ts'
 import type { SourceName } from '../place.ts'
+import { KeyFilter } from './key-filter.ts'
 import { type ReadOverride, type ReadShift, StateFile } from './state-file.ts'
 import { unusable } from './state.ts'
 
@@ -46,6 +47,7 @@ export class OverrideReader {
   /** The newest generation: of the base, or of the last change. */
   generation: number
   readonly byKey = new Map<string, KnownOverride>()
+  readonly filter = new KeyFilter(this.byKey)
   hasBareKeys = false
   hasWideKeys = false
   hasAliases = false
@@ -206,6 +208,7 @@ export class OverrideReader {
   #put({ key, entry, generation }: ReadOverride): void {
     const known = this.byKey.get(key)
     if (known !== undefined && known.generation >= generation) return
+    if (known === undefined) this.filter.add(key)
     this.byKey.set(key, { entry, generation })
     if (key.endsWith('@')) this.hasBareKeys = true
     if (isWide(key)) this.hasWideKeys = true
