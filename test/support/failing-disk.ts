@@ -1,6 +1,7 @@
 /**
  * A disk in memory that forgets, when power goes, what was not synced: contents of files as well as
- * names in directories. The call with the number `failAt` fails, and everything after it.
+ * names in directories. The call with the number `failAt` fails, and everything after it, until the
+ * disk is mended.
  */
 import { basename, dirname } from 'node:path'
 import type { Disk, FileOwner, UpdatedFile } from '../../src/storage/disk.ts'
@@ -13,12 +14,23 @@ interface StoredFile {
 
 export class FailingDisk implements Disk {
   calls = 0
-  readonly #failAt: number
+  #failAt: number
+  readonly #renames: 'durable at once' | 'durable when synced'
   readonly #names = new Map<string, StoredFile>()
   #durableNames = new Map<string, StoredFile>()
 
-  constructor(failAt = Infinity) {
+  /** Before its directory is synced, a rename may be on the medium already, or not: both are bad. */
+  constructor(
+    failAt = Infinity,
+    renames: 'durable at once' | 'durable when synced' = 'durable at once',
+  ) {
     this.#failAt = failAt
+    this.#renames = renames
+  }
+
+  /** From now on every call works. */
+  mend(): void {
+    this.#failAt = Infinity
   }
 
   /** Puts a file there, synced. */
@@ -112,9 +124,8 @@ export class FailingDisk implements Disk {
     const file = this.#fileAt(from)
     this.#names.delete(from)
     this.#names.set(to, file)
-    // A crash before the directory is synced may keep either name: the worst is taken, that the
-    // new name is on the medium already while the contents are only what was synced.
-    this.#durableNames.set(to, file)
+    // The contents are only what was synced.
+    if (this.#renames === 'durable at once') this.#durableNames.set(to, file)
   }
 
   async link(from: string, to: string): Promise<void> {

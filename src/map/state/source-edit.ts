@@ -3,6 +3,7 @@
  * to tell them from what it makes of them, so that one that was broken off can be completed: what
  * is appended is written at the end of the file, anything else replaces the file as a whole.
  */
+import { dirname } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { MailmuxError, messageOf } from '../../base/error.ts'
 import { replaceFile } from '../../storage/atomic-file.ts'
@@ -161,7 +162,8 @@ function isAppendable(file: UpdatedFile, { before, after, splices }: SourceEdit)
 async function rewrite(disk: Disk, path: string, edit: SourceEdit, undos: Undo[]): Promise<void> {
   const content = await disk.read(path)
   const isMade = (bytes: Buffer): boolean => isSame(fingerprintOf(0, [bytes]), edit.after)
-  if (isMade(content)) return
+  // Whoever made it may have been ended before its name was durable.
+  if (isMade(content)) return disk.syncDirectory(dirname(path))
   if (!isSame(fingerprintOf(0, [content]), edit.before)) refuseChanged(edit, 'was edited meanwhile')
   undos.unshift(async () => {
     // The name may have been given to the new file before its directory could not be synced.
