@@ -1,8 +1,9 @@
 /** A new base takes the place of the one in force, which is kept to go back to. */
+import { dirname } from 'node:path'
 import { MailmuxError, messageOf } from '../base/error.ts'
 import type { MapConfig } from '../config/config.ts'
 import { replaceFile } from '../storage/atomic-file.ts'
-import type { Disk, DiskFile } from '../storage/disk.ts'
+import type { Disk, DiskFile, FileOwner } from '../storage/disk.ts'
 import { keepBase, pruneKept } from './kept.ts'
 
 /**
@@ -15,17 +16,32 @@ export async function publishBase(
   map: MapConfig,
   fill: (file: DiskFile) => Promise<void>,
 ): Promise<void> {
+  const fillAndKeep = async (file: DiskFile): Promise<void> => {
+    await fill(file)
+    await keepBase(disk, map)
+  }
   try {
-    await replaceFile(disk, map.database, async (file) => {
-      await fill(file)
-      await keepBase(disk, map)
-    })
+    const owner = await ownerOfNext(disk, map.database)
+    await replaceFile(disk, map.database, fillAndKeep, owner)
   } catch (error) {
     if (error instanceof MailmuxError) throw error
     if ((error as NodeJS.ErrnoException).syscall === undefined) throw error
     const what = `${map.database}: cannot be written: ${messageOf(error)}`
     throw new MailmuxError('MAP_WRITE_FAILED', what, { cause: error })
   }
+}
+
+/** The daemons' user must be able to read what root builds in their directory. */
+async function ownerOfNext(disk: Disk, database: string): Promise<FileOwner> {
+  for (const path of [database, dirname(database)]) {
+    try {
+      const owner = await disk.ownerOf(path)
+      return path === database ? owner : { ...owner, mode: 0o640 }
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    }
+  }
+  return { mode: 0o640 }
 }
 
 /** Old bases beyond those that are kept; returns the generation up to which changes are needless. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { MailmuxError } from '../../src/base/error.ts'
 import { parseAddress } from '../../src/mail/address.ts'
@@ -133,4 +133,22 @@ test('a reader goes on with the database that it has opened', async () => {
   assert.equal(map.resolve('delivery', address, config.naming).result, 'expand')
   assert.equal(map.generation, 1)
   map.close()
+})
+
+test('a database belongs to the owner of its directory, also where root builds it', {
+  skip: process.getuid?.() === 0 ? false : 'needs root',
+}, async () => {
+  using dir = tempDir()
+  chownSync(dir.path, 1234, 5678)
+  const config = configOf('test/maps/aliases', dir.join('map.db'))
+  const about = (): number[] => {
+    const { uid, gid, mode } = statSync(config.map.database)
+    return [uid, gid, mode & 0o777]
+  }
+  await buildMap(config)
+  assert.deepEqual(about(), [1234, 5678, 0o640])
+  chmodSync(config.map.database, 0o604)
+  chownSync(config.map.database, 4321, 8765)
+  await buildMap(config)
+  assert.deepEqual(about(), [4321, 8765, 0o604], 'what was set by hand stays')
 })
