@@ -29,7 +29,8 @@ export default class Lookup extends MailmuxCommand {
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Lookup)
     const config = await this.loadConfig(flags)
-    const map = openMapInForce(config, (problem) => this.warnOfError(problem))
+    const expected = args.address.includes('-') ? 'many questions' : 'few questions'
+    const map = openMapInForce(config, (problem) => this.warnOfError(problem), expected)
     const direction = flags.retrieval ? 'retrieval' : 'delivery'
     let exitCode = 0
     try {

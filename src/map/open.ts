@@ -52,14 +52,21 @@ export interface StateSource {
   readonly known?: KnownChanges
 }
 
+/** Few questions: the index stays on disk, so that opening takes no longer for a big map. */
+export type Expectation = 'many questions' | 'few questions'
+
 /**
  * Reads the database and checks it whole, except for records, which are checked as they are read.
  * With `state`, changes since the build are part of every answer, from the turn of the event loop
  * after the one in which they became durable.
  * Throws MAP_DATABASE_MISSING, or MAP_DATABASE_DAMAGED with what is wrong.
  */
-export function openMap(path: string, state?: StateSource): TracingReader {
-  const opened = openDatabase(path)
+export function openMap(
+  path: string,
+  state?: StateSource,
+  expected: Expectation = 'many questions',
+): TracingReader {
+  const opened = openDatabase(path, expected === 'few questions' ? 'on disk' : 'resident')
   const { database } = opened
   const base = database.header.generation
   const overrides = state && new OverrideReader({ ...state, base })
@@ -107,7 +114,8 @@ export function openMap(path: string, state?: StateSource): TracingReader {
 export function openMapInForce(
   { map, stateDir }: Pick<Config, 'map' | 'stateDir'>,
   report?: (problem: MailmuxError) => void,
+  expected?: Expectation,
 ): TracingReader {
   const path = statePath(stateDir)
-  return openMap(map.database, report === undefined ? { path } : { path, report })
+  return openMap(map.database, report === undefined ? { path } : { path, report }, expected)
 }

@@ -9,7 +9,7 @@ import { parseAddress } from '../../src/mail/address.ts'
 import type { Direction } from '../../src/mail/route.ts'
 import { buildMap } from '../../src/map/build.ts'
 import { sealHeader } from '../../src/map/database/format.ts'
-import { type MapReader, openMap } from '../../src/map/open.ts'
+import { type Expectation, type MapReader, openMap } from '../../src/map/open.ts'
 import { configOf } from '../support/map-case.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
@@ -42,9 +42,21 @@ function assertHarmless(
   right: readonly string[],
   what: string,
 ): void {
+  for (const expected of ['many questions', 'few questions'] as const) {
+    assertAnswers(path, config, right, { what, expected })
+  }
+}
+
+// oxlint-disable-next-line max-params -- as the one above
+function assertAnswers(
+  path: string,
+  config: Config,
+  right: readonly string[],
+  { what, expected }: { readonly what: string; readonly expected: Expectation },
+): void {
   let map: MapReader
   try {
-    map = openMap(path)
+    map = openMap(path, undefined, expected)
   } catch (error) {
     assert.ok(error instanceof MailmuxError && error.code === 'MAP_DATABASE_DAMAGED', what)
     assert.match(error.message, /^.*map\.db: \w/)
@@ -121,7 +133,7 @@ test('another format version and sections out of place are refused, also where c
   await buildMap(configOf('test/maps/aliases', path))
   const whole = readFileSync(path)
   const changes: [number, number, RegExp][] = [
-    [16, 2, /format version 2; this mailmux reads version 1/],
+    [16, 1, /format version 1; this mailmux reads version 2/],
     [72, 0xffff, /index has not the length/],
     [128 + 24 + 4, 1, /out of place/],
     [128 + 5 * 24 + 12, 1, /out of place/],

@@ -10,6 +10,7 @@ import { ColdWriter } from './cold-writer.ts'
 import { Database } from './database.ts'
 import { EntryBuckets } from './entry-buckets.ts'
 import {
+  blockBytes,
   encodeHeader,
   encodeTrailer,
   flagAliases,
@@ -29,6 +30,7 @@ import { type BuiltIndex, buildIndex, type Duplicate, entryValue } from './index
 import { KeyHash, type Seed } from './key-hash.ts'
 import type { Meta } from './meta.ts'
 import { encodeHead, encodeRecord, type Origin, paddedLength } from './record.ts'
+import { ResidentIndex } from './slots.ts'
 import { ValueTable } from './value-table.ts'
 
 export interface Finish {
@@ -150,11 +152,12 @@ export class DatabaseWriter {
     const index = await writeSection(file, places, toBytes(built.slots))
     const metaSection = await writeSection(file, index, Buffer.from(JSON.stringify(meta)))
     const sumsSection = await writeSection(file, metaSection, toBytes(sums))
-    const fileBytes = sumsSection.offset + sumsSection.length + trailerBytes
+    const indexSums = await writeSection(file, sumsSection, toBytes(sumBlocks(built.slots)))
+    const fileBytes = indexSums.offset + indexSums.length + trailerBytes
     const header: Header = {
       ...this.#headerOf(finish, built),
       fileBytes,
-      sections: { records, joints, places, index, meta: metaSection, sums: sumsSection },
+      sections: { records, joints, places, index, meta: metaSection, sums: sumsSection, indexSums },
     }
     await file.write(encodeTrailer(fileBytes), fileBytes - trailerBytes)
     await file.write(
@@ -165,7 +168,7 @@ export class DatabaseWriter {
     const database = new Database({
       path: finish.path,
       header,
-      slots: built.slots,
+      index: new ResidentIndex(built.slots, built.capacity),
       meta,
       sums,
       read,
@@ -198,6 +201,13 @@ export interface PlainKey {
   isBare: boolean
   /** Lower case of every byte, or the byte itself. */
   readonly fold: Uint8Array
+}
+
+function sumBlocks(slots: Uint32Array): Uint32Array {
+  const bytes = toBytes(slots)
+  return Uint32Array.from({ length: Math.ceil(bytes.length / blockBytes) }, (_, block) =>
+    crc32(bytes.subarray(block * blockBytes, (block + 1) * blockBytes)),
+  )
 }
 
 function toBytes(words: Uint32Array): Buffer {

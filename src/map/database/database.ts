@@ -15,7 +15,6 @@ import {
   flagWideKeys,
   type Header,
   headerBytes,
-  homeSlot,
   jointBit,
   type RecordKind,
   recordHeadBytes,
@@ -23,11 +22,11 @@ import {
   recordUnitBytes,
   referenceBit,
   referenceMask,
-  slotWords,
   textValue,
 } from './format.ts'
 import { KeyHash } from './key-hash.ts'
 import type { Meta } from './meta.ts'
+import type { SlotIndex } from './slots.ts'
 import { sharedLimit } from './value-table.ts'
 import { decodeHead, type StoredRecord } from './record.ts'
 import { RecordCursor } from './record-cursor.ts'
@@ -35,7 +34,7 @@ import { RecordCursor } from './record-cursor.ts'
 export interface DatabaseParts {
   readonly path: string
   readonly header: Header
-  readonly slots: Uint32Array
+  readonly index: SlotIndex
   readonly meta: Meta
   readonly sums: Uint32Array
   /** Bytes of the file; fewer at its end. */
@@ -99,7 +98,7 @@ export class Database implements Lookup {
   find(key: string): Entry | undefined {
     const slot = this.#probe(key)
     if (slot === -1) return undefined
-    const value = this.#parts.slots[slot * slotWords + 2] as number
+    const value = this.#parts.index.valueOf(slot)
     if (value >= referenceBit) return this.#load((value & referenceMask) >>> 0, key)
     return this.#entries[value - 1] ?? this.#damaged('a slot of the index names no value')
   }
@@ -117,19 +116,11 @@ export class Database implements Lookup {
       : { file, line: record.line, column: 1 }
   }
 
-  /** The slot of a key, -1 where there is none. Ordered by hash, so a probe ends at a greater one. */
+  /** The slot of a key, -1 where there is none. */
   #probe(key: string): number {
     const hash = this.#hash
     hash.hashText(key)
-    const { high, low } = hash
-    const { slots, header } = this.#parts
-    for (let slot = homeSlot(high, header.capacity); ; slot++) {
-      const at = slot * slotWords
-      const slotHigh = slots[at] as number
-      if (slotHigh === high && slots[at + 1] === low && slots[at + 2] !== 0) return slot
-      if (slotHigh > high || slots[at + 2] === 0) return -1
-      if (slotHigh === high && (slots[at + 1] as number) > low) return -1
-    }
+    return this.#parts.index.find(hash.high, hash.low)
   }
 
   /** Records hold their whole key: another key with the same hash is told apart here. */
@@ -210,7 +201,7 @@ export class Database implements Lookup {
   }
 
   get slotCount(): number {
-    return this.#parts.slots.length / slotWords
+    return this.#parts.index.slotCount
   }
 
   /** Where blocks begin whose checksums are wrong, of the sections on disk; all is read. */

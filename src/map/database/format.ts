@@ -10,13 +10,14 @@
  * index    slots of 12 bytes ordered by hash: high lane, low lane, value. 0: free
  * meta     JSON: values, pairs of values, back-ends, rules, sources
  * sums     CRC-32 of every 4 KiB of records, joints and places, which stay on disk
+ * indexSums  CRC-32 of every 4 KiB of the index, for who reads a few of its blocks only
  * trailer  16 bytes: length of the file, magic
  *
  * A value below 2^31 is the number (from 1) of a pair of values; above, the rest is a reference: bit
  * 30 set is a joint by number, else a record by its offset in units of 8 bytes.
  */
 
-export const formatVersion = 1
+export const formatVersion = 2
 export const headerBytes = 4096
 export const trailerBytes = 16
 export const blockBytes = 4096
@@ -37,7 +38,15 @@ export const textValue = 0xffffffff
 export const recordKinds = ['aliases', 'user_map', 'popmap'] as const
 export type RecordKind = (typeof recordKinds)[number]
 
-export const sectionNames = ['records', 'joints', 'places', 'index', 'meta', 'sums'] as const
+export const sectionNames = [
+  'records',
+  'joints',
+  'places',
+  'index',
+  'meta',
+  'sums',
+  'indexSums',
+] as const
 export type SectionName = (typeof sectionNames)[number]
 
 export interface Section {

@@ -2,6 +2,8 @@
 import { endianness } from 'node:os'
 import { crc32 } from 'node:zlib'
 import { MailmuxError, messageOf } from '../../base/error.ts'
+import { CheckedBlocks } from './checked-blocks.ts'
+import { DiskIndex, ResidentIndex, type SlotIndex } from './slots.ts'
 import { openRandomAccess, type RandomAccess } from '../../storage/random-access.ts'
 import { Database } from './database.ts'
 import {
@@ -22,10 +24,13 @@ export interface OpenDatabase {
 }
 
 /** Throws MAP_DATABASE_MISSING, or MAP_DATABASE_DAMAGED with what is wrong. */
-export function openDatabase(path: string): OpenDatabase {
+export function openDatabase(
+  path: string,
+  index: 'resident' | 'on disk' = 'resident',
+): OpenDatabase {
   const file = openFile(path)
   try {
-    return { database: readDatabase(path, file), close: () => file.close() }
+    return { database: readDatabase(path, file, index), close: () => file.close() }
   } catch (error) {
     file.close()
     throw damaged(path, error)
@@ -71,7 +76,7 @@ function headerOf(path: string, file: RandomAccess): Header {
   return typeof header === 'string' ? refuse(path, header) : header
 }
 
-function readDatabase(path: string, file: RandomAccess): Database {
+function readDatabase(path: string, file: RandomAccess, where: 'resident' | 'on disk'): Database {
   if (endianness() !== 'LE') refuse(path, 'this machine stores numbers the other way round')
   const header = headerOf(path, file)
   if (file.sizeBytes !== header.fileBytes) {
@@ -89,12 +94,22 @@ function readDatabase(path: string, file: RandomAccess): Database {
     if (crc32(bytes) !== crc) refuse(path, `the checksum of its ${name} is wrong`)
     return bytes
   }
-  const slots = toWords(read('index'))
-  if (slots.at(-1) !== 0) refuse(path, 'its index has no end')
+  const resident = (): SlotIndex => {
+    const slots = toWords(read('index'))
+    if (slots.at(-1) !== 0) refuse(path, 'its index has no end')
+    return new ResidentIndex(slots, header.capacity)
+  }
+  const onDisk = (): SlotIndex => {
+    const { offset, length } = header.sections.index
+    const blocks = new CheckedBlocks(file, { offset, length, sums: toWords(read('indexSums')) })
+    const readIndex = (at: number, count: number): Buffer =>
+      blocks.read(at, count) ?? refuse(path, `the checksum of its index at byte ${at} is wrong`)
+    return new DiskIndex(readIndex, length, header.capacity)
+  }
   return new Database({
     path,
     header,
-    slots,
+    index: where === 'resident' ? resident() : onDisk(),
     meta: JSON.parse(Buffer.from(read('meta')).toString()) as Meta,
     sums: toWords(read('sums')),
     read(position, lengthBytes) {

@@ -46,7 +46,7 @@ export async function applyChange(
   options: ChangeOptions = {},
 ): Promise<number | undefined> {
   using state = await openRepaired(config, options)
-  const map = openMapInForce(config)
+  const map = openMapInForce(config, undefined, 'few questions')
   if (state.generation < map.base) options.warn?.(describeLoss(state, map))
   let change: JournalledChange
   try {
