@@ -4,13 +4,15 @@ import { style } from '../cli/style.ts'
 import { formatTable } from '../cli/table.ts'
 import type { Direction } from '../mail/route.ts'
 import { describeAnswer, exitCodeOf, type LookupJson } from '../map/answer.ts'
-import { describeStep, type ExplainedStep, type Explanation, explain } from '../map/explain.ts'
+import { describeEndpoint, describeStep, type Explanation, explain } from '../map/explain.ts'
 import { openMapInForce } from '../map/open.ts'
+
+type ExplainedJson = LookupJson & Pick<Explanation, 'steps' | 'endpoints'>
 
 interface ExplainJson {
   readonly address: string
-  readonly delivery: LookupJson & { readonly steps: readonly ExplainedStep[] }
-  readonly retrieval: LookupJson & { readonly steps: readonly ExplainedStep[] }
+  readonly delivery: ExplainedJson
+  readonly retrieval: ExplainedJson
 }
 
 const columns = [{ title: 'source' }, { title: 'asked' }, { title: 'found' }, { title: 'where' }]
@@ -38,15 +40,15 @@ export default class Explain extends MailmuxCommand {
       process.exitCode = exitCodeOf(delivery.answer.json)
       return {
         address: args.address,
-        delivery: { ...delivery.answer.json, steps: delivery.steps },
-        retrieval: { ...retrieval.answer.json, steps: retrieval.steps },
+        delivery: jsonOf(delivery),
+        retrieval: jsonOf(retrieval),
       }
     } finally {
       map.close()
     }
   }
 
-  #print(direction: Direction, { steps, answer }: Explanation): void {
+  #print(direction: Direction, { steps, answer, endpoints }: Explanation): void {
     const paint = exitCodeOf(answer.json) === 0 ? style.green : style.yellow
     this.log(
       `${style.bold(direction)} of ${answer.json.address} (generation ${answer.json.generation})`,
@@ -56,5 +58,10 @@ export default class Explain extends MailmuxCommand {
       this.log(`  ${row === 0 ? style.dim(line) : line}`)
     }
     this.log(`  → ${paint(describeAnswer(answer))}`)
+    for (const endpoint of endpoints) this.log(`    ${describeEndpoint(endpoint)}`)
   }
+}
+
+function jsonOf({ answer, steps, endpoints }: Explanation): ExplainedJson {
+  return { ...answer.json, steps, endpoints }
 }

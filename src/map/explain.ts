@@ -1,6 +1,6 @@
 /** The way to an answer, step by step, with the line of the source that decided each. */
 import { formatPosition, type Position } from '../base/position.ts'
-import type { Config } from '../config/config.ts'
+import type { BackendProtocol, Config } from '../config/config.ts'
 import type { Direction } from '../mail/route.ts'
 import { type Answer, answerQuestion } from './answer.ts'
 import type { TracingReader } from './open.ts'
@@ -20,8 +20,18 @@ export interface ExplainedStep {
   readonly depth: number
 }
 
+/** Where a protocol of the direction connects to for the answer. */
+export interface ExplainedEndpoint {
+  readonly protocol: BackendProtocol
+  readonly backend: string
+  /** Absent: the back-end has no port for it, and its users cannot use it. */
+  readonly host?: string
+  readonly port?: number
+}
+
 export interface Explanation {
   readonly steps: readonly ExplainedStep[]
+  readonly endpoints: readonly ExplainedEndpoint[]
   readonly answer: Answer
 }
 
@@ -39,7 +49,34 @@ export function explain(
         steps.push(explainStep(step, map))
       }),
   }
-  return { answer: answerQuestion(question, tracing, config), steps }
+  const answer = answerQuestion(question, tracing, config)
+  return { answer, steps, endpoints: endpointsOf(answer, question.direction, config) }
+}
+
+function endpointsOf(
+  { destinations }: Answer,
+  direction: Direction,
+  { backends }: Config,
+): ExplainedEndpoint[] {
+  const names = [...new Set(destinations.map(({ backend }) => backend))]
+  return names.flatMap((backend) => {
+    const { lmtp, smtp, imap, pop3 } = backends.get(backend)?.endpoints ?? {}
+    const mail = lmtp === undefined ? { smtp } : { lmtp }
+    return Object.entries(direction === 'delivery' ? mail : { imap, pop3 }).map(
+      ([protocol, endpoint]) => ({
+        protocol: protocol as BackendProtocol,
+        backend,
+        ...(endpoint === undefined ? {} : { host: endpoint.host, port: endpoint.port }),
+      }),
+    )
+  })
+}
+
+/** `imap at fritz 10.0.0.11:143`. */
+export function describeEndpoint({ protocol, backend, host, port }: ExplainedEndpoint): string {
+  return host === undefined
+    ? `${protocol}: ${backend} has no port for it`
+    : `${protocol}: ${backend} ${host}:${port}`
 }
 
 function explainStep({ source, asked, found, at, depth }: Step, map: TracingReader): ExplainedStep {

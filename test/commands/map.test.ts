@@ -37,6 +37,9 @@ test('build-map compiles, lookup answers, explain names the lines', async () => 
     lines.some((line) => /user_map +nora@example.com +fritz +\S*\/user_map:1:1$/.test(line)),
   )
   assert.match(explained.stdout, /^retrieval of postmaster/m)
+  const nora = await runCommand(['explain', 'nora', ...config])
+  assert.match(nora.stdout, /→ fritz\n {4}smtp: fritz fritz\.example\.org:25$/m)
+  assert.match(nora.stdout, /imap: fritz \S+:143\n {4}pop3: fritz \S+:110$/m)
 })
 
 test('lookup streams stdin, prints an object a line, and tells by its exit status', async () => {

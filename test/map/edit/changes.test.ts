@@ -7,6 +7,7 @@ import { MailmuxError } from '../../../src/base/error.ts'
 import type { Config } from '../../../src/config/config.ts'
 import { answerQuestion } from '../../../src/map/answer.ts'
 import { buildMap } from '../../../src/map/build.ts'
+import { checkMap } from '../../../src/map/check-map.ts'
 import { addAlias, removeAlias } from '../../../src/map/edit/change-alias.ts'
 import { addUser, removeUser } from '../../../src/map/edit/change-user.ts'
 import { openMapInForce } from '../../../src/map/open.ts'
@@ -148,6 +149,7 @@ test('after every change a fresh build of the sources gives the answers of the m
           assert.deepEqual(after, before, 'what is refused changes nothing')
         }
         await buildMap(fresh, { force: true })
+        assert.ok((await checkMap(config)).equal, JSON.stringify(one))
         assert.deepEqual(answers(config), answers(fresh), JSON.stringify(one))
       }
       assert.deepEqual(comments(dir.path), said)
