@@ -74,3 +74,12 @@ test('docs/map-checks.md names only findings that a build can report', () => {
     )
   }
 })
+
+test('docs/commands.md has a row for every command, in their order', () => {
+  const page = readFileSync('docs/commands.md', 'utf8')
+  const rows = [...page.matchAll(/^\| `([a-z -]+)` \|/gm)].map(([, name]) => name)
+  const commands = globSync('src/commands/**/*.ts').map((file) =>
+    file.replace('src/commands/', '').replace('.ts', '').replaceAll('/', ' '),
+  )
+  assert.deepEqual(rows, commands.toSorted())
+})
