@@ -1,5 +1,9 @@
-/** What `ctl_mboxlist -d` of Cyrus prints: JSON in newer versions, lines with tabs in older ones. */
+/**
+ * What `ctl_mboxlist -d` of Cyrus prints: JSON since 3.4, lines with tabs before. On a front end and
+ * on the MUPDATE master it names the server of every mailbox; on a back-end those of others only.
+ */
 import type { Position } from '../../base/position.ts'
+import { jsonMembers } from './json-objects.ts'
 import { entryLines, Findings, type MapFormat, type ParseInput } from './map-format.ts'
 import { readServer } from './server-text.ts'
 
@@ -11,8 +15,17 @@ export const cyrusMboxlist: MapFormat = {
 
 interface Mailbox {
   readonly name: string
+  /** Empty where the dump is the server's own. */
   readonly server: string
+  /** What is left of one that was deleted, or a name that is only reserved. */
+  readonly isGone: boolean
   readonly at: Position
+}
+
+interface Owner {
+  inbox?: Mailbox
+  /** The first folder on each server. */
+  readonly folders: Map<string, Position>
 }
 
 function parse(input: ParseInput): Findings {
@@ -20,71 +33,99 @@ function parse(input: ParseInput): Findings {
   const mailboxes = input.text.trimStart().startsWith('{')
     ? fromJson(input, found)
     : fromLines(input, found)
-  const inboxes = new Map<string, Mailbox>()
-  const folders = new Map<string, Mailbox[]>()
+  const owners = new Map<string, Owner>()
+  let [others, first]: [number, Mailbox | undefined] = [0, undefined]
   for (const mailbox of mailboxes) {
-    const owner = ownerOf(mailbox.name)
-    if (owner === undefined) continue
-    if (owner.isInbox) inboxes.set(owner.user, mailbox)
-    else folders.set(owner.user, [...(folders.get(owner.user) ?? []), mailbox])
-  }
-  for (const [user, { server: text, at }] of inboxes) {
-    const server = readServer(text)
-    if (server === undefined) found.note({ text: user, at }, 'its mailbox names no server')
-    else {
-      const to = { kind: 'server', server } as const
-      found.facts.push({ kind: 'user', at, key: user, side: 'both', to })
+    const named = mailbox.isGone ? undefined : ownerOf(mailbox.name)
+    if (named === undefined) {
+      others++
+      first ??= mailbox
+      continue
     }
+    const owner = owners.get(named.user) ?? { folders: new Map<string, Position>() }
+    owners.set(named.user, owner)
+    if (named.isInbox) owner.inbox = mailbox
+    else if (!owner.folders.has(mailbox.server)) owner.folders.set(mailbox.server, mailbox.at)
   }
-  for (const [user, [...own]] of folders) {
-    const home = inboxes.get(user)?.server
-    const away = own.find(({ server }) => server !== home)
-    if (away === undefined) continue
-    const reason =
-      home === undefined ? 'it has folders and no INBOX' : `it has folders on ${away.server} too`
-    found.note({ text: user, at: away.at }, reason)
+  for (const [user, owner] of owners) takeOwner(user, owner, input.backend, found)
+  if (first !== undefined) {
+    const text = others === 1 ? first.name : `${first.name} and ${others - 1} more`
+    found.note(
+      { text, at: first.at },
+      'a mailbox of no user (shared, or deleted) stays where it is',
+    )
   }
   return found
 }
 
+function takeOwner(
+  user: string,
+  { inbox, folders }: Owner,
+  backend: string | undefined,
+  found: Findings,
+): void {
+  const [[, at] = []] = folders
+  if (inbox === undefined) {
+    if (at !== undefined) found.note({ text: user, at }, 'it has folders and no INBOX')
+    return
+  }
+  const server = readServer(inbox.server === '' ? (backend ?? '') : inbox.server)
+  if (server === undefined) {
+    const reason = 'its INBOX names no server: say whose list this is with --backend'
+    found.note({ text: user, at: inbox.at }, reason)
+    return
+  }
+  const to = { kind: 'server', server } as const
+  found.facts.push({ kind: 'user', at: inbox.at, key: user, side: 'both', to })
+  const away = [...folders].filter(([name]) => name !== inbox.server)
+  const [[, place] = []] = away
+  if (place === undefined) return
+  const servers = away.map(([name]) => (name === '' ? (backend ?? 'this server') : name))
+  found.note({ text: user, at: place }, `it has folders on ${servers.join(', ')} too: move them`)
+}
+
 /** `user.ann` or `dom!user.ann`, folders after it; `/` may divide in the place of `.`. */
 function ownerOf(name: string): { user: string; isInbox: boolean } | undefined {
-  const [, domain, divider = '.', rest = ''] = /^(?:([^!]+)!)?user([./])(.+)$/.exec(name) ?? []
-  if (rest === '') return undefined
-  const [local = '', ...folders] = rest.split(divider)
+  const [, before, divider = '.', rest = ''] = /^(?:([^!]+)!)?user([./])(.+)$/su.exec(name) ?? []
+  // As clients see it, the domain is behind the folders.
+  const [, path = rest, behind] = divider === '/' ? (/^(.*)@([^@]*)$/su.exec(rest) ?? []) : []
+  const [local = '', ...folders] = path.split(divider)
+  if (local === '') return undefined
   // Within a name, what divides is written ^.
   const own = divider === '.' ? local.replaceAll('^', '.') : local
-  const user = domain === undefined ? own : `${own}@${domain}`
-  return { user, isInbox: folders.length === 0 }
+  const domain = before ?? behind
+  return { user: domain === undefined ? own : `${own}@${domain}`, isInbox: folders.length === 0 }
 }
 
-function fromJson({ text, file }: ParseInput, found: Findings): Mailbox[] {
-  const at = { file, line: 1, column: 1 }
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(text)
-  } catch (error) {
-    found.note({ text: '', at }, `it is no JSON: ${(error as Error).message}`)
-    return []
+function* fromJson(input: ParseInput, found: Findings): Generator<Mailbox, void, undefined> {
+  for (const { name, value, at } of jsonMembers(input, found)) {
+    const { server, partition, mbtype } = value
+    const isGone = typeof mbtype === 'string' && /[dz]/.test(mbtype)
+    const told = typeof server === 'string' ? server : ''
+    const host = told === '' && typeof partition === 'string' ? serverOf(partition) : told
+    yield { name, server: host, isGone, at }
   }
-  return Object.entries(parsed as Record<string, unknown>).flatMap(([key, value]) => {
-    const line = 1 + text.slice(0, text.indexOf(JSON.stringify(key))).split('\n').length - 1
-    const { name = key, server, partition = '' } = (value ?? {}) as Record<string, unknown>
-    const [host = ''] = String(partition).split('!')
-    const told = typeof server === 'string' ? server : String(partition).includes('!') ? host : ''
-    return [{ name: String(name), server: told, at: { ...at, line } }]
-  })
 }
 
-function fromLines(input: ParseInput, found: Findings): Mailbox[] {
-  return [...entryLines(input)].flatMap((line) => {
-    const [name = '', rest = ''] = line.text.split('\t')
-    const [, partition = ''] = rest.trim().split(/\s+/)
-    if (name === '' || partition === '') {
+/** Bits of the type in the older form. */
+const reserved = 2
+const deleted = 16
+
+/** `name TAB [type] [server!]partition`, a blank or tab, and access rights. */
+function* fromLines(input: ParseInput, found: Findings): Generator<Mailbox, void, undefined> {
+  for (const line of entryLines(input)) {
+    const [, name, type = '0', partition] =
+      /^([^\t]+)\t(?:(\d+) )?(\S+)(?:\s|$)/su.exec(line.text) ?? []
+    if (name === undefined || partition === undefined) {
       found.note(line, 'it is no line of ctl_mboxlist -d')
-      return []
+      continue
     }
-    const [server = ''] = partition.includes('!') ? partition.split('!') : ['']
-    return [{ name, server, at: line.at }]
-  })
+    const isGone = (Number(type) & (reserved | deleted)) !== 0
+    yield { name, server: serverOf(partition), isGone, at: line.at }
+  }
+}
+
+function serverOf(partition: string): string {
+  const at = partition.indexOf('!')
+  return at === -1 ? '' : partition.slice(0, at)
 }

@@ -112,32 +112,80 @@ const cases: readonly Case[] = [
   },
   {
     format: 'dovecot-director',
-    text: 'mail server ip  tag vhosts state state changed users\n10.0.0.11           100    up    -             12\n10.0.0.12           50     up    -             3\n10.0.0.13           0      down  -             0\n',
-    sources: { rules: '*\thash(at-10-0-0-11*2, at-10-0-0-12)\n' },
-    notes: ['4:1: 10.0.0.13'],
+    text: `mail server ip tag  vhosts state state changed       users           
+10.0.0.11           100    up    -                   0               
+10.0.0.12           50     up    2026-11-23 19:58:45 4               
+10.0.0.13           0      up    -                   0               
+10.0.0.14      blue 30     up    -                   0               
+10.0.0.15           100    down  2026-11-23 19:58:45 0               
+2001:db8::7         100    up    -                   0               
+`,
+    sources: { rules: '*\thash(at-10-0-0-11*2, at-10-0-0-12, at-2001-db8-7*2)\n' },
+    notes: ['4:1: 10.0.0.13', '5:1: 10.0.0.14', '6:1: 10.0.0.15'],
   },
   {
     format: 'dovecot-director',
-    text: 'user hash mail server ip expire time\nann@example.com 123 10.0.0.11 2026-01-01 10:00:00\n<unknown> 77 10.0.0.12 2026-01-01 10:00:00\n',
-    sources: { user_map: 'ann@example.com\tat-10-0-0-11\n' },
-    notes: ['3:1: <unknown> 77'],
+    text: 'mail server ip       vhosts  users\n10.0.0.11               100     12\n10.0.0.12               100      7\ndoveadm director add 10.0.0.13@blue 30\ndoveadm director add 10.0.0.16 100\ndoveadm director remove 10.0.0.19 \n',
+    sources: { rules: '*\thash(at-10-0-0-11, at-10-0-0-12, at-10-0-0-16)\n' },
+    notes: ['4:1: ', '6:1: '],
+  },
+  {
+    format: 'dovecot-director',
+    text: `user                               hash    mail server ip expire time    
+ann@example.com                    628905731 10.0.0.12    2026-11-23 20:13:45
+averyveryveryverylongusernamethatiswiderthananycolumnofthetable@example.com 664732766 10.0.0.12    2026-11-23 20:13:45
+q r@example.com                    3456820823 2001:db8::7  2026-11-23 20:13:45
+<unknown>                          1112143071 10.0.0.12    2026-11-23 20:13:45
+`,
+    sources: {
+      user_map:
+        'ann@example.com\tat-10-0-0-12\naveryveryveryverylongusernamethatiswiderthananycolumnofthetable@example.com\tat-10-0-0-12\n"q r"@example.com\tat-2001-db8-7\n',
+    },
+    notes: ['5:1: <unknown> '],
+  },
+  {
+    format: 'dovecot-director',
+    text: 'user\thash\tmail server ip\texpire time\nann@example.com\t628905731\t10.0.0.12\t2026-11-23 20:13:45\nbob\t10.0.0.12\n',
+    sources: { user_map: 'ann@example.com\tat-10-0-0-12\n' },
+    notes: ['3:1: bob'],
   },
   {
     format: 'cyrus-mboxlist',
-    text: 'user.nora\t0 alpha.example.org!default nora\tlrswipkxtecda\t\nuser.nora.Sent\t0 beta.example.org!default nora\tlrs\t\nexample.net!user.li^wei\t0 beta.example.org!default li\tlrs\t\nshared.x\t0 beta!d x\tlrs\nbad line\n',
-    sources: { user_map: 'nora\talpha\nli.wei@example.net\tbeta\n' },
-    notes: ['5:1: bad line: ', '2:1: nora: it has folders on beta.example.org too'],
+    text: 'user.nora\t0 alpha.example.org!default nora\tlrswipkxtecda\t\nuser.nora.Sent\t0 beta.example.org!default nora\tlrs\t\nuser.nora.Old\t0 gamma!default nora\tlrs\t\nexample.net!user.li^wei\t1 beta.example.org!default li\tlrs\t\nshared.x\t0 beta!d x\tlrs\nuser.mia\talpha.example.org!default\tmia\tlrs\nbad line\nuser.gone\t16 alpha!d x\nuser.own\t0 default own\tlrs\nuser.lost.Sent\t0 alpha.example.org!default lost\tlrs\n',
+    sources: { user_map: 'nora\talpha\nli.wei@example.net\tbeta\nmia\talpha\n' },
+    notes: [
+      '7:1: bad line: ',
+      '2:1: nora: it has folders on beta.example.org, gamma too',
+      '9:1: own: its INBOX names no server: say whose list this is with --backend',
+      '10:1: lost: it has folders and no INBOX',
+      '5:1: shared.x and 1 more: ',
+    ],
+  },
+  {
+    // As Cyrus 3.6.1 has written it.
+    format: 'cyrus-mboxlist',
+    backend: 'alpha.example.org',
+    text: `{
+"DELETED.user.gone.5F5E1000": {"name": "DELETED.user.gone.5F5E1000", "mtime": "1795463861", "uidvalidity": "0", "createdmodseq": "0", "foldermodseq": "0", "mbtype": "e", "partition": "default", "acl": {"gone": "lrs"}, "name_history": []},
+"example.net!user.zoe": {"name": "example.net!user.zoe", "mtime": "1795463861", "uidvalidity": "1600000001", "createdmodseq": "1", "foldermodseq": "1", "mbtype": "e", "partition": "default", "server": "beta.example.org", "acl": {"zoe@example.net": "lrswipkxtecda"}, "uniqueid": "u4", "name_history": []},
+"user.gone": {"name": "user.gone", "mtime": "1795463861", "uidvalidity": "0", "createdmodseq": "0", "foldermodseq": "0", "mbtype": "d", "partition": "default", "acl": {"gone": "lrs"}, "name_history": []},
+"user.ida": {"name": "user.ida", "mtime": "1795463861", "uidvalidity": "0", "createdmodseq": "0", "foldermodseq": "0", "mbtype": "e", "partition": "default", "acl": {"ida": "lrs"}, "name_history": []},
+"user.li^wei": {"name": "user.li^wei", "mtime": "1795463861", "uidvalidity": "0", "createdmodseq": "0", "foldermodseq": "0", "mbtype": "n", "partition": "archive", "server": "beta.example.org", "acl": {"li.wei": "lrswipkxtecda"}, "name_history": []},
+"user.nora": {"name": "user.nora", "mtime": "1795463861", "uidvalidity": "1600000000", "createdmodseq": "1", "foldermodseq": "1", "mbtype": "e", "partition": "default", "server": "alpha.example.org", "acl": {"nora": "lrswipkxtecda"}, "uniqueid": "u1", "name_history": []},
+"user.nora.Sent": {"name": "user.nora.Sent", "mtime": "1795463861", "uidvalidity": "1600000001", "createdmodseq": "1", "foldermodseq": "1", "mbtype": "e", "partition": "default", "server": "beta.example.org", "acl": {"nora": "lrswipkxtecda"}, "uniqueid": "u2", "name_history": []}
+}
+`,
+    sources: { user_map: 'zoe@example.net\tbeta\nida\talpha\nli.wei\tbeta\nnora\talpha\n' },
+    notes: [
+      '8:1: nora: it has folders on beta.example.org too',
+      '2:1: DELETED.user.gone.5F5E1000 and 1 more: ',
+    ],
   },
   {
     format: 'cyrus-mboxlist',
-    text: '{\n"user.nora": {"name": "user.nora", "mbtype": "e", "partition": "default", "server": "alpha.example.org", "acl": {"nora": "lrs"}},\n"user/mia": {"name": "user/mia", "partition": "beta!default"}\n}\n',
-    sources: { user_map: 'nora\talpha\nmia\tbeta\n' },
-  },
-  {
-    format: 'cyrus-mboxlist',
-    text: '{"user.nora": {"name"',
-    sources: {},
-    notes: ['1:1: it is no JSON: '],
+    text: '{"user/mia": {"partition": "beta!default"}, "user/li.wei/Sent@example.net": {"server": "beta"},\n "user/li.wei@example.net": {"server": "beta"}, "user.x": 7, "user.nora": {"name", "user.eva": {',
+    sources: { user_map: 'mia\tbeta\nli.wei@example.net\tbeta\n' },
+    notes: ['2:49: it is no JSON object', '2:82: it is broken off', '2:97: the text is broken off'],
   },
   {
     format: 'nginx-map',
@@ -165,7 +213,7 @@ const cases: readonly Case[] = [
     format: 'sora-json',
     text: '[{"address": "ann@example.com", "server": "alpha.example.org:143", "password_hash": "x"}, {"address": 7}, 1]',
     sources: { popmap: 'ann@example.com:alpha\n' },
-    notes: ['ann@example.com: its password', 'it has no address', '1: it is no object'],
+    notes: ['1:2: ann@example.com: its password', '1:91: it has no', '1:107: it is no JSON object'],
   },
   {
     format: 'json-lines',
