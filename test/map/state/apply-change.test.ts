@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { buildMap } from '../../../src/map/build.ts'
 import { openMapInForce } from '../../../src/map/open.ts'
@@ -182,19 +183,27 @@ test('half a line at the end of a source, left by a power cut, is completed', as
   assert.equal(answerOf(config, 'zoe@example.com'), 'ingrid')
 })
 
-test('two commands at once both change the map, one after the other', async () => {
+test('commands at once change the map one after the other, and who opens it never sees less', async () => {
   using dir = tempDir()
   const config = await buildSample(dir.path)
   const names = ['dora', 'emil', 'fred', 'gina']
   const children = names.map((name) =>
     spawn(process.execPath, [killedChange, dir.path, 'add', name], { stdio: 'inherit' }),
   )
-  const exits = await Promise.all(children.map((child) => once(child, 'exit')))
+  const exits = children.map((child) => once(child, 'exit'))
+  const areRunning = (): boolean =>
+    children.some(({ exitCode, signalCode }) => exitCode === null && signalCode === null)
+  for (let seen = 1; areRunning(); await nextTurn()) {
+    const map = openMapInForce(config, ({ message }) => assert.fail(message))
+    assert.ok(map.generation >= seen, `${map.generation} after ${seen}`)
+    seen = map.generation
+    map.close()
+  }
   assert.deepEqual(
-    exits,
+    await Promise.all(exits),
     names.map(() => [0, null]),
   )
   for (const name of names) assert.equal(answerOf(config, `${name}@example.com`), 'ingrid')
-  await buildMap(config)
+  assert.equal((await buildMap(config)).generation, 6)
   for (const name of names) assert.equal(answerOf(config, `${name}@example.com`), 'ingrid')
 })
