@@ -1,12 +1,22 @@
 #!/usr/bin/env node
 // Runs src/ directly, without a build and without the list of commands that a build makes.
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { requireNode } from './require-node.js'
 
 requireNode()
 const root = fileURLToPath(new URL('..', import.meta.url))
 const pjson = JSON.parse(readFileSync(`${root}/package.json`, 'utf8'))
-pjson.oclif.commands = './src/commands'
+// Only the command that is asked for, where the words name one: loading all takes far longer.
+const [first = '', second = ''] = process.argv.slice(2)
+const files = [`${first}/${second}.ts`, `${first}.ts`]
+const named = files.find(
+  (file) => /^[\w/-]+\.ts$/.test(file) && existsSync(`${root}/src/commands/${file}`),
+)
+pjson.oclif.commands = {
+  strategy: 'pattern',
+  target: './src/commands',
+  globPatterns: named === undefined ? ['**/*.ts'] : [named],
+}
 const { execute } = await import('@oclif/core')
 await execute({ dir: import.meta.url, loadOptions: { root, pjson, ignoreManifest: true } })
