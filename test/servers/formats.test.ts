@@ -10,17 +10,17 @@ import { runTool, skipWithout } from '../support/tools.ts'
 const config = `hostname: mx1.example.com
 domains: [example.com, example.net]
 backends:
-  fritz: {host: 10.0.0.11, lmtp: 24, imap: 143}
-  ingrid: {host: 10.0.0.12, smtp: 25, imap: {port: 993, tls: implicit}}
+  fritz: {host: 10.0.0.11, lmtp: 24, imap: {port: 1143, tls: starttls}}
+  ingrid: {host: 10.0.0.12, smtp: 25, imap: {port: 993, tls: implicit}, pop3: {port: 995, tls: implicit}}
 smarthost: ingrid
 map: {aliases: aliases, user_map: user_map, popmap: popmap, rules: rules, database: map.db}
 state_dir: state
 `
 const sources = {
   user_map:
-    'ann@example.com fritz\nbob ingrid\neva@example.com e.va@ingrid\ngus@example.com error:5.1.6:551 User has moved to gus@else.org\nhal@example.net hal@else.org\n',
+    'ann@example.com fritz\nbob ingrid\nbob@example.net fritz\neva@example.com e.va@ingrid\ngus@example.com error:5.1.6:551 User has moved to gus@else.org\nhal@example.net hal@else.org\n',
   aliases: 'info: ann, "b q"@example.net\nteam@example.com: bob, eva\n"b q"@example.net: ann\n',
-  popmap: 'ann@example.com:ingrid\n',
+  popmap: 'ann@example.com:ingrid\neva@example.com:e-va@fritz\nian:fritz\n',
   rules: '@example.net ingrid\n*.old@example.com reject\n',
 }
 
@@ -147,19 +147,28 @@ http { map $http_auth_user $back { include ${file}; } server { listen unix:${dir
       users,
     })
     writeFileSync(folder.join('dovecot/users'), readFileSync(file))
-    const names = ['ann@example.com', 'bob@example.com', 'bob@example.net', 'eva@example.com']
+    const names = readFileSync(file, 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => line.split(':')[0] ?? '')
+    const whole = ['ann', 'bob', 'eva', 'ian'].map((name) => `${name}@example.com`)
+    assert.deepEqual(names.toSorted(), [...whole, 'bob@example.net', 'ian@example.net'].toSorted())
     const found = await lookups(names, '--retrieval')
     for (const [index, name] of names.entries()) {
       const said = await dovecot.doveadm('auth', 'lookup', name)
       const fields = new Map(
         [...said.matchAll(/^ *([a-z]+)\s*: (.*)$/gm)].map(([, key, value]) => [key, value]),
       )
-      const { host, port, login } = found[index] ?? {}
+      const { backend, host, port, login } = found[index] ?? {}
+      const isUsual = backend === 'ingrid'
       assert.deepEqual(
-        [fields.get('host'), fields.get('port'), fields.get('destuser')],
-        [host, String(port), login],
+        ['host', 'destuser', 'port', 'ssl', 'starttls'].map((field) => fields.get(field)),
+        isUsual
+          ? [host, login, undefined, 'yes', undefined]
+          : [host, login, `${port}`, undefined, 'yes'],
         said,
       )
     }
+    await assert.rejects(dovecot.doveadm('auth', 'lookup', 'gus@example.com'))
   })
 })

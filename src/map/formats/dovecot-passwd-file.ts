@@ -1,6 +1,6 @@
 /** Dovecot's passwd-file with the extra fields of a proxy. Passwords are neither read nor written. */
-import { addressesOfName, exportedLogins, notCarried, notCarriedRules } from './export-entries.ts'
-import type { Target } from './fact.ts'
+import { exportedLogins, notCarried, notCarriedRules } from './export-entries.ts'
+import type { Server } from './fact.ts'
 import {
   entryLines,
   type ExportedMap,
@@ -10,7 +10,7 @@ import {
   type Printed,
   type TextLine,
 } from './map-format.ts'
-import { backendOf, loginEndpoint } from './server-text.ts'
+import { backendOf, isUsualPort, loginEndpoint, readServer } from './server-text.ts'
 
 export const dovecotPasswdFile: MapFormat = {
   name: 'dovecot-passwd-file',
@@ -19,8 +19,10 @@ export const dovecotPasswdFile: MapFormat = {
   print,
 }
 
-/** Fields that say how the proxy speaks to the back-end: that is in our config. */
-const ofTheConfig = new Set([
+/** Where the mailbox is; and how the proxy speaks to the back-end, which is in our config. */
+const understood = new Set([
+  'host',
+  'destuser',
   'port',
   'ssl',
   'starttls',
@@ -30,91 +32,119 @@ const ofTheConfig = new Set([
   'protocol',
   'nopassword',
   'nodelay',
-  'reason',
   'hostip',
 ])
 
 function parse(input: ParseInput): Findings {
   const found = new Findings()
-  let passwords = 0
+  let [passwords, first] = [0, 1]
   for (const line of entryLines(input)) {
     const parts = line.text.split(':')
     const [user = '', password = ''] = parts
+    if (password !== '' && passwords++ === 0) first = line.at.line
     if (user === '' || parts.length < 2) {
-      found.note(line, 'it is not user:password:uid:gid:gecos:home:shell:fields')
-      continue
-    }
-    if (password !== '') passwords++
-    takeFields(line, user, parts.slice(7).join(':'), found)
+      // Without its words: they may be secret.
+      found.note({ ...line, text: '' }, 'it is not user:password:uid:gid:gecos:home:shell:fields')
+    } else takeUser({ ...line, text: user }, parts.slice(7).join(':'), input.backend, found)
   }
   if (passwords > 0) {
-    const about = `${passwords} passwords`
-    const reason = 'passwords stay with the back-ends, which check them'
-    found.notes.push({ at: { file: input.file, line: 1, column: 1 }, about, reason })
+    const about = passwords === 1 ? 'a password' : `${passwords} passwords`
+    const at = { file: input.file, line: first, column: 1 }
+    found.notes.push({ at, about, reason: 'left out: the back-ends check passwords' })
   }
   return found
 }
 
-function takeFields(line: TextLine, user: string, text: string, found: Findings): void {
+/** `line` has the user's name alone. */
+function takeUser(
+  line: TextLine,
+  text: string,
+  backend: string | undefined,
+  found: Findings,
+): void {
+  const fields = fieldsOfText(text)
+  const host = fields.get('host')
+  if (host === undefined && fields.has('nologin')) {
+    const reason = fields.get('reason') ?? ''
+    found.note(line, `it may not log in${reason && ` (${reason})`}: popmap has no such lines`)
+    return
+  }
+  const server = host === undefined ? readServer(backend ?? '') : serverOf(host, fields)
+  const login = fields.get('destuser')
+  if (server === undefined || login?.includes('%') === true) {
+    const hint = 'it names no server: say whose users these are with --backend'
+    found.note(line, host === undefined ? hint : 'its host, port or destuser is none, or has a %')
+    return
+  }
+  const named = login === undefined || login === '' || login === line.text ? {} : { login }
+  // Of a server's own file mail goes there, too; a proxy's is about logins.
+  const side = host === undefined ? 'both' : 'retrieval'
+  const to = { kind: 'server', server, ...named } as const
+  found.facts.push({ kind: 'user', at: line.at, key: line.text, side, to })
+  const others = [...fields.keys()].filter((name) => !understood.has(name))
+  if (others.length > 0) found.note(line, `fields without a counterpart: ${others.join(', ')}`)
+}
+
+function fieldsOfText(text: string): Map<string, string> {
   const words = text.split(/\s+/).filter((word) => word !== '')
-  const fields = new Map(
+  return new Map(
     words.map((word) => {
       const [name = '', ...value] = word.split('=')
       return [name, value.join('=')] as const
     }),
   )
-  const to = routeOf(fields, user)
-  if (to === undefined) {
-    // Without the words after it: they may be secret.
-    found.note({ ...line, text: user }, 'it has no host, and is not locked out')
-    return
-  }
-  found.facts.push({ kind: 'user', at: line.at, key: user, side: 'retrieval', to })
-  const others = [...fields.keys()].filter(
-    (name) => !ofTheConfig.has(name) && !['host', 'destuser', 'nologin'].includes(name),
-  )
-  if (others.length > 0) {
-    found.note({ ...line, text: user }, `fields without a counterpart: ${others.join(', ')}`)
-  }
 }
 
-function routeOf(fields: ReadonlyMap<string, string>, user: string): Target | undefined {
-  const host = fields.get('host')
-  if (host === undefined || host === '') return undefined
-  if (fields.has('nologin') && !fields.has('proxy')) return undefined
-  const port = Number(fields.get('port') ?? '')
-  const login = fields.get('destuser')
-  return {
-    kind: 'server',
-    server: { host, ...(port > 0 ? { port } : {}), protocol: 'imap' },
-    ...(login === undefined || login === '' || login === user ? {} : { login }),
-  }
+/** Addresses of version 6 stand here without brackets. Undefined where it is no host or port. */
+function serverOf(host: string, fields: ReadonlyMap<string, string>): Server | undefined {
+  const isWhole = /^(?:[\w.-]+|[\da-fA-F:.]*::?[\da-fA-F:.]+)$/.test(host)
+  const port = Number(fields.get('port') ?? 0)
+  if (!isWhole || !Number.isInteger(port) || port < 0 || port > 65_535) return undefined
+  return { host, ...(port > 0 ? { port } : {}), protocol: 'imap' }
 }
 
 function* print(map: ExportedMap): Generator<Printed, void, undefined> {
-  for (const user of exportedLogins(map)) {
-    if ('reason' in user) {
-      yield user
+  const told = new Set<string>()
+  // Dovecot adds auth_default_realm to a name without a domain.
+  for (const found of exportedLogins(map, 'addresses')) {
+    if ('reason' in found) {
+      yield found
       continue
     }
-    const { name, retrieval } = user
-    if (retrieval === undefined || !('backend' in retrieval)) continue
-    const backend = backendOf(map.config, retrieval.backend)
-    const endpoint = backend && loginEndpoint(backend)
-    if (endpoint === undefined || /[:\s]/.test(name)) {
-      yield notCarried(
-        name,
-        'its back-end has no port for logins, or its name has a colon or blank',
-      )
-      continue
-    }
-    const tls = { none: '', starttls: ' starttls=yes', implicit: ' ssl=yes' }[endpoint.tls]
-    // Dovecot adds auth_default_realm to a name without a domain.
-    for (const user of addressesOfName(map, name)) {
-      const login = retrieval.kind === 'rename' ? retrieval.login : user
-      const route = `host=${endpoint.host} port=${endpoint.port} destuser=${login}${tls}`
-      yield `${user}:::::::proxy=y nopassword=y ${route}`
+    const { name, backend, login } = found
+    const fields = fieldsOf(map, backend)
+    if (fields === undefined) yield notCarried(name, `${backend} has no port for logins`)
+    else if (/^#|:/.test(name)) yield notCarried(name, 'a name here has no colon, nor # first')
+    else yield `${name}:::::::proxy=y nopassword=y ${fields.text} destuser=${login}`
+    if (fields?.fault !== undefined && !told.has(backend)) {
+      told.add(backend)
+      yield notCarried(backend, fields.fault)
     }
   }
   yield* notCarriedRules(map, 'a passwd-file has no rules')
+}
+
+interface Fields {
+  readonly text: string
+  /** What one line cannot say of the back-end. */
+  readonly fault?: string
+}
+
+/**
+ * Fields hold for every protocol: without `port` Dovecot takes that of the protocol in use, so it is
+ * told only where it is another.
+ */
+function fieldsOf({ config }: ExportedMap, name: string): Fields | undefined {
+  const backend = backendOf(config, name)
+  const endpoint = backend && loginEndpoint(backend)
+  if (backend === undefined || endpoint === undefined) return undefined
+  const tls = { none: '', starttls: ' starttls=yes', implicit: ' ssl=yes' }[endpoint.tls]
+  const isUsual = isUsualPort(endpoint)
+  const text = `host=${endpoint.host}${isUsual ? '' : ` port=${endpoint.port}`}${tls}`
+  const { imap, pop3 } = backend.endpoints
+  if (imap === undefined || pop3 === undefined) return { text }
+  if (isUsual && isUsualPort({ protocol: 'pop3', ...pop3 }) && pop3.tls === imap.tls)
+    return { text }
+  const fault = 'its POP3 has another port or TLS: POP3 proxies need a file of their own'
+  return { text, fault }
 }

@@ -3,6 +3,7 @@ import type { Verdict } from '../../mail/route.ts'
 import { nameOf } from '../edit/candidate.ts'
 import { isWide } from '../key.ts'
 import { writeKey } from '../sources/line-grammar.ts'
+import type { Entry } from '../place.ts'
 import type { Value } from '../value.ts'
 import type { Note } from './fact.ts'
 import type { ExportedMap } from './map-format.ts'
@@ -15,11 +16,77 @@ export interface ExportedUser {
   readonly retrieval: Value | undefined
 }
 
-/** Users that the sources name, each once, with a note for lines that stand for many names. */
-export function* exportedLogins(map: ExportedMap): Generator<ExportedUser | Note, void, undefined> {
-  for (const user of exportedUsers(map)) {
-    if (isWide(user.name)) yield notCarried(user.name, 'a line for many names has no form here')
-    else yield user
+export interface ExportedLogin {
+  /** As a client types it. */
+  readonly name: string
+  readonly backend: string
+  /** The name there. */
+  readonly login: string
+  readonly isRenamed: boolean
+}
+
+/** What stands for a name of every domain in a form of exact logins. */
+export type LoginNames = 'addresses' | 'name and addresses'
+
+/**
+ * Logins that the sources name, each once, with the back-end that resolution gives: another source
+ * than that of the line, or another line, may decide. What is no login is counted in a note.
+ */
+export function* exportedLogins(
+  map: ExportedMap,
+  names: LoginNames,
+): Generator<ExportedLogin | Note, void, undefined> {
+  let [others, first] = [0, '']
+  for (const { key, source } of map.records()) {
+    const { delivery, retrieval } = map.find(key) ?? {}
+    if (source === 'popmap' && delivery !== undefined) continue
+    const name = nameOf(key)
+    const isLogin = source !== 'aliases' && 'backend' in (retrieval ?? delivery ?? {})
+    if (!isLogin && others++ === 0) first = name
+    if (source === 'aliases') continue
+    if (isWide(name)) {
+      yield notCarried(name, 'a line for many names has no form here')
+      continue
+    }
+    for (const typed of loginNames(map, name, names)) {
+      const login = exportedLogin(map, typed)
+      if (login !== undefined) yield login
+    }
+  }
+  if (others === 0) return
+  const about = others === 1 ? first : `${first} and ${others - 1} more`
+  yield notCarried(about, 'aliases, forwards and refusals of mail are no logins')
+}
+
+function* loginNames(
+  map: ExportedMap,
+  name: string,
+  names: LoginNames,
+): Generator<string, void, undefined> {
+  if (!name.includes('@') && names === 'name and addresses') yield name
+  yield* addressesOfName(map, name, hasLine)
+}
+
+function hasLine({ delivery, retrieval }: Entry): boolean {
+  return delivery !== undefined || retrieval !== undefined
+}
+
+/** Undefined where nobody can log in. */
+function exportedLogin(map: ExportedMap, name: string): ExportedLogin | Note | undefined {
+  const found = map.login(name)
+  switch (found?.result) {
+    case undefined:
+      return notCarried(name, 'no client can log in by this name')
+    case 'route': {
+      const { backend, login } = found.destination
+      return { name, backend, login, isRenamed: login !== found.user }
+    }
+    case 'error':
+      return notCarried(name, found.reason)
+    case 'defer':
+      return notCarried(name, 'a deferral has no form here')
+    default:
+      return undefined
   }
 }
 
@@ -46,10 +113,26 @@ export function* exportedAliases(map: ExportedMap): Generator<ExportedAlias, voi
   }
 }
 
-/** The addresses that a name stands for. */
-export function addressesOfName({ config }: ExportedMap, name: string): string[] {
+/** The addresses that a name stands for: of one without a domain, those without a line of their own. */
+export function addressesOfName(
+  { config, find }: ExportedMap,
+  name: string,
+  hasLine: (entry: Entry) => boolean,
+): string[] {
   if (name.includes('@')) return [name]
-  return [...config.naming.domains].map((domain) => `${name}@${domain}`)
+  const addresses = [...config.naming.domains].map((domain) => `${name}@${domain}`)
+  return addresses.filter((address) => {
+    const entry = find(address)
+    return entry === undefined || !hasLine(entry)
+  })
+}
+
+export function hasTargets({ targets }: Entry): boolean {
+  return targets !== undefined
+}
+
+export function hasDelivery({ delivery }: Entry): boolean {
+  return delivery !== undefined
 }
 
 /** A target of an alias with its domain. */

@@ -1,6 +1,7 @@
 /** The map in force in a foreign form. */
 import { MailmuxError } from '../../base/error.ts'
 import type { Config } from '../../config/config.ts'
+import { parseLogin } from '../../mail/login-name.ts'
 import type { TracingReader } from '../open.ts'
 import type { MapFormat, Printed } from './map-format.ts'
 
@@ -19,5 +20,9 @@ export function exportMap(
     patterns,
     records: () => map.records(),
     find: (key) => map.lookup.find(key),
+    login: (name) => {
+      const address = parseLogin(name, config.naming)
+      return address && map.resolve('retrieval', address, config.naming)
+    },
   })
 }

@@ -33,18 +33,14 @@ function parse(input: ParseInput): Findings {
 }
 
 function* print(map: ExportedMap): Generator<Printed, void, undefined> {
-  for (const user of exportedLogins(map)) {
-    if ('reason' in user) {
-      yield user
+  for (const found of exportedLogins(map, 'name and addresses')) {
+    if ('reason' in found) {
+      yield found
       continue
     }
-    const { name, retrieval } = user
-    if (retrieval === undefined || !('backend' in retrieval)) continue
-    if (/\s/.test(name)) yield notCarried(name, 'a key has no blanks')
-    else yield `${name} ${retrieval.backend}`
-    if (retrieval.kind === 'rename') {
-      yield notCarried(name, `its name ${retrieval.login} there has no form here`)
-    }
+    const { name, backend, login, isRenamed } = found
+    yield `${name} ${backend}`
+    if (isRenamed) yield notCarried(name, `its name ${login} there has no form here`)
   }
   yield* notCarriedRules(map, 'a map file has no rules')
 }

@@ -3,6 +3,7 @@ import type { Position } from '../../base/position.ts'
 import type { Config } from '../../config/config.ts'
 import type { MapRecord } from '../map-record.ts'
 import type { PatternSource, RuleSource } from '../rule.ts'
+import type { Resolution } from '../../mail/route.ts'
 import type { Entry } from '../place.ts'
 import type { Fact, Note } from './fact.ts'
 
@@ -26,7 +27,9 @@ export interface ExportedMap {
   readonly patterns: readonly PatternSource[]
   /** Anew with each call. */
   records(): Iterable<MapRecord>
-  find(key: string): Entry | undefined
+  readonly find: (key: string) => Entry | undefined
+  /** Where logins of a name go, as it is typed; undefined where nobody can type it. */
+  readonly login: (name: string) => Resolution | undefined
 }
 
 /** A line of text, or something that the form has no words for. */

@@ -41,24 +41,21 @@ function parse(input: ParseInput): Findings {
 }
 
 function* print(map: ExportedMap): Generator<Printed, void, undefined> {
-  for (const user of exportedLogins(map)) {
-    if ('reason' in user) {
-      yield user
+  for (const found of exportedLogins(map, 'name and addresses')) {
+    if ('reason' in found) {
+      yield found
       continue
     }
-    const { name, retrieval } = user
-    if (retrieval?.kind === 'rename') {
-      yield notCarried(name, `the name ${retrieval.login} there needs Auth-User of auth_http`)
-    }
-    const value = printLogin(
-      map,
-      retrieval && ({ ...retrieval, kind: 'backend' } as typeof retrieval),
-    )
-    if (value !== undefined) yield `${quote(name)} ${value};`
+    const { name, backend, login, isRenamed } = found
+    if (isRenamed) yield notCarried(name, `the name ${login} there needs Auth-User of auth_http`)
+    const value = printLogin(map, { backend })
+    yield value === undefined
+      ? notCarried(name, `${backend} has no port for logins`)
+      : `${quote(name)} ${value};`
   }
   const any = map.rules.find(({ match }) => match.kind === 'any')
   const isBackend = any?.destination.kind === 'backend' ? any.destination : undefined
-  const value = printLogin(map, isBackend)
+  const value = isBackend && printLogin(map, isBackend)
   if (value !== undefined) yield `default ${value};`
   yield* notCarriedRules(
     map,

@@ -33,8 +33,7 @@ function parse(input: ParseInput): Findings {
 function* print(map: ExportedMap): Generator<Printed, void, undefined> {
   const carried = new Set<string>()
   for (const { pattern, backend, login, text } of map.patterns) {
-    const to = login === undefined ? { kind: 'backend' as const, backend } : undefined
-    const value = printLogin(map, to ?? { kind: 'rename', backend, login: login ?? '' })
+    const value = printLogin(map, { backend, ...(login === undefined ? {} : { login }) })
     if (value === undefined) continue
     carried.add(text)
     yield `${pattern}:\t${value}`
@@ -57,9 +56,9 @@ function expressionOf({ match }: RuleSource): string | undefined {
     case 'domain':
       return `@${escape(match.domain)}$`
     case 'range':
-      return /^[a-z0-9]$/i.test(match.from + match.to[0])
-        ? undefined
-        : `^[${match.from}-${match.to}]`
+      return /^(?:[a-z]{2}|\d{2})$/i.test(match.from + match.to)
+        ? `^[${match.from}-${match.to}]`
+        : undefined
     case 'glob':
       return `^${escape(match.pattern).replaceAll(String.raw`\*`, '.*').replaceAll(String.raw`\?`, '.')}${match.pattern.includes('@') ? '' : '@'}`
     case 'regex':

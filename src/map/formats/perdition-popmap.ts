@@ -1,6 +1,5 @@
 /** Perdition's popmap: key:[user@]host[:port], logins only. */
 import { divideKeyedLine, writeKey } from '../sources/line-grammar.ts'
-import type { Value } from '../value.ts'
 import { exportedLogins, notCarried, notCarriedRules } from './export-entries.ts'
 import type { Target } from './fact.ts'
 import {
@@ -42,27 +41,34 @@ export function readLogin(text: string): Target | undefined {
   return { kind: 'server', server, ...(at === -1 ? {} : { login: text.slice(0, at) }) }
 }
 
-/** Undefined where it has no server. */
-export function printLogin(map: ExportedMap, value: Value | undefined): string | undefined {
-  if (value === undefined || !('backend' in value)) return undefined
-  const backend = backendOf(map.config, value.backend)
+interface PrintedLogin {
+  readonly backend: string
+  /** Where it is another than the user's. */
+  readonly login?: string
+}
+
+/** Undefined where the back-end has no port for logins. */
+export function printLogin(
+  { config }: ExportedMap,
+  { backend: name, login }: PrintedLogin,
+): string | undefined {
+  const backend = backendOf(config, name)
   const endpoint = backend && loginEndpoint(backend)
   if (endpoint === undefined) return undefined
-  return (value.kind === 'rename' ? `${value.login}@` : '') + hostPort(endpoint)
+  return (login === undefined ? '' : `${login}@`) + hostPort(endpoint)
 }
 
 function* print(map: ExportedMap): Generator<Printed, void, undefined> {
-  for (const user of exportedLogins(map)) {
-    if ('reason' in user) {
-      yield user
+  for (const found of exportedLogins(map, 'name and addresses')) {
+    if ('reason' in found) {
+      yield found
       continue
     }
-    const { name, retrieval } = user
-    const value = printLogin(map, retrieval)
-    if (value !== undefined) yield `${writeKey(name)}:${value}`
-    else if (retrieval !== undefined && 'backend' in retrieval) {
-      yield notCarried(name, `${retrieval.backend} has no port for logins`)
-    }
+    const { name, backend, login, isRenamed } = found
+    const value = printLogin(map, { backend, ...(isRenamed ? { login } : {}) })
+    yield value === undefined
+      ? notCarried(name, `${backend} has no port for logins`)
+      : `${writeKey(name)}:${value}`
   }
   yield* notCarriedRules(map, 'popmap has no rules: see perdition-popmap-re')
 }

@@ -1,8 +1,12 @@
 /** Postfix relay_recipient_maps: every address that is taken. */
+import { bareKey } from '../key.ts'
+import type { Entry } from '../place.ts'
 import {
   addressesOfName,
   exportedAliases,
   exportedUsers,
+  hasDelivery,
+  hasTargets,
   notCarriedRules,
 } from './export-entries.ts'
 import {
@@ -39,18 +43,22 @@ function parse(input: ParseInput): Findings {
 }
 
 function* print(map: ExportedMap): Generator<Printed, void, undefined> {
-  const names = function* () {
-    for (const { name, delivery } of exportedUsers(map)) {
-      if (delivery !== undefined && delivery.kind !== 'reject') yield name
-    }
-    for (const { name } of exportedAliases(map)) yield name
+  for (const { name, delivery } of exportedUsers(map)) {
+    if (delivery === undefined || delivery.kind === 'reject') continue
+    for (const address of addressesOfName(map, name, hasDelivery)) yield `${address}\tOK`
   }
-  for (const name of names()) {
-    for (const address of addressesOfName(map, name)) yield `${address}\tOK`
+  for (const { name } of exportedAliases(map)) {
+    const isTold = (entry: Entry): boolean => hasTargets(entry) || takesMail(entry)
+    if (takesMail(map.find(name.includes('@') ? name : bareKey(name)))) continue
+    for (const address of addressesOfName(map, name, isTold)) yield `${address}\tOK`
   }
   for (const { match, destination } of map.rules) {
     if (match.kind === 'domain' && destination.kind !== 'reject') yield `@${match.domain}\tOK`
   }
   const domains = map.rules.filter(({ match }) => match.kind === 'domain').map(({ text }) => text)
   yield* notCarriedRules(map, 'it has addresses and domains only', (text) => domains.includes(text))
+}
+
+function takesMail(entry: Entry | undefined): boolean {
+  return entry?.delivery !== undefined && entry.delivery.kind !== 'reject'
 }

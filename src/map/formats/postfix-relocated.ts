@@ -1,5 +1,5 @@
 /** Postfix relocated(5): who has moved, and where to. */
-import { addressesOfName, exportedUsers, notCarried } from './export-entries.ts'
+import { addressesOfName, exportedUsers, hasDelivery, notCarried } from './export-entries.ts'
 import {
   continuedLines,
   type ExportedMap,
@@ -38,6 +38,7 @@ function* print(map: ExportedMap): Generator<Printed, void, undefined> {
     const text = delivery.text.startsWith(moved) ? delivery.text.slice(moved.length) : undefined
     if (delivery.status !== '5.1.6' || text === undefined) {
       yield notCarried(name, `${delivery.status} ${delivery.text} says no new address`)
-    } else for (const address of addressesOfName(map, name)) yield `${address}\t${text}`
+    } else
+      for (const address of addressesOfName(map, name, hasDelivery)) yield `${address}\t${text}`
   }
 }

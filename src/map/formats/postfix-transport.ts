@@ -6,6 +6,7 @@ import {
   addressesOfName,
   exportedAliases,
   exportedUsers,
+  hasDelivery,
   notCarried,
   notCarriedRules,
 } from './export-entries.ts'
@@ -74,7 +75,7 @@ function* print(map: ExportedMap): Generator<Printed, void, undefined> {
     }
     if (value === undefined) yield notCarried(name, 'its back-end takes no mail')
     else {
-      for (const address of addressesOfName(map, name)) {
+      for (const address of addressesOfName(map, name, hasDelivery)) {
         // A domain has no @ here.
         yield `${address.replace(/^@/, '')}\t${value}`
       }

@@ -1,8 +1,11 @@
 /** Postfix virtual(5). */
+import { bareKey } from '../key.ts'
 import {
   addressesOfName,
   exportedAliases,
   exportedUsers,
+  hasDelivery,
+  hasTargets,
   notCarried,
   notCarriedRules,
   withDomain,
@@ -60,16 +63,37 @@ function takeCatchAll(
 function* print(map: ExportedMap): Generator<Printed, void, undefined> {
   for (const { name, targets } of exportedAliases(map)) {
     const value = targets.map((target) => withDomain(map, target)).join(', ')
-    for (const address of addressesOfName(map, name)) yield `${address}\t${value}`
+    for (const address of addressesOfName(map, name, hasTargets)) yield `${address}\t${value}`
   }
   for (const { name, delivery } of exportedUsers(map)) {
     if (delivery?.kind === 'forward') {
-      const value = delivery.address.replace(/^%1(?=@[^%]*$)/, '')
-      if (value.includes('%')) yield notCarried(name, `${delivery.address} has parts of names`)
-      else for (const address of addressesOfName(map, name)) yield `${address}\t${value}`
+      yield* printForward(map, name, delivery.address)
     } else if (delivery?.kind === 'rename') {
       yield notCarried(name, `its name ${delivery.login} at ${delivery.backend} is no address`)
     }
   }
   yield* notCarriedRules(map, 'virtual has no rules: see postfix-transport')
+}
+
+/** Of mail the alias of a name decides, and one name has one line. */
+function* printForward(
+  map: ExportedMap,
+  name: string,
+  target: string,
+): Generator<Printed, void, undefined> {
+  const value = target.replace(/^%1(?=@[^%]*$)/, '')
+  if (value.includes('%')) {
+    yield notCarried(name, `${target} has parts of names`)
+    return
+  }
+  for (const address of addressesOfName(map, name, hasDelivery)) {
+    yield isAlias(map, address)
+      ? notCarried(address, 'the alias of that name goes first')
+      : `${address}\t${value}`
+  }
+}
+
+function isAlias({ find }: ExportedMap, address: string): boolean {
+  const bare = bareKey(address.slice(0, address.lastIndexOf('@')))
+  return find(address)?.targets !== undefined || find(bare)?.targets !== undefined
 }

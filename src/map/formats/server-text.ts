@@ -1,5 +1,5 @@
 /** Servers as foreign maps write them, and back-ends of ours as those want them. */
-import type { BackendConfig, BackendProtocol, Config } from '../../config/config.ts'
+import type { BackendConfig, BackendProtocol, Config, Endpoint } from '../../config/config.ts'
 import type { Server } from './fact.ts'
 
 /** `host`, `host:port`, `[host]`, `[host]:port`; undefined where it is none. */
@@ -32,6 +32,17 @@ export function loginEndpoint({ endpoints }: BackendConfig) {
   const { imap, pop3 } = endpoints
   if (imap !== undefined) return { protocol: 'imap', ...imap } as const
   return pop3 === undefined ? undefined : ({ protocol: 'pop3', ...pop3 } as const)
+}
+
+const usualPorts = { imap: [143, 993], pop3: [110, 995] } as const
+
+/** True where a client that knows protocol and TLS need not be told the port. */
+export function isUsualPort({
+  protocol,
+  port,
+  tls,
+}: Endpoint & { readonly protocol: keyof typeof usualPorts }): boolean {
+  return port === usualPorts[protocol][tls === 'implicit' ? 1 : 0]
 }
 
 /** Undefined where the config has changed since the build. */

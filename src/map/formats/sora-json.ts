@@ -1,5 +1,5 @@
 /** Answers of a remote lookup of Sora, one object a line or a list of them. */
-import { addressesOfName, exportedLogins, notCarried, notCarriedRules } from './export-entries.ts'
+import { exportedLogins, notCarried, notCarriedRules } from './export-entries.ts'
 import { jsonObjects } from './json-objects.ts'
 import {
   type ExportedMap,
@@ -8,7 +8,8 @@ import {
   type ParseInput,
   type Printed,
 } from './map-format.ts'
-import { backendOf, hostPort, loginEndpoint, readServer } from './server-text.ts'
+import { printLogin } from './perdition-popmap.ts'
+import { readServer } from './server-text.ts'
 
 export const soraJson: MapFormat = {
   name: 'sora-json',
@@ -39,24 +40,17 @@ function parse(input: ParseInput): Findings {
 }
 
 function* print(map: ExportedMap): Generator<Printed, void, undefined> {
-  for (const user of exportedLogins(map)) {
-    if ('reason' in user) {
-      yield user
+  for (const found of exportedLogins(map, 'addresses')) {
+    if ('reason' in found) {
+      yield found
       continue
     }
-    const { name, retrieval } = user
-    if (retrieval === undefined || !('backend' in retrieval)) continue
-    const backend = backendOf(map.config, retrieval.backend)
-    const endpoint = backend && loginEndpoint(backend)
-    if (retrieval.kind === 'rename') {
-      yield notCarried(name, `its name ${retrieval.login} there has no form`)
-    }
-    if (endpoint === undefined) yield notCarried(name, 'its back-end has no port for logins')
-    else {
-      for (const address of addressesOfName(map, name)) {
-        yield JSON.stringify({ address, server: hostPort(endpoint) })
-      }
-    }
+    const { name: address, backend, login, isRenamed } = found
+    const server = printLogin(map, { backend })
+    if (isRenamed) yield notCarried(address, `its name ${login} there has no form`)
+    yield server === undefined
+      ? notCarried(address, `${backend} has no port for logins`)
+      : JSON.stringify({ address, server })
   }
   yield* notCarriedRules(map, 'it has users only')
 }

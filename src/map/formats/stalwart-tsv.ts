@@ -1,5 +1,6 @@
 /** The map file of Stalwart's proxy: identifier, tab, destination; exact entries only. */
-import { addressesOfName, exportedLogins, notCarried, notCarriedRules } from './export-entries.ts'
+import { bareKey } from '../key.ts'
+import { exportedLogins, notCarried, notCarriedRules } from './export-entries.ts'
 import {
   entryLines,
   type ExportedMap,
@@ -34,20 +35,18 @@ function parse(input: ParseInput): Findings {
 }
 
 function* print(map: ExportedMap): Generator<Printed, void, undefined> {
-  for (const user of exportedLogins(map)) {
-    if ('reason' in user) {
-      yield user
+  for (const found of exportedLogins(map, 'name and addresses')) {
+    if ('reason' in found) {
+      yield found
       continue
     }
-    const { name, delivery, retrieval } = user
-    const value = retrieval ?? delivery
-    if (value === undefined || !('backend' in value)) continue
-    if (value.kind === 'rename') yield notCarried(name, `its name ${value.login} there has no form`)
-    if (delivery !== undefined && 'backend' in delivery && delivery.backend !== value.backend) {
-      yield notCarried(name, `its mail goes to ${delivery.backend}: one destination has a form`)
+    const { name, backend, login, isRenamed } = found
+    const mail = map.find(name.includes('@') ? name : bareKey(name))?.delivery
+    if (isRenamed) yield notCarried(name, `its name ${login} there has no form`)
+    if (mail !== undefined && 'backend' in mail && mail.backend !== backend) {
+      yield notCarried(name, `its mail goes to ${mail.backend}: one destination has a form`)
     }
-    const names = name.includes('@') ? [name] : [name, ...addressesOfName(map, name)]
-    for (const identifier of names) yield `${identifier}\t${value.backend}`
+    yield `${name}\t${backend}`
   }
   yield* notCarriedRules(map, 'it has exact entries only')
 }
