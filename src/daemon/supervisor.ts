@@ -122,19 +122,23 @@ class Supervisor {
     signals: Signals,
   ): Promise<Supervisor> {
     const { config, services } = options
-    const loaded = await loadSettings({ config, services, inForce: [] })
-    if ('problems' in loaded) throw combined(loaded.problems)
     const entry = options.workerEntry ?? defaultEntry()
-    const pool = new WorkerPool(entry, logWriter.log, checked(loaded))
-    signals.onHurry = () => pool.killAll()
-    const problems = await pool.start()
-    if (problems.length > 0) {
+    for (let attempt = 1; ; attempt++) {
+      const loaded = await loadSettings({ config, services, inForce: [] })
+      if ('problems' in loaded) throw combined(loaded.problems)
+      const pool = new WorkerPool(entry, logWriter.log, checked(loaded))
+      signals.onHurry = () => pool.killAll()
+      const problems = await pool.start()
+      if (problems.length === 0) {
+        const supervisor = new Supervisor(options, logWriter, loaded, pool)
+        logWriter.log('daemon.ready', { pid: process.pid, ...supervisor.#summary() })
+        return supervisor
+      }
       await loaded.release()
-      throw combined(problems.map((problem) => new MailmuxError('START_FAILED', problem)))
+      if (attempt === freePortAttempts || !hasLostFreePort(loaded, problems)) {
+        throw combined(problems.map((problem) => new MailmuxError('START_FAILED', problem)))
+      }
     }
-    const supervisor = new Supervisor(options, logWriter, loaded, pool)
-    logWriter.log('daemon.ready', { pid: process.pid, ...supervisor.#summary() })
-    return supervisor
   }
 
   async status(): Promise<StatusReport> {
@@ -172,20 +176,33 @@ class Supervisor {
 
   async #reloadOnce(): Promise<ReloadReport> {
     try {
-      const next = await this.#loadNext()
-      const problems = await this.#pool.replaceSettings(checked(next))
-      if (problems.length > 0) {
-        await next.release()
+      let refused = await this.#takeNext()
+      for (let attempt = 1; refused?.hasLostFreePort && attempt < freePortAttempts; attempt++) {
+        refused = await this.#takeNext()
+      }
+      if (refused !== undefined) {
+        const { problems } = refused
         throw combined(problems.map((problem) => new MailmuxError('RELOAD_REFUSED', problem)))
       }
-      await this.#inForce.release()
-      this.#inForce = next
     } catch (error) {
       throw this.#refuse(error)
     }
     const summary = this.#summary()
     this.#logWriter.log('reload.done', summary)
     return summary
+  }
+
+  /** Puts new settings in force; undefined where it did. */
+  async #takeNext(): Promise<Refused | undefined> {
+    const next = await this.#loadNext()
+    const problems = await this.#pool.replaceSettings(checked(next))
+    if (problems.length > 0) {
+      await next.release()
+      return { problems, hasLostFreePort: hasLostFreePort(next, problems) }
+    }
+    await this.#inForce.release()
+    this.#inForce = next
+    return undefined
   }
 
   async #loadNext(): Promise<LoadedSettings> {
@@ -227,6 +244,21 @@ class Supervisor {
     const listeners = settings.listeners.map((at) => `${at.service} ${formatAddress(at)}`)
     return { generation, workers, listeners }
   }
+}
+
+interface Refused {
+  readonly problems: readonly string[]
+  readonly hasLostFreePort: boolean
+}
+
+/** Where any port will do, another program may take the one that was found before workers have it. */
+const freePortAttempts = 4
+
+function hasLostFreePort({ bound }: LoadedSettings, problems: readonly string[]): boolean {
+  return bound.some(({ config, askedPort }) => {
+    const address = formatAddress(config)
+    return askedPort === 0 && problems.some((problem) => problem.startsWith(`${address}: `))
+  })
 }
 
 function checked(loaded: LoadedSettings): CheckedSettings {
