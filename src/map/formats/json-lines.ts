@@ -2,10 +2,12 @@
  * mailmux's own interchange form: one JSON object a line, users in the order of the sources, then
  * aliases, expressions and rules. Nothing of a map is lost in it.
  */
+import { wildcardOf } from '../rule.ts'
+import { writeKey } from '../sources/line-grammar.ts'
 import { describeValue, type Value } from '../value.ts'
 import { exportedAliases, exportedUsers, verdictText } from './export-entries.ts'
 import type { Fact } from './fact.ts'
-import { jsonObjects } from './json-objects.ts'
+import { type JsonObject, jsonObjects } from './json-objects.ts'
 import {
   type ExportedMap,
   Findings,
@@ -22,71 +24,95 @@ export const jsonLines: MapFormat = {
   print,
 }
 
+/** Fields by what an object is about; those with `[]` are lists of texts. */
+const grammar: Readonly<Record<string, readonly string[]>> = {
+  user: ['value', 'retrieval', 'backend', 'login', 'aliases[]'],
+  alias: ['targets[]'],
+  expression: ['backend', 'login'],
+  rule: [],
+}
+
+/** The fields of one object that are as they should be. */
+interface Fields {
+  readonly kind: string
+  readonly name: string
+  readonly texts: ReadonlyMap<string, string>
+  readonly lists: ReadonlyMap<string, readonly string[]>
+}
+
 function parse(input: ParseInput): Findings {
   const found = new Findings()
   for (const { value, at } of jsonObjects(input, found)) {
-    const facts = factsOf(value).map((fact) => ({ ...fact, at }))
-    found.facts.push(...facts)
-    if (facts.length === 0) {
-      found.note({ text: JSON.stringify(value), at }, 'it is no user, alias, expression or rule')
+    const kind = Object.keys(grammar).find((name) => name in value) ?? ''
+    const name = value[kind]
+    if (typeof name !== 'string') {
+      const text = JSON.stringify(value)
+      found.note({ text, at }, 'it is no user, alias, expression or rule')
+      continue
     }
+    const line = { text: name, at }
+    const { fields, faults } = readFields(kind, name, value)
+    if (faults.length > 0) found.note(line, faults.join('; '))
+    const facts = factsOf(fields).map((fact) => ({ ...fact, at }))
+    found.facts.push(...facts)
+    if (facts.length === 0) found.note(line, `it says nothing of this ${kind}`)
   }
   return found
 }
 
+function readFields(
+  kind: string,
+  name: string,
+  object: JsonObject,
+): { fields: Fields; faults: readonly string[] } {
+  const texts = new Map<string, string>()
+  const lists = new Map<string, string[]>()
+  const faults: string[] = []
+  for (const [field, value] of Object.entries(object)) {
+    if (field === kind) continue
+    const isList = Array.isArray(value) && value.every((one) => typeof one === 'string')
+    if (grammar[kind]?.includes(`${field}[]`) === true) {
+      if (isList) lists.set(field, value)
+      else faults.push(`${field} is no list of texts`)
+    } else if (grammar[kind]?.includes(field) !== true) faults.push(`${field} has no counterpart`)
+    else if (typeof value === 'string') texts.set(field, value)
+    else faults.push(`${field} is no text`)
+  }
+  return { fields: { kind, name, texts, lists }, faults }
+}
+
 type NewFact = Fact extends infer One ? (One extends Fact ? Omit<One, 'at'> : never) : never
 
-function factsOf(object: Readonly<Record<string, unknown>>): NewFact[] {
-  const text = (name: string): string | undefined => {
-    const value = object[name]
-    return typeof value === 'string' && !/[\r\n]/.test(value) ? value : undefined
+function factsOf({ kind, name, texts, lists }: Fields): NewFact[] {
+  if (kind === 'user') return userFacts(name, texts, lists.get('aliases') ?? [])
+  if (kind === 'rule') return [{ kind: 'line', source: 'rules', text: name }]
+  if (kind === 'alias') {
+    const targets = lists.get('targets') ?? []
+    return targets.length === 0 ? [] : [{ kind: 'alias', name, targets }]
   }
-  const list = (name: string): string[] | undefined => {
-    const value = object[name]
-    const isList = Array.isArray(value) && value.every((one) => typeof one === 'string')
-    return isList ? value : undefined
-  }
-  const [user, alias, rule, pattern] = [
-    text('user'),
-    text('alias'),
-    text('rule'),
-    text('expression'),
-  ]
-  if (user !== undefined) return userFacts(user, text, list('aliases'))
-  const targets = list('targets')
-  if (alias !== undefined && targets !== undefined) return [{ kind: 'alias', name: alias, targets }]
-  if (rule !== undefined) return [{ kind: 'line', source: 'rules', text: rule }]
-  const backend = text('backend')
-  if (pattern === undefined || backend === undefined) return []
-  const login = text('login')
+  const backend = texts.get('backend')
+  if (backend === undefined) return []
+  const login = texts.get('login')
   const value = login === undefined ? backend : `${login}@${backend}`
-  return [{ kind: 'line', source: 'popmap.re', text: `${pattern}:\t${value}` }]
+  return [{ kind: 'line', source: 'popmap.re', text: `${name}:\t${value}` }]
 }
 
 function userFacts(
-  user: string,
-  text: (name: string) => string | undefined,
-  aliases: readonly string[] | undefined,
+  key: string,
+  texts: ReadonlyMap<string, string>,
+  aliases: readonly string[],
 ): NewFact[] {
-  const [value, retrieval, backend, login] = ['value', 'retrieval', 'backend', 'login'].map(text)
+  const [value, retrieval] = [texts.get('value'), texts.get('retrieval')]
+  const server = readServer(texts.get('backend') ?? '')
+  const login = texts.get('login')
   const facts: NewFact[] = []
-  if (value !== undefined) facts.push({ kind: 'word', source: 'user_map', key: user, value })
-  else if (backend !== undefined) {
-    const server = readServer(backend)
-    const named = login === undefined || login === user ? {} : { login }
-    if (server !== undefined) {
-      facts.push({
-        kind: 'user',
-        key: user,
-        side: 'both',
-        to: { kind: 'server', server, ...named },
-      })
-    }
+  if (value !== undefined) facts.push({ kind: 'word', source: 'user_map', key, value })
+  else if (server !== undefined) {
+    const named = login === undefined || login === key ? {} : { login }
+    facts.push({ kind: 'user', key, side: 'both', to: { kind: 'server', server, ...named } })
   }
-  if (retrieval !== undefined) {
-    facts.push({ kind: 'word', source: 'popmap', key: user, value: retrieval })
-  }
-  for (const name of aliases ?? []) facts.push({ kind: 'alias', name, targets: [user] })
+  if (retrieval !== undefined) facts.push({ kind: 'word', source: 'popmap', key, value: retrieval })
+  for (const name of aliases) facts.push({ kind: 'alias', name, targets: [writeKey(key)] })
   return facts
 }
 
@@ -105,9 +131,10 @@ function* print(map: ExportedMap): Generator<Printed, void, undefined> {
   for (const { name, targets } of exportedAliases(map)) {
     yield JSON.stringify({ alias: name, targets })
   }
-  for (const { pattern, backend, login } of map.patterns) {
+  for (const pattern of map.patterns) {
+    const { backend, login } = pattern
     yield JSON.stringify({
-      expression: pattern,
+      expression: wildcardOf(pattern) ?? pattern.pattern,
       backend,
       ...(login === undefined ? {} : { login }),
     })

@@ -27,6 +27,10 @@ interface NewBackend {
   readonly ports: Map<string, number>
 }
 
+/** Where a form has escapes, what they stand for could add lines of its own. */
+// oxlint-disable-next-line no-control-regex -- control bytes are what is looked for
+const unwritable = /[\u0000-\u0008\u000a-\u001f\u007f]/
+
 class SourceWriter {
   readonly #table: BackendTable | undefined
   readonly #taken: Set<string>
@@ -42,32 +46,32 @@ class SourceWriter {
   write(fact: Fact): void {
     switch (fact.kind) {
       case 'alias':
-        this.#add('aliases', `${writeKey(fact.name)}: ${fact.targets.join(', ')}`)
+        this.#add(fact, 'aliases', `${writeKey(fact.name)}: ${fact.targets.join(', ')}`)
         break
       case 'user':
         this.#writeUser(fact)
         break
       case 'rule':
-        this.#add('rules', `${fact.match}\t${this.#ruleTarget(fact.to)}`)
+        this.#add(fact, 'rules', `${fact.match}\t${this.#ruleTarget(fact.to)}`)
         break
       case 'shares': {
         const shares = fact.servers.map(
           ({ server, weight }) => this.#word(server) + (weight === 1 ? '' : `*${weight}`),
         )
-        this.#add('rules', `${fact.match}\thash(${shares.join(', ')})`)
+        this.#add(fact, 'rules', `${fact.match}\thash(${shares.join(', ')})`)
         break
       }
       case 'word': {
         const separator = fact.source === 'popmap' ? ':' : '\t'
-        this.#add(fact.source, `${writeKey(fact.key)}${separator}${fact.value}`)
+        this.#add(fact, fact.source, `${writeKey(fact.key)}${separator}${fact.value}`)
         break
       }
       case 'line':
-        this.#add(fact.source, fact.text)
+        this.#add(fact, fact.source, fact.text)
         break
       case 'pattern':
         if (fact.to.kind === 'server') {
-          this.#add('popmap.re', `${fact.expression}:\t${this.#login(fact.to)}`)
+          this.#add(fact, 'popmap.re', `${fact.expression}:\t${this.#login(fact.to)}`)
         } else this.#refuse(fact, fact.expression)
         break
       default:
@@ -78,11 +82,11 @@ class SourceWriter {
   #writeUser(fact: Extract<Fact, { kind: 'user' }>): void {
     const { key, side, to } = fact
     if (side === 'retrieval') {
-      if (to.kind === 'server') this.#add('popmap', `${writeKey(key)}:${this.#login(to)}`)
+      if (to.kind === 'server') this.#add(fact, 'popmap', `${writeKey(key)}:${this.#login(to)}`)
       else this.#refuse(fact, key)
       return
     }
-    this.#add('user_map', `${writeKey(key)}\t${this.#mailTarget(to)}`)
+    this.#add(fact, 'user_map', `${writeKey(key)}\t${this.#mailTarget(to)}`)
   }
 
   #refuse({ at }: Fact, about: string): void {
@@ -119,7 +123,7 @@ class SourceWriter {
   #word({ host, port, protocol }: Server): string {
     const found = this.#table?.find(host, port)
     if (found !== undefined && 'backend' in found) return found.backend
-    const known = this.#new.get(host) ?? this.#invent(host)
+    const known = this.#new.get(host.toLowerCase()) ?? this.#invent(host)
     if (port !== undefined) known.ports.set(protocol ?? 'imap', port)
     return known.name
   }
@@ -131,11 +135,16 @@ class SourceWriter {
     for (let number = 2; this.#taken.has(name); number++) name = `${short}${number}`
     this.#taken.add(name)
     const backend = { name, host, ports: new Map<string, number>() }
-    this.#new.set(host, backend)
+    this.#new.set(host.toLowerCase(), backend)
     return backend
   }
 
-  #add(source: SourceFileName, line: string): void {
+  #add({ at }: Fact, source: SourceFileName, line: string): void {
+    if (unwritable.test(line)) {
+      const about = JSON.stringify(line.slice(0, 80))
+      this.#notes.push({ at, about, reason: 'a line holds no line break and no control character' })
+      return
+    }
     const lines = this.#lines.get(source)
     if (lines === undefined) this.#lines.set(source, [line])
     else lines.push(line)

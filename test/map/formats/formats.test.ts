@@ -228,12 +228,40 @@ q r@example.com                    3456820823 2001:db8::7  2026-11-23 20:13:45
   },
   {
     format: 'json-lines',
-    text: '{"user":"nora@example.org","backend":"alpha","login":"nora","aliases":["info@example.org"],"state":"active"}\n{"user":"li","value":"error:5.1.1:550 no"}\n{"x":1}\n{"rule":"* alpha\\nb c"}\n[]\n',
+    text: `{"user":"nora@example.org","backend":"alpha","login":"nora","aliases":["info@example.org"],"state":"active"}
+{"user":"li","value":"error:5.1.1:550 no","retrieval":7}
+{"x":1}
+{"rule":"* alpha\\nb c"}
+[]
+{"user":"eva","value":"fritz","retrival":"ingrid"}
+{"user":"uwe"}
+{"user":7,"value":"fritz"}
+{"alias":"all","targets":["a","b\\nroot: |/bin/sh"]}
+{"alias":"none","targets":"a"}
+{"expression":"*@example.net","backend":"ingrid","login":"$1"}
+{"user":"cut
+{"user":"a b@example.org","retrieval":"x@fritz:143","aliases":["ab"]}
+`,
     sources: {
-      user_map: 'nora@example.org\tnora@alpha\nli\terror:5.1.1:550 no\n',
-      aliases: 'info@example.org: nora@example.org\n',
+      user_map: 'nora@example.org\tnora@alpha\nli\terror:5.1.1:550 no\neva\tfritz\n',
+      aliases: 'info@example.org: nora@example.org\nab: "a b"@example.org\n',
+      'popmap.re': '*@example.net:\t$1@ingrid\n',
+      popmap: '"a b"@example.org:x@fritz:143\n',
     },
-    notes: ['3:1: ', '4:1: ', '5:1: '],
+    notes: [
+      '1:1: nora@example.org: state has no counterpart',
+      '2:1: li: retrieval is no text',
+      '3:1: {"x":1}: it is no user',
+      '5:1: it is no JSON object',
+      '6:1: eva: retrival has no counterpart',
+      '7:1: uwe: it says nothing of this user',
+      '8:1: {"user":7',
+      '10:1: none: targets is no list of texts',
+      '10:1: none: it says nothing of this alias',
+      '12:13: it is broken off',
+      '4:1: "* alpha\\nb c": a line holds no line break',
+      '9:1: "all: a, b\\nroot: |/bin/sh": a line holds no line break',
+    ],
   },
 ]
 
