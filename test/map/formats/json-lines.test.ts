@@ -78,7 +78,9 @@ function saidBy(config: Config): unknown {
     return {
       rules: rules.map(({ text, destination }) => ({ text, destination })),
       patterns: patterns.map(({ pattern, backend, login }) => ({ pattern, backend, login })),
-      records: [...map.records()].map(({ at: _, ...record }) => JSON.stringify(record)).toSorted(),
+      records: [...map.records()]
+        .map((record) => JSON.stringify({ ...record, at: undefined }))
+        .toSorted(),
     }
   } finally {
     map.close()
