@@ -16,6 +16,7 @@ import {
   stat,
   unlink,
 } from 'node:fs/promises'
+import { dirname } from 'node:path'
 
 /** A file open for writing at its end. */
 export interface DiskFile {
@@ -132,6 +133,28 @@ async function copyWhole(from: string, to: string): Promise<void> {
   await rename(temporary, to)
 }
 
+/** Step by step: with `recursive`, Node tries for ever where a folder takes no folders, as /proc. */
+async function makeDirectory(directory: string): Promise<void> {
+  try {
+    await mkdir(directory)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    const isThere = await stat(directory).then(
+      (found) => found.isDirectory(),
+      () => false,
+    )
+    if (isThere) return
+    const parent = dirname(directory)
+    const hasParent = await stat(parent).then(
+      () => true,
+      () => false,
+    )
+    if (code !== 'ENOENT' || hasParent) throw error
+    await makeDirectory(parent)
+    await makeDirectory(directory)
+  }
+}
+
 export const realDisk: Disk = {
   create,
   openToUpdate: async (path) => fileOf(await open(path, 'r+')),
@@ -153,7 +176,5 @@ export const realDisk: Disk = {
       await handle.close()
     }
   },
-  async makeDirectory(directory) {
-    await mkdir(directory, { recursive: true })
-  },
+  makeDirectory,
 }
