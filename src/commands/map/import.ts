@@ -1,6 +1,6 @@
 import { Args, Flags } from '@oclif/core'
-import type { Position } from '../../base/position.ts'
 import { MailmuxCommand } from '../../cli/base-command.ts'
+import type { Note } from '../../map/formats/fact.ts'
 import { mapFormats } from '../../map/formats/formats.ts'
 import { describeNote, importMap, storeSources } from '../../map/formats/import-map.ts'
 import type { WrittenSources } from '../../map/formats/write-sources.ts'
@@ -11,7 +11,7 @@ interface ImportJson {
   readonly files: readonly string[]
   /** Lines for `backends` of the config. */
   readonly backends: readonly string[]
-  readonly notes: readonly { readonly at?: Position; about: string; reason: string }[]
+  readonly notes: readonly Note[]
 }
 
 export default class MapImport extends MailmuxCommand {
@@ -44,7 +44,8 @@ export default class MapImport extends MailmuxCommand {
     const stored =
       flags.into === undefined ? [] : await storeSources(written, flags.into, flags.force)
     this.#show(written, stored)
-    if (written.notes.length > 0 && !flags.partial) process.exitCode = 65
+    const isWhole = written.notes.every(({ isCarried = false }) => isCarried)
+    if (!isWhole && !flags.partial) process.exitCode = 65
     return {
       sources: Object.fromEntries(written.texts),
       files: stored,

@@ -59,4 +59,6 @@ export interface Note {
   /** The key or line that it is about. */
   readonly about: string
   readonly reason: string
+  /** Carried over all the same, and should only be looked at. */
+  readonly isCarried?: boolean
 }

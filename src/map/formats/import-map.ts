@@ -75,8 +75,8 @@ export async function storeSources(
   }
 }
 
-/** `file:line:column: about: reason`, or without a place. */
+/** `file:line:column: about: reason`, or without a place; nothing in it moves a terminal. */
 export function describeNote({ at, about, reason }: Note): string {
   const where = at === undefined ? '' : `${at.file}:${at.line}:${at.column}: `
-  return `${where}${about === '' ? '' : `${about}: `}${reason}`
+  return `${where}${about === '' ? '' : `${about}: `}${reason}`.replace(/\p{C}/gu, '\ufffd')
 }

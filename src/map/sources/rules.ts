@@ -127,7 +127,8 @@ function parseVerdictWords(verb: 'reject' | 'defer', words: string): Parsed<Dest
     : refuse('bad-destination', `${quote(words)} is no reply`, destinationForms)
 }
 
-function parseMatch(text: string, foldCase: boolean): Parsed<Match> {
+/** What a rule applies to, as it stands at the beginning of its line. */
+export function parseMatch(text: string, foldCase: boolean): Parsed<Match> {
   if (text === '*') return { kind: 'any' }
   const regex = /^\/(.*)\/$/su.exec(text)?.[1]
   if (regex !== undefined) return { kind: 'regex', pattern: regex.replaceAll(String.raw`\/`, '/') }

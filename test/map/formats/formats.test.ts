@@ -259,8 +259,8 @@ q r@example.com                    3456820823 2001:db8::7  2026-11-23 20:13:45
       '10:1: none: targets is no list of texts',
       '10:1: none: it says nothing of this alias',
       '12:13: it is broken off',
-      '4:1: "* alpha\\nb c": a line holds no line break',
-      '9:1: "all: a, b\\nroot: |/bin/sh": a line holds no line break',
+      '4:1: * alpha\ufffdb c: a line holds no line break',
+      '9:1: all: a target is no address',
     ],
   },
 ]
