@@ -13,22 +13,19 @@ import { type Locate, makeLocate, type Path, problem } from './locate.ts'
 import { nearest } from '../base/nearest.ts'
 import { normalizeConfig } from './normalize.ts'
 import { configSchema, type RawConfig } from './schema.ts'
+import {
+  isOfOtherBranch,
+  type SchemaError,
+  type SchemaNode,
+  schemaAt,
+  toPath,
+  valueAt,
+  withKeys,
+} from './schema-node.ts'
 
 export type ParsedConfig =
   | { readonly config: Config; readonly warnings: readonly Problem[] }
   | { readonly problems: readonly Problem[] }
-
-interface SchemaNode {
-  readonly properties?: Readonly<Record<string, SchemaNode>>
-  readonly patternProperties?: Readonly<Record<string, SchemaNode>>
-  readonly items?: SchemaNode
-  readonly anyOf?: readonly SchemaNode[]
-  readonly enum?: readonly string[]
-  readonly description?: string
-  readonly form?: string
-  readonly notYet?: boolean
-  readonly type?: string
-}
 
 /** Reads the text of a config file; `file` is its absolute path. Nothing is thrown. */
 export function parseConfig(text: string, file: string): ParsedConfig {
@@ -87,14 +84,6 @@ function inOrder(problems: readonly Problem[]): Problem[] {
   )
 }
 
-interface SchemaError {
-  readonly keyword: string
-  readonly instancePath: string
-  readonly schemaPath: string
-  readonly params: object
-  readonly message: string
-}
-
 function schemaProblems(raw: object, locate: Locate): Problem[] {
   // The library stops at eight by itself.
   Settings.Set({ maxErrors: 1000 })
@@ -109,37 +98,6 @@ function schemaProblems(raw: object, locate: Locate): Problem[] {
   }
   const whole = problem('config-shape', 'does not fit the schema', locate([]))
   return problems.size === 0 ? [whole] : [...problems.values()]
-}
-
-/**
- * A choice is reported by each of its branches and once as a whole. Whoever wrote a mapping meant the
- * branch with keys, and its findings are the better words; otherwise the choice as a whole is.
- */
-function isOfOtherBranch({ keyword, instancePath, schemaPath }: SchemaError, raw: object): boolean {
-  const choice = schemaPath.split('/anyOf/')
-  const path = toPath(instancePath)
-  if (keyword === 'anyOf') return isMapping(valueAt(raw, path))
-  const [, inBranch] = choice
-  if (inBranch === undefined) return false
-  // What a branch with keys says of a key lies below the choice; what it says of itself, at it.
-  const wanted = (choiceSchema(choice[0] ?? '')?.anyOf ?? []).findIndex(
-    ({ type }) => type === 'object',
-  )
-  return Number.parseInt(inBranch, 10) !== wanted || !choiceIsMapping(path, raw)
-}
-
-function isMapping(value: unknown): boolean {
-  return value !== null && typeof value === 'object' && !Array.isArray(value)
-}
-
-function choiceIsMapping(path: Path, raw: object): boolean {
-  return isMapping(valueAt(raw, path)) || isMapping(valueAt(raw, path.slice(0, -1)))
-}
-
-/** The schema at a pointer such as `#/properties/listen/properties/smtp/items`. */
-function choiceSchema(pointer: string): SchemaNode | undefined {
-  const found = valueAt(configSchema, toPath(pointer.slice(1)))
-  return isMapping(found) ? (found as SchemaNode) : undefined
 }
 
 /** The file without what the schema refused, so that the rest can be checked all the same. */
@@ -163,14 +121,6 @@ function remove(root: object, path: Path): void {
   // Places in a list are kept, since later findings count them; the empty list is what remains valid.
   if (Array.isArray(parent)) remove(root, path.slice(0, -1))
   else Reflect.deleteProperty(parent, key)
-}
-
-function toPath(instancePath: string): Path {
-  return instancePath
-    .split('/')
-    .slice(1)
-    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
-    .map((part) => (/^\d+$/.test(part) ? Number(part) : part))
 }
 
 function describe(error: SchemaError, raw: object, locate: Locate): Problem[] {
@@ -233,35 +183,18 @@ function unknownKey(path: Path, schema: SchemaNode | undefined, locate: Locate):
     )
   }
   const known = Object.keys(schema?.properties ?? {})
+  if (key === 'password' && known.includes('password_file')) {
+    const hint = 'write it into a file, and name that: password_file'
+    return problem(
+      'secret-in-config',
+      `${path.join('.')}: no secret is kept here`,
+      locate(path),
+      hint,
+    )
+  }
   const meant = nearest(key, known)
   const hint = meant === undefined ? `known here: ${known.join(', ')}` : `did you mean ${meant}?`
   return problem('unknown-key', `${path.join('.')}: unknown key`, locate(path), hint)
-}
-
-function valueAt(raw: unknown, path: Path): unknown {
-  return path.reduce<unknown>(
-    (value, key) =>
-      value === null || typeof value !== 'object' ? undefined : Reflect.get(value, key),
-    raw,
-  )
-}
-
-/** The part of the schema that speaks of a path; of a choice, the branch with keys. */
-function schemaAt(path: Path): SchemaNode | undefined {
-  let node: SchemaNode | undefined = configSchema
-  for (const key of path) {
-    const branch: SchemaNode | undefined = withKeys(node)
-    node =
-      typeof key === 'number'
-        ? branch?.items
-        : (branch?.properties?.[key] ?? Object.values(branch?.patternProperties ?? {})[0])
-  }
-  const { form, description } = node ?? {}
-  return { ...withKeys(node), ...(form && { form }), ...(description && { description }) }
-}
-
-function withKeys(node: SchemaNode | undefined): SchemaNode | undefined {
-  return node?.anyOf?.find(({ type }) => type === 'object') ?? node
 }
 
 function notYet(
