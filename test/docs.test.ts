@@ -40,7 +40,9 @@ function* keysOf(node: SchemaNode, path: string): Generator<string> {
 
 test('docs/config.md has a row for every key of the schema, and says which have no effect yet', () => {
   const inSchema = [...keysOf(configSchema, '')].map((key) =>
-    key.replace(/^listen\.\w+\.(?=\w)/, 'listen.SERVICE.'),
+    key
+      .replace(/^listen\.\w+\.(?=\w)/, 'listen.SERVICE.')
+      .replace(/^map\.(?:aliases|user_map|popmap)\.(?=\w)/, 'map.SOURCE.'),
   )
   const rows = readFileSync('docs/config.md', 'utf8').matchAll(/^\| `([\w.]+)` \| (.*) \|$/gm)
   const inPage = [...rows].map(([, key, text = '']) =>
@@ -58,6 +60,22 @@ test('the example in docs/config.md is a good config', () => {
     'problems' in parsed ? parsed.problems.map(formatProblem).join() : '',
   )
   assert.deepEqual(parsed.warnings, [])
+})
+
+test('the databases in docs/sources.md are good config', () => {
+  const examples = readFileSync('docs/sources.md', 'utf8').matchAll(/```yaml\n(map:[\s\S]*?)```/g)
+  const head = 'hostname: mx\ndomains: [example.com]\nbackends: {a: {host: x, imap: 143}}\n'
+  const found = [...examples].map(([, example = '']) =>
+    parseConfig(head + example, '/mailmux.yaml'),
+  )
+  assert.ok(found.length >= 3, `${found.length} examples`)
+  for (const parsed of found) {
+    assert.ok(
+      'config' in parsed,
+      'problems' in parsed ? parsed.problems.map(formatProblem).join() : '',
+    )
+    assert.deepEqual(parsed.warnings, [])
+  }
 })
 
 test('docs/map-checks.md names only findings that a build can report', () => {

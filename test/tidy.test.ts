@@ -31,10 +31,22 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   inquirer: ['cli'],
   '@oclif/core': ['cli', 'commands'],
   imapflow: ['demo'],
+  ldapts: ['map'],
+  mysql2: ['map'],
+  pg: ['map'],
+  'pg-cursor': ['map'],
   re2js: ['map'],
   tr46: ['mail'],
   yaml: ['config'],
   pino: ['daemon'],
+}
+
+/** Client libraries that one file each knows: what they throw is translated there. */
+const oneFileEach: Readonly<Record<string, string>> = {
+  ldapts: 'src/map/sources/ldap.ts',
+  mysql2: 'src/map/sources/mysql.ts',
+  pg: 'src/map/sources/postgres.ts',
+  'pg-cursor': 'src/map/sources/postgres.ts',
 }
 
 const pureRooms = new Set(['base', 'mail', 'protocol'])
@@ -98,6 +110,17 @@ test('dangerous modules are imported in their own rooms only', () => {
       const open: boolean = rooms === undefined || typeOnly || rooms.includes(roomOf(file))
       assert.ok(open, `${file} must not import ${specifier}`)
     }
+  }
+})
+
+test('a client of databases is imported by its own file, which is loaded when it is needed', () => {
+  for (const file of files) {
+    for (const { specifier } of importsOf(file)) {
+      const own = oneFileEach[specifier]
+      assert.ok(own === undefined || own === file, `${file} must not import ${specifier}`)
+    }
+    const loadsEagerly = /^import .*\/(?:ldap|mysql|postgres)\.ts'/m.test(codeOf(file))
+    assert.ok(!loadsEagerly, `${file}: import() it where a database is read`)
   }
 })
 

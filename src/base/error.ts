@@ -24,7 +24,11 @@ const catalogue = {
   },
   MAP_SOURCE_UNREADABLE: {
     exit: 78,
-    hint: 'check that the file exists and that this user may read it',
+    hint: 'check that the source exists and that this user may read it',
+  },
+  MAP_SOURCE_UNAVAILABLE: {
+    exit: 75,
+    hint: 'check that the database is up, and try again; the old map stays in force',
   },
   MAP_INVALID: { exit: 78, hint: 'mend the places named; the old database stays in force' },
   MAP_DATABASE_MISSING: { exit: 78, hint: 'run `mailmux build-map`' },

@@ -3,6 +3,7 @@ import type { Problem } from '../base/problem.ts'
 import { parseAddress } from '../mail/address.ts'
 import { canonicalDomain } from '../mail/domain.ts'
 import type { Config } from './config.ts'
+import { checkFilledSources } from './filled-sources.ts'
 import { type Locate, type Path, problem } from './locate.ts'
 import { nearest } from '../base/nearest.ts'
 import type { RawConfig } from './schema.ts'
@@ -13,6 +14,7 @@ export function checkConfig(raw: RawConfig, config: Config, locate: Locate): Pro
     ...checkDomains(raw, locate),
     ...checkSmarthost(raw, config, locate),
     ...checkBackends(raw, locate),
+    ...checkFilledSources(raw, locate),
     ...checkListeners(raw, config, locate),
     ...checkPostmaster(raw, config, locate),
   ]

@@ -1,6 +1,7 @@
 /** The config as the program uses it: validated, defaults filled in, paths absolute, units resolved. */
 import type { Position } from '../base/position.ts'
 import type { Naming } from '../mail/address.ts'
+import type { DatabaseConfig } from './database-config.ts'
 
 export type TlsMode = 'none' | 'starttls' | 'implicit'
 export type Service = 'smtp' | 'imap' | 'pop3'
@@ -35,11 +36,13 @@ export interface ListenerConfig {
 }
 
 export interface MapConfig {
-  /** Files or directories; absent where the site has none. */
+  /** Text, as files or directories; absent where the site has none. */
   readonly aliases: string | undefined
   readonly userMap: string | undefined
   readonly popmap: string | undefined
   readonly rules: string | undefined
+  /** Databases that fill sources, besides text or alone. */
+  readonly databases: readonly DatabaseConfig[]
   readonly database: string
   /** The share of users that one build may send elsewhere, 0 to 1. */
   readonly maxChanged: number

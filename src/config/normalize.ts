@@ -12,6 +12,7 @@ import type {
   Service,
   TlsMode,
 } from './config.ts'
+import { databasesOf, textsOf } from './filled-sources.ts'
 import type { Locate } from './locate.ts'
 import type { RawConfig } from './schema.ts'
 import { parseDurationMs, parseListenAddress, parseSizeBytes } from './unit.ts'
@@ -63,10 +64,13 @@ export function normalizeConfig(raw: RawConfig, file: string, locate: Locate): C
       ]),
     ),
     map: {
-      aliases: optionalPath(raw.map?.aliases),
-      userMap: optionalPath(raw.map?.user_map),
-      popmap: optionalPath(raw.map?.popmap),
+      aliases: optionalPath(textsOf(raw.map?.aliases)[0]),
+      userMap: optionalPath(textsOf(raw.map?.user_map)[0]),
+      popmap: optionalPath(textsOf(raw.map?.popmap)[0]),
       rules: optionalPath(raw.map?.rules),
+      databases: databasesOf(raw, path).flatMap(({ read }) =>
+        'database' in read ? [read.database] : [],
+      ),
       database:
         raw.map?.database === undefined ? resolve(stateDir, 'map.db') : path(raw.map.database),
       maxChanged: Number.parseFloat(raw.map?.max_changed ?? '10%') / 100,

@@ -8,6 +8,7 @@
  * whoever sets it is told so.
  */
 import type { Static } from 'typebox'
+import { filledSource } from './database-schema.ts'
 
 const port = { type: 'integer', minimum: 0, maximum: 65535 } as const
 const tlsMode = { type: 'string', enum: ['none', 'starttls', 'implicit'] } as const
@@ -133,9 +134,9 @@ export const configSchema = {
     map: {
       type: 'object',
       properties: {
-        aliases: { ...name, description: 'Sendmail aliases: a file, or a directory of files' },
-        user_map: { ...name, description: 'makemap text: a file, or a directory of files' },
-        popmap: { ...name, description: 'Perdition popmap (name ending in .re: expressions)' },
+        aliases: { ...filledSource, description: 'Sendmail aliases: files, or a database' },
+        user_map: { ...filledSource, description: 'makemap text: files, or a database' },
+        popmap: { ...filledSource, description: 'Perdition popmap: files, or a database' },
         rules: { ...name, description: 'rules, first match wins: a file, or a directory of files' },
         database: { ...name, description: 'the compiled map (default: map.db in state_dir)' },
         max_changed: {

@@ -2,6 +2,7 @@
 import { createHash, type Hash } from 'node:crypto'
 import { messageOf } from '../base/error.ts'
 import type { Config } from '../config/config.ts'
+import type { FilledSource } from '../config/database-config.ts'
 import { listSourceFiles } from '../storage/chunked-read.ts'
 import type { DiskFile } from '../storage/disk.ts'
 import { AliasCheck } from './alias-check.ts'
@@ -17,7 +18,13 @@ import type { SourceName } from './place.ts'
 import { Problems } from './problems.ts'
 import { checkReach } from './reach-check.ts'
 import { AliasReader } from './sources/aliases.ts'
-import { popmapForm, readKeyedLines, userMapForm } from './sources/keyed-lines.ts'
+import {
+  aliasRows,
+  keyedRows,
+  readDatabaseSource,
+  type RowTaker,
+} from './sources/database-source.ts'
+import { type KeyedForm, popmapForm, readKeyedLines, userMapForm } from './sources/keyed-lines.ts'
 import { PatternReader } from './sources/popmap-patterns.ts'
 import { RuleReader } from './sources/rules.ts'
 import type { SourceContext, SourceFile } from './sources/source-context.ts'
@@ -105,7 +112,7 @@ class Compilation {
 
   async read(): Promise<void> {
     const { aliases, userMap, popmap, rules } = this.#config.map
-    const popmapWithPatterns = {
+    const popmapWithPatterns: KeyedForm = {
       ...popmapForm,
       takePattern: this.#patterns.takeWildcard.bind(this.#patterns),
     }
@@ -114,12 +121,15 @@ class Compilation {
     await this.#readSource('user_map', userMap, (file) =>
       readKeyedLines(file, userMapForm, context),
     )
+    await this.#readDatabases('user_map', (file) => keyedRows(file, userMapForm, context))
     await this.#readSource('popmap', popmap, (file) =>
       file.path.endsWith('.re')
         ? this.#patterns.readFile(file)
         : readKeyedLines(file, popmapWithPatterns, context),
     )
+    await this.#readDatabases('popmap', (file) => keyedRows(file, popmapWithPatterns, context))
     await this.#readSource('aliases', aliases, (file) => this.#aliases.readFile(file))
+    await this.#readDatabases('aliases', (file) => aliasRows(file, this.#aliases))
     for (const { key, at, file, targets } of this.#aliases.aliases.values()) {
       const origin = { kind: 'aliases', source: file.number, line: at.line } as const
       const texts = [...new Set(targets.map(({ text }) => text))]
@@ -136,12 +146,24 @@ class Compilation {
   ): Promise<void> {
     if (path === undefined) return
     for (const found of await this.#list(path)) {
-      const file = { path: found, number: this.#files.length }
-      if (file.number === sourceLimit) throw new RangeError(`more than ${sourceLimit} source files`)
-      this.#files.push(found)
-      this.#context.addToDigest(`\0${name}\0${found}\0`)
-      await read(file)
+      await read(this.#begin(name, found))
     }
+  }
+
+  async #readDatabases(name: FilledSource, takerOf: (file: SourceFile) => RowTaker): Promise<void> {
+    for (const database of this.#config.map.databases) {
+      if (database.source !== name) continue
+      const file = { ...this.#begin(name, database.label), hasRows: true }
+      await readDatabaseSource(database, file, this.#context, takerOf(file))
+    }
+  }
+
+  #begin(name: SourceName, path: string): SourceFile {
+    const file = { path, number: this.#files.length }
+    if (file.number === sourceLimit) throw new RangeError(`more than ${sourceLimit} source files`)
+    this.#files.push(path)
+    this.#context.addToDigest(`\0${name}\0${path}\0`)
+    return file
   }
 
   async #list(path: string): Promise<string[]> {

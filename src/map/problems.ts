@@ -1,5 +1,5 @@
 /** Collects what is found in the sources: every finding is counted, the first ones are kept. */
-import { MailmuxError } from '../base/error.ts'
+import { type ErrorCode, MailmuxError } from '../base/error.ts'
 import type { Position } from '../base/position.ts'
 import { formatProblem, type Problem } from '../base/problem.ts'
 
@@ -67,20 +67,25 @@ export class MapProblems extends MailmuxError {
 
   constructor(found: Problems) {
     const problems = found.list()
-    const unreadable = problems.every(
-      ({ severity, code }) => severity === 'warning' || code === 'unreadable',
-    )
     const summary = `${countOf(found.errors, 'error')}, ${countOf(found.warnings, 'warning')}${
       found.errors + found.warnings > problems.length ? `; the first ${problems.length} shown` : ''
     }`
-    super(
-      unreadable && found.errors > 0 ? 'MAP_SOURCE_UNREADABLE' : 'MAP_INVALID',
-      [...problems.map(formatProblem), `map sources: ${summary}`].join('\n'),
-    )
+    super(codeOf(problems), [...problems.map(formatProblem), `map sources: ${summary}`].join('\n'))
     this.problems = problems
     this.errors = found.errors
     this.warnings = found.warnings
   }
+}
+
+/** Where nothing else is wrong than that sources cannot be had, the code says so. */
+function codeOf(problems: readonly Problem[]): ErrorCode {
+  const codes = new Set(
+    problems.filter(({ severity }) => severity === 'error').map(({ code }) => code),
+  )
+  if (codes.size === 0 || !codes.isSubsetOf(new Set(['unreadable', 'unavailable']))) {
+    return 'MAP_INVALID'
+  }
+  return codes.has('unreadable') ? 'MAP_SOURCE_UNREADABLE' : 'MAP_SOURCE_UNAVAILABLE'
 }
 
 function countOf(count: number, word: string): string {

@@ -7,7 +7,8 @@ import { writeEmptyMap } from '../support/map-file.ts'
 import { Peer } from '../support/peer.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
-const commandLineOnly = /\/node_modules\/(?:@oclif|chalk|inquirer|@inquirer|yaml|typebox)\//
+const commandLineOnly =
+  /\/node_modules\/(?:@oclif|chalk|inquirer|@inquirer|yaml|typebox|pg|mysql2|ldapts)\//
 const recorder = new URL('../support/record-modules.ts', import.meta.url).href
 
 test('a worker loads the front ends that listen, and nothing of the command line', async () => {

@@ -24,6 +24,7 @@ export function configOf(folder: string, database: string): Config {
     userMap: there('user_map'),
     popmap: there('popmap'),
     rules: there('rules'),
+    databases: parsed.config.map.databases,
     database,
     maxChanged: parsed.config.map.maxChanged,
     history: parsed.config.map.history,

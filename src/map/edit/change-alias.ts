@@ -20,7 +20,7 @@ import {
 import { Candidate, describeBroken, faultOf, findBroken, nameOf } from './candidate.ts'
 import { type ChangeReport, contextOf, keptPlaces, keyOf } from './change-user.ts'
 import { positionOfEnd } from './position-of-end.ts'
-import { endOfSource, readSource } from './source-files.ts'
+import { endOfSource, readSource, refuseOwned } from './source-files.ts'
 
 export interface AliasRequest {
   /** Without a domain: the name in every domain of ours, as aliases are written. */
@@ -92,6 +92,7 @@ async function planAddition(
 ): Promise<PlannedChange | undefined> {
   const { config, map, key, warnings } = planning
   const before = map.lookup.find(key)
+  refuseOwned(`the alias ${nameOf(key)}`, map.place(key, 'aliases'))
   const known = new Set(before?.targets)
   const added = targets.filter(({ text }) => !known.has(text))
   if (added.length === 0) return undefined
@@ -176,6 +177,7 @@ async function planRemoval(
   if (before?.targets === undefined) {
     throw new MailmuxError('ALIAS_UNKNOWN', `there is no alias ${nameOf(key)}`)
   }
+  refuseOwned(`the alias ${nameOf(key)}`, map.place(key, 'aliases'))
   const missing = [...gone].filter((text) => !before.targets?.includes(text))
   if (missing.length > 0 && missing.length === gone.size) return undefined
   const left = gone.size === 0 ? [] : before.targets.filter((text) => !gone.has(text))

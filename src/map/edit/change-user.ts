@@ -15,7 +15,7 @@ import { describeValue, type Value } from '../value.ts'
 import { Candidate, describeBroken, faultOf, findBroken, nameOf } from './candidate.ts'
 import { findKey, type KeyedSource, planLine, planValue, planWithout } from './keyed-edit.ts'
 import { positionOfEnd } from './position-of-end.ts'
-import { endOfSource, isSmall, readSource } from './source-files.ts'
+import { endOfSource, isSmall, readSource, refuseOwned } from './source-files.ts'
 
 export interface ChangeReport {
   /** The canonical key: `local@domain`, or `local` for every domain. */
@@ -190,8 +190,9 @@ async function planSide(
   isThere: boolean,
   word: string,
 ): Promise<{ edit: SourceEdit; at: Position | undefined }> {
-  const { config, key } = planning
+  const { config, key, map } = planning
   const source = sourceOf[side]
+  if (isThere) refuseOwned(nameOf(key), map.place(key, source))
   if (isThere || (await isSmall(config, source))) {
     for (const text of await readSource(config, source)) {
       const found = findKey(text, key, config.naming)
@@ -237,6 +238,7 @@ async function planRemoval(planning: Planning): Promise<PlannedChange> {
   refuseFaults(planning, entry)
   const edits: SourceEdit[] = []
   for (const source of ['user_map', 'popmap'] as const) {
+    refuseOwned(nameOf(key), map.place(key, source))
     for (const text of await readSource(config, source)) {
       const lines = findKey(text, key, config.naming).map(({ line }) => line)
       if (lines.length > 0) edits.push(planWithout(text, lines))

@@ -1,9 +1,11 @@
 /** The files of a source, for editing: those that a key may stand in, and the one to add to. */
 import { MailmuxError, messageOf } from '../../base/error.ts'
+import { formatPosition, type Position } from '../../base/position.ts'
 import type { Config } from '../../config/config.ts'
 import { listSourceFiles } from '../../storage/chunked-read.ts'
 import { realDisk } from '../../storage/disk.ts'
 import { openRandomAccess } from '../../storage/random-access.ts'
+import { isInDatabase } from '../sources/source-context.ts'
 import type { KeyedSource, SourceEnd } from './keyed-edit.ts'
 
 export type EditedSource = 'aliases' | 'user_map' | 'popmap'
@@ -16,7 +18,20 @@ export const searchedBytes = 32 << 20
 function pathOf({ map, file }: Config, source: EditedSource): string {
   const path = { aliases: map.aliases, user_map: map.userMap, popmap: map.popmap }[source]
   if (path !== undefined) return path
-  throw new MailmuxError('CHANGE_REFUSED', `${file}: map.${source} names no file to write it into`)
+  const database = map.databases.find((one) => one.source === source)
+  const what =
+    database === undefined
+      ? `${file}: map.${source} names no file to write it into`
+      : `map.${source} comes from ${database.label}: make the change there and run \`mailmux build-map\`, or name a file beside it in the config`
+  throw new MailmuxError('CHANGE_REFUSED', what)
+}
+
+/** What a database says is changed there. Throws CHANGE_REFUSED. */
+export function refuseOwned(name: string, at: Position | undefined): void {
+  if (at === undefined || !isInDatabase(at)) return
+  const what = `${name} comes from a database (${formatPosition(at)})`
+  const hint = 'make the change there, and run `mailmux build-map`'
+  throw new MailmuxError('CHANGE_REFUSED', `${what}: ${hint}`)
 }
 
 /** Files of keys: expressions of popmap are not edited. Throws CHANGE_REFUSED, MAP_SOURCE_UNREADABLE. */

@@ -54,6 +54,29 @@ export class AliasReader {
     for (const alias of this.#open.splice(0)) await this.#close(alias)
   }
 
+  /** Takes a row of a database: a name and its targets, or one of them. `endRows` follows. */
+  takeRow(file: SourceFile, row: number, name: string, targets: string): void {
+    const alias = this.#begin(file, `${name}: ${targets}`, row)
+    if (alias === undefined || alias.includes.length === 0) return
+    const hint = 'only text sources include files'
+    const at = positionIn(file, row)
+    this.#context.problems.error('bad-target', at, 'a row includes no file', hint)
+    alias.includes.length = 0
+    alias.hasFault = true
+  }
+
+  /** Makes one alias of all rows with a name; a database has no order, so targets get one. */
+  async endRows(): Promise<void> {
+    for (const [first, ...others] of Map.groupBy(this.#open.splice(0), ({ key }) => key).values()) {
+      if (first === undefined) continue
+      const all = [first, ...others]
+      const targets = all.flatMap((alias) => alias.targets)
+      const hasFault = all.some((alias) => alias.hasFault)
+      targets.sort((one, other) => (one.text < other.text ? -1 : 1))
+      await this.#close({ ...first, targets, hasFault })
+    }
+  }
+
   #refuseLooseLine(file: SourceFile, line: number): void {
     const at = positionIn(file, line)
     const what = 'the line continues no alias'
@@ -94,7 +117,7 @@ export class AliasReader {
 
   #addTargets(alias: OpenAlias, text: string, at: Position): void {
     for (const token of divideTargets(text, at.column)) {
-      const own = { ...at, column: token.column }
+      const own = positionIn(alias.file, at.line, token.column)
       const parsed = parseTarget(token.text, this.#context)
       if ('target' in parsed) alias.targets.push({ text: parsed.target, at: own })
       else if ('include' in parsed) alias.includes.push({ path: parsed.include, at: own })
@@ -126,7 +149,10 @@ export class AliasReader {
     const { problems } = this.#context
     const first = formatPosition(before.at)
     const isSame = textOf(before) === textOf(again)
-    if (isSame) {
+    if (isSame && before.file.hasRows !== again.file.hasRows) {
+      const what = `the alias is in text and in a database: ${first}`
+      problems.error('duplicate-key', again.at, what, 'keep one of the two')
+    } else if (isSame) {
       problems.warn('duplicate-key', again.at, `the alias is there already: ${first}`, 'remove one')
     } else {
       const what = `the alias has other targets here: ${first}`

@@ -10,7 +10,7 @@ import { isWide, parseKey } from '../key.ts'
 import { canonicalDomain } from '../../mail/domain.ts'
 import { divideKeyedLine, isIgnored, type KeyedLine, type Separator } from './line-grammar.ts'
 import { parseLoginValue, type ParsedValue, parseUserValue } from './parse-value.ts'
-import { decodeLine, forEachBlock } from './read-lines.ts'
+import { decodeLine, forEachBlock, type TakeBlock } from './read-lines.ts'
 import { positionIn, quote, type SourceContext, type SourceFile } from './source-context.ts'
 
 /** How one of the two sources is written. */
@@ -46,10 +46,13 @@ export function readKeyedLines(
   form: KeyedForm,
   context: SourceContext,
 ): Promise<void> {
+  return forEachBlock(file, context, keyedBlocks(file, form, context))
+}
+
+/** Takes blocks of lines that were read elsewhere. */
+export function keyedBlocks(file: SourceFile, form: KeyedForm, context: SourceContext): TakeBlock {
   const reader = new KeyedLineReader(file, form, context)
-  return forEachBlock(file, context, (bytes, start, end, firstLine) =>
-    reader.take(bytes, start, end, firstLine),
-  )
+  return (bytes, start, end, firstLine) => reader.take(bytes, start, end, firstLine)
 }
 
 const lf = 0x0a

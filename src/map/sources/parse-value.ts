@@ -10,7 +10,8 @@ export type ParsedValue =
 
 type Context = Pick<SourceContext, 'naming' | 'backends' | 'smarthost'>
 
-const transport = /^(?:smtp|esmtp|relay|lmtp)(?::(?:inet:)?)/i
+/** How Postfix writes a server: `smtp:[host]:port`. */
+export const transport = /^(?:smtp|esmtp|relay|lmtp)(?::(?:inet:)?)/i
 const forms = 'write a back-end, name@back-end, name@domain, error:5.7.1:550 text or defer:text'
 
 function refuse(code: string, refused: string, hint: string | undefined): ParsedValue {

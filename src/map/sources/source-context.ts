@@ -32,10 +32,17 @@ export interface SourceFile {
   readonly path: string
   /** Number of the file in the database. */
   readonly number: number
+  /** The path is the URL of a database, and rows stand for lines: they have no columns. */
+  readonly hasRows?: boolean
 }
 
-export function positionIn({ path }: SourceFile, line: number, column = 1): Position {
-  return { file: path, line, column }
+export function positionIn({ path, hasRows }: SourceFile, line: number, column = 1): Position {
+  return { file: path, line, column: hasRows === true ? 1 : column }
+}
+
+/** True for a place in a database: its URL is the file, and files have absolute paths. */
+export function isInDatabase({ file }: Position): boolean {
+  return /^[a-z]+:\/\//.test(file)
 }
 
 /** A piece of a source for a message: short, and without control characters. */
