@@ -5,20 +5,10 @@
  */
 import { Command, Flags } from '@oclif/core'
 import { MailmuxError, messageOf } from '../base/error.ts'
+import { type ErrorJson, problemsOf, toErrorJson } from '../base/error-json.ts'
 import { formatProblem, type Problem } from '../base/problem.ts'
 import type { Config } from '../config/config.ts'
 import { errorStyle } from './style.ts'
-
-/** A failure as `--json` shows it. */
-export interface ErrorJson {
-  readonly error: {
-    readonly code: string
-    readonly message: string
-    readonly hint?: string
-    readonly at?: { readonly file: string; readonly line: number; readonly column: number }
-    readonly problems?: readonly Problem[]
-  }
-}
 
 const linesAtOnce = 1024
 
@@ -65,14 +55,21 @@ export abstract class MailmuxCommand extends Command {
     }
   }
 
-  /** Prints findings on stderr, a line each. */
-  protected warnOf(problems: readonly Problem[]): void {
+  /** Prints findings on stderr, a line each; `count`: with those that there was no room to keep. */
+  protected warnOf(problems: readonly Problem[], count = problems.length): void {
     for (const problem of problems) process.stderr.write(`${paintProblem(problem)}\n`)
+    const more = count - problems.length
+    if (more > 0) process.stderr.write(`and ${more} more warnings\n`)
   }
 
   /** Prints a failure that the command goes on after, on stderr. */
   protected warnOfError(failure: MailmuxError): void {
     process.stderr.write(`${errorStyle.yellow('warning:')} ${failure.located}; ${failure.hint}\n`)
+  }
+
+  /** Prints a failure as that of a command which ends by it, on stderr. */
+  protected printFailure(failure: MailmuxError): void {
+    process.stderr.write(`${describeFailure(failure)}\n`)
   }
 
   /** A line of a long list: gathered, and no faster than the reader of stdout. */
@@ -119,7 +116,7 @@ export abstract class MailmuxCommand extends Command {
         : new MailmuxError('INTERNAL', messageOf(thrown), { cause: thrown })
     process.exitCode = failure.exitCode
     if (this.jsonEnabled()) this.logJson(toErrorJson(failure))
-    else process.stderr.write(`${describeFailure(failure)}\n`)
+    else this.printFailure(failure)
     if (failure.code === 'INTERNAL' && process.env['DEBUG'])
       process.stderr.write(`${thrown.stack}\n`)
     return undefined
@@ -131,23 +128,6 @@ export abstract class MailmuxCommand extends Command {
     process.exitCode = oclif?.exit ?? 2
     this.logJson({ error: { code: 'USAGE', message: thrown.message } } satisfies ErrorJson)
     return Promise.resolve(undefined)
-  }
-}
-
-function problemsOf(failure: MailmuxError): readonly Problem[] | undefined {
-  return 'problems' in failure ? (failure.problems as readonly Problem[]) : undefined
-}
-
-function toErrorJson(failure: MailmuxError): ErrorJson {
-  const problems = problemsOf(failure)
-  return {
-    error: {
-      code: failure.code,
-      message: failure.message,
-      hint: failure.hint,
-      ...(failure.at === undefined ? {} : { at: failure.at }),
-      ...(problems === undefined ? {} : { problems }),
-    },
   }
 }
 

@@ -3,9 +3,11 @@ import { Flags } from '@oclif/core'
 import { MailmuxError } from '../base/error.ts'
 import { MailmuxCommand } from '../cli/base-command.ts'
 import type { Config } from '../config/config.ts'
+import { findConfig } from '../config/load.ts'
 import { controlPath } from '../control/path.ts'
 import { type BuildOptions, type BuildReport, buildMap } from '../map/build.ts'
 import { type CheckReport, checkMap } from '../map/check-map.ts'
+import { describeBuild } from '../map/describe-build.ts'
 import { describeChange, describeTotals } from '../map/describe-difference.ts'
 
 export default class BuildMap extends MailmuxCommand {
@@ -24,19 +26,34 @@ export default class BuildMap extends MailmuxCommand {
     diff: Flags.boolean({ dependsOn: ['check'], summary: 'Print what would change.' }),
     force: Flags.boolean({ summary: 'Publish also where more than map.max_changed changes.' }),
     strict: Flags.boolean({ summary: 'Take warnings as errors.' }),
+    watch: Flags.boolean({
+      exclusive: ['check', 'force'],
+      summary: 'Build, and again whenever a text source or the config has changed, until SIGTERM.',
+    }),
   }
 
-  async run(): Promise<BuildReport | CheckReport> {
+  async run(): Promise<BuildReport | CheckReport | undefined> {
     const { flags } = await this.parse(BuildMap)
+    if (flags.watch) return this.#watch(await findConfig(flags.config), flags.strict)
     const config = await this.loadConfig(flags)
     return flags.check ? this.#check(config, flags) : this.#build(config, flags)
+  }
+
+  async #watch(file: string, strict: boolean): Promise<undefined> {
+    const { watchMap } = await import('../daemon/watch-map.ts')
+    await watchMap(file, { strict }, async (build) => {
+      const lines = this.jsonEnabled() ? [JSON.stringify(build.json)] : build.lines
+      this.#warn(build)
+      for (const line of lines) await this.printLine(line)
+      if (!this.jsonEnabled()) for (const failure of build.failures) this.printFailure(failure)
+      await this.flushLines()
+    })
   }
 
   async #build(config: Config, options: BuildOptions): Promise<BuildReport> {
     const report = await buildMap(config, options)
     this.#warn(report)
-    const state = report.unchanged ? ', the same as before' : ''
-    this.log(`${report.database}: generation ${report.generation}${state}; ${countsOf(report)}`)
+    this.log(describeBuild(report))
     if (!report.unchanged && existsSync(controlPath(config.runDir))) {
       this.log('a daemon is running: `mailmux reload` makes it take the new map')
     }
@@ -58,15 +75,6 @@ export default class BuildMap extends MailmuxCommand {
   }
 
   #warn({ warnings, warningCount }: Pick<BuildReport, 'warnings' | 'warningCount'>): void {
-    // Under --json they are in the report.
-    if (this.jsonEnabled()) return
-    this.warnOf(warnings)
-    const more = warningCount - warnings.length
-    if (more > 0) process.stderr.write(`and ${more} more warnings\n`)
+    if (!this.jsonEnabled()) this.warnOf(warnings, warningCount) // Else they are in the report.
   }
-}
-
-function countsOf({ users, aliases, rules, patterns }: BuildReport): string {
-  const counts = [`${users} users`, `${aliases} aliases`, `${rules + patterns} rules`]
-  return counts.join(', ')
 }

@@ -16,23 +16,31 @@ import { controlPath } from './path.ts'
 
 /**
  * One request, one answer. Throws DAEMON_UNREACHABLE where none runs or none answers within
- * `timeoutMs`, RELOAD_REFUSED or DAEMON_REFUSED with the daemon's words.
+ * `timeoutMs` or until `signal` ends the wait, RELOAD_REFUSED or DAEMON_REFUSED with the daemon's
+ * words.
  */
 export async function askDaemon<V extends Verb>(
   runDir: string,
   verb: V,
   timeoutMs: number,
+  signal?: AbortSignal,
 ): Promise<Answers[V]> {
   const path = controlPath(runDir)
-  const answer = await exchange(path, formatFrame({ v: controlVersion, do: verb }), timeoutMs)
+  const request = formatFrame({ v: controlVersion, do: verb })
+  const answer = await exchange(path, request, timeoutMs, signal)
   if ('error' in answer) throw refused(answer.error)
   return answer.result as Answers[V]
 }
 
-function exchange(path: string, request: string, timeoutMs: number): Promise<Answer> {
+function exchange(
+  path: string,
+  request: string,
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const reader = new FrameReader(answerBytes)
-    const socket = connect(path)
+    const socket = connect({ path, ...(signal === undefined ? {} : { signal }) })
     const fail = (why: string, cause?: unknown): void => {
       socket.destroy()
       reject(new MailmuxError('DAEMON_UNREACHABLE', `${path}: ${why}`, { cause }))

@@ -5,9 +5,10 @@ import type { Config } from '../config/config.ts'
 import { type Disk, realDisk } from '../storage/disk.ts'
 import { guardChanges } from './change-guard.ts'
 import { type Compiled, compileMap, type MapCounts, SeedTaken } from './compile.ts'
-import { readHeader } from './database/open-database.ts'
+import { openDatabase, readHeader } from './database/open-database.ts'
 import { MapProblems } from './problems.ts'
 import { pruneHistory, publishBase } from './publish.ts'
+import type { NoteSource } from './sources/source-context.ts'
 import { openRepaired } from './state/apply-change.ts'
 
 export interface BuildOptions {
@@ -15,7 +16,13 @@ export interface BuildOptions {
   readonly strict?: boolean
   /** Publishes however many users are sent elsewhere. */
   readonly force?: boolean
+  /** Publishes nothing where the map in force is that of the same sources. */
+  readonly keepUnchanged?: boolean
   readonly disk?: Disk
+  /** Told of each text file and directory of the sources, before it is read. */
+  readonly noteSource?: NoteSource
+  /** Ends a build that has not begun to publish: it throws the signal's reason. */
+  readonly signal?: AbortSignal
 }
 
 export interface BuildReport extends MapCounts {
@@ -50,13 +57,16 @@ export async function buildMap(config: Config, options: BuildOptions = {}): Prom
   using state = await openRepaired(config, { ...options, warn: (text) => notes.push(text) })
   const previous = readPrevious(config.map.database, notes)
   const generation = Math.max(previous.generation, state.generation) + 1
-  const compiled = await withSeeds((attempt) =>
-    publish(config, { attempt, generation, options, previous }),
+  const mayKeep = options.keepUnchanged === true && !state.hasChangesSince(previous.generation)
+  const { compiled, isKept } = await withSeeds((attempt) =>
+    publish(config, { attempt, generation, options, previous, mayKeep }),
   )
+  const report = reportOf(config, compiled, previous)
+  if (isKept) return { ...report, generation: previous.generation }
   const { users, aliases } = compiled.counts
   state.record({ generation, kind: 'build', description: 'build-map', users, aliases })
   state.forgetChanges(await pruneHistory(disk, config.map, previous.generation))
-  return reportOf(config, compiled, previous)
+  return report
 }
 
 interface Publication {
@@ -64,21 +74,55 @@ interface Publication {
   readonly generation: number
   readonly options: BuildOptions
   readonly previous: Previous
+  /** The map in force stays where it was made of the same sources. */
+  readonly mayKeep: boolean
 }
+
+interface Published {
+  readonly compiled: Compiled
+  /** The map in force has stayed. */
+  readonly isKept: boolean
+}
+
+/** Keeps what was compiled from being published. */
+class Unchanged extends Error {}
 
 async function publish(
   config: Config,
-  { attempt, generation, options, previous }: Publication,
-): Promise<Compiled> {
-  const { disk = realDisk, force = false } = options
+  { attempt, generation, options, previous, mayKeep }: Publication,
+): Promise<Published> {
+  const { disk = realDisk, force = false, signal } = options
   let compiled: Compiled | undefined
-  await publishBase(disk, config.map, async (file) => {
-    compiled = await compileMap(config, file, { generation, attempt })
-    refuseProblems(compiled, options)
-    if (!force && previous.sourceDigest !== undefined) guard(config, compiled, previous)
-  })
+  let isKept = false
+  try {
+    await publishBase(disk, config.map, async (file) => {
+      compiled = await compileMap(config, file, { ...options, generation, attempt })
+      refuseProblems(compiled, options)
+      const isSame = previous.sourceDigest?.equals(compiled.database.header.sourceDigest)
+      if (mayKeep && isSame === true && isWhole(config.map.database)) throw new Unchanged()
+      if (!force && previous.sourceDigest !== undefined) guard(config, compiled, previous)
+      signal?.throwIfAborted()
+    })
+  } catch (error) {
+    if (!(error instanceof Unchanged)) throw error
+    isKept = true
+  }
   if (compiled === undefined) throw new TypeError('nothing was compiled')
-  return compiled
+  return { compiled, isKept }
+}
+
+function isWhole(database: string): boolean {
+  try {
+    const opened = openDatabase(database)
+    try {
+      return opened.database.damagedBlocks().next().done === true
+    } finally {
+      opened.close()
+    }
+  } catch (error) {
+    if (error instanceof MailmuxError) return false
+    throw error
+  }
 }
 
 /** Where the database in force cannot be read, nobody can say what changes. */

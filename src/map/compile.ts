@@ -27,7 +27,7 @@ import {
 import { type KeyedForm, popmapForm, readKeyedLines, userMapForm } from './sources/keyed-lines.ts'
 import { PatternReader } from './sources/popmap-patterns.ts'
 import { RuleReader } from './sources/rules.ts'
-import type { SourceContext, SourceFile } from './sources/source-context.ts'
+import type { NoteSource, SourceContext, SourceFile } from './sources/source-context.ts'
 import { Usage } from './usage.ts'
 
 export interface Compiled {
@@ -45,6 +45,14 @@ export interface MapCounts {
   readonly files: number
 }
 
+export interface CompileOptions {
+  readonly generation: number
+  readonly attempt: number
+  readonly noteSource?: NoteSource
+  /** Ends the work between two pieces of a source: it throws the signal's reason. */
+  readonly signal?: AbortSignal
+}
+
 /** Two keys had one hash: the file must be written anew, with the next seed. */
 export class SeedTaken extends Error {}
 
@@ -52,9 +60,9 @@ export class SeedTaken extends Error {}
 export async function compileMap(
   config: Config,
   file: DiskFile,
-  options: { readonly generation: number; readonly attempt: number },
+  options: CompileOptions,
 ): Promise<Compiled> {
-  const compilation = new Compilation(config, file, options.attempt)
+  const compilation = new Compilation(config, file, options)
   await compilation.read()
   return compilation.finish(options.generation)
 }
@@ -91,7 +99,7 @@ class Compilation {
   readonly #files: string[] = []
   readonly #aliasTargets = new Map<string, readonly string[]>()
 
-  constructor(config: Config, file: DiskFile, attempt: number) {
+  constructor(config: Config, file: DiskFile, { attempt, noteSource, signal }: CompileOptions) {
     this.#config = config
     this.#digest = createHash('sha256').update(frameOf(config))
     this.#context = {
@@ -104,6 +112,8 @@ class Compilation {
       lookalikes: new Lookalikes(),
       usage: new Usage(),
       addToDigest: (bytes) => void this.#digest.update(bytes),
+      noteSource: noteSource ?? (async () => undefined),
+      signal,
     }
     this.#aliases = new AliasReader(this.#context)
     this.#rules = new RuleReader(this.#context)
@@ -168,6 +178,7 @@ class Compilation {
 
   async #list(path: string): Promise<string[]> {
     try {
+      await this.#context.noteSource(path)
       return await listSourceFiles(path)
     } catch (error) {
       const hint =

@@ -46,12 +46,12 @@ export async function* readChunks(
   }
 }
 
-/** A file as itself; a directory as the files in it by name, without hidden ones and `~` copies. */
+/** A file as itself; a directory as its files by name, without hidden ones and editors' copies. */
 export async function listSourceFiles(path: string): Promise<string[]> {
   if (!(await stat(path)).isDirectory()) return [path]
   const entries = await readdir(path, { withFileTypes: true })
   return entries
-    .filter(({ name }) => !name.startsWith('.') && !name.endsWith('~'))
+    .filter(({ name }) => !name.startsWith('.') && !name.endsWith('~') && !/^#.*#$/s.test(name))
     .filter((entry) => !entry.isDirectory())
     .map(({ name }) => join(path, name))
     .sort()

@@ -52,7 +52,9 @@ class BlockReader {
 
   async run(): Promise<void> {
     let isFirst = true
+    await this.#context.noteSource(this.#file.path)
     for await (const chunk of readChunks(this.#file.path, chunkBytes, lineLimitBytes)) {
+      this.#context.signal?.throwIfAborted()
       const { buffer, end } = chunk
       let { start } = chunk
       this.#context.addToDigest(buffer.subarray(start, end))

@@ -19,7 +19,13 @@ export interface SourceContext {
   readonly usage: Usage
   /** Takes every byte that is read, so that another build can tell whether sources changed. */
   addToDigest(bytes: Uint8Array | string): void
+  readonly noteSource: NoteSource
+  /** Ends the build. */
+  readonly signal: AbortSignal | undefined
 }
+
+/** Is told of a file or directory, by its path, before it is read. */
+export type NoteSource = (path: string) => Promise<void>
 
 /** A user whose mail goes on to another address. */
 export interface Forward {

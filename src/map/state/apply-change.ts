@@ -12,9 +12,10 @@
 import { MailmuxError, messageOf } from '../../base/error.ts'
 import type { Config } from '../../config/config.ts'
 import { type Disk, realDisk } from '../../storage/disk.ts'
+import { signatureOf } from '../../storage/file-signature.ts'
 import { openMapInForce, type TracingReader } from '../open.ts'
 import { applyEdit, type SourceEdit, type Undo } from './source-edit.ts'
-import { type Override, State } from './state.ts'
+import { type EditedFile, type Override, State } from './state.ts'
 
 export interface PlannedChange {
   /** One line for the history, such as `user add ann@example.com fritz`. */
@@ -27,6 +28,8 @@ export interface ChangeOptions {
   readonly disk?: Disk
   /** Told what became of changes before, where it is not what was meant. */
   readonly warn?: (text: string) => void
+  /** Ends the wait for another command. */
+  readonly signal?: AbortSignal
 }
 
 interface JournalledChange extends PlannedChange {
@@ -71,8 +74,14 @@ async function make(state: State, change: JournalledChange, disk: Disk): Promise
   state.begin(encode(change))
   const undos: Undo[] = []
   try {
-    for (const edit of change.edits) await applyEdit(disk, edit, undos)
-    finish(state, change)
+    const edited: EditedFile[] = []
+    for (const edit of change.edits) {
+      const { file } = edit
+      const before = await signatureOf(file)
+      await applyEdit(disk, edit, undos)
+      edited.push({ file, before, after: await signatureOf(file) })
+    }
+    finish(state, change, edited)
   } catch (error) {
     await takeBack(state, undos, error)
     throw error
@@ -92,9 +101,9 @@ async function takeBack(state: State, undos: readonly Undo[], reason: unknown): 
 /** Holds the state, after what a command that was ended has left undone is done. */
 export async function openRepaired(
   config: Pick<Config, 'stateDir'>,
-  { disk = realDisk, warn }: ChangeOptions = {},
+  { disk = realDisk, warn, signal }: ChangeOptions = {},
 ): Promise<State> {
-  const state = await State.open(config.stateDir)
+  const state = await State.open(config.stateDir, undefined, signal)
   try {
     const { unfinished } = state
     if (unfinished !== undefined) {
@@ -128,11 +137,13 @@ async function isCompleted({ edits }: JournalledChange, disk: Disk): Promise<boo
 function finish(
   state: State,
   { generation, description, edits, overrides }: JournalledChange,
+  edited: readonly EditedFile[] = [],
 ): void {
   const shifts = edits.flatMap(({ file, shifts: moved }) =>
     moved.map((shift) => ({ ...shift, file })),
   )
-  state.record({ generation, kind: 'change', description }, { overrides, shifts })
+  const change = { overrides, shifts, edits: edited }
+  state.record({ generation, kind: 'change', description }, change)
 }
 
 type EncodedChange = ReturnType<typeof encode>

@@ -48,12 +48,24 @@ const tables = `
   PRAGMA user_version = ${version};
 `
 
+/** What files were before and after changes of the map; readers do without it. */
+const editTable = `
+  CREATE TABLE IF NOT EXISTS edit (
+    generation INTEGER NOT NULL,
+    file TEXT NOT NULL,
+    before TEXT NOT NULL,
+    after TEXT NOT NULL
+  ) STRICT;
+`
+
 /** Makes the tables in a new file. Throws where a newer version of the program has made the file. */
 export function prepareSchema(database: SqliteDatabase): void {
-  if (hasTables(database)) return
-  transact(database, () => {
-    if (!hasTables(database)) database.exec(tables)
-  })
+  if (!hasTables(database)) {
+    transact(database, () => {
+      if (!hasTables(database)) database.exec(tables)
+    })
+  }
+  database.exec(editTable)
 }
 
 /** False where nothing was written yet. Throws where the format is another one. */

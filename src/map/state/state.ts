@@ -46,6 +46,14 @@ export interface NewGeneration extends Pick<HistoryRow, 'generation' | 'kind' | 
 export interface MadeChange {
   readonly overrides: readonly Override[]
   readonly shifts: readonly (LineShift & { readonly file: string })[]
+  readonly edits?: readonly EditedFile[]
+}
+
+/** A source that a change has edited, by its signatures before and after. */
+export interface EditedFile {
+  readonly file: string
+  readonly before: string
+  readonly after: string
 }
 
 /** How long a command waits for another one, and how often it looks. */
@@ -69,15 +77,15 @@ export class State implements Disposable {
 
   /**
    * Waits until no other command holds the state, and holds it. Throws STATE_BUSY after
-   * `waitMs`, STATE_DAMAGED, STATE_UNUSABLE.
+   * `waitMs`, STATE_DAMAGED, STATE_UNUSABLE. `signal` ends the wait.
    */
-  static async open(stateDir: string, waitMs = patienceMs): Promise<State> {
+  static async open(stateDir: string, waitMs = patienceMs, signal?: AbortSignal): Promise<State> {
     const path = statePath(stateDir)
     const lockPath = join(stateDir, 'change.lock')
     let lock: Disposable | undefined
     try {
       await realDisk.makeDirectory(stateDir)
-      lock = await waitForLock(lockPath, waitMs)
+      lock = await waitForLock(lockPath, waitMs, signal)
       if (lock === undefined) {
         const who = describeHolder(lockPath)
         throw new MailmuxError('STATE_BUSY', `${path}: another command is changing the map${who}`)
@@ -98,6 +106,12 @@ export class State implements Disposable {
   get generation(): number {
     const row = this.#database.prepare('SELECT max(generation) AS last FROM history').get()
     return Number(row?.['last'] ?? 0)
+  }
+
+  /** True where a change is in force that a base of that generation has not in it. */
+  hasChangesSince(generation: number): boolean {
+    const query = 'SELECT 1 FROM override WHERE generation > ? LIMIT 1'
+    return this.#database.prepare(query).get(generation) !== undefined
   }
 
   /** The change that was being made when a command was ended; as `begin` was given it. */
@@ -135,7 +149,7 @@ export class State implements Disposable {
   /** Drops changes up to a generation: no base that is kept needs them. */
   forgetChanges(upTo: number): void {
     this.#write(() => {
-      for (const table of ['override', 'shift']) {
+      for (const table of ['override', 'shift', 'edit']) {
         this.#database.prepare(`DELETE FROM ${table} WHERE generation <= ?`).run(upTo)
       }
     })
@@ -147,7 +161,7 @@ export class State implements Disposable {
       .run(generation, Date.now(), kind, description, loginName(), users ?? null, aliases ?? null)
   }
 
-  #addChange(generation: number, { overrides, shifts }: MadeChange): void {
+  #addChange(generation: number, { overrides, shifts, edits = [] }: MadeChange): void {
     const addOverride = this.#database.prepare('INSERT INTO override VALUES (?, ?, ?, ?, ?)')
     for (const { key, entry, places } of overrides) {
       const text = entry === undefined ? null : JSON.stringify(entry)
@@ -156,6 +170,8 @@ export class State implements Disposable {
     }
     const addShift = this.#database.prepare('INSERT INTO shift VALUES (?, ?, ?, ?)')
     for (const { file, line, delta } of shifts) addShift.run(generation, file, line, delta)
+    const addEdit = this.#database.prepare('INSERT INTO edit VALUES (?, ?, ?, ?)')
+    for (const { file, before, after } of edits) addEdit.run(generation, file, before, after)
   }
 
   #write(work: () => void): void {
@@ -178,12 +194,16 @@ function openAll(path: string): SqliteDatabase {
   }
 }
 
-async function waitForLock(path: string, waitMs: number): Promise<Disposable | undefined> {
+async function waitForLock(
+  path: string,
+  waitMs: number,
+  signal: AbortSignal | undefined,
+): Promise<Disposable | undefined> {
   const until = performance.now() + waitMs
   for (;;) {
     const lock = takeLock(path)
     if (lock !== undefined || performance.now() > until) return lock
-    await wait(lookMs)
+    await wait(lookMs, undefined, signal && { signal })
   }
 }
 
