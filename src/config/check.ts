@@ -2,6 +2,7 @@
 import type { Problem } from '../base/problem.ts'
 import { parseAddress } from '../mail/address.ts'
 import { canonicalDomain } from '../mail/domain.ts'
+import { parseQueryKeys } from '../mail/query-key.ts'
 import type { Config } from './config.ts'
 import { checkFilledSources } from './filled-sources.ts'
 import { type Locate, type Path, problem } from './locate.ts'
@@ -17,7 +18,15 @@ export function checkConfig(raw: RawConfig, config: Config, locate: Locate): Pro
     ...checkFilledSources(raw, locate),
     ...checkListeners(raw, config, locate),
     ...checkPostmaster(raw, config, locate),
+    ...checkQueryKey(raw, locate),
   ]
+}
+
+function checkQueryKey({ map }: RawConfig, locate: Locate): Problem[] {
+  const parsed = parseQueryKeys(map?.query_key ?? String.raw`\U`)
+  if (!('refused' in parsed)) return []
+  const at = locate(['map', 'query_key'], true)
+  return [problem('bad-query-key', `map.query_key: ${parsed.refused}`, at, parsed.hint)]
 }
 
 function checkDomains(raw: RawConfig, locate: Locate): Problem[] {

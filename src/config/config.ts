@@ -2,6 +2,7 @@
 import type { Position } from '../base/position.ts'
 import type { Naming } from '../mail/address.ts'
 import type { DatabaseConfig } from './database-config.ts'
+import type { QueryKey } from '../mail/query-key.ts'
 
 export type TlsMode = 'none' | 'starttls' | 'implicit'
 export type Service = 'smtp' | 'imap' | 'pop3'
@@ -40,6 +41,8 @@ export interface MapConfig {
   readonly aliases: string | undefined
   readonly userMap: string | undefined
   readonly popmap: string | undefined
+  /** What popmap is asked for; empty: addresses, as every source is. */
+  readonly queryKeys: readonly QueryKey[]
   readonly rules: string | undefined
   /** Databases that fill sources, besides text or alone. */
   readonly databases: readonly DatabaseConfig[]

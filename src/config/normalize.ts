@@ -2,6 +2,7 @@
 import { dirname, resolve } from 'node:path'
 import { waits } from '../base/limit.ts'
 import { canonicalDomain } from '../mail/domain.ts'
+import { parseQueryKeys, type QueryKey } from '../mail/query-key.ts'
 import type {
   BackendConfig,
   BackendProtocol,
@@ -27,6 +28,12 @@ export const defaultRunDir = '/run/mailmux'
 /** What a domain, written as it may be, is compared as; unusable ones are reported by check.ts. */
 function domainOf(text: string): string {
   return canonicalDomain(text) ?? text.toLowerCase()
+}
+
+/** Unusable ones are reported by check.ts. */
+function queryKeysOf(text: string | undefined): readonly QueryKey[] {
+  const parsed = text === undefined ? [] : parseQueryKeys(text)
+  return 'refused' in parsed ? [] : parsed
 }
 
 /** `file` is absolute; relative paths are taken from its folder. */
@@ -67,6 +74,7 @@ export function normalizeConfig(raw: RawConfig, file: string, locate: Locate): C
       aliases: optionalPath(textsOf(raw.map?.aliases)[0]),
       userMap: optionalPath(textsOf(raw.map?.user_map)[0]),
       popmap: optionalPath(textsOf(raw.map?.popmap)[0]),
+      queryKeys: queryKeysOf(raw.map?.query_key),
       rules: optionalPath(raw.map?.rules),
       databases: databasesOf(raw, path).flatMap(({ read }) =>
         'database' in read ? [read.database] : [],

@@ -137,6 +137,11 @@ export const configSchema = {
         aliases: { ...filledSource, description: 'Sendmail aliases: files, or a database' },
         user_map: { ...filledSource, description: 'makemap text: files, or a database' },
         popmap: { ...filledSource, description: 'Perdition popmap: files, or a database' },
+        query_key: {
+          ...name,
+          description:
+            'the keys that popmap is asked for, as in Perdition, where they are no addresses',
+        },
         rules: { ...name, description: 'rules, first match wins: a file, or a directory of files' },
         database: { ...name, description: 'the compiled map (default: map.db in state_dir)' },
         max_changed: {

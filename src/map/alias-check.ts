@@ -8,7 +8,7 @@ import { AliasGraph, type Finding, type GraphNode, nameOf } from './alias-graph.
 import type { Database } from './database/database.ts'
 import { Expansion, type ExpansionFault } from './expand.ts'
 import { bareKey, parseKey } from './key.ts'
-import { climb, type Scope } from './place.ts'
+import { climb, findByQuery, type Scope } from './place.ts'
 import type { Problems } from './problems.ts'
 import type { Alias } from './sources/aliases.ts'
 import type { Forward } from './sources/source-context.ts'
@@ -149,6 +149,7 @@ export class AliasCheck {
       return true
     }
     if (whole?.retrieval !== undefined || bare?.retrieval !== undefined) return false
+    if (findByQuery(address, this.#scope) !== undefined) return false
     const login = line.kind === 'rename' ? line.login : address.key
     const outcome = new Expansion(this.#scope).expandAlias(address, texts)
     if (outcome.result !== 'expand') return false

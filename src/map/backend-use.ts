@@ -1,7 +1,7 @@
 /** What a map sends to one back-end. */
+import { nameOf } from './key.ts'
 import { formatPosition } from '../base/position.ts'
 import type { Config } from '../config/config.ts'
-import { nameOf } from './edit/candidate.ts'
 import type { TracingReader } from './open.ts'
 
 export interface BackendUse {

@@ -25,6 +25,7 @@ import {
   type RowTaker,
 } from './sources/database-source.ts'
 import { type KeyedForm, popmapForm, readKeyedLines, userMapForm } from './sources/keyed-lines.ts'
+import { readQueries } from './sources/popmap-queries.ts'
 import { PatternReader } from './sources/popmap-patterns.ts'
 import { RuleReader } from './sources/rules.ts'
 import type { NoteSource, SourceContext, SourceFile } from './sources/source-context.ts'
@@ -69,7 +70,7 @@ export async function compileMap(
 
 /** What else than the sources decides what is compiled. */
 function frameOf(config: Config): string {
-  const { naming, smarthost, backends } = config
+  const { naming, smarthost, backends, map } = config
   return JSON.stringify([
     formatVersion,
     [...naming.domains],
@@ -77,6 +78,7 @@ function frameOf(config: Config): string {
     naming.recipientDelimiter,
     naming.foldCase,
     smarthost ?? null,
+    ...map.queryKeys,
     [...backends.values()].map(({ name, host, endpoints }) => [name, host, endpoints]),
   ])
 }
@@ -121,9 +123,10 @@ class Compilation {
   }
 
   async read(): Promise<void> {
-    const { aliases, userMap, popmap, rules } = this.#config.map
+    const { aliases, userMap, popmap, queryKeys, rules } = this.#config.map
     const popmapWithPatterns: KeyedForm = {
       ...popmapForm,
+      ...(queryKeys.length === 0 ? {} : { readKey: readQueries(queryKeys, this.#context) }),
       takePattern: this.#patterns.takeWildcard.bind(this.#patterns),
     }
     const context = this.#context
@@ -224,10 +227,11 @@ class Compilation {
   }
 
   #meta() {
-    const { naming, backends, smarthost } = this.#config
+    const { naming, backends, smarthost, map } = this.#config
     return {
       rules: this.#rules.rules,
       patterns: this.#patterns.patterns,
+      ...(map.queryKeys.length === 0 ? {} : { queryKeys: map.queryKeys }),
       smarthost: smarthost ?? null,
       backends: [...backends.values()].map(({ name, host }) => ({ name, host })),
       domains: [...naming.domains],

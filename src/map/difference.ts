@@ -197,7 +197,8 @@ export class Difference {
 function isTouched({ kind }: RecordCursor, changed: ReadonlySet<SettingChange['kind']>): boolean {
   if (changed.size === 0 || kind === 'aliases') return false
   const isByRules = kind === 'popmap' && changed.has('rule')
-  return isByRules || changed.has('pattern') || changed.has('domain')
+  const others = ['pattern', 'query_key', 'domain'] as const
+  return isByRules || others.some((setting) => changed.has(setting))
 }
 
 /** Each map has the domains that it was built with. */

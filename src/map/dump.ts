@@ -2,8 +2,10 @@
 import type { Position } from '../base/position.ts'
 import { formatAddress } from '../mail/address.ts'
 import type { Database } from './database/database.ts'
+import { isQueryKey, nameOf } from './key.ts'
 import type { MapRecord } from './map-record.ts'
 import { type PatternSource, wildcardOf } from './rule.ts'
+import { writeKey } from './sources/line-grammar.ts'
 import { describeValue, type Value } from './value.ts'
 
 export type DumpedSource = 'aliases' | 'user_map' | 'popmap' | 'popmap.re' | 'rules'
@@ -49,11 +51,12 @@ function dumpRecord(record: MapRecord): DumpedLine {
   }
   const { value } = record
   const line = `${name}${source === 'popmap' ? ':' : ' '}${writtenValue(value)}`
-  return { source, line, key, value, ...at }
+  return { source, line, key: isQueryKey(key) ? nameOf(key) : key, value, ...at }
 }
 
 /** A key or a target; in quotes where a blank or a mark of the source would divide it. */
 function writtenKey(key: string): string {
+  if (isQueryKey(key)) return writeKey(nameOf(key))
   const at = key.lastIndexOf('@')
   const local = at === -1 ? key : key.slice(0, at)
   const domain = at === -1 ? '' : key.slice(at + 1)

@@ -4,7 +4,7 @@ import type { Checked } from './alias-check.ts'
 import type { Database } from './database/database.ts'
 import type { Duplicate } from './database/index-builder.ts'
 import type { StoredRecord } from './database/record.ts'
-import { bareKey } from './key.ts'
+import { nameOf } from './key.ts'
 import { isInDatabase } from './sources/source-context.ts'
 import { describeValue, type Value } from './value.ts'
 
@@ -25,7 +25,7 @@ export function reportDuplicates(
     const again = database.record(second)
     const isSame = same ?? (before.text === again.text && before.valueNumber === again.valueNumber)
     const at = placeOf(again, database)
-    const key = again.key === bareKey(again.key.slice(0, -1)) ? again.key.slice(0, -1) : again.key
+    const key = nameOf(again.key)
     const where = formatPosition(placeOf(before, database))
     if (isSame && isInDatabase(at) !== isInDatabase(placeOf(before, database))) {
       // A command that changes the text would not know of the other.

@@ -1,6 +1,6 @@
 /** What two maps say of one key. */
 import type { Address } from '../mail/address.ts'
-import { parseKey } from './key.ts'
+import { isQueryKey, nameOf, parseKey } from './key.ts'
 import { climb, type Entry, type Placement, placeLogin, placeMail, type Scope } from './place.ts'
 import { describeValue, type Value } from './value.ts'
 
@@ -71,7 +71,7 @@ function compareWays(key: string, before: Ways, after: Ways): RouteChange | unde
     one === nowhere && other === nowhere
   return {
     kind: 'user',
-    key: shownKey(key),
+    key: nameOf(key),
     change: isNowhere(before) ? 'added' : isNowhere(after) ? 'removed' : 'rerouted',
     ...(delivery === undefined ? {} : { delivery }),
     ...(retrieval === undefined ? {} : { retrieval }),
@@ -91,6 +91,7 @@ function compareWay(before: Way, after: Way): WayChange | undefined {
 /** Where a key leads in a map, also where only a rule says so. */
 function waysOf(key: string, entry: Entry | undefined, scope: Scope): Ways {
   const { naming } = scope
+  if (isQueryKey(key)) return { delivery: nowhere, retrieval: wayOfQuery(entry) }
   const bare = key.endsWith('@')
   const parsed = parseKey(bare ? key.slice(0, -1) : key, naming)
   if (!('key' in parsed)) return { delivery: nowhere, retrieval: nowhere }
@@ -106,6 +107,13 @@ function waysOf(key: string, entry: Entry | undefined, scope: Scope): Ways {
       ? loginWay(entry?.delivery, address, scope)
       : wayOfValue(entry.retrieval, address)
   return { delivery, retrieval }
+}
+
+/** Whose logins it decides, not the key but resolution tells. */
+function wayOfQuery(entry: Entry | undefined): Way {
+  const value = entry?.retrieval
+  if (value === undefined || !('backend' in value)) return nowhere
+  return { text: describeValue(value), backend: value.backend }
 }
 
 /** Of a name for every domain only what its own lines say, or else a rule, in the default domain. */
@@ -128,10 +136,11 @@ function waysOfBare(entry: Entry | undefined, address: Address, scope: Scope): W
 }
 
 function loginWay(delivery: Value | undefined, address: Address, scope: Scope): Way {
-  const { patterns, hasBareKeys, hasWideKeys } = scope.lookup
+  const { patterns, queryKeys, hasBareKeys, hasWideKeys } = scope.lookup
   // Without patterns and other lines logins go where the mail goes.
-  const isPlain = delivery !== undefined && patterns.length === 0 && !hasBareKeys && !hasWideKeys
-  if (isPlain && delivery.kind !== 'forward') return wayOfValue(delivery, address)
+  const isAlone = patterns.length + queryKeys.length === 0 && !hasBareKeys && !hasWideKeys
+  if (delivery !== undefined && isAlone && delivery.kind !== 'forward')
+    return wayOfValue(delivery, address)
   return wayOfPlacement(placeLogin(address, scope), address, true)
 }
 
@@ -173,9 +182,5 @@ function compareTargets(
   const addedTargets = [...newer.difference(older)]
   if (removedTargets.length + addedTargets.length === 0) return undefined
   const change = before === undefined ? 'added' : after === undefined ? 'removed' : 'changed'
-  return { kind: 'alias', key: shownKey(key), change, addedTargets, removedTargets }
-}
-
-function shownKey(key: string): string {
-  return key.endsWith('@') ? key.slice(0, -1) : key
+  return { kind: 'alias', key: nameOf(key), change, addedTargets, removedTargets }
 }

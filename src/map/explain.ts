@@ -3,6 +3,7 @@ import { formatPosition, type Position } from '../base/position.ts'
 import type { BackendProtocol, Config } from '../config/config.ts'
 import type { Direction } from '../mail/route.ts'
 import { type Answer, answerQuestion } from './answer.ts'
+import { nameOf } from './key.ts'
 import type { TracingReader } from './open.ts'
 import type { Step } from './place.ts'
 
@@ -87,7 +88,7 @@ function explainStep({ source, asked, found, at, depth }: Step, map: TracingRead
   const place = at ?? (isKey && found !== undefined ? map.place(asked, source) : undefined)
   return {
     source,
-    asked: asked.endsWith('@') ? asked.slice(0, -1) : asked,
+    asked: isKey ? nameOf(asked) : asked,
     ...(found === undefined ? {} : { found }),
     ...(place === undefined ? {} : { at: place }),
     ...(changed === undefined ? {} : { changed }),

@@ -1,7 +1,8 @@
 /**
  * Keys of the map as text. An address is `local@domain`, with its detail `local+detail@domain`; a
  * name for every domain of ours is `local@`, which no address can be, and every other name of a
- * domain `@domain`. `local+*@domain` is any detail of a name.
+ * domain `@domain`. `local+*@domain` is any detail of a name. Where the config has a `query_key`, keys
+ * of popmap are any text, told from all of these by a mark before it.
  */
 import { canonicalDomain } from '../mail/domain.ts'
 import { type Address, makeAddress, type Naming, parseAddress } from '../mail/address.ts'
@@ -25,12 +26,34 @@ export function catchAllKey(domain: string): string {
   return `@${domain}`
 }
 
+export function isBare(key: string): boolean {
+  return key.endsWith('@') && !isQueryKey(key)
+}
+
 export function isCatchAll(key: string): boolean {
   return key.startsWith('@')
 }
 
+const queryMark = '\u0001'
+
+/** The key of popmap for a canonical query. */
+export function queryKey(query: string): string {
+  return queryMark + query
+}
+
+export function isQueryKey(key: string): boolean {
+  return key.startsWith(queryMark)
+}
+
+/** A key as a person writes it. */
+export function nameOf(key: string): string {
+  if (isQueryKey(key)) return key.slice(queryMark.length)
+  return key.endsWith('@') ? key.slice(0, -1) : key
+}
+
 /** True for a key that is asked for only where no exact one is there. */
 export function isWide(key: string): boolean {
+  if (isQueryKey(key)) return false
   return isCatchAll(key) || key.includes('*@')
 }
 

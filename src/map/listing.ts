@@ -2,10 +2,11 @@
 import type { Position } from '../base/position.ts'
 import type { Config } from '../config/config.ts'
 import { type Naming, parseAddress } from '../mail/address.ts'
+import { queriesFor } from '../mail/query-key.ts'
 import type { Direction } from '../mail/route.ts'
 import { answerQuestion, describeAnswer, type LookupJson } from './answer.ts'
-import { leadingTo, nameOf } from './edit/candidate.ts'
-import { bareKey, detailKey, parseKey } from './key.ts'
+import { leadingTo } from './edit/candidate.ts'
+import { bareKey, detailKey, nameOf, parseKey, queryKey } from './key.ts'
 import type { TracingReader } from './open.ts'
 import type { SourceName } from './place.ts'
 import { describeValue, type Value } from './value.ts'
@@ -125,6 +126,7 @@ export function showUser(
     ...(address.detail === undefined ? [] : [detailKey(address, naming)]),
     address.key,
     bareKey(address.user),
+    ...queriesFor(map.lookup.queryKeys, address, naming).map(queryKey),
   ]
   return {
     user: address.key,

@@ -5,6 +5,7 @@
 import { formatPosition, type Position } from '../base/position.ts'
 import { looksOf } from './confusables.ts'
 import type { Database } from './database/database.ts'
+import { nameOf } from './key.ts'
 import type { Problems } from './problems.ts'
 
 interface Noted {
@@ -35,7 +36,7 @@ export class Lookalikes {
       warn(
         problems,
         again,
-        `${show(before.key)}, which is another user: ${formatPosition(before.at)}`,
+        `${nameOf(before.key)}, which is another user: ${formatPosition(before.at)}`,
       )
     }
     for (const [folded, noted] of this.#noted) {
@@ -44,16 +45,12 @@ export class Lookalikes {
         .map((source) => database.place(folded, source))
         .find((found) => found !== undefined)
       const where = place === undefined ? '' : `: ${formatPosition(place)}`
-      warn(problems, noted, `${show(folded)}, which is another user${where}`)
+      warn(problems, noted, `${nameOf(folded)}, which is another user${where}`)
     }
   }
 }
 
 function warn(problems: Problems, { key, at }: Noted, what: string): void {
   const hint = 'write it as the other, or give one of them another name'
-  problems.warn('lookalike-key', at, `${show(key)} looks like ${what}`, hint)
-}
-
-function show(key: string): string {
-  return key.endsWith('@') ? key.slice(0, -1) : key
+  problems.warn('lookalike-key', at, `${nameOf(key)} looks like ${what}`, hint)
 }

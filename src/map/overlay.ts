@@ -1,5 +1,6 @@
 /** A base and what was changed since it was built, as one map to look up in. */
 import type { Position } from '../base/position.ts'
+import type { QueryKey } from '../mail/query-key.ts'
 import type { Database } from './database/database.ts'
 import type { Entry, Lookup, SourceName } from './place.ts'
 import type { Pattern, Rule } from './rule.ts'
@@ -8,6 +9,7 @@ import type { OverrideReader } from './state/override-reader.ts'
 export class Overlay implements Lookup {
   readonly rules: readonly Rule[]
   readonly patterns: readonly Pattern[]
+  readonly queryKeys: readonly QueryKey[]
   readonly smarthost: string | undefined
   readonly #base: Database
   readonly #overrides: OverrideReader
@@ -17,6 +19,7 @@ export class Overlay implements Lookup {
     this.#overrides = overrides
     this.rules = base.rules
     this.patterns = base.patterns
+    this.queryKeys = base.queryKeys
     this.smarthost = base.smarthost
   }
 

@@ -1,9 +1,10 @@
 /** Where one address goes that is no alias: the sources asked in turn, most exact key first. */
 import { formatPosition, type Position } from '../base/position.ts'
 import { type Address, formatAddress, type Naming } from '../mail/address.ts'
+import { queriesFor, type QueryKey } from '../mail/query-key.ts'
 import type { Destination, Verdict } from '../mail/route.ts'
 import { fillIn } from './fill-in.ts'
-import { bareKey, catchAllKey, detailKey, everyDetailKey } from './key.ts'
+import { bareKey, catchAllKey, detailKey, everyDetailKey, queryKey } from './key.ts'
 import type { Pattern, Rule } from './rule.ts'
 import { describeValue, isLoginName, type Value } from './value.ts'
 
@@ -20,6 +21,8 @@ export interface Lookup {
   readonly rules: readonly Rule[]
   /** Lines of popmap that stand for many logins. */
   readonly patterns: readonly Pattern[]
+  /** What popmap is asked for; empty: what every source is. */
+  readonly queryKeys: readonly QueryKey[]
   /** The back-end for addresses outside; undefined where the site has none. */
   readonly smarthost: string | undefined
   /** False where no key is without a domain: then none is looked for. */
@@ -155,6 +158,7 @@ export function placeMail(
 /** Where the logins of an address go: popmap, then user_map, then rules. */
 export function placeLogin(address: Address, scope: Scope): Placement {
   const ladder = climb(address, scope)
+  if (scope.lookup.queryKeys.length > 0) return placeByQuery(address, ladder, scope)
   const value = valueOn(ladder, 'retrieval')
   if (scope.trace !== undefined) {
     const asked = rungOf(address, ladder, (entry) => entry.retrieval !== undefined, scope)
@@ -162,6 +166,23 @@ export function placeLogin(address: Address, scope: Scope): Placement {
   }
   if (value !== undefined) return applyRung(ladder, 'retrieval', value, { address, scope })
   return placeByPattern(address, scope) ?? placeMail(address, ladder, scope, 0)
+}
+
+function placeByQuery(address: Address, ladder: Ladder, scope: Scope): Placement {
+  const value = findByQuery(address, scope)
+  if (value !== undefined) return applyValue(value, address, scope.naming)
+  return placeByPattern(address, scope) ?? placeMail(address, ladder, scope, 0)
+}
+
+/** What popmap says of an address where it is asked for other keys than addresses. */
+export function findByQuery(address: Address, { lookup, naming, trace }: Scope): Value | undefined {
+  for (const query of queriesFor(lookup.queryKeys, address, naming)) {
+    const asked = queryKey(query)
+    const value = lookup.find(asked)?.retrieval
+    trace?.({ source: 'popmap', asked, found: value && describeValue(value), depth: 0 })
+    if (value !== undefined) return value
+  }
+  return undefined
 }
 
 function placeByPattern(address: Address, { lookup, trace }: Scope): Placement | undefined {

@@ -4,7 +4,7 @@
  */
 import type { Position } from '../base/position.ts'
 import type { BackendConfig, Config } from '../config/config.ts'
-import { parseKey } from './key.ts'
+import { isQueryKey, nameOf, parseKey } from './key.ts'
 import type { Checked } from './alias-check.ts'
 import type { StoredRecord } from './database/record.ts'
 import { placeLogin, type Scope } from './place.ts'
@@ -124,7 +124,8 @@ class HalfCheck {
   /** True where the logins of a key lead to that back-end. */
   #logsIn(key: string, backend: string): boolean {
     const { naming } = this.#checked
-    const parsed = parseKey(key.endsWith('@') ? key.slice(0, -1) : key, naming)
+    if (isQueryKey(key)) return true
+    const parsed = parseKey(nameOf(key), naming)
     if (!('key' in parsed) || !naming.domains.has(parsed.address.domain)) return false
     const placement = placeLogin(parsed.address, this.#scope)
     return placement.kind === 'at' && placement.destination.backend === backend

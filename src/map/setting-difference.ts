@@ -4,7 +4,7 @@ import type { Meta } from './database/meta.ts'
 import { type PatternSource, type RuleSource, wildcardOf } from './rule.ts'
 
 export interface SettingChange {
-  readonly kind: 'rule' | 'pattern' | 'domain' | 'backend' | 'smarthost'
+  readonly kind: 'rule' | 'pattern' | 'query_key' | 'domain' | 'backend' | 'smarthost'
   /** `moved`: of rules and patterns, where the first match wins. */
   readonly change: 'added' | 'removed' | 'moved'
   readonly text: string
@@ -15,6 +15,7 @@ export function compareSettings(older: Database, newer: Database): SettingChange
   return [
     ...compareOrdered('rule', before.rules.map(ruleText), after.rules.map(ruleText)),
     ...compareOrdered('pattern', before.patterns.map(patternText), after.patterns.map(patternText)),
+    ...compareOrdered('query_key', queryTexts(before), queryTexts(after)),
     ...compareSets('domain', before.domains, after.domains),
     ...compareSets('backend', before.backends.map(backendText), after.backends.map(backendText)),
     ...compareSets('smarthost', [before.smarthost ?? []].flat(), [after.smarthost ?? []].flat()),
@@ -30,6 +31,10 @@ function patternText(pattern: PatternSource): string {
   const { backend, login } = pattern
   const text = wildcardOf(pattern) ?? pattern.text
   return `${text.replace(/\s+/g, ' ').trim()} → ${login === undefined ? '' : `${login}@`}${backend}`
+}
+
+function queryTexts({ queryKeys = [] }: Meta): string[] {
+  return queryKeys.map(({ template }) => template)
 }
 
 function backendText({ name, host }: Meta['backends'][number]): string {
@@ -50,7 +55,7 @@ function compareSets(
 
 /** The order counts: of what both have, all that does not stand in the same order has moved. */
 function compareOrdered(
-  kind: 'rule' | 'pattern',
+  kind: 'rule' | 'pattern' | 'query_key',
   before: readonly string[],
   after: readonly string[],
 ): SettingChange[] {

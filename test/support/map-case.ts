@@ -23,6 +23,7 @@ export function configOf(folder: string, database: string): Config {
     aliases: there('aliases'),
     userMap: there('user_map'),
     popmap: there('popmap'),
+    queryKeys: parsed.config.map.queryKeys,
     rules: there('rules'),
     databases: parsed.config.map.databases,
     database,

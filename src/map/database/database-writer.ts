@@ -4,7 +4,7 @@
  */
 import { crc32 } from 'node:zlib'
 import type { DiskFile } from '../../storage/disk.ts'
-import { isWide } from '../key.ts'
+import { isBare, isWide } from '../key.ts'
 import type { Value } from '../value.ts'
 import { ColdWriter } from './cold-writer.ts'
 import { Database } from './database.ts'
@@ -90,7 +90,7 @@ export class DatabaseWriter {
   }
 
   #add(origin: Origin, key: string, number: number, text: string | undefined): void {
-    if (key.endsWith('@')) this.hasBareKeys = true
+    if (isBare(key)) this.hasBareKeys = true
     if (isWide(key)) this.hasWideKeys = true
     const valueNumber = number === 0 ? textValue : number
     const record = encodeRecord(origin, key, valueNumber, text)

@@ -5,6 +5,7 @@
 import { crc32 } from 'node:zlib'
 import { MailmuxError } from '../../base/error.ts'
 import type { Position } from '../../base/position.ts'
+import type { QueryKey } from '../../mail/query-key.ts'
 import type { Entry, Lookup, SourceName } from '../place.ts'
 import { compilePattern, compileRule, type Pattern, type Rule } from '../rule.ts'
 import type { Value } from '../value.ts'
@@ -47,6 +48,7 @@ const longestRecordBytes = 1 << 26
 export class Database implements Lookup {
   readonly rules: readonly Rule[]
   readonly patterns: readonly Pattern[]
+  readonly queryKeys: readonly QueryKey[]
   readonly smarthost: string | undefined
   readonly hasBareKeys: boolean
   readonly hasWideKeys: boolean
@@ -65,6 +67,7 @@ export class Database implements Lookup {
     this.#hash = new KeyHash(header.seed)
     this.rules = meta.rules.map(compileRule)
     this.patterns = meta.patterns.map(compilePattern)
+    this.queryKeys = meta.queryKeys ?? []
     this.smarthost = meta.smarthost ?? undefined
     this.hasBareKeys = (header.flags & flagBareKeys) !== 0
     this.hasWideKeys = (header.flags & flagWideKeys) !== 0

@@ -1,4 +1,5 @@
 /** What the database keeps as JSON: everything that is small. */
+import type { QueryKey } from '../../mail/query-key.ts'
 import type { PatternSource, RuleSource } from '../rule.ts'
 import type { Value } from '../value.ts'
 
@@ -9,6 +10,8 @@ export interface Meta {
   readonly pairs: readonly (readonly [number, number])[]
   readonly rules: readonly RuleSource[]
   readonly patterns: readonly PatternSource[]
+  /** Absent where popmap is asked for addresses. */
+  readonly queryKeys?: readonly QueryKey[]
   readonly smarthost: string | null
   readonly backends: readonly { readonly name: string; readonly host: string }[]
   readonly domains: readonly string[]

@@ -4,7 +4,7 @@ import { type Address, type Naming, parseAddress } from '../../mail/address.ts'
 import { addressesOf } from '../alias-check.ts'
 import { Expansion, type ExpansionFault } from '../expand.ts'
 import { isTemplate } from '../fill-in.ts'
-import { isCatchAll, isWide, parseKey } from '../key.ts'
+import { isCatchAll, isWide, nameOf, parseKey } from '../key.ts'
 import type { MapRecord } from '../map-record.ts'
 import type { TracingReader } from '../open.ts'
 import { type Entry, findTargets, climb, type Lookup, placeMail, type Scope } from '../place.ts'
@@ -12,6 +12,7 @@ import { type Entry, findTargets, climb, type Lookup, placeMail, type Scope } fr
 export class Candidate implements Lookup {
   readonly rules
   readonly patterns
+  readonly queryKeys
   readonly smarthost
   readonly #lookup: Lookup
   readonly #changed: ReadonlyMap<string, Entry | undefined>
@@ -19,6 +20,7 @@ export class Candidate implements Lookup {
   constructor(lookup: Lookup, changed: ReadonlyMap<string, Entry | undefined>) {
     this.rules = lookup.rules
     this.patterns = lookup.patterns
+    this.queryKeys = lookup.queryKeys
     this.smarthost = lookup.smarthost
     this.#lookup = lookup
     this.#changed = changed
@@ -85,11 +87,6 @@ export function describeBroken({ record, fault }: Broken): string {
   const where = record.at === undefined ? record.key : formatPosition(record.at)
   const what = record.source === 'aliases' ? 'the alias' : 'the forward of'
   return `${what} ${nameOf(record.key)} would lead nowhere (${where}): ${fault.reason}`
-}
-
-/** A key as a person writes it. */
-export function nameOf(key: string): string {
-  return key.endsWith('@') ? key.slice(0, -1) : key
 }
 
 /** Aliases and forwards that lead to the keys, in however many steps; told apart by local part. */

@@ -1,4 +1,5 @@
 /** Adding and removing an alias or some of its targets: in the text sources and in the map in force. */
+import { nameOf } from '../key.ts'
 import { MailmuxError } from '../../base/error.ts'
 import { formatPosition } from '../../base/position.ts'
 import type { Config } from '../../config/config.ts'
@@ -17,7 +18,7 @@ import {
   planWithoutAlias,
   planWithoutTargets,
 } from './alias-edit.ts'
-import { Candidate, describeBroken, faultOf, findBroken, nameOf } from './candidate.ts'
+import { Candidate, describeBroken, faultOf, findBroken } from './candidate.ts'
 import { type ChangeReport, contextOf, keptPlaces, keyOf } from './change-user.ts'
 import { positionOfEnd } from './position-of-end.ts'
 import { endOfSource, readSource, refuseOwned } from './source-files.ts'

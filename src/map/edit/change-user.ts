@@ -2,17 +2,18 @@
 import { MailmuxError } from '../../base/error.ts'
 import { formatPosition, type Position } from '../../base/position.ts'
 import type { Config } from '../../config/config.ts'
+import { addressesOf } from '../alias-check.ts'
 import { BackendTable } from '../backend-table.ts'
-import { parseKey } from '../key.ts'
+import { nameOf, parseKey } from '../key.ts'
 import type { TracingReader } from '../open.ts'
-import type { Entry } from '../place.ts'
+import { type Entry, findByQuery } from '../place.ts'
 import { writeKey } from '../sources/line-grammar.ts'
 import { type ParsedValue, parseLoginValue, parseUserValue } from '../sources/parse-value.ts'
 import { applyChange, type PlannedChange } from '../state/apply-change.ts'
 import type { SourceEdit } from '../state/source-edit.ts'
 import type { Override } from '../state/state.ts'
 import { describeValue, type Value } from '../value.ts'
-import { Candidate, describeBroken, faultOf, findBroken, nameOf } from './candidate.ts'
+import { Candidate, describeBroken, faultOf, findBroken } from './candidate.ts'
 import { findKey, type KeyedSource, planLine, planValue, planWithout } from './keyed-edit.ts'
 import { positionOfEnd } from './position-of-end.ts'
 import { endOfSource, isSmall, readSource, refuseOwned } from './source-files.ts'
@@ -120,6 +121,7 @@ async function planUser(
   { replace, value, retrieval }: UserRequest,
 ): Promise<PlannedChange | undefined> {
   const { map, key, warnings } = planning
+  if (retrieval !== undefined) refuseQueries(planning)
   const before = map.lookup.find(key)
   const words = { delivery: value.trim(), retrieval: retrieval?.trim() }
   const sides = (['delivery', 'retrieval'] as const).filter((side) => {
@@ -234,6 +236,10 @@ async function planRemoval(planning: Planning): Promise<PlannedChange> {
   if (before?.delivery === undefined && before?.retrieval === undefined) {
     throw new MailmuxError('USER_UNKNOWN', unknownUser(planning))
   }
+  for (const address of addressesOf(key, config.naming)) {
+    const scope = { naming: config.naming, lookup: map.lookup, trace: undefined }
+    if (findByQuery(address, scope) !== undefined) refuseQueries(planning)
+  }
   const entry = before.targets === undefined ? undefined : { ...none, targets: before.targets }
   refuseFaults(planning, entry)
   const edits: SourceEdit[] = []
@@ -248,6 +254,14 @@ async function planRemoval(planning: Planning): Promise<PlannedChange> {
   const places = at === undefined ? {} : { aliases: at }
   const description = `user remove ${nameOf(key)}`
   return { description, edits, overrides: [{ key, entry, places }] }
+}
+
+/** Which of several keys of popmap is meant, and who else it is for, a person must tell. */
+function refuseQueries({ config, map, key }: Planning): void {
+  if (map.lookup.queryKeys.length === 0) return
+  const what = `${config.map.popmap ?? 'popmap'}: its keys are those of query_key`
+  const hint = `edit it as ${nameOf(key)} needs, and run \`mailmux build-map\``
+  throw new MailmuxError('CHANGE_REFUSED', `${what}: ${hint}`)
 }
 
 function unknownUser({ config, map, key }: Planning): string {

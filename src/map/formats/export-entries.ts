@@ -1,7 +1,7 @@
 /** What exports have in common: users with both routes, addresses of bare names, verdicts. */
 import type { Verdict } from '../../mail/route.ts'
-import { nameOf } from '../edit/candidate.ts'
-import { isWide } from '../key.ts'
+import { isQueryKey, isWide, nameOf } from '../key.ts'
+import { queryReader } from '../../mail/query-key.ts'
 import { writeKey } from '../sources/line-grammar.ts'
 import type { Entry } from '../place.ts'
 import type { Value } from '../value.ts'
@@ -37,10 +37,17 @@ export function* exportedLogins(
   names: LoginNames,
 ): Generator<ExportedLogin | Note, void, undefined> {
   let [others, first] = [0, '']
+  const namedBy = nameReader(map)
+  // Several keys of popmap may name one login.
+  const told = map.queryKeys.length > 0 ? new Set<string>() : undefined
   for (const { key, source } of map.records()) {
     const { delivery, retrieval } = map.find(key) ?? {}
     if (source === 'popmap' && delivery !== undefined) continue
-    const name = nameOf(key)
+    const name = isQueryKey(key) ? namedBy(key) : nameOf(key)
+    if (name === undefined) {
+      yield notCarried(nameOf(key), 'its key is that of no single name')
+      continue
+    }
     const isLogin = source !== 'aliases' && 'backend' in (retrieval ?? delivery ?? {})
     if (!isLogin && others++ === 0) first = name
     if (source === 'aliases') continue
@@ -49,6 +56,8 @@ export function* exportedLogins(
       continue
     }
     for (const typed of loginNames(map, name, names)) {
+      if (told?.has(typed) === true) continue
+      told?.add(typed)
       const login = exportedLogin(map, typed)
       if (login !== undefined) yield login
     }
@@ -56,6 +65,16 @@ export function* exportedLogins(
   if (others === 0) return
   const about = others === 1 ? first : `${first} and ${others - 1} more`
   yield notCarried(about, 'aliases, forwards and refusals of mail are no logins')
+}
+
+/** The name that a key of popmap stands for where it is no address; undefined where for many or none. */
+function nameReader({ config, queryKeys }: ExportedMap): (key: string) => string | undefined {
+  const read = queryReader(queryKeys, config.naming)
+  return (key) => {
+    const { user, domain } = read(nameOf(key)) ?? {}
+    if (user === undefined) return undefined
+    return domain === undefined ? user : `${user}@${domain}`
+  }
 }
 
 function* loginNames(
@@ -93,7 +112,8 @@ function exportedLogin(map: ExportedMap, name: string): ExportedLogin | Note | u
 /** Users that the sources name, each once. */
 export function* exportedUsers(map: ExportedMap): Generator<ExportedUser, void, undefined> {
   for (const { key, source } of map.records()) {
-    if (source === 'aliases') continue
+    // Such a key is of logins alone.
+    if (source === 'aliases' || isQueryKey(key)) continue
     const { delivery, retrieval } = map.find(key) ?? {}
     if (source === 'popmap' && delivery !== undefined) continue
     yield { name: nameOf(key), delivery, retrieval: retrieval ?? delivery }

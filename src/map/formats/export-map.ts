@@ -13,11 +13,12 @@ export function exportMap(
 ): Iterable<Printed> {
   const { print } = format
   if (print === undefined) throw new MailmuxError('USAGE', `${format.name} is only read`)
-  const { rules, patterns } = map.lookup
+  const { rules, patterns, queryKeys } = map.lookup
   return print({
     config,
     rules,
     patterns,
+    queryKeys,
     records: () => map.records(),
     find: (key) => map.lookup.find(key),
     login: (name) => {

@@ -2,6 +2,7 @@
  * mailmux's own interchange form: one JSON object a line, users in the order of the sources, then
  * aliases, expressions and rules. Nothing of a map is lost in it.
  */
+import { isQueryKey, nameOf } from '../key.ts'
 import { wildcardOf } from '../rule.ts'
 import { writeKey } from '../sources/line-grammar.ts'
 import { describeValue, type Value } from '../value.ts'
@@ -127,6 +128,10 @@ function* print(map: ExportedMap): Generator<Printed, void, undefined> {
       ...(delivery !== undefined && 'backend' in delivery ? { backend: delivery.backend } : {}),
       ...(delivery?.kind === 'rename' ? { login: delivery.login } : {}),
     })
+  }
+  for (const record of map.records()) {
+    if (record.source !== 'popmap' || !isQueryKey(record.key)) continue
+    yield JSON.stringify({ user: nameOf(record.key), retrieval: describeValue(record.value) })
   }
   for (const { name, targets } of exportedAliases(map)) {
     yield JSON.stringify({ alias: name, targets })

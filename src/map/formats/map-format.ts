@@ -4,6 +4,7 @@ import type { Position } from '../../base/position.ts'
 import type { Config } from '../../config/config.ts'
 import type { MapRecord } from '../map-record.ts'
 import type { PatternSource, RuleSource } from '../rule.ts'
+import type { QueryKey } from '../../mail/query-key.ts'
 import type { Resolution } from '../../mail/route.ts'
 import type { Entry } from '../place.ts'
 import type { Fact, Note } from './fact.ts'
@@ -26,6 +27,7 @@ export interface ExportedMap {
   readonly config: Config
   readonly rules: readonly RuleSource[]
   readonly patterns: readonly PatternSource[]
+  readonly queryKeys: readonly QueryKey[]
   /** Anew with each call. */
   records(): Iterable<MapRecord>
   readonly find: (key: string) => Entry | undefined
@@ -105,6 +107,11 @@ function placeIn({ at, more = [] }: TextLine, offset: number): Position {
 export class Findings implements Parsed {
   readonly facts: Fact[] = []
   readonly notes: Note[] = []
+
+  /** Tells of what is carried over, but not by itself. */
+  carry({ text, at }: TextLine, reason: string): void {
+    this.notes.push({ at, about: shorten(text, 80), reason, isCarried: true })
+  }
 
   /** `offset`: where in the line the reason is. */
   note(line: TextLine, reason: string, offset = 0): void {

@@ -8,17 +8,21 @@ import { BackendTable } from '../backend-table.ts'
 import { isCatchAll, parseKey } from '../key.ts'
 import { compilePattern, compileRule } from '../rule.ts'
 import { parseTarget } from '../sources/alias-targets.ts'
-import { divideTargets } from '../sources/line-grammar.ts'
+import { divideKeyedLine, divideTargets, writeKey } from '../sources/line-grammar.ts'
 import { parseVerdict } from '../sources/parse-value.ts'
 import { parseMatch } from '../sources/rules.ts'
 import { isLoginName } from '../value.ts'
 import type { Fact, Target } from './fact.ts'
 
 /** Undefined where nothing is wrong. Servers are looked at where they are named. */
-export function whyUnsayable(fact: Fact, naming: Naming): string | undefined {
+export function whyUnsayable(
+  fact: Fact,
+  naming: Naming,
+  hasQueryKeys: boolean,
+): string | undefined {
   switch (fact.kind) {
     case 'user':
-      return whyNoKey(fact.key, naming) ?? whyNoUserTarget(fact, naming)
+      return whyNoUserKey(fact, naming, hasQueryKeys) ?? whyNoUserTarget(fact, naming)
     case 'alias':
       return whyNoAlias(fact, naming)
     case 'rule':
@@ -26,7 +30,7 @@ export function whyUnsayable(fact: Fact, naming: Naming): string | undefined {
     case 'shares':
       return whyNoMatch(fact.match, naming)
     case 'word':
-      return whyNoKey(fact.key, naming) ?? whyNoLine(fact.value)
+      return whyNoUserKey(fact, naming, hasQueryKeys) ?? whyNoLine(fact.value)
     case 'line':
       return whyNoLine(fact.text)
     case 'pattern':
@@ -34,6 +38,23 @@ export function whyUnsayable(fact: Fact, naming: Naming): string | undefined {
     default:
       return fact satisfies never
   }
+}
+
+function whyNoUserKey(
+  fact: Extract<Fact, { readonly kind: 'user' | 'word' }>,
+  naming: Naming,
+  hasQueryKeys: boolean,
+): string | undefined {
+  if (!hasQueryKeys || !isOfPopmap(fact)) return whyNoKey(fact.key, naming)
+  if (fact.key.startsWith('*@')) return 'here it would stand for every name of the domain'
+  const line = `${writeKey(fact.key)}:x`
+  const isRead = whyNoLine(line) === undefined && divideKeyedLine(line, 'colon')?.key === fact.key
+  return isRead ? undefined : 'it is no key of a line'
+}
+
+/** True for what becomes a line of popmap. */
+export function isOfPopmap(fact: Extract<Fact, { readonly kind: 'user' | 'word' }>): boolean {
+  return fact.kind === 'user' ? fact.side === 'retrieval' : fact.source === 'popmap'
 }
 
 function whyNoKey(key: string, naming: Naming): string | undefined {

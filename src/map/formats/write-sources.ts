@@ -2,6 +2,7 @@
 import { formatPosition, type Position } from '../../base/position.ts'
 import type { Config } from '../../config/config.ts'
 import type { Naming } from '../../mail/address.ts'
+import { canonicalQuery } from '../../mail/query-key.ts'
 import { BackendTable } from '../backend-table.ts'
 import { parseKey } from '../key.ts'
 import { unquote, writeKey } from '../sources/line-grammar.ts'
@@ -59,6 +60,7 @@ function aboutOf(fact: Fact): string {
 
 class SourceWriter {
   readonly #naming: Naming
+  readonly #hasQueryKeys: boolean
   readonly #table: BackendTable | undefined
   readonly #names: BackendNames
   readonly #lines = new Map<SourceFileName, string[]>()
@@ -68,13 +70,14 @@ class SourceWriter {
 
   constructor(config: Config | undefined) {
     this.#naming = config?.naming ?? usualNaming
+    this.#hasQueryKeys = (config?.map.queryKeys.length ?? 0) > 0
     this.#table = config && new BackendTable(config.backends.values())
     this.#names = new BackendNames(config)
   }
 
   write(said: Fact): void {
     const fact = said.kind === 'alias' ? this.#asUser(said) : said
-    const reason = whyUnsayable(fact, this.#naming)
+    const reason = whyUnsayable(fact, this.#naming, this.#hasQueryKeys)
     try {
       if (reason !== undefined) this.#refuse(fact, reason)
       this.#write(fact)
@@ -200,8 +203,10 @@ class SourceWriter {
 
   /** A key that stands twice: every program that has such maps keeps the first. */
   #addKey(source: SourceFileName, key: string, rest: string, fact: Fact): void {
+    const isQuery = this.#hasQueryKeys && source === 'popmap'
+    const query = isQuery ? canonicalQuery(key, this.#naming) : undefined
     const parsed = parseKey(key, this.#naming)
-    const known = `${source}\0${'key' in parsed ? parsed.key : key}`
+    const known = `${source}\0${query ?? ('key' in parsed ? parsed.key : key)}`
     const before = this.#first.get(known)
     if (before === undefined) {
       this.#first.set(known, { line: rest, at: fact.at })

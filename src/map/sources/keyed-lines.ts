@@ -10,6 +10,7 @@ import { isWide, parseKey } from '../key.ts'
 import { canonicalDomain } from '../../mail/domain.ts'
 import { divideKeyedLine, isIgnored, type KeyedLine, type Separator } from './line-grammar.ts'
 import { parseLoginValue, type ParsedValue, parseUserValue } from './parse-value.ts'
+import type { ReadQuery } from './popmap-queries.ts'
 import { decodeLine, forEachBlock, type TakeBlock } from './read-lines.ts'
 import { positionIn, quote, type SourceContext, type SourceFile } from './source-context.ts'
 
@@ -18,6 +19,8 @@ export interface KeyedForm {
   readonly kind: Exclude<RecordKind, 'aliases'>
   readonly separator: Separator
   parseValue(text: string, context: SourceContext): ParsedValue
+  /** Reads keys that are no addresses. */
+  readonly readKey?: ReadQuery
   /** Takes keys that stand for many logins; true where it did. */
   takePattern?(line: PatternLine): boolean
 }
@@ -108,7 +111,7 @@ class KeyedLineReader {
     let line = firstLine
     for (let from = start; from < end; line++) {
       this.#origin.line = line
-      const next = this.#takePlain(bytes, from, this.#key)
+      const next = this.#form.readKey ? -1 : this.#takePlain(bytes, from, this.#key)
       from = next === -1 ? this.#takeGeneral(bytes, from, line) : next
     }
     return line - firstLine
@@ -210,9 +213,13 @@ class KeyedLineReader {
     const { key: keyText, value: valueText, valueColumn } = parts
     const file = this.#file
     if (this.#form.takePattern?.({ key: keyText, value: valueText, file, line }) === true) return
-    const key = parseKey(keyText, naming)
+    const key = this.#form.readKey?.(keyText) ?? parseKey(keyText, naming)
     if ('refused' in key) {
       problems.error('bad-key', positionIn(file, line), key.refused, key.hint)
+    } else if ('isUnreachable' in key && key.isUnreachable === true) {
+      const what = `query_key makes no key ${quote(keyText)}: the line has no effect`
+      const hint = 'give map.query_key a template for it, or remove the line'
+      problems.warn('unreachable-key', positionIn(file, line), what, hint)
     } else if (!naming.domains.has(key.address.domain)) {
       const what = `${key.address.domain} is no domain of ours: the line has no effect`
       const hint = 'add it to domains in the config, or remove the line'

@@ -10,7 +10,7 @@
 import { MailmuxError } from '../../base/error.ts'
 import type { Position } from '../../base/position.ts'
 import { markOf } from '../../storage/random-access.ts'
-import { isWide } from '../key.ts'
+import { isBare, isWide } from '../key.ts'
 import type { SourceName } from '../place.ts'
 import { KeyFilter } from './key-filter.ts'
 import { type ReadOverride, type ReadShift, StateFile } from './state-file.ts'
@@ -210,7 +210,7 @@ export class OverrideReader {
     if (known !== undefined && known.generation >= generation) return
     if (known === undefined) this.filter.add(key)
     this.byKey.set(key, { entry, generation })
-    if (key.endsWith('@')) this.hasBareKeys = true
+    if (isBare(key)) this.hasBareKeys = true
     if (isWide(key)) this.hasWideKeys = true
     if (entry?.targets !== undefined) this.hasAliases = true
     if (entry?.delivery?.kind === 'forward') this.hasForwards = true
