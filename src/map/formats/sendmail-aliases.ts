@@ -66,10 +66,13 @@ function* print(map: ExportedMap): Generator<Printed, void, undefined> {
     const local = name.endsWith(own) ? name.slice(0, -own.length) : name
     return local.includes('@') ? undefined : local
   }
+  // Exim takes a name in quotes for that of a person, unless a domain follows.
+  const toTarget = (target: string): string =>
+    target.startsWith('"') && target.endsWith('"') ? target + own : target
   for (const { name, targets } of exportedAliases(map)) {
     const local = localName(name)
     if (local === undefined) yield notCarried(name, 'aliases have no domain')
-    else yield `${writeKey(local)}: ${targets.join(', ')}`
+    else yield `${writeKey(local)}: ${targets.map(toTarget).join(', ')}`
   }
   for (const { name, delivery } of exportedUsers(map)) {
     if (delivery?.kind !== 'forward') continue
