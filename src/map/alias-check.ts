@@ -3,11 +3,11 @@
  * deep or to too many, and those that keep their mail from a user. Asks the compiled database.
  */
 import { formatPosition, type Position } from '../base/position.ts'
-import { type Address, makeAddress, type Naming, parseAddress } from '../mail/address.ts'
+import { type Address, type Naming, parseAddress } from '../mail/address.ts'
 import { AliasGraph, type Finding, type GraphNode, nameOf } from './alias-graph.ts'
 import type { Database } from './database/database.ts'
 import { Expansion, type ExpansionFault } from './expand.ts'
-import { bareKey, parseKey } from './key.ts'
+import { addressesOf, bareKey, isWide } from './key.ts'
 import { climb, findByQuery, type Scope } from './place.ts'
 import type { Problems } from './problems.ts'
 import type { Alias } from './sources/aliases.ts'
@@ -56,27 +56,9 @@ export class AliasCheck {
   }
 
   run(): void {
-    for (const { key, targets } of this.#aliases.values()) {
-      this.#visit(
-        key,
-        targets.map(({ text }) => text),
-      )
-    }
-    for (const { key, target } of this.#forwards.values()) this.#visit(key, [target])
+    for (const key of this.#aliases.keys()) this.#graph.visitKey(key)
+    for (const key of this.#forwards.keys()) this.#graph.visitKey(key)
     for (const alias of this.#aliases.values()) this.#warnOfSwallowed(alias)
-  }
-
-  /**
-   * A bare key is tried in one domain where it decides, and in all only where a target has its own
-   * name, since only then the domain makes a difference.
-   */
-  #visit(key: string, targets: readonly string[]): void {
-    const { naming } = this.#checked
-    const name = key.endsWith('@') ? key.slice(0, -1) : undefined
-    const isEnough = !targets.some((target) => parseAddress(target, naming)?.user === name)
-    for (const address of addressesOf(key, naming)) {
-      if (this.#graph.visit(address)?.key === key && isEnough) return
-    }
   }
 
   #take(node: GraphNode, text: string | undefined, finding: Finding): void {
@@ -96,8 +78,12 @@ export class AliasCheck {
       case 'circle':
         this.#reportCircle(finding.circle, at)
         break
-      default:
-        problems.error(codes[finding.kind], at, finding.reason, hints[finding.kind])
+      default: {
+        // A line for many names is right for most of them.
+        const name = isWide(node.key) ? `${node.address.key}: ` : ''
+        const what = `${name}${finding.reason}`
+        problems.error(codes[finding.kind], at, what, hints[finding.kind])
+      }
     }
   }
 
@@ -123,7 +109,10 @@ export class AliasCheck {
     const alias = kind === 'alias' ? this.#aliases.get(key) : undefined
     const target = alias?.targets.find((one) => one.text === text)
     const known = target?.at ?? alias?.at ?? this.#forwards.get(key)?.at
-    return known ?? { file: this.#checked.database.meta.files[0] ?? '', line: 1, column: 1 }
+    if (known !== undefined) return known
+    // A line for many names is no forward until there is a name.
+    const ofMany = this.#checked.database.place(key, 'user_map')
+    return ofMany ?? { file: this.#checked.database.meta.files[0] ?? '', line: 1, column: 1 }
   }
 
   /** Users whose mail an alias takes, though a line of theirs says where it goes. */
@@ -167,18 +156,6 @@ export class AliasCheck {
     const place = this.#checked.database.place(isWhole ? key : bareKey(user), 'user_map')
     return place === undefined ? '' : `: ${formatPosition(place)}`
   }
-}
-
-/** The addresses that a key may decide, of a bare one that in the default domain first. */
-export function addressesOf(key: string, naming: Naming): Address[] {
-  if (!key.endsWith('@')) {
-    const parsed = parseKey(key, naming)
-    if (!('key' in parsed) || !naming.domains.has(parsed.address.domain)) return []
-    return [parsed.address]
-  }
-  const name = key.slice(0, -1)
-  const domains = new Set([naming.defaultDomain, ...naming.domains])
-  return [...domains].flatMap((domain) => makeAddress(name, domain, naming) ?? [])
 }
 
 /** True where an alias keeps a copy for the address itself. */

@@ -6,7 +6,7 @@
 import { type Address, formatAddress, parseAddress } from '../mail/address.ts'
 import type { Verdict } from '../mail/route.ts'
 import { type ExpansionFault, expansionLimits } from './expand.ts'
-import { detailKey } from './key.ts'
+import { addressesOf, detailKey } from './key.ts'
 import { climb, findTargets, type Placement, placeMail, type Scope } from './place.ts'
 
 /** An address that stands for others. */
@@ -83,8 +83,22 @@ export class AliasGraph {
     this.#take = take
   }
 
-  /** Follows an address to all that it leads to; undefined where it stands for no other. */
-  visit(address: Address): GraphNode | undefined {
+  /**
+   * Follows what a key says to all that it leads to. A bare key is tried in one domain where it
+   * decides, and in all only where a target has its own name, since only then the domain makes a
+   * difference.
+   */
+  visitKey(key: string): void {
+    const { naming } = this.#scope
+    const isOwn = (text: string): boolean => `${parseAddress(text, naming)?.user}@` === key
+    for (const address of addressesOf(key, naming)) {
+      const node = this.#visit(address)
+      if (node?.key === key && !node.targets.some(isOwn)) return
+    }
+  }
+
+  /** Undefined where the address stands for no other. */
+  #visit(address: Address): GraphNode | undefined {
     const edge = this.#look(address, this.#idOf(address))
     if (edge.kind !== 'child' || edge.node === undefined) return undefined
     if (!this.#known.has(edge.id)) this.#follow(edge.node)

@@ -62,6 +62,11 @@ export type ParsedKey =
   | { readonly key: string; readonly address: Address; readonly bare: boolean }
   | { readonly refused: string; readonly hint: string | undefined }
 
+/** True for what popmap, and rules, take for everybody of a domain. */
+export function isPatternKey(text: string): boolean {
+  return text.startsWith('*@')
+}
+
 /** Reads a key as it stands in a source: `local@domain`, or `local` for every domain of ours. */
 export function parseKey(text: string, naming: Naming): ParsedKey {
   if (isCatchAll(text)) return parseCatchAll(text)
@@ -71,6 +76,10 @@ export function parseKey(text: string, naming: Naming): ParsedKey {
     : parseAddress(text, naming)
   if (address === undefined || address.user.includes('@')) {
     return { refused: `${JSON.stringify(text)} is no address`, hint: 'write name@domain or name' }
+  }
+  if (address.user === '*') {
+    const hint = `write ${bare ? 'a rule' : catchAllKey(address.domain)} for every other name`
+    return { refused: `${JSON.stringify(text)} would be the address of a user called *`, hint }
   }
   if (bare && address.detail !== undefined) {
     return {
@@ -93,4 +102,16 @@ function parseCatchAll(text: string): ParsedKey {
   }
   const key = catchAllKey(domain)
   return { key, address: { local: '', user: '', detail: undefined, domain, key }, bare: false }
+}
+
+/** The addresses that a key may decide, of a bare one that in the default domain first. */
+export function addressesOf(key: string, naming: Naming): Address[] {
+  if (!key.endsWith('@')) {
+    const parsed = parseKey(key, naming)
+    if (!('key' in parsed) || !naming.domains.has(parsed.address.domain)) return []
+    return [parsed.address]
+  }
+  const name = key.slice(0, -1)
+  const domains = new Set([naming.defaultDomain, ...naming.domains])
+  return [...domains].flatMap((domain) => makeAddress(name, domain, naming) ?? [])
 }

@@ -205,7 +205,27 @@ test('files that include each other end with an error', async () => {
     one: ':include:two\n',
     two: 'nora\n:include:one\n',
   })
-  assert.ok(
-    inShort(found).includes('include-depth 2:1') || inShort(found).includes('include-depth 1:1'),
+  assert.deepEqual(inShort(found), ['include-depth 2:1'])
+})
+
+function many(name: string): string {
+  return Array.from({ length: 20 }, () => `:include:${name}`).join()
+}
+
+test('a file that is included many times is read once, and its targets stand where it is named', async () => {
+  using dir = tempDir()
+  const files = {
+    user_map: 'nora fritz\nzed ingrid\nmax ingrid\n',
+    aliases: `list: zed, ${many('f1')}, max\n`,
+    ...Object.fromEntries(
+      [1, 2, 3, 4, 5, 6, 7].map((one) => [`f${one}`, `${many(`f${one + 1}`)}\n`] as const),
+    ),
+    f8: 'nora\n',
+  }
+  const found = await resolveIn(dir, files, 'list@example.com')
+  assert.equal(found.result, 'expand')
+  assert.deepEqual(
+    found.destinations.map(({ login }) => login),
+    ['zed@example.com', 'nora@example.com', 'max@example.com'],
   )
 })

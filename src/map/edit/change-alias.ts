@@ -3,8 +3,10 @@ import { nameOf } from '../key.ts'
 import { MailmuxError } from '../../base/error.ts'
 import { formatPosition } from '../../base/position.ts'
 import type { Config } from '../../config/config.ts'
+import { isCatchAll } from '../key.ts'
 import type { TracingReader } from '../open.ts'
 import type { Entry } from '../place.ts'
+import { noAliasOfDomain } from '../sources/aliases.ts'
 import { parseTarget } from '../sources/alias-targets.ts'
 import { divideTargets, writeKey } from '../sources/line-grammar.ts'
 import { applyChange, type PlannedChange } from '../state/apply-change.ts'
@@ -18,8 +20,9 @@ import {
   planWithoutAlias,
   planWithoutTargets,
 } from './alias-edit.ts'
-import { Candidate, describeBroken, faultOf, findBroken } from './candidate.ts'
+import { refuseBreaking } from './candidate.ts'
 import { type ChangeReport, contextOf, keptPlaces, keyOf } from './change-user.ts'
+import { includedTargets } from './included-targets.ts'
 import { positionOfEnd } from './position-of-end.ts'
 import { endOfSource, readSource, refuseOwned } from './source-files.ts'
 
@@ -60,6 +63,7 @@ async function change(
   plan: (planning: Planning) => Promise<PlannedChange | undefined>,
 ): Promise<ChangeReport> {
   const key = keyOf(config, name, !name.includes('@'))
+  if (isCatchAll(key)) throw new MailmuxError('CHANGE_REFUSED', noAliasOfDomain.join(': '))
   const warnings: string[] = []
   const generation = await applyChange(config, (map) => plan({ config, map, key, warnings }), {
     warn: (text) => void warnings.push(text),
@@ -69,9 +73,10 @@ async function change(
 
 /** A target as the map has it. */
 function textOf(config: Config, word: string): string {
-  const [token, second] = divideTargets(word, 1)
+  // Beside others it must be what it is alone: a quote that is left open would take them too.
+  const [token, second] = divideTargets(`${word}, other`, 1)
   // oxlint-disable-next-line no-control-regex -- a line end would begin another alias
-  if (token?.text !== word || second !== undefined || /[\u0000-\u001f\u007f]/.test(word)) {
+  if (token?.text !== word || second?.text !== 'other' || /[\u0000-\u001f\u007f]/.test(word)) {
     throw new MailmuxError('CHANGE_REFUSED', `${JSON.stringify(word)} is not one target`)
   }
   const parsed = parseTarget(word, contextOf(config))
@@ -99,7 +104,7 @@ async function planAddition(
   if (added.length === 0) return undefined
   const all = [...new Set([...known, ...added.map(({ text }) => text)])]
   const entry = { ...none, ...before, targets: all }
-  refuseFaults(planning, entry)
+  refuseBreaking(map, new Map([[key, entry]]), config.naming)
   if (before?.delivery !== undefined && before.targets === undefined) {
     warnings.push(`the alias takes the mail of the user ${nameOf(key)}`)
   }
@@ -160,15 +165,6 @@ function refuseUnfound({ map, key }: Planning): never {
   throw new MailmuxError('CHANGE_REFUSED', `${what}: run \`mailmux build-map\` first`)
 }
 
-function refuseFaults({ config, map, key }: Planning, entry: Entry | undefined): void {
-  const { naming } = config
-  const changed = new Map([[key, entry]])
-  const fault = entry && faultOf(key, new Candidate(map.lookup, changed), naming)
-  if (fault !== undefined) throw new MailmuxError('CHANGE_REFUSED', fault.reason)
-  const broken = findBroken(map, changed, naming)
-  if (broken !== undefined) throw new MailmuxError('CHANGE_REFUSED', describeBroken(broken))
-}
-
 async function planRemoval(
   planning: Planning,
   gone: ReadonlySet<string>,
@@ -185,14 +181,15 @@ async function planRemoval(
   const rest = before.delivery === undefined && before.retrieval === undefined ? undefined : before
   const withoutAlias = rest && { ...rest, targets: undefined }
   const entry = left.length === 0 ? withoutAlias : { ...none, ...before, targets: left }
-  refuseFaults(planning, entry)
+  refuseBreaking(map, new Map([[key, entry]]), config.naming)
   const everywhere = await findEverywhere(config, key)
   if (everywhere.length === 0) refuseUnfound(planning)
-  const isGone = (word: string): boolean => gone.has(textOf(config, word))
-  const edits = everywhere.map(({ source, found }) => {
-    if (left.length === 0) return planWithoutAlias(source, found)
-    return withoutTargets(source, found, isGone)
-  })
+  const edits: SourceEdit[] = []
+  for (const one of everywhere) {
+    const isAll = left.length === 0
+    const { source, found } = one
+    edits.push(isAll ? planWithoutAlias(source, found) : await withoutTargets(config, one, gone))
+  }
   const words = [...gone].map((text) => ` ${text}`).join('')
   const description = `alias remove ${nameOf(key)}${words}`
   return planned(planning, { description, entry, edits })
@@ -202,19 +199,24 @@ function isIncluded(word: string): boolean {
   return /^"?:include:/i.test(word)
 }
 
-function withoutTargets(
-  source: AliasSource,
-  found: readonly FoundAlias[],
-  isGone: (word: string) => boolean,
-): SourceEdit {
+async function withoutTargets(
+  config: Config,
+  { source, found }: FoundIn,
+  gone: ReadonlySet<string>,
+): Promise<SourceEdit> {
   const [alias, second] = found
-  const words = found.flatMap(({ lines }) => lines.flatMap(({ tokens }) => tokens))
-  const named = words.filter(({ text }) => !isIncluded(text) && isGone(text))
-  if (alias === undefined || second !== undefined || named.length === 0) {
-    const what =
-      second === undefined ? 'the target comes from an included file' : 'the alias stands twice'
+  const refuse = (what: string): never => {
     const line = (second ?? alias)?.lines[0]?.line.number ?? 1
     throw new MailmuxError('CHANGE_REFUSED', `${source.file}:${line}:1: ${what}: edit it there`)
   }
-  return planWithoutTargets(source, alias, ({ text }) => !isIncluded(text) && isGone(text))
+  if (alias === undefined || second !== undefined) return refuse('the alias stands twice')
+  const words = alias.lines.flatMap(({ tokens }) => tokens)
+  const included = await includedTargets(source.file, words, contextOf(config))
+  const kept = [...gone].find((text) => included.has(text))
+  if (kept !== undefined) return refuse(`${kept} comes from an included file`)
+  return planWithoutTargets(
+    source,
+    alias,
+    ({ text }) => !isIncluded(text) && gone.has(textOf(config, text)),
+  )
 }

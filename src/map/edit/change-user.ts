@@ -2,9 +2,8 @@
 import { MailmuxError } from '../../base/error.ts'
 import { formatPosition, type Position } from '../../base/position.ts'
 import type { Config } from '../../config/config.ts'
-import { addressesOf } from '../alias-check.ts'
 import { BackendTable } from '../backend-table.ts'
-import { nameOf, parseKey } from '../key.ts'
+import { addressesOf, nameOf, parseKey } from '../key.ts'
 import type { TracingReader } from '../open.ts'
 import { type Entry, findByQuery } from '../place.ts'
 import { writeKey } from '../sources/line-grammar.ts'
@@ -13,7 +12,7 @@ import { applyChange, type PlannedChange } from '../state/apply-change.ts'
 import type { SourceEdit } from '../state/source-edit.ts'
 import type { Override } from '../state/state.ts'
 import { describeValue, type Value } from '../value.ts'
-import { Candidate, describeBroken, faultOf, findBroken } from './candidate.ts'
+import { refuseBreaking } from './candidate.ts'
 import { findKey, type KeyedSource, planLine, planValue, planWithout } from './keyed-edit.ts'
 import { positionOfEnd } from './position-of-end.ts'
 import { endOfSource, isSmall, readSource, refuseOwned } from './source-files.ts'
@@ -120,7 +119,7 @@ async function planUser(
   values: Partial<Record<Side, Value>>,
   { replace, value, retrieval }: UserRequest,
 ): Promise<PlannedChange | undefined> {
-  const { map, key, warnings } = planning
+  const { config, map, key, warnings } = planning
   if (retrieval !== undefined) refuseQueries(planning)
   const before = map.lookup.find(key)
   const words = { delivery: value.trim(), retrieval: retrieval?.trim() }
@@ -131,7 +130,7 @@ async function planUser(
   if (sides.length === 0) return undefined
   if (!replace) for (const side of sides) refuseExisting(planning, before, side)
   const entry: Entry = { ...none, ...before, ...values }
-  refuseFaults(planning, entry)
+  refuseBreaking(map, new Map([[key, entry]]), config.naming)
   if (before?.targets !== undefined) {
     warnings.push(`the alias ${nameOf(key)} has the mail, not the user`)
   }
@@ -175,15 +174,6 @@ function refuseExisting({ map, key }: Planning, before: Entry | undefined, side:
   const where = at === undefined ? '' : ` (${formatPosition(at)})`
   const what = `${nameOf(key)} is there already: ${describeValue(value)}${where}`
   throw new MailmuxError('USER_EXISTS', what)
-}
-
-function refuseFaults({ config, map, key }: Planning, entry: Entry | undefined): void {
-  const { naming } = config
-  const changed = new Map([[key, entry]])
-  const fault = entry && faultOf(key, new Candidate(map.lookup, changed), naming)
-  if (fault !== undefined) throw new MailmuxError('CHANGE_REFUSED', fault.reason)
-  const broken = findBroken(map, changed, naming)
-  if (broken !== undefined) throw new MailmuxError('CHANGE_REFUSED', describeBroken(broken))
 }
 
 async function planSide(
@@ -241,7 +231,7 @@ async function planRemoval(planning: Planning): Promise<PlannedChange> {
     if (findByQuery(address, scope) !== undefined) refuseQueries(planning)
   }
   const entry = before.targets === undefined ? undefined : { ...none, targets: before.targets }
-  refuseFaults(planning, entry)
+  refuseBreaking(map, new Map([[key, entry]]), config.naming)
   const edits: SourceEdit[] = []
   for (const source of ['user_map', 'popmap'] as const) {
     refuseOwned(nameOf(key), map.place(key, source))

@@ -15,9 +15,9 @@ export type ParsedTarget =
   | { readonly include: string }
   | { readonly code: string; readonly refused: string; readonly hint: string }
 
-type Context = Pick<SourceContext, 'naming' | 'backends' | 'smarthost'>
+export type TargetContext = Pick<SourceContext, 'naming' | 'backends' | 'smarthost'>
 
-export function parseTarget(written: string, context: Context): ParsedTarget {
+export function parseTarget(written: string, context: TargetContext): ParsedTarget {
   const text = unquote(written)
   const include = /^:include:\s*(.+)$/i.exec(text)?.[1]
   if (include !== undefined) return { include }
@@ -41,7 +41,7 @@ function refuse(code: string, refused: string, hint: string): ParsedTarget {
   return { code, refused, hint }
 }
 
-function parseMember(text: string, written: string, context: Context): ParsedTarget {
+function parseMember(text: string, written: string, context: TargetContext): ParsedTarget {
   const { naming, backends, smarthost } = context
   const isQuoted = written.startsWith('"')
   const address = parseAddress(text, naming)

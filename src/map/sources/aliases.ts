@@ -25,11 +25,25 @@ interface Include {
 }
 
 interface OpenAlias extends Omit<Alias, 'targets'> {
-  readonly targets: Target[]
-  readonly includes: Include[]
+  /** As they are written: what a file includes stands where the file is named. */
+  readonly members: (Target | Include)[]
   /** A target was refused, and has been reported. */
   hasFault: boolean
 }
+
+/** Where an alias is in the files that it includes. */
+interface Including {
+  readonly folder: string
+  readonly depth: number
+  /** Files of this alias; true while what they include is read. */
+  readonly read: Map<string, boolean>
+}
+
+/** What is wrong with `@example.com: ann`, and what to do instead. */
+export const noAliasOfDomain = [
+  'an alias has a name',
+  'write it into user_map; %1 is the name there',
+] as const
 
 const includeDepthLimit = 8
 
@@ -57,11 +71,11 @@ export class AliasReader {
   /** Takes a row of a database: a name and its targets, or one of them. `endRows` follows. */
   takeRow(file: SourceFile, row: number, name: string, targets: string): void {
     const alias = this.#begin(file, `${name}: ${targets}`, row)
-    if (alias === undefined || alias.includes.length === 0) return
+    if (alias === undefined || alias.members.every((member) => 'text' in member)) return
     const hint = 'only text sources include files'
     const at = positionIn(file, row)
     this.#context.problems.error('bad-target', at, 'a row includes no file', hint)
-    alias.includes.length = 0
+    alias.members.length = 0
     alias.hasFault = true
   }
 
@@ -70,10 +84,10 @@ export class AliasReader {
     for (const [first, ...others] of Map.groupBy(this.#open.splice(0), ({ key }) => key).values()) {
       if (first === undefined) continue
       const all = [first, ...others]
-      const targets = all.flatMap((alias) => alias.targets)
+      const members = all.flatMap((alias) => alias.members.filter((member) => 'text' in member))
       const hasFault = all.some((alias) => alias.hasFault)
-      targets.sort((one, other) => (one.text < other.text ? -1 : 1))
-      await this.#close({ ...first, targets, hasFault })
+      members.sort((one, other) => (one.text < other.text ? -1 : 1))
+      await this.#close({ ...first, members, hasFault })
     }
   }
 
@@ -91,25 +105,16 @@ export class AliasReader {
       const what = `${quote(text)} is no alias`
       problems.error('bad-alias', at, what, 'write name: target, target')
       // Its continuation lines belong to nothing, and are not reported again.
-      return { key: '', at, file, targets: [], includes: [], hasFault: false }
+      return { key: '', at, file, members: [], hasFault: false }
     }
     const key = parseKey(divided.name, naming)
     if ('refused' in key) problems.error('bad-key', at, key.refused, key.hint)
-    else if (isCatchAll(key.key)) {
-      const hint = 'write it into user_map; %1 is the name there'
-      problems.error('bad-key', at, 'an alias has a name', hint)
-    } else if (!naming.domains.has(key.address.domain)) {
+    else if (isCatchAll(key.key)) problems.error('bad-key', at, ...noAliasOfDomain)
+    else if (!naming.domains.has(key.address.domain)) {
       const what = `${key.address.domain} is no domain of ours: the alias has no effect`
       problems.warn('foreign-key', at, what, 'add it to domains in the config, or remove the line')
     } else this.#context.usage.noteKey(key)
-    const alias = {
-      key: 'key' in key ? key.key : '',
-      at,
-      file,
-      targets: [],
-      includes: [],
-      hasFault: false,
-    }
+    const alias = { key: 'key' in key ? key.key : '', at, file, members: [], hasFault: false }
     this.#open.push(alias)
     this.#addTargets(alias, text.slice(divided.column - 1), { ...at, column: divided.column })
     return alias
@@ -119,8 +124,8 @@ export class AliasReader {
     for (const token of divideTargets(text, at.column)) {
       const own = positionIn(alias.file, at.line, token.column)
       const parsed = parseTarget(token.text, this.#context)
-      if ('target' in parsed) alias.targets.push({ text: parsed.target, at: own })
-      else if ('include' in parsed) alias.includes.push({ path: parsed.include, at: own })
+      if ('target' in parsed) alias.members.push({ text: parsed.target, at: own })
+      else if ('include' in parsed) alias.members.push({ path: parsed.include, at: own })
       else {
         alias.hasFault = true
         this.#context.problems.error(parsed.code, own, parsed.refused, parsed.hint)
@@ -129,15 +134,13 @@ export class AliasReader {
   }
 
   async #close(alias: OpenAlias): Promise<void> {
-    const { key, at, file, includes } = alias
-    const targets = [...alias.targets]
-    for (const include of includes) {
-      targets.push(...(await this.#include(include, dirname(file.path), 0)))
-    }
+    const { key, at, file, members } = alias
+    const from = { folder: dirname(file.path), depth: 0, read: new Map<string, boolean>() }
+    const targets = await this.#includeAll(members, from)
     if (key === '') return
     const before = this.aliases.get(key)
     if (before !== undefined) return this.#refuseDuplicate(before, { ...alias, targets })
-    if (targets.length + includes.length === 0 && !alias.hasFault) {
+    if (members.length === 0 && !alias.hasFault) {
       const what = 'the alias has no target'
       this.#context.problems.error('no-target', at, what, 'name one, or remove the alias')
     }
@@ -160,34 +163,52 @@ export class AliasReader {
     }
   }
 
-  async #include({ path, at }: Include, folder: string, depth: number): Promise<Target[]> {
+  async #includeAll(members: readonly (Target | Include)[], from: Including): Promise<Target[]> {
+    const targets: Target[] = []
+    for (const member of members) {
+      if ('text' in member) targets.push(member)
+      // One by one: a file may have more than a call takes arguments.
+      else for (const one of await this.#include(member, from)) targets.push(one)
+    }
+    return targets
+  }
+
+  async #include({ path, at }: Include, { folder, depth, read }: Including): Promise<Target[]> {
     const { problems } = this.#context
-    if (depth === includeDepthLimit) {
-      const what = `files include each other more than ${includeDepthLimit} deep`
-      problems.error('include-depth', at, what, 'remove the circle')
+    const whole = isAbsolute(path) ? path : join(folder, path)
+    const isOpen = read.get(whole)
+    if (isOpen === true || depth === includeDepthLimit) {
+      const how = isOpen === true ? 'in a circle' : `more than ${includeDepthLimit} deep`
+      problems.error('include-depth', at, `files include each other ${how}`, 'remove the circle')
       return []
     }
-    const file = { path: isAbsolute(path) ? path : join(folder, path), number: 0 }
+    // What is in it counts once: a file is read once for an alias, however often it is named.
+    if (isOpen !== undefined) return []
+    read.set(whole, true)
     const before = problems.errors
-    const found: Target[] = []
-    const includes: Include[] = []
+    const members = await this.#readMembers({ path: whole, number: 0 })
+    if (problems.errors > before) {
+      problems.error('bad-include', at, `${path} has errors, or cannot be read`)
+    }
+    const below = { folder: dirname(whole), depth: depth + 1, read }
+    const targets = await this.#includeAll(members, below)
+    read.set(whole, false)
+    return targets
+  }
+
+  async #readMembers(file: SourceFile): Promise<(Target | Include)[]> {
+    const members: (Target | Include)[] = []
     await forEachLine(file, this.#context, (text, line) => {
       if (isIgnored(text)) return
       for (const token of divideTargets(text, 1)) {
         const own = positionIn(file, line, token.column)
         const parsed = parseTarget(token.text, this.#context)
-        if ('target' in parsed) found.push({ text: parsed.target, at: own })
-        else if ('include' in parsed) includes.push({ path: parsed.include, at: own })
-        else problems.error(parsed.code, own, parsed.refused, parsed.hint)
+        if ('target' in parsed) members.push({ text: parsed.target, at: own })
+        else if ('include' in parsed) members.push({ path: parsed.include, at: own })
+        else this.#context.problems.error(parsed.code, own, parsed.refused, parsed.hint)
       }
     })
-    if (problems.errors > before) {
-      problems.error('bad-include', at, `${path} has errors, or cannot be read`)
-    }
-    for (const include of includes) {
-      found.push(...(await this.#include(include, dirname(file.path), depth + 1)))
-    }
-    return found
+    return members
   }
 }
 

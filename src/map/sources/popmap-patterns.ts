@@ -5,6 +5,7 @@
 import { messageOf } from '../../base/error.ts'
 import { formatPosition, type Position } from '../../base/position.ts'
 import { canonicalDomain } from '../../mail/domain.ts'
+import { isPatternKey } from '../key.ts'
 import { compilePattern, type PatternSource } from '../rule.ts'
 import type { PatternLine } from './keyed-lines.ts'
 import { parseLoginValue } from './parse-value.ts'
@@ -23,7 +24,7 @@ export class PatternReader {
 
   /** Takes a line of an ordinary popmap whose key is `*@domain`; true where it is one. */
   takeWildcard(line: PatternLine): boolean {
-    if (!line.key.startsWith('*@')) return false
+    if (!isPatternKey(line.key)) return false
     this.#add(line, line.key)
     return true
   }
@@ -49,7 +50,7 @@ export class PatternReader {
   #add({ key, value, file, line }: PatternLine, text: string): void {
     const { problems } = this.#context
     const at = positionIn(file, line)
-    const pattern = key.startsWith('*@') ? this.#domainPattern(key.slice(2)) : key
+    const pattern = isPatternKey(key) ? this.#domainPattern(key.slice(2)) : key
     if (pattern === undefined) {
       const what = `${quote(key)} names no domain of ours`
       problems.error('bad-key', at, what, 'write *@domain with one of domains in the config')
