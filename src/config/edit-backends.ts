@@ -6,6 +6,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { isMap, isPair, isScalar, parseDocument, type Pair, stringify, type YAMLMap } from 'yaml'
 import { MailmuxError } from '../base/error.ts'
 import { formatProblem } from '../base/problem.ts'
+import type { Config } from './config.ts'
 import { parseConfig } from './parse.ts'
 
 /** Keys of a back-end as the file has them. */
@@ -16,6 +17,11 @@ export interface TextEdit {
   readonly at: number
   readonly remove: number
   readonly insert: string
+}
+
+/** An edit, and the config that it makes. */
+export interface ConfigEdit extends TextEdit {
+  readonly config: Config
 }
 
 interface Located {
@@ -29,7 +35,7 @@ export function insertBackend(
   text: string,
   file: string,
   [name, settings]: readonly [string, BackendSettings],
-): TextEdit {
+): ConfigEdit {
   const located = locate(text, file)
   if (located.backends.has(name)) refuse(`${file}: backends.${name} is there already`)
   const edit = insertion(located, name, settings)
@@ -39,7 +45,7 @@ export function insertBackend(
 }
 
 /** Throws BACKEND_UNKNOWN, and CHANGE_REFUSED where the text would be no good config. */
-export function removeBackend(text: string, file: string, name: string): TextEdit {
+export function removeBackend(text: string, file: string, name: string): ConfigEdit {
   const located = locate(text, file)
   const { items } = located.backends
   const index = items.findIndex((item) => keyOf(item) === name)
@@ -117,13 +123,13 @@ function verified(
   { text, file }: Located,
   edit: TextEdit,
   wanted: Readonly<Record<string, unknown>>,
-): TextEdit {
+): ConfigEdit {
   const edited = text.slice(0, edit.at) + edit.insert + text.slice(edit.at + edit.remove)
   const parsed = parseConfig(edited, file)
-  if ('problems' in parsed) refuse(parsed.problems.map(formatProblem).join('\n'))
+  if ('problems' in parsed) return refuse(parsed.problems.map(formatProblem).join('\n'))
   const before = parseDocument(text).toJS() as object
   if (!isDeepStrictEqual(parseDocument(edited).toJS(), { ...before, backends: wanted })) {
     refuse(`${file}: backends is written in a way that cannot be edited: do it by hand`)
   }
-  return edit
+  return { ...edit, config: parsed.config }
 }

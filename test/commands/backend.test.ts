@@ -38,6 +38,36 @@ test('back-ends are added and removed in the config, unless somebody is there', 
   assert.equal(readFileSync(file, 'utf8'), text)
 })
 
+test('a back-end that would make other sense of the sources is refused, or told of', async () => {
+  using dir = tempDir()
+  const file = dir.join('mailmux.yaml')
+  const run = (...words: string[]) => runCommand([...words, '--config', file])
+  const text = `${head}smarthost: fritz\nbackends:\n  fritz: {host: 10.0.0.11, smtp: 25}\nmap: {user_map: user_map, aliases: aliases, database: map.db}\n`
+  writeFileSync(file, text)
+  writeFileSync(dir.join('user_map'), 'ann@example.com 10.0.0.11\nbob bob@forward.example.org\n')
+  writeFileSync(dir.join('aliases'), 'list: all@lists.example.org\n')
+  assert.equal((await run('build-map')).code, 0)
+  const several = await run('backend', 'add', 'paul', '10.0.0.11', '--smtp', '2025')
+  assert.equal(several.code, 65)
+  assert.match(
+    several.stderr,
+    /user_map:1:17: error: 10\.0\.0\.11 is the host of several back-ends/,
+  )
+  const target = await run('backend', 'add', 'lists', 'lists.example.org', '--smtp', '25')
+  assert.equal(target.code, 65)
+  assert.match(target.stderr, /aliases:1:7: error: "all@lists\.example\.org" names a back-end/)
+  assert.equal(readFileSync(file, 'utf8'), text)
+  const other = await run('backend', 'add', 'forward', 'forward.example.org', '--smtp', '25')
+  assert.equal(other.code, 0)
+  assert.match(other.stderr, /lines of the sources mean something else with it/)
+  const plain = await run('backend', 'add', 'new', '10.0.0.13', '--smtp', '25')
+  assert.deepEqual([plain.code, plain.stderr], [0, ''], 'only what it does itself is told')
+
+  writeFileSync(dir.join('user_map'), 'ann@example.com heinrich\n')
+  const wanted = await run('backend', 'add', 'heinrich', '10.0.0.14', '--smtp', '25')
+  assert.deepEqual([wanted.code, wanted.stderr], [0, ''], 'a source may wait for it')
+})
+
 async function imapBackend(peer: Peer): Promise<void> {
   peer.send('* OK ready\r\n')
   assert.equal(await peer.line(), 'A CAPABILITY')
