@@ -8,6 +8,7 @@ import { MailmuxError, messageOf } from '../base/error.ts'
 import { type ErrorJson, problemsOf, toErrorJson } from '../base/error-json.ts'
 import { formatProblem, type Problem } from '../base/problem.ts'
 import type { Config } from '../config/config.ts'
+import { printable } from './printable.ts'
 import { errorStyle } from './style.ts'
 
 const linesAtOnce = 1024
@@ -55,21 +56,30 @@ export abstract class MailmuxCommand extends Command {
     }
   }
 
+  override log(message = '', ...more: unknown[]): void {
+    super.log(onTerminal(message), ...more)
+  }
+
+  /** Prints lines for a person on stderr. */
+  protected tell(...lines: readonly string[]): void {
+    for (const line of lines) process.stderr.write(`${printable(line)}\n`)
+  }
+
   /** Prints findings on stderr, a line each; `count`: with those that there was no room to keep. */
   protected warnOf(problems: readonly Problem[], count = problems.length): void {
-    for (const problem of problems) process.stderr.write(`${paintProblem(problem)}\n`)
+    this.tell(...problems.map(paintProblem))
     const more = count - problems.length
-    if (more > 0) process.stderr.write(`and ${more} more warnings\n`)
+    if (more > 0) this.tell(`and ${more} more warnings`)
   }
 
   /** Prints a failure that the command goes on after, on stderr. */
   protected warnOfError(failure: MailmuxError): void {
-    process.stderr.write(`${errorStyle.yellow('warning:')} ${failure.located}; ${failure.hint}\n`)
+    this.tell(`${errorStyle.yellow('warning:')} ${failure.located}; ${failure.hint}`)
   }
 
   /** Prints a failure as that of a command which ends by it, on stderr. */
   protected printFailure(failure: MailmuxError): void {
-    process.stderr.write(`${describeFailure(failure)}\n`)
+    this.tell(describeFailure(failure))
   }
 
   /** A line of a long list: gathered, and no faster than the reader of stdout. */
@@ -81,7 +91,7 @@ export abstract class MailmuxCommand extends Command {
   /** Writes what `printLine` has gathered. */
   protected async flushLines(): Promise<void> {
     if (this.#lines.length === 0) return
-    const text = `${this.#lines.join('\n')}\n`
+    const text = onTerminal(`${this.#lines.join('\n')}\n`)
     this.#lines = []
     if (process.stdout.write(text)) return
     await new Promise((resolve) => process.stdout.once('drain', resolve))
@@ -97,9 +107,7 @@ export abstract class MailmuxCommand extends Command {
     already: string,
   ): void {
     if (!this.jsonEnabled()) {
-      for (const text of report.warnings) {
-        process.stderr.write(`${errorStyle.yellow('warning:')} ${text}\n`)
-      }
+      for (const text of report.warnings) this.tell(`${errorStyle.yellow('warning:')} ${text}`)
     }
     const { key, generation } = report
     this.log(
@@ -129,6 +137,11 @@ export abstract class MailmuxCommand extends Command {
     this.logJson({ error: { code: 'USAGE', message: thrown.message } } satisfies ErrorJson)
     return Promise.resolve(undefined)
   }
+}
+
+/** What goes into a file or a pipe stays as it is. */
+function onTerminal(text: string): string {
+  return process.stdout.isTTY ? printable(text) : text
 }
 
 function describeFailure(failure: MailmuxError): string {

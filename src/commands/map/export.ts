@@ -33,7 +33,7 @@ export default class MapExport extends MailmuxCommand {
         if (typeof printed === 'string') await this.printLine(printed)
         else {
           isWhole = false
-          process.stderr.write(`${describeNote(printed)}\n`)
+          this.tell(describeNote(printed))
         }
       }
       await this.flushLines()

@@ -63,10 +63,9 @@ export default class MapImport extends MailmuxCommand {
         this.log(text.trimEnd())
       }
     }
-    const lines = [
+    this.tell(
       ...notes.map(describeNote),
       ...(missing.length === 0 ? [] : ['for backends in mailmux.yaml:', ...missing]),
-    ]
-    for (const line of lines) process.stderr.write(`${line}\n`)
+    )
   }
 }
