@@ -27,6 +27,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   'node:tls': ['net', 'daemon'],
   'node:child_process': ['daemon', 'demo'],
   'node:cluster': ['daemon'],
+  'node:worker_threads': ['map'],
   chalk: ['cli'],
   inquirer: ['cli'],
   '@oclif/core': ['cli', 'commands'],

@@ -1,9 +1,10 @@
 /** The four sources → one database in a file that is not published yet, and all that is found wrong. */
 import { createHash, type Hash } from 'node:crypto'
+import { availableParallelism } from 'node:os'
 import { messageOf } from '../base/error.ts'
 import type { Config } from '../config/config.ts'
 import type { FilledSource } from '../config/database-config.ts'
-import { listSourceFiles } from '../storage/chunked-read.ts'
+import { listSourceFiles, sizeOf } from '../storage/chunked-read.ts'
 import type { DiskFile } from '../storage/disk.ts'
 import { AliasCheck } from './alias-check.ts'
 import { BackendTable } from './backend-table.ts'
@@ -29,6 +30,9 @@ import { readQueries } from './sources/popmap-queries.ts'
 import { PatternReader } from './sources/popmap-patterns.ts'
 import { RuleReader } from './sources/rules.ts'
 import type { NoteSource, SourceContext, SourceFile } from './sources/source-context.ts'
+import { BuildThreads } from './threads/build-threads.ts'
+import type { ThreadSetting } from './threads/messages.ts'
+import { readKeyedLinesInThreads } from './threads/split-source.ts'
 import { Usage } from './usage.ts'
 
 export interface Compiled {
@@ -52,7 +56,13 @@ export interface CompileOptions {
   readonly noteSource?: NoteSource
   /** Ends the work between two pieces of a source: it throws the signal's reason. */
   readonly signal?: AbortSignal
+  /** Sources that are read by several threads, and by how many; fewer than 2: by none. */
+  readonly threads?: { readonly count: number; readonly fromBytes: number }
 }
+
+/** Below it, threads take longer to start than they save. */
+const splitFromBytes = 1 << 23
+const mostThreads = 4
 
 /** Two keys had one hash: the file must be written anew, with the next seed. */
 export class SeedTaken extends Error {}
@@ -63,9 +73,9 @@ export async function compileMap(
   file: DiskFile,
   options: CompileOptions,
 ): Promise<Compiled> {
-  const compilation = new Compilation(config, file, options)
+  await using compilation = new Compilation(config, file, options)
   await compilation.read()
-  return compilation.finish(options.generation)
+  return await compilation.finish(options.generation)
 }
 
 /** What else than the sources decides what is compiled. */
@@ -100,22 +110,25 @@ class Compilation {
   readonly #patterns: PatternReader
   readonly #files: string[] = []
   readonly #aliasTargets = new Map<string, readonly string[]>()
+  readonly #options: CompileOptions
+  #threads: BuildThreads | undefined
 
-  constructor(config: Config, file: DiskFile, { attempt, noteSource, signal }: CompileOptions) {
+  constructor(config: Config, file: DiskFile, options: CompileOptions) {
     this.#config = config
+    this.#options = options
     this.#digest = createHash('sha256').update(frameOf(config))
     this.#context = {
       naming: config.naming,
       backends: new BackendTable(config.backends.values()),
       smarthost: config.smarthost,
       problems: new Problems(),
-      writer: new DatabaseWriter(file, seedOf(config, attempt)),
+      writer: new DatabaseWriter(file, seedOf(config, options.attempt)),
       forwards: [],
       lookalikes: new Lookalikes(),
       usage: new Usage(),
       addToDigest: (bytes) => void this.#digest.update(bytes),
-      noteSource: noteSource ?? (async () => undefined),
-      signal,
+      noteSource: options.noteSource ?? (async () => undefined),
+      signal: options.signal,
     }
     this.#aliases = new AliasReader(this.#context)
     this.#rules = new RuleReader(this.#context)
@@ -131,14 +144,12 @@ class Compilation {
     }
     const context = this.#context
     await this.#readSource('rules', rules, (file) => this.#rules.readFile(file))
-    await this.#readSource('user_map', userMap, (file) =>
-      readKeyedLines(file, userMapForm, context),
-    )
+    await this.#readSource('user_map', userMap, (file) => this.#readKeyed(file, userMapForm))
     await this.#readDatabases('user_map', (file) => keyedRows(file, userMapForm, context))
     await this.#readSource('popmap', popmap, (file) =>
       file.path.endsWith('.re')
         ? this.#patterns.readFile(file)
-        : readKeyedLines(file, popmapWithPatterns, context),
+        : this.#readKeyed(file, popmapWithPatterns),
     )
     await this.#readDatabases('popmap', (file) => keyedRows(file, popmapWithPatterns, context))
     await this.#readSource('aliases', aliases, (file) => this.#aliases.readFile(file))
@@ -150,6 +161,24 @@ class Compilation {
       context.writer.addAlias(origin, key, texts)
       await context.writer.settle()
     }
+  }
+
+  async #readKeyed(file: SourceFile, form: KeyedForm): Promise<void> {
+    const { count = Math.min(availableParallelism(), mostThreads), fromBytes = splitFromBytes } =
+      this.#options.threads ?? {}
+    // Threads know addresses only.
+    const isPlain = form.readKey === undefined
+    if (!isPlain || count < 2 || (await sizeOf(file.path)) < fromBytes) {
+      return readKeyedLines(file, form, this.#context)
+    }
+    this.#threads ??= new BuildThreads(count, this.#threadSetting())
+    return readKeyedLinesInThreads(file, form, this.#context, this.#threads)
+  }
+
+  #threadSetting(): ThreadSetting {
+    const { naming, smarthost, backends } = this.#config
+    const seed = seedOf(this.#config, this.#options.attempt)
+    return { naming, smarthost, backends: [...backends.values()], seed }
   }
 
   async #readSource(
@@ -196,15 +225,21 @@ class Compilation {
     const { problems, writer } = this.#context
     const counts = this.#counts()
     if (counts.users + counts.aliases + counts.rules + counts.patterns === 0) this.#refuseEmpty()
-    const finished = await writer.finish({
+    const rest = {
       generation,
       sourceDigest: this.#digest.digest(),
       meta: this.#meta(),
       path: this.#config.map.database,
-    })
+    }
+    const finished = await writer.finish(rest, this.#threads)
+    await this[Symbol.asyncDispose]()
     if (finished === undefined) throw new SeedTaken('two keys have one hash')
     this.#check(finished)
     return { problems, database: finished.database, counts, fileBytes: finished.fileBytes }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#threads?.end()
   }
 
   #refuseEmpty(): void {

@@ -2,7 +2,7 @@
 import { formatPosition, type Position } from '../base/position.ts'
 import type { Checked } from './alias-check.ts'
 import type { Database } from './database/database.ts'
-import type { Duplicate } from './database/index-builder.ts'
+import type { Duplicate } from './database/sort-bucket.ts'
 import type { StoredRecord } from './database/record.ts'
 import { nameOf } from './key.ts'
 import { isInDatabase } from './sources/source-context.ts'

@@ -16,15 +16,19 @@ interface Noted {
 /** Most keys: nothing in them can fold. */
 const isFolded = /^[^A-Z\u0080-\uffff]*$/
 
+/** True where a key may be taken for another: there are few. */
+export function hasOtherLook(key: string): boolean {
+  return !isFolded.test(key) && looksOf(key) !== key
+}
+
 export class Lookalikes {
   /** The first key of each folded form that is not its own; there are few. */
   readonly #noted = new Map<string, Noted>()
   readonly #pairs: (readonly [again: Noted, before: Noted])[] = []
 
   note(key: string, at: Position): void {
-    if (isFolded.test(key)) return
+    if (!hasOtherLook(key)) return
     const folded = looksOf(key)
-    if (folded === key) return
     const before = this.#noted.get(folded)
     if (before === undefined) this.#noted.set(folded, { key, at })
     else if (before.key !== key) this.#pairs.push([{ key, at }, before])

@@ -4,7 +4,7 @@ import type { Position } from '../base/position.ts'
 import { formatProblem, type Problem } from '../base/problem.ts'
 
 /** How many findings of each severity are kept for printing: more would help nobody. */
-const keptProblems = 100
+export const keptProblems = 100
 
 export class Problems {
   errors = 0

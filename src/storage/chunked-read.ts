@@ -10,14 +10,19 @@ export interface Chunk {
   readonly end: number
 }
 
+/** Gives the memory for a chunk: room, then the chunk, then a byte. */
+export type LeaseBuffer = () => Buffer | Promise<Buffer>
+
 /**
  * The file piece by piece; the next piece is read while the caller works on this one, whose buffer
- * is used again after the one after it. Throws what the system reports, and for a named pipe.
+ * is used again after the one after it, or when `lease` gives it again. Throws what the system
+ * reports, and for a named pipe.
  */
 export async function* readChunks(
   path: string,
   chunkBytes: number,
   roomBytes: number,
+  lease: LeaseBuffer = twoBuffers(roomBytes + chunkBytes + 1),
 ): AsyncGenerator<Chunk, void, undefined> {
   // The open of a named pipe would wait for a writer, for ever where there is none.
   const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
@@ -25,25 +30,39 @@ export async function* readChunks(
     if ((await handle.stat()).isFIFO()) {
       throw Object.assign(new Error('it is a named pipe, not a file'), { syscall: 'open' })
     }
-    let current = Buffer.allocUnsafeSlow(roomBytes + chunkBytes + 1)
-    let next = Buffer.allocUnsafeSlow(roomBytes + chunkBytes + 1)
-    const fill = (buffer: Buffer): Promise<number> =>
-      handle.read(buffer, roomBytes, chunkBytes).then(({ bytesRead }) => bytesRead)
-    let reading = fill(current)
+    const read = async (): Promise<Chunk> => {
+      const buffer = await lease()
+      const { bytesRead } = await handle.read(buffer, roomBytes, chunkBytes)
+      return { buffer, start: roomBytes, end: roomBytes + bytesRead }
+    }
+    let reading = read()
     for (;;) {
-      const count = await reading
-      if (count === 0) return
-      reading = fill(next)
+      const chunk = await reading
+      if (chunk.end === chunk.start) return
+      reading = read()
       // A failure is met at the top of the loop; until then it must not count as unhandled.
       reading.catch(() => undefined)
-      yield { buffer: current, start: roomBytes, end: roomBytes + count }
-      const done = current
-      current = next
-      next = done
+      yield chunk
     }
   } finally {
     await handle.close()
   }
+}
+
+function twoBuffers(lengthBytes: number): LeaseBuffer {
+  let [next, other] = [0, 0].map(() => Buffer.allocUnsafeSlow(lengthBytes)) as [Buffer, Buffer]
+  return () => {
+    const leased = next
+    next = other
+    other = leased
+    return leased
+  }
+}
+
+/** Bytes of a regular file; 0 where it is none, or cannot be asked. */
+export async function sizeOf(path: string): Promise<number> {
+  const state = await stat(path).catch(() => undefined)
+  return state?.isFile() === true ? state.size : 0
 }
 
 /** A file as itself; a directory as its files by name, without hidden ones and editors' copies. */

@@ -4,13 +4,13 @@
  */
 import { crc32 } from 'node:zlib'
 import type { DiskFile } from '../../storage/disk.ts'
-import { isBare, isWide } from '../key.ts'
 import type { Value } from '../value.ts'
-import { ColdWriter } from './cold-writer.ts'
+import { ColdWriter, sumBlocks } from './cold-writer.ts'
 import { Database } from './database.ts'
-import { EntryBuckets } from './entry-buckets.ts'
+import type { Duplicate } from './sort-bucket.ts'
+import { EarlySync } from './early-sync.ts'
+import { EntryBuckets, type SharedEntries } from './entry-buckets.ts'
 import {
-  blockBytes,
   encodeHeader,
   encodeTrailer,
   flagAliases,
@@ -18,18 +18,16 @@ import {
   flagWideKeys,
   type Header,
   headerBytes,
-  jointBit,
-  recordHeadBytes,
   recordUnitBytes,
   type Section,
   sealHeader,
-  textValue,
   trailerBytes,
 } from './format.ts'
-import { type BuiltIndex, buildIndex, type Duplicate, entryValue } from './index-builder.ts'
-import { KeyHash, type Seed } from './key-hash.ts'
+import { type BuiltIndex, buildIndex, type SortBuckets } from './index-builder.ts'
+import type { Seed } from './key-hash.ts'
 import type { Meta } from './meta.ts'
-import { encodeHead, encodeRecord, type Origin, paddedLength } from './record.ts'
+import { type PlainKey, RecordBlock, settleBlock } from './record-block.ts'
+import type { Origin } from './record.ts'
 import { ResidentIndex } from './slots.ts'
 import { ValueTable } from './value-table.ts'
 
@@ -46,30 +44,50 @@ export interface Finished {
   readonly fileBytes: number
 }
 
-/** Room for the longest key and what stands around it. */
-const longestHeadBytes = 4096
-/** What a key without a domain ends in. */
-const bareMark = 0x40
+/** What other threads have taken over of the work. */
+export interface Helpers {
+  /** Ends their adding. */
+  shareEntries(): Promise<readonly SharedEntries[]>
+  readonly sortBuckets: SortBuckets
+}
+
+/** Records that are settled, and may be written from where they are. */
+export interface SettledRecords {
+  readonly bytes: Uint8Array
+  /** Of the whole blocks in them. */
+  readonly sums: Uint32Array
+}
+
+/** What a block has told of its records. */
+type Counts = Pick<RecordBlock, 'users' | 'hasBareKeys' | 'hasWideKeys'>
+
+/** Then the records of a block are written. */
+const blockLimitBytes = 1 << 20
 
 export class DatabaseWriter {
   readonly values = new ValueTable()
-  users = 0
   aliases = 0
-  hasBareKeys = false
-  hasWideKeys = false
-  readonly #file: DiskFile
+  #users = 0
+  #hasBareKeys = false
+  #hasWideKeys = false
+  readonly #file: EarlySync
   readonly #seed: Seed
   readonly #cold: ColdWriter
-  readonly #hash: KeyHash
+  readonly #block: RecordBlock
   readonly #entries = new EntryBuckets()
+  #reservedBytes = 0
 
   constructor(file: DiskFile, seed: Seed) {
-    this.#file = file
+    this.#file = new EarlySync(file)
     this.#seed = seed
-    this.#cold = new ColdWriter(file)
-    this.#hash = new KeyHash(seed)
+    this.#cold = new ColdWriter(this.#file)
+    this.#block = new RecordBlock(seed, this.values)
     // Reference 0 means none.
     this.#cold.append(new Uint8Array(recordUnitBytes))
+  }
+
+  get users(): number {
+    return this.#users + this.#block.users
   }
 
   /** Waits until the disk has taken most of what was added. Throws what it reports. */
@@ -78,71 +96,67 @@ export class DatabaseWriter {
   }
 
   addUser(origin: Origin, key: string, value: Value): void {
-    const number = this.values.numberOf(value)
-    const text = number === 0 ? JSON.stringify(value) : undefined
-    this.#add(origin, key, number, text)
-    if (origin.kind === 'user_map') this.users++
+    this.#block.addUser(origin, key, value)
+    if (this.#block.lengthBytes > blockLimitBytes) this.#writeBlock()
   }
 
   addAlias(origin: Origin, key: string, targets: readonly string[]): void {
-    this.#add(origin, key, 0, JSON.stringify(targets))
+    this.#block.addAlias(origin, key, targets)
     this.aliases++
+    if (this.#block.lengthBytes > blockLimitBytes) this.#writeBlock()
   }
 
-  #add(origin: Origin, key: string, number: number, text: string | undefined): void {
-    if (isBare(key)) this.hasBareKeys = true
-    if (isWide(key)) this.hasWideKeys = true
-    const valueNumber = number === 0 ? textValue : number
-    const record = encodeRecord(origin, key, valueNumber, text)
-    const reference = this.#nextReference()
-    this.#cold.append(record)
-    this.#hash.hashText(key)
-    const { high, low, check } = this.#hash
-    this.#entries.add(high, low, check, entryValue(origin.kind, number), reference)
+  /** As RecordBlock's. */
+  addPlainUser(origin: Origin, key: PlainKey, valueNumber: number): void {
+    this.#block.addPlainUser(origin, key, valueNumber)
+    if (this.#block.lengthBytes > blockLimitBytes) this.#writeBlock()
   }
 
-  #nextReference(): number {
+  #writeBlock(): void {
+    const block = this.#block
+    if (this.#reservedBytes > 0) throw new TypeError('a place that was reserved is not filled')
     const reference = this.#cold.lengthBytes / recordUnitBytes
-    if (reference >= jointBit) throw new RangeError('the sources are too big for one database')
-    return reference
+    const place = { line: 0, reference, numbers: undefined }
+    settleBlock(block, place, this.#entries)
+    this.#cold.append(block.bytes.subarray(0, block.lengthBytes))
+    this.#count(block)
+    block.clear()
+  }
+
+  #count({ users, hasBareKeys, hasWideKeys }: Counts): void {
+    this.#users += users
+    this.#hasBareKeys ||= hasBareKeys
+    this.#hasWideKeys ||= hasWideKeys
   }
 
   /**
-   * Adds a user whose key is `keyBytes` bytes at `at` of `bytes`, ASCII and canonical but for the
-   * case of its letters where `fold` says so. The fast way for millions of lines.
+   * Keeps a place for the records of a block that was made elsewhere, after all that was added;
+   * returns the reference of the first. `appendSettled` fills the places in their order, and nothing
+   * else is added until all are filled.
    */
-  addPlainUser(origin: Origin, key: PlainKey, valueNumber: number): void {
-    const cold = this.#cold
-    cold.reserve(longestHeadBytes)
-    const reference = this.#nextReference()
-    const { buffer } = cold
-    const start = cold.at + recordHeadBytes
-    const { bytes, fold } = key
-    let length = key.end - key.start
-    for (let index = 0; index < length; index++) {
-      buffer[start + index] = fold[bytes[key.start + index] as number] as number
-    }
-    if (key.isBare) {
-      buffer[start + length++] = bareMark
-      this.hasBareKeys = true
-    }
-    encodeHead(buffer, cold.at, origin, valueNumber, length)
-    this.#hash.hashBytes(buffer, start, start + length)
-    const end = cold.at + paddedLength(recordHeadBytes + length)
-    for (let at = start + length; at < end; at++) buffer[at] = 0
-    cold.at = end
-    const { high, low, check } = this.#hash
-    this.#entries.add(high, low, check, entryValue(origin.kind, valueNumber), reference)
-    if (origin.kind === 'user_map') this.users++
+  reserve(lengthBytes: number, counts: Counts): number {
+    if (this.#block.count > 0) this.#writeBlock()
+    const reference = (this.#cold.lengthBytes + this.#reservedBytes) / recordUnitBytes
+    this.#reservedBytes += lengthBytes
+    this.#count(counts)
+    return reference
+  }
+
+  /** Returns once the bytes may change. */
+  async appendSettled({ bytes, sums }: SettledRecords): Promise<void> {
+    this.#reservedBytes -= bytes.byteLength
+    await this.#cold.appendLasting(bytes, sums)
   }
 
   /** Undefined where two keys share a hash: the file must be written anew with another seed. */
-  async finish(finish: Finish): Promise<Finished | undefined> {
+  async finish(finish: Finish, helpers?: Helpers): Promise<Finished | undefined> {
+    if (this.#block.count > 0) this.#writeBlock()
     const recordBytes = this.#cold.lengthBytes
-    const built = buildIndex(this.#entries)
+    const others = (await helpers?.shareEntries()) ?? []
+    const built = await buildIndex([this.#entries.share(), ...others], helpers?.sortBuckets)
     if (built === undefined) return undefined
-    this.#cold.append(toBytes(built.joints))
-    this.#cold.append(toBytes(built.places))
+    await this.#cold.appendLasting(toBytes(built.joints))
+    await this.#cold.appendLasting(toBytes(built.places))
     const sums = await this.#cold.finish()
     const meta: Meta = { ...finish.meta, values: this.values.values, pairs: built.pairs }
     const records = { offset: headerBytes, length: recordBytes, crc: 0 }
@@ -152,7 +166,11 @@ export class DatabaseWriter {
     const index = await writeSection(file, places, toBytes(built.slots))
     const metaSection = await writeSection(file, index, Buffer.from(JSON.stringify(meta)))
     const sumsSection = await writeSection(file, metaSection, toBytes(sums))
-    const indexSums = await writeSection(file, sumsSection, toBytes(sumBlocks(built.slots)))
+    const indexSums = await writeSection(
+      file,
+      sumsSection,
+      toBytes(sumBlocks(toBytes(built.slots))),
+    )
     const fileBytes = indexSums.offset + indexSums.length + trailerBytes
     const header: Header = {
       ...this.#headerOf(finish, built),
@@ -164,6 +182,7 @@ export class DatabaseWriter {
       sealHeader(encodeHeader(header), (data) => crc32(data)),
       0,
     )
+    await file.sync()
     const read = (position: number, length: number): Buffer => file.readBack(position, length)
     const database = new Database({
       path: finish.path,
@@ -186,28 +205,11 @@ export class DatabaseWriter {
       users: this.users,
       aliases: this.aliases,
       flags:
-        (this.hasBareKeys ? flagBareKeys : 0) |
+        (this.#hasBareKeys ? flagBareKeys : 0) |
         (this.aliases > 0 ? flagAliases : 0) |
-        (this.hasWideKeys ? flagWideKeys : 0),
+        (this.#hasWideKeys ? flagWideKeys : 0),
     }
   }
-}
-
-export interface PlainKey {
-  readonly bytes: Uint8Array
-  start: number
-  end: number
-  /** A name for every domain of ours. */
-  isBare: boolean
-  /** Lower case of every byte, or the byte itself. */
-  readonly fold: Uint8Array
-}
-
-function sumBlocks(slots: Uint32Array): Uint32Array {
-  const bytes = toBytes(slots)
-  return Uint32Array.from({ length: Math.ceil(bytes.length / blockBytes) }, (_, block) =>
-    crc32(bytes.subarray(block * blockBytes, (block + 1) * blockBytes)),
-  )
 }
 
 function toBytes(words: Uint32Array): Buffer {

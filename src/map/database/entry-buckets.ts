@@ -1,131 +1,124 @@
 /**
  * Collects the entries of an index while sources are read: five words each, divided by the top bits
- * of the hash so that each part can be sorted where the processor's cache holds it.
+ * of the hash, so that each part can be sorted where the processor's cache holds it. The memory can
+ * be read by other threads once all entries are in.
  */
+import { type RecordKind, recordKinds } from './format.ts'
 
-export const bucketBits = 8
-const bucketCount = 1 << bucketBits
-const entryWords = 5
-const chunkBits = 10
-const chunkEntries = 1 << chunkBits
-const chunkMask = chunkEntries - 1
+export const bucketBits = 9
+export const bucketCount = 1 << bucketBits
+export const entryWords = 5
+const chunkEntries = 256
+const chunkWords = chunkEntries * entryWords
+const slabChunks = 512
+const kindShift = 28
+const numberMask = (1 << kindShift) - 1
 
-/** Entries of one bucket as columns, ordered by both lanes of the hash; then as they came. */
-export interface SortedEntries {
-  readonly count: number
-  readonly high: Uint32Array
-  readonly low: Uint32Array
-  readonly check: Uint32Array
-  readonly value: Uint32Array
-  readonly reference: Uint32Array
+/** What an entry says: kind, and the number of its value; 0: the value is in the record. */
+export function entryWord(kind: number, valueNumber: number): number {
+  return (kind << kindShift) | valueNumber
 }
 
-interface Bucket {
-  readonly chunks: Uint32Array[]
-  /** Entries in the last chunk. */
-  used: number
+export function entryValue(kind: RecordKind, valueNumber: number): number {
+  return entryWord(recordKinds.indexOf(kind), valueNumber)
+}
+
+export function kindOfEntry(word: number): number {
+  return word >>> kindShift
+}
+
+export function numberOfEntry(word: number): number {
+  return word & numberMask
+}
+
+/** The entries of one thread, as others can read them. */
+export interface SharedEntries {
+  readonly count: number
+  readonly slabs: readonly SharedArrayBuffer[]
+  /** Numbers of each bucket's chunks. */
+  readonly chunks: readonly (readonly number[])[]
+  /** Entries in the last chunk of each. */
+  readonly used: Uint32Array
 }
 
 export class EntryBuckets {
   count = 0
-  readonly #buckets: Bucket[] = Array.from({ length: bucketCount }, () => ({
-    chunks: [],
-    used: chunkEntries,
-  }))
+  readonly #slabs: Uint32Array<SharedArrayBuffer>[] = []
+  #chunkCount = 0
+  readonly #chunks: number[][] = Array.from({ length: bucketCount }, () => [])
+  readonly #used = new Uint32Array(bucketCount).fill(chunkEntries)
+  /** Where the next entry of a bucket goes: the slab, and the word in it. */
+  readonly #slabOf: Uint32Array<SharedArrayBuffer>[] = []
+  readonly #at = new Uint32Array(bucketCount)
 
   // Five numbers, not an object: this runs once for each of millions of users.
   // oxlint-disable-next-line max-params
-  add(high: number, low: number, check: number, value: number, reference: number): void {
-    const bucket = this.#buckets[high >>> (32 - bucketBits)] as Bucket
-    if (bucket.used === chunkEntries) {
-      bucket.chunks.push(new Uint32Array(chunkEntries * entryWords))
-      bucket.used = 0
-    }
-    const chunk = bucket.chunks[bucket.chunks.length - 1] as Uint32Array
-    const at = bucket.used * entryWords
-    chunk[at] = high
-    chunk[at + 1] = low
-    chunk[at + 2] = check
-    chunk[at + 3] = value
-    chunk[at + 4] = reference
-    bucket.used++
+  add(high: number, low: number, check: number, word: number, reference: number): void {
+    const bucket = high >>> (32 - bucketBits)
+    if (this.#used[bucket] === chunkEntries) this.#extend(bucket)
+    const slab = this.#slabOf[bucket] as Uint32Array
+    const at = this.#at[bucket] as number
+    slab[at] = high
+    slab[at + 1] = low
+    slab[at + 2] = check
+    slab[at + 3] = word
+    slab[at + 4] = reference
+    this.#at[bucket] = at + entryWords
+    this.#used[bucket] = (this.#used[bucket] as number) + 1
     this.count++
   }
 
-  /** The buckets in the order of the hash; each is given up as it is handed out. */
-  *drain(): Generator<SortedEntries> {
-    for (const bucket of this.#buckets) {
-      if (bucket.chunks.length > 0) yield sortBucket(bucket)
-      bucket.chunks.length = 0
+  #extend(bucket: number): void {
+    const chunk = this.#chunkCount++
+    const slabNumber = Math.floor(chunk / slabChunks)
+    // The system gives pages as they are written to, so a slab costs a small map nothing.
+    this.#slabs[slabNumber] ??= new Uint32Array(
+      new SharedArrayBuffer(slabChunks * chunkWords * Uint32Array.BYTES_PER_ELEMENT),
+    )
+    this.#slabOf[bucket] = this.#slabs[slabNumber]
+    this.#at[bucket] = (chunk % slabChunks) * chunkWords
+    this.#chunks[bucket]?.push(chunk)
+    this.#used[bucket] = 0
+  }
+
+  share(): SharedEntries {
+    const slabs = this.#slabs.map(({ buffer }) => buffer)
+    return { count: this.count, slabs, chunks: this.#chunks, used: this.#used }
+  }
+}
+
+/** Reads the buckets of several threads as one. */
+export class BucketReader {
+  readonly #sources: readonly { entries: SharedEntries; slabs: readonly Uint32Array[] }[]
+
+  constructor(sources: readonly SharedEntries[]) {
+    this.#sources = sources.map((entries) => ({
+      entries,
+      slabs: entries.slabs.map((slab) => new Uint32Array(slab)),
+    }))
+  }
+
+  countOf(bucket: number): number {
+    let count = 0
+    for (const { entries } of this.#sources) {
+      const chunks = entries.chunks[bucket]?.length ?? 0
+      if (chunks > 0) count += (chunks - 1) * chunkEntries + (entries.used[bucket] as number)
     }
+    return count
   }
-}
 
-function sortBucket({ chunks, used }: Bucket): SortedEntries {
-  const count = (chunks.length - 1) * chunkEntries + used
-  const order = orderOf(chunks, count)
-  const sorted: SortedEntries = {
-    count,
-    high: new Uint32Array(count),
-    low: new Uint32Array(count),
-    check: new Uint32Array(count),
-    value: new Uint32Array(count),
-    reference: new Uint32Array(count),
-  }
-  for (let place = 0; place < count; place++) {
-    const number = order[place] as number
-    const chunk = chunks[number >>> chunkBits] as Uint32Array
-    const at = (number & chunkMask) * entryWords
-    sorted.high[place] = chunk[at] as number
-    sorted.low[place] = chunk[at + 1] as number
-    sorted.check[place] = chunk[at + 2] as number
-    sorted.value[place] = chunk[at + 3] as number
-    sorted.reference[place] = chunk[at + 4] as number
-  }
-  sortTies(sorted)
-  return sorted
-}
-
-/** Numbers of the entries by high lane: lane and number fit into a double, which sorts natively. */
-function orderOf(chunks: readonly Uint32Array[], count: number): Float64Array {
-  const numberBits = 2 ** 21
-  if (count > numberBits) return orderOfMany(chunks, count)
-  const order = new Float64Array(count)
-  for (let number = 0; number < count; number++) {
-    const chunk = chunks[number >>> chunkBits] as Uint32Array
-    order[number] = (chunk[(number & chunkMask) * entryWords] as number) * numberBits + number
-  }
-  order.sort()
-  for (let place = 0; place < count; place++) {
-    order[place] = (order[place] as number) % numberBits
-  }
-  return order
-}
-
-/** Above two million entries a bucket (500 million users) the number has no room beside the lane. */
-function orderOfMany(chunks: readonly Uint32Array[], count: number): Float64Array {
-  const highOf = (number: number): number =>
-    chunks[number >>> chunkBits]?.[(number & chunkMask) * entryWords] ?? 0
-  const order = Float64Array.from({ length: count }, (_, number) => number)
-  return order.sort((one, other) => highOf(one) - highOf(other) || one - other)
-}
-
-/** Brings entries with the same high lane (few, and near each other) into the order of the low. */
-function sortTies({ count, ...columns }: SortedEntries): void {
-  const { high, low } = columns
-  const all = Object.values(columns)
-  for (let place = 1; place < count; place++) {
-    for (
-      let back = place;
-      back > 0 &&
-      high[back] === high[back - 1] &&
-      (low[back] as number) < (low[back - 1] as number);
-      back--
-    ) {
-      for (const column of all) {
-        const moved = column[back] as number
-        column[back] = column[back - 1] as number
-        column[back - 1] = moved
+  /** Copies a bucket's entries into `target`, which has room for them. */
+  copy(bucket: number, target: Uint32Array): void {
+    let at = 0
+    for (const { entries, slabs } of this.#sources) {
+      const chunks = entries.chunks[bucket] ?? []
+      for (const [index, chunk] of chunks.entries()) {
+        const isLast = index === chunks.length - 1
+        const words = (isLast ? (entries.used[bucket] as number) : chunkEntries) * entryWords
+        const start = (chunk % slabChunks) * chunkWords
+        const slab = slabs[Math.floor(chunk / slabChunks)] as Uint32Array
+        target.set(slab.subarray(start, start + words), at)
+        at += words
       }
     }
   }

@@ -1,173 +1,215 @@
-/** From sorted entries to the index, the places beside it, and the joints of keys with several records. */
-import type { EntryBuckets, SortedEntries } from './entry-buckets.ts'
-import {
-  homeSlot,
-  jointBit,
-  type RecordKind,
-  recordKinds,
-  referenceBit,
-  slotWords,
-} from './format.ts'
+/** From entries to the index, the places beside it, and the joints of keys with several records. */
+import { type BucketIndex, BucketSorter, type Duplicate } from './sort-bucket.ts'
+import { type IndexSpace, type Pair, stretchOf } from './sort-bucket.ts'
+import { bucketCount, BucketReader, type SharedEntries } from './entry-buckets.ts'
+import { jointBit, referenceBit, slotWords } from './format.ts'
 
 /** Filled: probes stay short, since slots are ordered by hash. Words a user: 3 / 0.85. */
 const load = 0.85
 const pairLimit = 1 << 20
-const kindShift = 28
-const numberMask = (1 << kindShift) - 1
+/** Slots for what hashes to the end and runs over it: as a rule, enough. */
+const spareSlots = 64
 
-/** The word of an entry: kind, and the number of its value; 0: the value is in the record. */
-export function entryValue(kind: RecordKind, valueNumber: number): number {
-  return (recordKinds.indexOf(kind) << kindShift) | valueNumber
-}
-
-/** Two records of one kind with one key: references, and whether values are surely the same. */
-export interface Duplicate {
-  readonly first: number
-  readonly second: number
-  /** Undefined where the records must be read to know. */
-  readonly same: boolean | undefined
-}
-
-export interface BuiltIndex {
-  readonly capacity: number
-  /** `slotWords` numbers a slot. */
-  readonly slots: Uint32Array
-  readonly places: Uint32Array
+export interface BuiltIndex extends IndexSpace {
   /** Three references each. */
   readonly joints: Uint32Array
   readonly keys: number
-  /** Numbers of the values for delivery and retrieval; 0: none. */
-  readonly pairs: readonly (readonly [number, number])[]
+  readonly pairs: readonly Pair[]
   readonly duplicates: readonly Duplicate[]
 }
 
-class Builder {
-  readonly capacity: number
-  slots: Uint32Array
-  places: Uint32Array
-  joints = new Uint32Array(96)
-  jointCount = 0
-  keys = 0
-  next = 0
-  readonly pairs: [number, number][] = []
-  readonly duplicates: Duplicate[] = []
-  readonly #pairNumbers = new Map<number, number>()
+/** What threads need to sort buckets. */
+export interface SortJob {
+  readonly sources: readonly SharedEntries[]
+  readonly space: IndexSpace
+  /** Pairs that most buckets have, so that their numbers need not be changed. */
+  readonly known: readonly Pair[]
+}
 
-  constructor(count: number) {
-    this.capacity = Math.max(8, Math.ceil(count / load))
-    // What hashes to the end runs over it; by how much is known only afterwards.
-    const length = this.capacity + 64
-    this.slots = new Uint32Array(length * slotWords)
-    this.places = new Uint32Array(length)
-  }
+/** Sorts the buckets from a number on; undefined for one where two keys share a hash. */
+export type SortBuckets = (
+  job: SortJob,
+  firstBucket: number,
+) => Promise<readonly (BucketIndex | undefined)[]>
 
-  put(high: number, low: number, value: number, place: number): void {
-    const slot = Math.max(this.next, homeSlot(high, this.capacity))
-    if (slot + 1 >= this.places.length) this.#grow()
-    const at = slot * slotWords
-    this.slots[at] = high
-    this.slots[at + 1] = low
-    this.slots[at + 2] = value
-    this.places[slot] = place
-    this.next = slot + 1
-    this.keys++
-  }
-
-  #grow(): void {
-    const length = this.places.length + 4096
-    const slots = new Uint32Array(length * slotWords)
-    slots.set(this.slots)
-    this.slots = slots
-    const places = new Uint32Array(length)
-    places.set(this.places)
-    this.places = places
-  }
-
-  /** The number of a pair, or 0 where there are too many. */
-  pairNumber(delivery: number, retrieval: number): number {
-    const name = delivery * 2 ** 25 + retrieval
-    const known = this.#pairNumbers.get(name)
-    if (known !== undefined) return known
-    if (this.pairs.length === pairLimit) return 0
-    this.pairs.push([delivery, retrieval])
-    this.#pairNumbers.set(name, this.pairs.length)
-    return this.pairs.length
-  }
-
-  addJoint(references: readonly number[]): number {
-    if (this.jointCount * 3 === this.joints.length) {
-      const grown = new Uint32Array(this.joints.length * 2)
-      grown.set(this.joints)
-      this.joints = grown
-    }
-    this.joints.set(references, this.jointCount * 3)
-    return (this.jointCount++ | jointBit) >>> 0
-  }
+function sortHere(
+  { sources, space, known }: SortJob,
+  firstBucket: number,
+): ReturnType<SortBuckets> {
+  const sorter = new BucketSorter(new BucketReader(sources), space, known)
+  const count = bucketCount - firstBucket
+  return Promise.resolve(
+    Array.from({ length: count }, (_, number) => sorter.sort(firstBucket + number)),
+  )
 }
 
 /** Undefined where two keys share a hash: the file needs another seed. */
-export function buildIndex(entries: EntryBuckets): BuiltIndex | undefined {
-  const builder = new Builder(entries.count)
-  for (const sorted of entries.drain()) {
-    if (!addBucket(builder, sorted)) return undefined
+export async function buildIndex(
+  sources: readonly SharedEntries[],
+  sortBuckets: SortBuckets = sortHere,
+): Promise<BuiltIndex | undefined> {
+  const space = spaceFor(sources.reduce((sum, { count }) => sum + count, 0))
+  const first = new BucketSorter(new BucketReader(sources), space, []).sort(0)
+  if (first === undefined) return undefined
+  const sorted = [first]
+  for (const bucket of await sortBuckets({ sources, space, known: first.pairs }, 1)) {
+    if (bucket === undefined) return undefined
+    sorted[bucket.bucket] = bucket
   }
-  // The last slot stays free: it ends every probe.
-  const length = Math.max(builder.next, builder.capacity) + 1
-  return {
-    capacity: builder.capacity,
-    slots: builder.slots.subarray(0, length * slotWords),
-    places: builder.places.subarray(0, length),
+  return new Assembly(space).finish(sorted)
+}
+
+function spaceFor(count: number): IndexSpace {
+  const capacity = Math.max(8, Math.ceil(count / load))
+  const length = capacity + spareSlots
+  return { capacity, slots: sharedWords(length * slotWords), places: sharedWords(length) }
+}
+
+function sharedWords(length: number): Uint32Array {
+  return new Uint32Array(new SharedArrayBuffer(length * Uint32Array.BYTES_PER_ELEMENT))
+}
+
+/** Joins the stretches of all buckets. */
+class Assembly {
+  readonly #capacity: number
+  #slots: Uint32Array
+  #places: Uint32Array
+  #keys = 0
+  readonly #pairs: Pair[] = []
+  readonly #pairNumbers = new Map<string, number>()
+  readonly #joints: number[][] = []
+  #jointCount = 0
+  readonly #duplicates: Duplicate[] = []
+  /** Slots that have no room where their hash leads them, four numbers each. */
+  #carried: number[] = []
+
+  constructor({ capacity, slots, places }: IndexSpace) {
+    this.#capacity = capacity
+    this.#slots = slots
+    this.#places = places
+  }
+
+  finish(buckets: readonly BucketIndex[]): BuiltIndex {
+    for (const bucket of buckets) this.#add(bucket)
+    const end = this.#appendCarried()
+    // The last slot stays free: it ends every probe.
+    const length = Math.max(end, this.#capacity) + 1
     // An even number of them: what follows stands at a multiple of eight bytes.
-    joints: builder.joints.subarray(0, (builder.jointCount + (builder.jointCount % 2)) * 3),
-    keys: builder.keys,
-    pairs: builder.pairs,
-    duplicates: builder.duplicates,
+    const joints = new Uint32Array((this.#jointCount + (this.#jointCount % 2)) * 3)
+    let at = 0
+    for (const part of this.#joints) {
+      joints.set(part, at)
+      at += part.length
+    }
+    return {
+      capacity: this.#capacity,
+      slots: this.#slots.subarray(0, length * slotWords),
+      places: this.#places.subarray(0, length),
+      joints,
+      keys: this.#keys,
+      pairs: this.#pairs,
+      duplicates: this.#duplicates,
+    }
+  }
+
+  #add(index: BucketIndex): void {
+    const { start, end } = stretchOf(index.bucket, this.#capacity)
+    const numbers = this.#numberPairs(index.pairs)
+    const isSame = numbers.every((number, own) => number === own)
+    const spilled = [...index.spilled]
+    if (!isSame || (index.joints.length > 0 && this.#jointCount > 0)) {
+      this.#renumber(start, end, numbers)
+      this.#renumberSpilled(spilled, numbers)
+    }
+    this.#keys += index.keys
+    if (index.joints.length > 0) this.#joints.push([...index.joints])
+    this.#jointCount += index.joints.length / 3
+    for (const duplicate of index.duplicates) this.#duplicates.push(duplicate)
+    this.#insertCarried(start, end)
+    this.#carried = this.#carried.length === 0 ? spilled : [...this.#carried, ...spilled]
+  }
+
+  /** Own number → number in the database, 0 where there are too many. */
+  #numberPairs(pairs: readonly Pair[]): number[] {
+    const numbers = [0]
+    for (const pair of pairs) {
+      const name = pair.join()
+      let number = this.#pairNumbers.get(name) ?? 0
+      if (number === 0 && this.#pairs.length < pairLimit) {
+        number = this.#pairs.push(pair)
+        this.#pairNumbers.set(name, number)
+      }
+      numbers.push(number)
+    }
+    return numbers
+  }
+
+  #renumber(start: number, end: number, numbers: readonly number[]): void {
+    for (let slot = start; slot < end; slot++) {
+      const at = slot * slotWords + 2
+      const value = this.#slots[at] as number
+      if (value === 0) continue
+      const place = this.#placeOf(this.#places[slot] as number)
+      this.#places[slot] = place
+      this.#slots[at] = valueOf(value, place, numbers)
+    }
+  }
+
+  #renumberSpilled(spilled: number[], numbers: readonly number[]): void {
+    for (let at = 0; at < spilled.length; at += 4) {
+      const place = this.#placeOf(spilled[at + 3] as number)
+      spilled[at + 3] = place
+      spilled[at + 2] = valueOf(spilled[at + 2] as number, place, numbers)
+    }
+  }
+
+  #placeOf(place: number): number {
+    return (place & jointBit) === 0 ? place : place + this.#jointCount
+  }
+
+  /** What is carried comes before all that has its home here, and moves it on to the next free slot. */
+  #insertCarried(start: number, end: number): void {
+    const carried = this.#carried
+    let first = 0
+    for (let slot = start; slot < end && first < carried.length; slot++, first += 4) {
+      const at = slot * slotWords
+      if (this.#slots[at + 2] !== 0) {
+        const place = this.#places[slot] as number
+        carried.push(...this.#slots.subarray(at, at + slotWords), place)
+      }
+      this.#setSlot(slot, carried, first)
+    }
+    if (first > 0) this.#carried = carried.slice(first)
+  }
+
+  #setSlot(slot: number, numbers: readonly number[], from: number): void {
+    for (let word = 0; word < slotWords; word++) {
+      this.#slots[slot * slotWords + word] = numbers[from + word] as number
+    }
+    this.#places[slot] = numbers[from + slotWords] as number
+  }
+
+  /** Returns where the last slot ends. */
+  #appendCarried(): number {
+    const carried = this.#carried
+    const count = carried.length / 4
+    const end = this.#capacity + count
+    if (end + 1 > this.#places.length) {
+      const slots = new Uint32Array((end + 1) * slotWords)
+      slots.set(this.#slots)
+      this.#slots = slots
+      const places = new Uint32Array(end + 1)
+      places.set(this.#places)
+      this.#places = places
+    }
+    for (let number = 0; number < count; number++) {
+      this.#setSlot(this.#capacity + number, carried, number * 4)
+    }
+    return count === 0 ? 0 : end
   }
 }
 
-function addBucket(builder: Builder, sorted: SortedEntries): boolean {
-  const { count, high, low, check } = sorted
-  for (let start = 0; start < count; ) {
-    let end = start + 1
-    for (; end < count && high[end] === high[start] && low[end] === low[start]; end++) {
-      if (check[end] !== check[start]) return false
-    }
-    addKey(builder, sorted, start, end)
-    start = end
-  }
-  return true
-}
-
-function addKey(builder: Builder, sorted: SortedEntries, start: number, end: number): void {
-  const { value, reference } = sorted
-  const references = [0, 0, 0]
-  const numbers = [0, 0, 0]
-  let records = 0
-  for (let place = start; place < end; place++) {
-    const word = value[place] as number
-    const own = reference[place] as number
-    const kind = word >>> kindShift
-    const number = word & numberMask
-    const first = references[kind] as number
-    if (first !== 0) {
-      const bothKnown = number !== 0 && numbers[kind] !== 0
-      const same = bothKnown ? number === numbers[kind] : undefined
-      builder.duplicates.push({ first, second: own, same })
-      continue
-    }
-    references[kind] = own
-    numbers[kind] = number
-    records++
-  }
-  const only = records === 1 ? references.find((one) => one !== 0) : undefined
-  const place = only ?? builder.addJoint(references)
-  const [alias, delivery, retrieval] = numbers as [number, number, number]
-  const isPair =
-    references[0] === 0 &&
-    alias === 0 &&
-    (delivery !== 0 || references[1] === 0) &&
-    (retrieval !== 0 || references[2] === 0)
-  const pair = isPair ? builder.pairNumber(delivery, retrieval) : 0
-  const slotValue = pair === 0 ? (referenceBit | place) >>> 0 : pair
-  builder.put(sorted.high[start] as number, sorted.low[start] as number, slotValue, place)
+function valueOf(value: number, place: number, numbers: readonly number[]): number {
+  const number = value >= referenceBit ? 0 : (numbers[value] as number)
+  return number === 0 ? (referenceBit | place) >>> 0 : number
 }

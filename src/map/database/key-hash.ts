@@ -19,24 +19,22 @@ export class KeyHash {
   check = 0
   readonly #seedHigh: number
   readonly #seedLow: number
-  #scratch = Buffer.alloc(2048)
+  #words = new Int32Array(512)
+  #scratch = Buffer.from(this.#words.buffer)
 
   constructor([high, low]: Seed) {
     this.#seedHigh = high | 0
     this.#seedLow = low | 0
   }
 
-  hashBytes(bytes: Uint8Array, start: number, end: number): void {
+  /** Of `length` bytes that begin at a word; what follows them in the last word does not count. */
+  hashWords(words: Int32Array, start: number, length: number): void {
     let high = this.#seedHigh
     let low = this.#seedLow
     let check = 0x9e3779b9
-    let at = start
-    for (; at + 4 <= end; at += 4) {
-      const word =
-        (bytes[at] as number) |
-        ((bytes[at + 1] as number) << 8) |
-        ((bytes[at + 2] as number) << 16) |
-        ((bytes[at + 3] as number) << 24)
+    const whole = start + (length >>> 2)
+    for (let at = start; at < whole; at++) {
+      const word = words[at] as number
       const mixed = Math.imul(word, 0xcc9e2d51)
       const other = Math.imul(word, 0x1b873593)
       high = Math.imul(high ^ ((mixed << 15) | (mixed >>> 17)), 5) + low
@@ -46,8 +44,12 @@ export class KeyHash {
       check = Math.imul(check ^ word, 0x5bd1e995)
       check = (check << 11) | (check >>> 21)
     }
-    let word = end - start
-    for (; at < end; at++) word = (word << 8) | (bytes[at] as number)
+    let word = length
+    const rest = length & 3
+    if (rest > 0) {
+      const last = words[whole] as number
+      for (let byte = 0; byte < rest; byte++) word = (word << 8) | ((last >>> (byte * 8)) & 0xff)
+    }
     high = stir(high ^ Math.imul(word, 0xcc9e2d51))
     low = stir((low ^ Math.imul(word, 0x1b873593)) + high)
     high = stir(high + low)
@@ -58,13 +60,18 @@ export class KeyHash {
 
   hashText(text: string): void {
     const { length } = text
-    if (length * 3 > this.#scratch.length) this.#scratch = Buffer.alloc(length * 3)
+    if (length * 3 > this.#scratch.length) this.#grow(length * 3)
     const scratch = this.#scratch
     for (let index = 0; index < length; index++) {
       const code = text.charCodeAt(index)
-      if (code > 127) return this.hashBytes(scratch, 0, scratch.write(text, 'utf8'))
+      if (code > 127) return this.hashWords(this.#words, 0, scratch.write(text, 'utf8'))
       scratch[index] = code
     }
-    return this.hashBytes(scratch, 0, length)
+    return this.hashWords(this.#words, 0, length)
+  }
+
+  #grow(lengthBytes: number): void {
+    this.#words = new Int32Array(Math.ceil(lengthBytes / 4))
+    this.#scratch = Buffer.from(this.#words.buffer)
   }
 }

@@ -37,37 +37,16 @@ export function encodeRecord(
   const length = recordHeadBytes + keyBytes + textBytes
   // From the pool: this runs once for each user that has another name.
   const bytes = Buffer.allocUnsafe(paddedLength(length)).fill(0, length)
-  encodeHead(bytes, 0, origin, valueNumber, keyBytes)
+  bytes.writeUInt32LE(origin.line, 0)
+  bytes.writeUInt32LE(valueNumber, 4)
+  bytes.writeUInt16LE(keyBytes, 8)
+  bytes.writeUInt16LE(origin.source | (recordKinds.indexOf(origin.kind) << 14), 10)
   bytes.write(key, recordHeadBytes)
   if (text !== undefined) {
     bytes.writeUInt32LE(textBytes - 4, recordHeadBytes + keyBytes)
     bytes.write(text, recordHeadBytes + keyBytes + 4)
   }
   return bytes
-}
-
-// Plain stores and no object: this runs once for each of millions of users.
-// oxlint-disable-next-line max-params
-export function encodeHead(
-  bytes: Uint8Array,
-  at: number,
-  { line, source, kind }: Origin,
-  valueNumber: number,
-  keyBytes: number,
-): void {
-  const word = source | (recordKinds.indexOf(kind) << 14)
-  bytes[at] = line
-  bytes[at + 1] = line >>> 8
-  bytes[at + 2] = line >>> 16
-  bytes[at + 3] = line >>> 24
-  bytes[at + 4] = valueNumber
-  bytes[at + 5] = valueNumber >>> 8
-  bytes[at + 6] = valueNumber >>> 16
-  bytes[at + 7] = valueNumber >>> 24
-  bytes[at + 8] = keyBytes
-  bytes[at + 9] = keyBytes >>> 8
-  bytes[at + 10] = word
-  bytes[at + 11] = word >>> 8
 }
 
 /** Undefined where the bytes are no record's head. */

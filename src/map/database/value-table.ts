@@ -8,6 +8,17 @@ export class ValueTable {
   readonly values: Value[] = []
   readonly #numbers = new Map<string, number>()
 
+  /** Takes the values of another table, which has counted them so. */
+  static of(values: readonly Value[]): ValueTable {
+    const table = new ValueTable()
+    for (const value of values) table.numberOf(value)
+    return table
+  }
+
+  has(value: Value): boolean {
+    return this.#numbers.has(JSON.stringify(value))
+  }
+
   /** From 1; 0 where the value belongs into the record. */
   numberOf(value: Value): number {
     // Another name is one user's own: it would only fill the table.

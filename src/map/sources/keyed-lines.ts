@@ -4,7 +4,7 @@
  * way, as text, with the same result.
  */
 import type { RecordKind } from '../database/format.ts'
-import type { PlainKey } from '../database/database-writer.ts'
+import type { PlainKey } from '../database/record-block.ts'
 import { isTemplate } from '../fill-in.ts'
 import { isWide, parseKey } from '../key.ts'
 import { canonicalDomain } from '../../mail/domain.ts'
@@ -12,13 +12,19 @@ import { divideKeyedLine, isIgnored, type KeyedLine, type Separator } from './li
 import { parseLoginValue, type ParsedValue, parseUserValue } from './parse-value.ts'
 import type { ReadQuery } from './popmap-queries.ts'
 import { decodeLine, forEachBlock, type TakeBlock } from './read-lines.ts'
-import { positionIn, quote, type SourceContext, type SourceFile } from './source-context.ts'
+import {
+  type LineContext,
+  positionIn,
+  quote,
+  type SourceContext,
+  type SourceFile,
+} from './source-context.ts'
 
 /** How one of the two sources is written. */
 export interface KeyedForm {
   readonly kind: Exclude<RecordKind, 'aliases'>
   readonly separator: Separator
-  parseValue(text: string, context: SourceContext): ParsedValue
+  parseValue(text: string, context: LineContext): ParsedValue
   /** Reads keys that are no addresses. */
   readonly readKey?: ReadQuery
   /** Takes keys that stand for many logins; true where it did. */
@@ -69,26 +75,25 @@ const cacheSlots = 1024
 const plainLimitBytes = 255
 
 interface CachedValue {
-  readonly bytes: Buffer
+  readonly text: KnownText
   readonly number: number
 }
 
-class KeyedLineReader {
+export class KeyedLineReader {
   readonly #file: SourceFile
   readonly #form: KeyedForm
-  readonly #context: SourceContext
+  readonly #context: LineContext
   readonly #origin
   /** 1 for the bytes that a plain local part or domain is made of. */
   readonly #localBytes: Uint8Array
   readonly #domainBytes = plainBytes('-.')
-  readonly #fold = new Uint8Array(256)
   readonly #isColon: boolean
   readonly #cache: (CachedValue | undefined)[] = Array.from({ length: cacheSlots })
   /** Domains of ours as they were written, where they can be taken as bytes. */
-  readonly #domains: (Buffer | undefined)[] = Array.from({ length: 64 })
-  #key: PlainKey | undefined
+  readonly #domains: (KnownText | undefined)[] = Array.from({ length: 64 })
+  #key: PlainKey = { view: new DataView(new ArrayBuffer(0)), start: 0, end: 0, isBare: false }
 
-  constructor(file: SourceFile, form: KeyedForm, context: SourceContext) {
+  constructor(file: SourceFile, form: KeyedForm, context: LineContext) {
     this.#file = file
     this.#form = form
     this.#context = context
@@ -96,17 +101,16 @@ class KeyedLineReader {
     this.#isColon = form.separator === 'colon'
     this.#localBytes = plainBytes('-._')
     for (const byte of Buffer.from(context.naming.recipientDelimiter)) this.#localBytes[byte] = 0
-    for (let byte = 0; byte < 256; byte++) {
-      const isUpper = byte >= 0x41 && byte <= 0x5a
-      this.#fold[byte] = isUpper ? byte | 0x20 : byte
-      // Where case counts in names, only the general way knows what to fold.
-      if (isUpper && !context.naming.foldCase) this.#localBytes[byte] = 0
-    }
+    // Where case counts in names, only the general way knows what to fold.
+    if (!context.naming.foldCase) this.#localBytes.fill(0, 0x41, 0x5b)
   }
 
+  /** Takes whole lines, each ended by LF; returns how many. */
   take(bytes: Buffer, start: number, end: number, firstLine: number): number {
-    if (this.#key?.bytes !== bytes) {
-      this.#key = { bytes, start: 0, end: 0, isBare: false, fold: this.#fold }
+    const { view } = this.#key
+    if (view.buffer !== bytes.buffer || view.byteOffset !== bytes.byteOffset) {
+      const own = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+      this.#key = { view: own, start: 0, end: 0, isBare: false }
     }
     let line = firstLine
     for (let from = start; from < end; line++) {
@@ -153,14 +157,14 @@ class KeyedLineReader {
   #isOurs(bytes: Buffer, start: number, end: number): boolean {
     const slot = ((end - start) * 31 + (bytes[start] as number) + (bytes[end - 1] as number)) & 63
     const known = this.#domains[slot]
-    if (known !== undefined && sameBytes(known, bytes, start, end)) return true
+    if (known?.isAt(this.#key.view, start, end) === true) return true
     const text = bytes.toString('latin1', start, end)
     const domain = canonicalDomain(text)
     // Only where lower case is all that makes it canonical.
     if (domain === undefined || domain !== text.toLowerCase()) return false
     if (!this.#context.naming.domains.has(domain)) return false
     this.#context.usage.domains.add(domain)
-    this.#domains[slot] = Buffer.from(bytes.subarray(start, end))
+    this.#domains[slot] = new KnownText(bytes.subarray(start, end))
     return true
   }
 
@@ -170,7 +174,7 @@ class KeyedLineReader {
     const mixed = (end - start) * 131 + (bytes[start] as number) * 17 + last * 257
     const slot = (mixed + (bytes[end - 2] as number) * 71) % cacheSlots
     const cached = this.#cache[slot]
-    if (cached !== undefined && sameBytes(cached.bytes, bytes, start, end)) return cached.number
+    if (cached?.text.isAt(this.#key.view, start, end) === true) return cached.number
     // Another name at a back-end, or another address: seldom the same twice.
     for (let at = start; at < end; at++) if (bytes[at] === atSign) return 0
     const own = bytes.subarray(start, end)
@@ -178,7 +182,7 @@ class KeyedLineReader {
     if (!('value' in parsed) || parsed.warning !== undefined) return 0
     this.#context.usage.noteValue(this.#form.kind, parsed.value)
     const number = this.#context.writer.values.numberOf(parsed.value)
-    this.#cache[slot] = { bytes: Buffer.from(own), number }
+    this.#cache[slot] = { text: new KnownText(own), number }
     return number
   }
 
@@ -255,11 +259,30 @@ function plainBytes(others: string): Uint8Array {
   return table
 }
 
-function sameBytes(known: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean {
-  const { length } = known
-  if (length !== end - start) return false
-  for (let index = 0; index < length; index++) {
-    if (known[index] !== bytes[start + index]) return false
+/** A few bytes that are met again and again, to be compared four at a time. */
+class KnownText {
+  readonly #words: Int32Array
+  readonly #lengthBytes: number
+  readonly #rest: Uint8Array
+
+  constructor(bytes: Uint8Array) {
+    const whole = bytes.length - (bytes.length % 4)
+    this.#lengthBytes = bytes.length
+    this.#words = new Int32Array(Uint8Array.from(bytes.subarray(0, whole)).buffer)
+    this.#rest = Uint8Array.from(bytes.subarray(whole))
   }
-  return true
+
+  isAt(view: DataView, start: number, end: number): boolean {
+    if (end - start !== this.#lengthBytes) return false
+    const words = this.#words
+    let at = start
+    for (let word = 0; word < words.length; word++, at += 4) {
+      if (view.getInt32(at, true) !== words[word]) return false
+    }
+    const rest = this.#rest
+    for (let byte = 0; at < end; byte++, at++) {
+      if (view.getUint8(at) !== rest[byte]) return false
+    }
+    return true
+  }
 }

@@ -1,16 +1,12 @@
-/**
- * Source files as blocks of whole lines, or line by line. LF and CRLF end a line, a byte order mark
- * is skipped; NUL bytes, lines that are too long and text that is not UTF-8 are reported.
- */
+/** Source files as blocks of whole lines, or line by line, with problems told where they are. */
 import { isUtf8 } from 'node:buffer'
-import { messageOf } from '../../base/error.ts'
-import { readChunks } from '../../storage/chunked-read.ts'
-import { positionIn, type SourceContext, type SourceFile } from './source-context.ts'
-
-const chunkBytes = 1 << 20
-/** A longer line is a mistake, or no text. */
-const lineLimitBytes = 1 << 20
-const byteOrderMark = Buffer.from([0xef, 0xbb, 0xbf])
+import {
+  type LineContext,
+  positionIn,
+  type SourceContext,
+  type SourceFile,
+} from './source-context.ts'
+import { type Finding, readPieces } from './source-pieces.ts'
 
 /** Takes whole lines, each ended by LF; returns how many. */
 export type TakeBlock = (bytes: Buffer, start: number, end: number, firstLine: number) => number
@@ -21,115 +17,25 @@ export async function forEachBlock(
   context: SourceContext,
   take: TakeBlock,
 ): Promise<void> {
-  try {
-    await new BlockReader(file, context, take).run()
-  } catch (error) {
-    // Anything else than what the system says is no fault of the file.
-    if ((error as NodeJS.ErrnoException).syscall === undefined) throw error
-    context.problems.error(
-      'unreadable',
-      positionIn(file, 1),
-      `cannot be read: ${messageOf(error)}`,
-      'check that the file exists and that this user may read it',
-    )
+  let line = 1
+  for await (const piece of readPieces(file.path, context)) {
+    if (piece.kind === 'lines') line += take(piece.bytes, piece.start, piece.end, line)
+    else if (piece.kind === 'skipped') line++
+    else tellFinding(piece, file, line, context)
+    await context.writer.settle()
   }
 }
 
-class BlockReader {
-  readonly #file: SourceFile
-  readonly #context: SourceContext
-  readonly #take: TakeBlock
-  #line = 1
-  /** Within a line that is too long: what comes is thrown away until it ends. */
-  #isSkipping = false
-  #carry = Buffer.alloc(0)
-
-  constructor(file: SourceFile, context: SourceContext, take: TakeBlock) {
-    this.#file = file
-    this.#context = context
-    this.#take = take
-  }
-
-  async run(): Promise<void> {
-    let isFirst = true
-    await this.#context.noteSource(this.#file.path)
-    for await (const chunk of readChunks(this.#file.path, chunkBytes, lineLimitBytes)) {
-      this.#context.signal?.throwIfAborted()
-      const { buffer, end } = chunk
-      let { start } = chunk
-      this.#context.addToDigest(buffer.subarray(start, end))
-      if (isFirst && buffer.subarray(start, start + 3).equals(byteOrderMark)) start += 3
-      isFirst = false
-      if (this.#refuseBinary(buffer, start, end)) return
-      this.#takeChunk(buffer, start, end)
-      await this.#context.writer.settle()
-    }
-    if (isFirst) this.#warnEmpty()
-    if (this.#carry.length > 0) {
-      const last = Buffer.concat([this.#carry, Buffer.from('\n')])
-      this.#take(last, 0, last.length, this.#line)
-    }
-  }
-
-  #warnEmpty(): void {
-    const { problems } = this.#context
-    problems.warn('empty-source', positionIn(this.#file, 1), 'the file is empty')
-  }
-
-  #refuseBinary(buffer: Buffer, start: number, end: number): boolean {
-    const found = buffer.subarray(start, end).indexOf(0)
-    if (found === -1) return false
-    const line = this.#line + countLines(buffer, start, start + found)
-    this.#context.problems.error(
-      'binary',
-      positionIn(this.#file, line),
-      'a NUL byte: this is no text file',
-      'name the text source, not a compiled map; UTF-16 must become UTF-8',
-    )
-    return true
-  }
-
-  #takeChunk(buffer: Buffer, start: number, end: number): void {
-    const lastLineEnd = buffer.lastIndexOf(0x0a, end - 1) + 1
-    let from = start
-    if (lastLineEnd <= start) return this.#keep(buffer.subarray(start, end))
-    if (this.#isSkipping) {
-      from = buffer.indexOf(0x0a, start) + 1
-      this.#isSkipping = false
-      this.#line++
-    } else if (this.#carry.length > 0) {
-      from = start - this.#carry.length
-      this.#carry.copy(buffer, from)
-    }
-    this.#carry = Buffer.alloc(0)
-    if (lastLineEnd > from) this.#line += this.#take(buffer, from, lastLineEnd, this.#line)
-    return this.#keep(buffer.subarray(lastLineEnd, end))
-  }
-
-  #keep(rest: Buffer): void {
-    if (this.#isSkipping || rest.length === 0) return
-    if (this.#carry.length + rest.length <= lineLimitBytes) {
-      this.#carry = Buffer.concat([this.#carry, rest])
-      return
-    }
-    this.#isSkipping = true
-    this.#carry = Buffer.alloc(0)
-    this.#context.problems.error(
-      'line-too-long',
-      positionIn(this.#file, this.#line),
-      `a line of more than ${lineLimitBytes} bytes`,
-      'divide it, or check that this is the text source',
-    )
-  }
-}
-
-function countLines(buffer: Buffer, start: number, end: number): number {
-  let count = 0
-  for (let at = buffer.indexOf(0x0a, start); at !== -1 && at < end; ) {
-    count++
-    at = buffer.indexOf(0x0a, at + 1)
-  }
-  return count
+/** `line` is that after the last piece. */
+export function tellFinding(
+  { kind, lines, code, what, hint }: Finding,
+  file: SourceFile,
+  line: number,
+  { problems }: Pick<SourceContext, 'problems'>,
+): void {
+  const at = positionIn(file, lines === undefined ? 1 : line + lines)
+  if (kind === 'error') problems.error(code, at, what, hint)
+  else problems.warn(code, at, what, hint)
 }
 
 /** Calls `take` with the text of every line, without what ends it. */
@@ -155,7 +61,7 @@ export function decodeLine(
   bytes: Buffer,
   file: SourceFile,
   line: number,
-  { problems }: SourceContext,
+  { problems }: Pick<LineContext, 'problems'>,
 ): string | undefined {
   const text =
     bytes.at(-1) === 0x0d ? bytes.toString('utf8', 0, bytes.length - 1) : bytes.toString()

@@ -27,6 +27,15 @@ export interface SourceContext {
 /** Is told of a file or directory, by its path, before it is read. */
 export type NoteSource = (path: string) => Promise<void>
 
+/** What readers of lines need; threads have it as well. */
+export interface LineContext
+  extends Pick<SourceContext, 'naming' | 'backends' | 'smarthost' | 'usage'> {
+  readonly problems: Pick<Problems, 'error' | 'warn'>
+  readonly writer: Pick<DatabaseWriter, 'addPlainUser' | 'addUser' | 'values'>
+  readonly forwards: { push(forward: Forward): unknown }
+  readonly lookalikes: Pick<Lookalikes, 'note'>
+}
+
 /** A user whose mail goes on to another address. */
 export interface Forward {
   readonly key: string
