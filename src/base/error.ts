@@ -76,6 +76,10 @@ const catalogue = {
     exit: 75,
     hint: 'make room or mend the disk: the next command or `mailmux build-map` completes it',
   },
+  USER_UNUSABLE: {
+    exit: 78,
+    hint: 'name a user that exists and may read and write there, or set `user: root`',
+  },
   STATE_UNUSABLE: { exit: 73, hint: 'check room and permissions of `state_dir`, or name another' },
   LISTEN_FAILED: {
     exit: 69,

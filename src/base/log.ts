@@ -77,6 +77,8 @@ interface PeerFields {
 
 export interface EventFields {
   'daemon.ready': { pid: number; workers: number; generation: number; listeners: readonly string[] }
+  /** Workers run as the user that started the daemon, though another would be better. */
+  'daemon.user_kept': { user: string; reason: 'no_user' | 'not_root' }
   'daemon.stopping': { reason: string }
   'daemon.stopped': { drained: boolean }
   /** A new config and map are in force; sessions went on. */

@@ -92,6 +92,9 @@ export interface Config {
   }
   readonly limits: LimitConfig
   readonly workers: number | 'auto'
+  /** Whom workers run as where root starts the daemon, by name or number. */
+  readonly user: string | undefined
+  readonly group: string | undefined
   readonly stateDir: string
   readonly runDir: string
 }

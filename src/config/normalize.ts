@@ -98,6 +98,8 @@ export function normalizeConfig(raw: RawConfig, file: string, locate: Locate): C
     },
     limits: limitsOf(raw.limits ?? {}),
     workers: raw.workers ?? 'auto',
+    user: raw.user === undefined ? undefined : String(raw.user),
+    group: raw.group === undefined ? undefined : String(raw.group),
     stateDir,
     runDir: path(raw.run_dir ?? defaultRunDir),
   }

@@ -26,6 +26,11 @@ const size = {
   form: 'a number of bytes, or one with a unit such as 50MiB',
 } as const
 
+const account = {
+  anyOf: [name, { type: 'integer', minimum: 0, maximum: 4294967294 }],
+  form: 'a name or a number',
+} as const
+
 const backendPort = {
   anyOf: [
     port,
@@ -232,6 +237,8 @@ export const configSchema = {
       form: 'auto, or a number from 1 to 256',
       description: 'worker processes; auto: one for each core',
     },
+    user: { ...account, description: 'whom the workers run as, where root starts the daemon' },
+    group: { ...account, description: 'their group (default: that of the user)' },
     state_dir: { ...name, description: 'durable state (default: /var/lib/mailmux)' },
     run_dir: { ...name, description: 'control socket (default: /run/mailmux)' },
   },

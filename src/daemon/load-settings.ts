@@ -3,6 +3,7 @@
  * that cannot be used, a map that cannot be opened, addresses that cannot be listened on. Changes
  * nothing, so that a reload can be refused as a whole.
  */
+import { access } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { MailmuxError, messageOf } from '../base/error.ts'
 import type { Config, ListenerConfig, Service } from '../config/config.ts'
@@ -12,6 +13,7 @@ import { type PinnedFile, pinFile } from '../storage/pinned-file.ts'
 import { type BoundListener, bindListeners } from './bind-listeners.ts'
 import { KeptChanges } from './kept-changes.ts'
 import { openGeneration } from './generation.ts'
+import { prepareStateDir, refuseUnless, type RunAs } from './run-as.ts'
 import { sessionsPerWorker } from './session-share.ts'
 import type { PemCertificate, Settings } from './settings.ts'
 
@@ -35,14 +37,17 @@ export interface LoadOptions {
   readonly inForce: readonly BoundListener[]
   /** Changes that are known of the map in force. */
   readonly known?: KnownChanges
+  /** Whom workers run as, where as somebody else. */
+  readonly runAs?: RunAs | undefined
 }
 
 /** Reads and tries all of it. Nothing is thrown for what the config, the files or the ports hold. */
 export async function loadSettings(
   options: LoadOptions,
 ): Promise<LoadedSettings | { readonly problems: readonly MailmuxError[] }> {
-  const { config } = options
+  const { config, runAs } = options
   const problems: MailmuxError[] = []
+  await tryStateDir(config, runAs, problems)
   const [certificates, authorities] = [
     await readCertificates(config, problems),
     await readAuthorities(config, problems),
@@ -50,7 +55,7 @@ export async function loadSettings(
   const wanted = wantedListeners(options, problems)
   const listening = await bindListeners(wanted, options.inForce)
   const workers = config.workers === 'auto' ? availableParallelism() : config.workers
-  const map = await pinMap(config.map.database, problems)
+  const map = await pinMap(config.map.database, runAs, problems)
   const settings: Settings = {
     config,
     listeners: listening.bound.map((listener) => listener.config),
@@ -132,10 +137,33 @@ function wantedListeners(
   )
 }
 
-async function pinMap(file: string, problems: MailmuxError[]): Promise<PinnedFile | undefined> {
+async function tryStateDir(
+  { stateDir }: Config,
+  runAs: RunAs | undefined,
+  problems: MailmuxError[],
+): Promise<void> {
   try {
-    return await pinFile(file)
+    await prepareStateDir(stateDir, runAs)
   } catch (error) {
+    if (!(error instanceof MailmuxError)) throw error
+    problems.push(error)
+  }
+}
+
+async function pinMap(
+  file: string,
+  runAs: RunAs | undefined,
+  problems: MailmuxError[],
+): Promise<PinnedFile | undefined> {
+  try {
+    await access(file)
+    if (runAs !== undefined) refuseUnless('read', file, runAs)
+    return await pinFile(file, runAs === undefined ? 'this user' : 'others')
+  } catch (error) {
+    if (error instanceof MailmuxError) {
+      problems.push(error)
+      return undefined
+    }
     const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT'
     const why = isMissing ? 'there is no map database' : messageOf(error)
     problems.push(new MailmuxError('MAP_DATABASE_MISSING', `${file}: ${why}`, { cause: error }))

@@ -15,6 +15,7 @@ const burst = 10
 type Level = 'info' | 'warn' | 'error'
 
 const levels: Readonly<Partial<Record<EventName, Level>>> = {
+  'daemon.user_kept': 'warn',
   'reload.refused': 'warn',
   'map.changes_unread': 'error',
   'worker.delayed': 'error',

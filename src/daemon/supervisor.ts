@@ -3,6 +3,7 @@
  * socket, and obeys signals. It touches no client. SIGTERM and SIGINT stop it, sessions first; a
  * second one at once. SIGHUP reloads.
  */
+import { fileURLToPath } from 'node:url'
 import { MailmuxError, messageOf } from '../base/error.ts'
 import type { Problem } from '../base/problem.ts'
 import type { Config, Service } from '../config/config.ts'
@@ -13,6 +14,7 @@ import { claimRunDir } from './claim-run-dir.ts'
 import { coalesce } from './coalesce.ts'
 import { type LoadedSettings, loadSettings } from './load-settings.ts'
 import { type LogWriter, openLog } from './log-writer.ts'
+import { findRunAs, type FoundUser, refuseUnless } from './run-as.ts'
 import { formatAddress } from './settings.ts'
 import { numbersOf } from './status.ts'
 import { type CheckedSettings, WorkerPool } from './worker-pool.ts'
@@ -42,6 +44,8 @@ export async function supervise(options: SuperviseOptions): Promise<void> {
   await using resources = new AsyncDisposableStack()
   const logWriter = resources.use(openLog())
   resources.use(await claimRunDir(options.config.runDir))
+  cleanEnvironment()
+  const found = findRunAs(options.config)
   const signals = resources.use(listenForSignals())
   // Set once the workers run; a client that connects before waits for it.
   const started = Promise.withResolvers<Supervisor>()
@@ -53,7 +57,7 @@ export async function supervise(options: SuperviseOptions): Promise<void> {
     }),
   )
   try {
-    const supervisor = await Supervisor.start(options, logWriter, signals)
+    const supervisor = await Supervisor.start({ ...options, ...found }, logWriter, signals)
     resources.defer(() => supervisor.release())
     signals.onReload = () => void supervisor.reload().catch(() => undefined)
     started.resolve(supervisor)
@@ -63,6 +67,15 @@ export async function supervise(options: SuperviseOptions): Promise<void> {
     throw error
   }
 }
+
+/** What would change how workers run: the environment is that of whoever starts the daemon. */
+function cleanEnvironment(): void {
+  const names = ['NODE_OPTIONS', 'NODE_PATH', 'NODE_DEBUG', 'NODE_TLS_REJECT_UNAUTHORIZED']
+  for (const name of names) Reflect.deleteProperty(process.env, name)
+}
+
+/** With what was found out at the start. */
+type StartOptions = SuperviseOptions & FoundUser
 
 interface Signals extends Disposable {
   /** Resolves with the name of the first signal that ends the daemon. */
@@ -96,7 +109,7 @@ function listenForSignals(): Signals {
 class Supervisor {
   /** Takes a new config and map, whole or not at all. Throws RELOAD_REFUSED with every problem. */
   readonly reload: () => Promise<ReloadReport>
-  readonly #options: SuperviseOptions
+  readonly #options: StartOptions
   readonly #logWriter: LogWriter
   readonly #pool: WorkerPool
   readonly #startedAt = new Date()
@@ -104,7 +117,7 @@ class Supervisor {
   #isStopping = false
 
   private constructor(
-    options: SuperviseOptions,
+    options: StartOptions,
     logWriter: LogWriter,
     settings: LoadedSettings,
     pool: WorkerPool,
@@ -117,20 +130,22 @@ class Supervisor {
   }
 
   static async start(
-    options: SuperviseOptions,
+    options: StartOptions,
     logWriter: LogWriter,
     signals: Signals,
   ): Promise<Supervisor> {
-    const { config, services } = options
+    const { config, services, runAs } = options
     const entry = options.workerEntry ?? defaultEntry()
+    if (runAs !== undefined) refuseUnless('read', fileURLToPath(entry), runAs)
     for (let attempt = 1; ; attempt++) {
-      const loaded = await loadSettings({ config, services, inForce: [] })
+      const loaded = await loadSettings({ config, services, inForce: [], runAs })
       if ('problems' in loaded) throw combined(loaded.problems)
-      const pool = new WorkerPool(entry, logWriter.log, checked(loaded))
+      const pool = new WorkerPool(entry, logWriter.log, checked(loaded), runAs)
       signals.onHurry = () => pool.killAll()
       const problems = await pool.start()
       if (problems.length === 0) {
         const supervisor = new Supervisor(options, logWriter, loaded, pool)
+        if (options.kept !== undefined) logWriter.log('daemon.user_kept', options.kept)
         logWriter.log('daemon.ready', { pid: process.pid, ...supervisor.#summary() })
         return supervisor
       }
@@ -209,16 +224,18 @@ class Supervisor {
     const { settings, bound, changes } = this.#inForce
     const { config, warnings } = await loadConfig(settings.config.file)
     this.#options.warn(warnings)
-    const { services } = this.#options
+    const { services, runAs } = this.#options
     const loaded = await loadSettings({
       config,
       services,
       inForce: bound,
       known: changes.known,
+      runAs,
     })
     const problems = 'problems' in loaded ? [...loaded.problems] : []
-    if (config.runDir !== settings.config.runDir) {
-      const text = `${config.file}: run_dir: can be changed by a restart only`
+    for (const [key, field] of restartKeys) {
+      if (config[field] === settings.config[field]) continue
+      const text = `${config.file}: ${key}: can be changed by a restart only`
       problems.push(new MailmuxError('CONFIG_INVALID', text))
     }
     if (!('problems' in loaded) && problems.length === 0) return loaded
@@ -245,6 +262,13 @@ class Supervisor {
     return { generation, workers, listeners }
   }
 }
+
+/** Keys of the config that a reload cannot change, by their names here. */
+const restartKeys = [
+  ['run_dir', 'runDir'],
+  ['user', 'user'],
+  ['group', 'group'],
+] as const
 
 interface Refused {
   readonly problems: readonly string[]

@@ -9,6 +9,7 @@ import type { Log } from '../base/log.ts'
 import { type Counts, sumCounts } from './counters.ts'
 import type { KeptChanges } from './kept-changes.ts'
 import { RestartPolicy } from './restart-policy.ts'
+import type { RunAs } from './run-as.ts'
 import type { Settings } from './settings.ts'
 import { type Exit, WorkerProcess } from './worker-process.ts'
 
@@ -45,7 +46,7 @@ export class WorkerPool {
   #retiredCounts: Counts = {}
   #retiredDrops = 0
 
-  constructor(entry: URL, log: Log, settings: CheckedSettings) {
+  constructor(entry: URL, log: Log, settings: CheckedSettings, runAs: RunAs | undefined) {
     this.#log = log
     this.#inForce = settings
     // The kernel hands connections to whichever worker is free; none goes through this process.
@@ -56,6 +57,9 @@ export class WorkerPool {
       execArgv: [],
       silent: false,
       serialization: 'advanced',
+      // That of the daemon may be gone, or closed to the workers' user.
+      cwd: '/',
+      ...(runAs === undefined ? {} : { uid: runAs.uid, gid: runAs.gid }),
     })
   }
 

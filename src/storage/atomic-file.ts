@@ -4,6 +4,7 @@
  */
 import { basename, dirname, join } from 'node:path'
 import type { Disk, DiskFile, FileOwner } from './disk.ts'
+import { isAlive } from './process-alive.ts'
 
 /**
  * Calls `fill` with the temporary file and publishes what it wrote under `path`. Where anything
@@ -44,15 +45,6 @@ async function removeLeftovers(disk: Disk, path: string): Promise<void> {
     if (Number(pid) === process.pid || !isAlive(Number(pid))) {
       await removeIfThere(disk, join(dirname(path), name))
     }
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch (error) {
-    // It is there, and somebody else's.
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
 }
 

@@ -17,6 +17,7 @@ import {
   unlink,
 } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { ownAsDirectory } from './own-as-directory.ts'
 
 /** A file open for writing at its end. */
 export interface DiskFile {
@@ -136,7 +137,9 @@ async function copyWhole(from: string, to: string): Promise<void> {
 /** Step by step: with `recursive`, Node tries for ever where a folder takes no folders, as /proc. */
 async function makeDirectory(directory: string): Promise<void> {
   try {
-    await mkdir(directory)
+    // Whatever the umask leaves open.
+    await mkdir(directory, 0o755)
+    ownAsDirectory(directory)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     const isThere = await stat(directory).then(

@@ -25,6 +25,7 @@ export interface DaemonOptions {
   /** Another program than `mailmux serve`; is given the config file and the services. */
   readonly program?: string
   readonly env?: Readonly<Record<string, string>>
+  readonly cwd?: string
 }
 
 /** A line of the log. */
@@ -56,12 +57,13 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
 
 /** Starts the daemon without waiting: for starts that fail. */
 export function launchDaemon(options: DaemonOptions): Daemon {
-  const { dir, services = [], program, env } = options
+  const { dir, services = [], program, env, cwd } = options
   const file = writeConfig(dir, options.config)
   const args = program === undefined ? [bin, 'serve', '--config', file] : [program, file]
   const child = spawn(process.execPath, [...args, ...services], {
     env: { ...process.env, MAILMUX_CONFIG: '', NO_COLOR: '1', NODE_TEST_CONTEXT: '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
+    ...(cwd === undefined ? {} : { cwd }),
   })
   return new Daemon(child, dir, file)
 }

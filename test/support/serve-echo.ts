@@ -1,9 +1,14 @@
-/** The daemon with the toy front ends of echo-worker.ts: `node serve-echo.ts CONFIG [SERVICE…]`. */
+/**
+ * The daemon with the toy front ends of echo-worker.ts, or with workers that begin at $WORKER_ENTRY:
+ * `node serve-echo.ts CONFIG [SERVICE…]`.
+ */
 import { MailmuxError } from '../../src/base/error.ts'
 import type { Service } from '../../src/config/config.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { supervise } from '../../src/daemon/supervisor.ts'
 
+const echoWorker = new URL('./echo-worker.ts', import.meta.url)
+const named = process.env['WORKER_ENTRY']
 const [file = '', ...services] = process.argv.slice(2)
 try {
   const { config } = await loadConfig(file)
@@ -11,7 +16,7 @@ try {
     config,
     services: services as Service[],
     version: '0.0.0-test',
-    workerEntry: new URL('./echo-worker.ts', import.meta.url),
+    workerEntry: named === undefined ? echoWorker : new URL(named),
     warn: () => undefined,
   })
 } catch (error) {

@@ -7,8 +7,8 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { MailmuxError, messageOf } from '../../base/error.ts'
 import type { Position } from '../../base/position.ts'
-import { realDisk } from '../../storage/disk.ts'
 import { describeHolder, takeLock } from '../../storage/lock.ts'
+import { makePrivateDirectory } from '../../storage/private-directory.ts'
 import { isDamage, openSqlite, type SqliteDatabase, transact } from '../../storage/sqlite.ts'
 import type { Entry, SourceName } from '../place.ts'
 import type { LineShift } from './source-edit.ts'
@@ -84,7 +84,7 @@ export class State implements Disposable {
     const lockPath = join(stateDir, 'change.lock')
     let lock: Disposable | undefined
     try {
-      await realDisk.makeDirectory(stateDir)
+      await makePrivateDirectory(stateDir)
       lock = await waitForLock(lockPath, waitMs, signal)
       if (lock === undefined) {
         const who = describeHolder(lockPath)
