@@ -1,5 +1,5 @@
 /** Reads of files that people write: in big pieces, and a directory as its files in name order. */
-import { constants } from 'node:fs'
+import { constants, createReadStream } from 'node:fs'
 import { open, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
@@ -63,6 +63,21 @@ function twoBuffers(lengthBytes: number): LeaseBuffer {
 export async function sizeOf(path: string): Promise<number> {
   const state = await stat(path).catch(() => undefined)
   return state?.isFile() === true ? state.size : 0
+}
+
+/**
+ * The whole of a file, pipes included; undefined where it has more than `limitBytes`, as a device
+ * that has no end. Throws what the system reports.
+ */
+export async function readWhole(path: string, limitBytes: number): Promise<Buffer | undefined> {
+  const pieces: Buffer[] = []
+  let total = 0
+  for await (const piece of createReadStream(path, { highWaterMark: 1 << 20 })) {
+    pieces.push(piece as Buffer)
+    total += (piece as Buffer).length
+    if (total > limitBytes) return undefined
+  }
+  return Buffer.concat(pieces)
 }
 
 /** A file as itself; a directory as its files by name, without hidden ones and editors' copies. */

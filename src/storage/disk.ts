@@ -10,7 +10,6 @@ import {
   mkdir,
   open,
   readdir,
-  readFile,
   realpath,
   rename,
   stat,
@@ -51,6 +50,7 @@ export interface Disk {
   ownerOf(path: string): Promise<FileOwner>
   /** The path of the file itself, links followed. */
   resolve(path: string): Promise<string>
+  /** The whole of a regular file. */
   read(path: string): Promise<Buffer>
   /** Names in a directory. */
   list(directory: string): Promise<string[]>
@@ -72,6 +72,19 @@ async function create(path: string, owner: FileOwner): Promise<DiskFile> {
     throw error
   }
   return fileOf(handle)
+}
+
+/** The open of a named pipe would wait for a writer, and a device has no end. */
+async function readRegular(path: string): Promise<Buffer> {
+  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  try {
+    const found = await handle.stat()
+    // A directory is refused by the system, in its own words.
+    if (!found.isFile() && !found.isDirectory()) throw new Error(`${path} is not a regular file`)
+    return await handle.readFile()
+  } finally {
+    await handle.close()
+  }
 }
 
 /** Only root may give a file away; for anybody else it stays with who writes it. */
@@ -166,7 +179,7 @@ export const realDisk: Disk = {
     const { mode, uid, gid } = await stat(path)
     return { mode: mode & 0o7777, user: uid, group: gid }
   },
-  read: (path) => readFile(path),
+  read: readRegular,
   list: (directory) => readdir(directory),
   rename,
   link: linkOrCopy,

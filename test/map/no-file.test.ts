@@ -14,9 +14,9 @@ test('a database or a source that is a named pipe or a folder is refused at once
   using dir = tempDir()
   execFileSync('mkfifo', [dir.join('pipe')])
   mkdirSync(dir.join('folder'))
-  writeFileSync(dir.join('user_map'), 'nora fritz\n')
+  writeFileSync(dir.join('user_map'), 'nora fritz\nzed fritz\n')
   const base = readFileSync('test/maps/mailmux.yaml', 'utf8')
-  const run = (map: string, command: string[]) => {
+  const run = (map: string, command: readonly string[]) => {
     writeFileSync(dir.join('mailmux.yaml'), `${base}map: ${map}\nstate_dir: .\n`)
     return runCommand([...command, '--config', dir.join('mailmux.yaml')])
   }
@@ -29,6 +29,20 @@ test('a database or a source that is a named pipe or a folder is refused at once
   assert.match(built.stderr, /folder: cannot be written: /)
   const source = await run('{user_map: pipe, database: map.db}', ['build-map'])
   assert.match(source.stderr, /pipe:1:1: error: cannot be read: it is a named pipe/)
+  assert.equal((await run('{user_map: user_map, database: map.db}', ['build-map'])).code, 0)
+  for (const [path, ...command] of [
+    ['pipe', 'user', 'add', 'ann', 'fritz'],
+    ['pipe', 'user', 'remove', 'nora', '--every-domain'],
+    ['/dev/zero', 'alias', 'add', 'list', 'nora'],
+  ] as const) {
+    const sources = `{user_map: ${path}, aliases: ${path}, database: map.db}`
+    const changed = await run(sources, command)
+    assert.equal(changed.code, 78, `${path} ${command.join(' ')}: ${changed.stderr}`)
+    assert.match(changed.stderr, /cannot be read: .*not a regular file/)
+  }
+  const endless = await run('{}', ['map', 'import', 'makemap', '/dev/zero'])
+  assert.equal(endless.code, 78)
+  assert.match(endless.stderr, /zero: more than \d+ bytes/)
 })
 
 test('a question may be written with quotes, as an address is on the wire', async () => {

@@ -70,7 +70,9 @@ export async function readSource(config: Config, source: EditedSource): Promise<
 /** True where reading the whole source costs no more than a person notices. */
 export async function isSmall(config: Config, source: EditedSource): Promise<boolean> {
   let total = 0
-  for (const file of await filesOf(config, source)) total += endOf(file, source).sizeBytes
+  for (const file of await filesOf(config, source)) {
+    total += (await reading(file, async () => endOf(file, source))).sizeBytes
+  }
   return total <= searchedBytes
 }
 

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { MailmuxError, messageOf } from '../../base/error.ts'
 import type { Config } from '../../config/config.ts'
 import { replaceFile } from '../../storage/atomic-file.ts'
+import { readWhole } from '../../storage/chunked-read.ts'
 import { realDisk } from '../../storage/disk.ts'
 import type { Note } from './fact.ts'
 import type { MapFormat, Parsed } from './map-format.ts'
@@ -38,10 +39,10 @@ async function readText(file: string): Promise<string> {
   const refuse = (why: string, cause?: unknown): never => {
     throw new MailmuxError('MAP_SOURCE_UNREADABLE', `${file}: ${why}`, { cause })
   }
-  const bytes = await realDisk.read(file).catch((error: unknown) => {
+  const found = await readWhole(file, sizeLimitBytes).catch((error: unknown) => {
     return refuse(`cannot be read: ${messageOf(error)}`, error)
   })
-  if (bytes.length > sizeLimitBytes) refuse(`more than ${sizeLimitBytes} bytes: divide it`)
+  const bytes = found ?? refuse(`more than ${sizeLimitBytes} bytes: divide it`)
   const nul = bytes.indexOf(0)
   if (nul !== -1) refuse(`a NUL byte at ${nul}: name the text, not a compiled map`)
   if (!isUtf8(bytes)) refuse('it is not UTF-8')
