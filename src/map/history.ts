@@ -23,7 +23,7 @@ export interface HistoryEntry {
 
 type MapPlaces = Pick<Config, 'map' | 'stateDir'>
 
-/** Oldest first. Throws STATE_DAMAGED, STATE_UNUSABLE. */
+/** Oldest first. Throws STATE_DAMAGED, STATE_UNUSABLE, MAP_SOURCE_UNREADABLE. */
 export async function listHistory(config: MapPlaces): Promise<HistoryEntry[]> {
   const rows = new Map(readHistory(config.stateDir).map((row) => [row.generation, row]))
   const bases = await listBases(config)

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path'
 import type { MapConfig } from '../config/config.ts'
-import { MailmuxError } from '../base/error.ts'
+import { MailmuxError, messageOf } from '../base/error.ts'
 import type { Disk } from '../storage/disk.ts'
 import { readHeader } from './database/open-database.ts'
 
@@ -18,14 +18,16 @@ export function keptPath(where: Where, generation: number): string {
   return join(folderOf(where), `${generation}.db`)
 }
 
-/** Generations of the bases that are kept, oldest first. */
+/** Generations of the bases that are kept, oldest first. Throws MAP_SOURCE_UNREADABLE. */
 export async function listKept(disk: Pick<Disk, 'list'>, where: Where): Promise<number[]> {
   let names: string[]
   try {
     names = await disk.list(folderOf(where))
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
-    throw error
+    const { code = '' } = error as NodeJS.ErrnoException
+    if (['ENOENT', 'ENOTDIR'].includes(code)) return []
+    const what = `${folderOf(where)}: cannot be read: ${messageOf(error)}`
+    throw new MailmuxError('MAP_SOURCE_UNREADABLE', what, { cause: error })
   }
   return names
     .flatMap((name) => /^(\d+)\.db$/.exec(name)?.[1] ?? [])

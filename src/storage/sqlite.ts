@@ -2,6 +2,7 @@
  * The door to SQLite files: what a transaction has written is on the medium when it returns, and
  * readers in other processes see whole transactions.
  */
+import { statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
 import { ownAsDirectory } from './own-as-directory.ts'
@@ -47,6 +48,10 @@ export interface ReadDatabase {
  * process that opens or closes it; a transaction is never waited for. Throws what SQLite reports.
  */
 export function openSqliteToRead(path: string, waitMs: number): ReadDatabase {
+  // SQLite would wait for somebody who writes into a named pipe.
+  if (statSync(path, { throwIfNoEntry: false })?.isFile() === false) {
+    throw Object.assign(new Error('not a regular file'), { errcode: cannotOpen })
+  }
   try {
     return { database: openWhole(path, waitMs), isLive: true }
   } catch (error) {

@@ -202,3 +202,10 @@ for (const mode of ['fails', 'killed'] as const) {
     }
   })
 }
+
+test('where no map can be there is no history', async () => {
+  using dir = tempDir()
+  writeFileSync(dir.join('user_map'), 'nora fritz\n')
+  const config = configOf(dir.path, dir.join('user_map/map.db'))
+  assert.deepEqual(await listHistory(config), [])
+})

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import assert from 'node:assert/strict'
 import {
   chmodSync,
@@ -126,6 +127,13 @@ const harms: Readonly<Record<string, readonly [string, (path: string) => void]>>
   ],
   'is overwritten in place': ['STATE_DAMAGED', (path) => writeFileSync(path, 'rubbish')],
   'is truncated': ['STATE_LOST', (path) => truncateSync(path, 0)],
+  'is replaced by a named pipe': [
+    'STATE_UNUSABLE',
+    (path) => {
+      rmSync(path)
+      execFileSync('mkfifo', [path])
+    },
+  ],
   'is replaced by a directory': [
     'STATE_UNUSABLE',
     (path) => {
