@@ -1,6 +1,7 @@
 /**
  * Spares a back-end that is down the attempts, and its senders the wait: after five failures in a row
- * it is not tried for a while; then one attempt is let through, and its outcome decides.
+ * that more than one client has met, it is not tried for a while; then one attempt is let through, and
+ * its outcome decides. One client alone, whatever it does, cannot keep a back-end from others.
  */
 const failuresToOpen = 5
 const coolDownMs = 30_000
@@ -9,23 +10,31 @@ const probeMs = 60_000
 
 export class BackendBreaker {
   #failures = 0
+  /** Who met the first of the failures. */
+  #client: string | undefined
+  #hasOthers = false
   /** Monotonic milliseconds before which nothing is tried. */
   #closedUntil = 0
 
   /** Whether to try now; `nowMs` is monotonic. */
   allows(nowMs: number): boolean {
-    if (this.#failures < failuresToOpen) return true
+    if (this.#failures < failuresToOpen || !this.#hasOthers) return true
     if (nowMs < this.#closedUntil) return false
     this.#closedUntil = nowMs + probeMs
     return true
   }
 
-  failed(nowMs: number): void {
+  /** `client` is the address of the client that the attempt was for. */
+  failed(nowMs: number, client: string): void {
     this.#failures++
+    this.#client ??= client
+    this.#hasOthers ||= client !== this.#client
     this.#closedUntil = nowMs + coolDownMs
   }
 
   succeeded(): void {
     this.#failures = 0
+    this.#client = undefined
+    this.#hasOthers = false
   }
 }

@@ -33,6 +33,8 @@ export interface SmtpPlan {
   readonly commandTimeoutMs: number
   /** For the back-end to take octets that wait, and for its verdict. */
   readonly dataTimeoutMs: number
+  /** The most connections at once from this worker. */
+  readonly connectionLimit: number
 }
 
 /** Who has a connection. After `connectionFailed` nothing follows. */
@@ -56,7 +58,9 @@ export class SmtpConnection implements Inlet, Timed {
   isReused = false
   /** The back-end has answered something to the present user. */
   hasAnswered = false
-  /** Whoever keeps it while it has no user; told once when it is of no more use. */
+  /** How long octets may wait for the back-end to take some; milliseconds. */
+  stallMs: number
+  /** Whoever counts it; told once when it is of no more use. */
   onUseless: (() => void) | undefined
   readonly #machine: SmtpBackEnd
   #socket: Socket | undefined
@@ -68,6 +72,7 @@ export class SmtpConnection implements Inlet, Timed {
   constructor(plan: SmtpPlan, user: SmtpUser) {
     this.plan = plan
     this.user = user
+    this.stallMs = plan.dataTimeoutMs
     const { endpoint, protocol, hostname, trust } = plan
     this.#machine = new SmtpBackEnd({
       protocol,
@@ -89,6 +94,11 @@ export class SmtpConnection implements Inlet, Timed {
     return [...this.#machine.names, this.plan.endpoint.host]
   }
 
+  /** What it has said so far of the message that it had last, where it answers for each recipient. */
+  get verdicts(): readonly RawReply[] {
+    return this.#machine.verdicts
+  }
+
   /** So much is unsent that no more is to be written before `drained`. */
   get isBlocked(): boolean {
     const socket = this.#socket
@@ -96,6 +106,7 @@ export class SmtpConnection implements Inlet, Timed {
   }
 
   begin(sender: Sender): void {
+    this.stallMs = this.plan.dataTimeoutMs
     this.#perform(this.#machine.begin(sender))
   }
 
@@ -245,7 +256,7 @@ export class SmtpConnection implements Inlet, Timed {
       const isVerdict = this.#machine.step === 'end_of_data'
       deadlines.arm(this, isVerdict ? dataTimeoutMs : commandTimeoutMs)
     } else if (!this.isBlocked) deadlines.disarm(this)
-    else if (this.dueTick === 0) deadlines.arm(this, dataTimeoutMs)
+    else if (this.dueTick === 0) deadlines.arm(this, this.stallMs)
   }
 
   #fail(reason: BackendReason, detail: string): void {

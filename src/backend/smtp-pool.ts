@@ -1,42 +1,59 @@
 /**
- * Connections to back-ends that wait for their next message, and which back-ends are not worth
- * trying just now. One a worker.
+ * Connections to back-ends: those that wait for their next message, how many there may be, and which
+ * back-ends are not worth trying just now. Each place has its own, so that none feels the trouble of
+ * another. One a worker.
  */
-import { BackendBreaker } from './backend-breaker.ts'
-import { SmtpConnection, type SmtpPlan, type SmtpUser } from './smtp-connection.ts'
 import { deadlines } from '../net/deadline.ts'
+import { BackendPlace, type RoomWaiter } from './backend-place.ts'
+import { SmtpConnection, type SmtpPlan, type SmtpUser } from './smtp-connection.ts'
 
 /** Shorter than what servers allow a silent client (Postfix: 300 s, Dovecot: 300 s). */
 const defaultIdleMs = 60_000
 const idlePerBackend = 32
 
+export interface LeaseOptions {
+  /** Who has one already must not wait for the next: what it waits for may be its own. */
+  readonly isFurther?: boolean
+}
+
 export class SmtpPool {
-  readonly #idle = new Map<string, SmtpConnection[]>()
+  readonly #places = new Map<string, BackendPlace>()
+  readonly #placeOf = new WeakMap<SmtpPlan, BackendPlace>()
   readonly #idleMs: number
-  readonly #breakers = new Map<string, BackendBreaker>()
 
   /** `idleMs`: how long a connection is kept unused. */
   constructor(idleMs: number = defaultIdleMs) {
     this.#idleMs = idleMs
   }
 
-  /** A connection that waits, or a new one; undefined where the back-end is not to be tried now. */
-  lease(plan: SmtpPlan, user: SmtpUser): SmtpConnection | undefined {
-    const waiting = this.#idle.get(keyOf(plan)) ?? []
-    for (let found = waiting.pop(); found !== undefined; found = waiting.pop()) {
-      found.onUseless = undefined
+  /** A connection that waits, or a new one; or why there is none now. */
+  lease(
+    plan: SmtpPlan,
+    user: SmtpUser,
+    { isFurther = false }: LeaseOptions = {},
+  ): SmtpConnection | 'full' | 'spared' {
+    const place = this.#placeFor(plan)
+    if (place.leased >= plan.connectionLimit && !isFurther) return 'full'
+    if (!place.breaker.allows(performance.now())) return 'spared'
+    const { idle } = place
+    for (let found = idle.pop(); found !== undefined; found = idle.pop()) {
       deadlines.disarm(found)
       // After a reload the same place may have to prove itself by other certificates.
-      if (found.plan.trust?.context === plan.trust?.context) return reuse(found, user)
+      if (found.plan.trust?.context === plan.trust?.context) return lent(reuse(found, user), place)
+      found.onUseless = undefined
       found.quit()
     }
-    return this.leaseFresh(plan, user)
+    return lent(new SmtpConnection(plan, user), place)
   }
 
-  leaseFresh(plan: SmtpPlan, user: SmtpUser): SmtpConnection | undefined {
-    return this.#breakerOf(plan).allows(performance.now())
-      ? new SmtpConnection(plan, user)
-      : undefined
+  /** A new one in place of one that failed without an answer, whatever else there is. */
+  leaseFresh(plan: SmtpPlan, user: SmtpUser): SmtpConnection {
+    return lent(new SmtpConnection(plan, user), this.#placeFor(plan))
+  }
+
+  /** Waits until `lease` finds room, for a bounded time. Returns how to wait no longer. */
+  awaitRoom(plan: SmtpPlan, waiter: RoomWaiter): () => void {
+    return this.#placeFor(plan).wait(waiter, plan.readyTimeoutMs)
   }
 
   /** Takes back a connection from its user; one that is in the middle of something is destroyed. */
@@ -47,40 +64,49 @@ export class SmtpPool {
       connection.destroy()
       return
     }
-    const key = keyOf(connection.plan)
-    const waiting = this.#idle.get(key) ?? []
-    this.#idle.set(key, waiting)
-    if (waiting.length >= idlePerBackend) {
+    const place = this.#placeFor(connection.plan)
+    if (place.idle.length >= idlePerBackend) {
       connection.quit()
       return
     }
-    waiting.push(connection)
     connection.onUseless = () => {
-      const index = waiting.indexOf(connection)
-      if (index !== -1) waiting.splice(index, 1)
-      if (waiting.length === 0 && this.#idle.get(key) === waiting) this.#idle.delete(key)
+      const index = place.idle.indexOf(connection)
+      if (index !== -1) place.idle.splice(index, 1)
     }
+    place.idle.push(connection)
     deadlines.arm(connection, this.#idleMs)
+    place.returned()
   }
 
-  /** How a new connection turned out, as far as the end of the greetings. */
-  report(plan: SmtpPlan, isReady: boolean): void {
-    if (isReady) this.#breakerOf(plan).succeeded()
-    else this.#breakerOf(plan).failed(performance.now())
+  /** Whether a back-end did its part for a client of that address. */
+  report(plan: SmtpPlan, isSound: boolean, client: string): void {
+    const { breaker } = this.#placeFor(plan)
+    if (isSound) breaker.succeeded()
+    else breaker.failed(performance.now(), client)
   }
 
   /** Ends all that wait. */
   close(): void {
-    for (const connection of [...this.#idle.values()].flat()) connection.quit()
-    this.#idle.clear()
+    for (const { idle } of this.#places.values()) {
+      for (const connection of idle.splice(0)) connection.quit()
+    }
   }
 
-  #breakerOf(plan: SmtpPlan): BackendBreaker {
+  #placeFor(plan: SmtpPlan): BackendPlace {
+    const known = this.#placeOf.get(plan)
+    if (known !== undefined) return known
     const key = keyOf(plan)
-    const breaker = this.#breakers.get(key) ?? new BackendBreaker()
-    this.#breakers.set(key, breaker)
-    return breaker
+    const place = this.#places.get(key) ?? new BackendPlace()
+    this.#places.set(key, place)
+    this.#placeOf.set(plan, place)
+    return place
   }
+}
+
+function lent(connection: SmtpConnection, place: BackendPlace): SmtpConnection {
+  place.leased++
+  connection.onUseless = () => place.returned()
+  return connection
 }
 
 function reuse(connection: SmtpConnection, user: SmtpUser): SmtpConnection {

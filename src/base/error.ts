@@ -105,6 +105,11 @@ const catalogue = {
     exit: 75,
     hint: 'check that the back-end is up and its address in the config is right',
   },
+  SPOOL_FULL: {
+    exit: 75,
+    hint: 'make room, raise `spool` in the config, or see `mailmux queue list` for what waits',
+  },
+  SPOOL_FAILED: { exit: 75, hint: 'see the log; check the disk that holds `state_dir`' },
   TOOL_MISSING: { exit: 69, hint: 'install it from your distribution' },
   DEMO_FAILED: { exit: 1, hint: 'run it again with --keep and read the logs in the folder named' },
 } as const satisfies Record<string, { exit: number; hint: string }>

@@ -24,6 +24,10 @@ export const limits = {
   /** What a session may hold of bytes that it has not parsed or passed on. */
   unparsedBytes: 65536,
   recipientsPerMessage: 1000,
+  /** Addresses that the recipients of one message may come to, aliases expanded. */
+  deliveriesPerMessage: 10_000,
+  /** How much of a message is kept in memory while several back-ends take it; the rest on disk. */
+  messageCopyBytes: 262_144,
   headerBytes: 262144,
   receivedHeaders: 50,
   badCommands: 10,
@@ -40,6 +44,8 @@ export const waits = {
   smtpCommandMs: 300_000,
   /** RFC 5321 4.5.3.2.6 asks a client for 10 minutes; we answer before it gives up. */
   endOfDataMs: 300_000,
+  /** How long one back-end may hold up a message that others take. */
+  fanOutStallMs: 60_000,
   backendConnectMs: 10_000,
   backendLoginMs: 30_000,
   tlsHandshakeMs: 10_000,

@@ -112,7 +112,11 @@ export interface EventFields {
     bytes: number
     code: number
     bare_lf: number
+    /** Ids in the spool of what was left over. */
+    queue?: string
   }
+  /** The client had gone when the reply to its message was known: it will send it again. */
+  client_gone: PeerFields & { code: number }
   refuse: PeerFields & { reason: RefusalReason }
   backend: PeerFields & {
     backend: string
@@ -120,8 +124,10 @@ export interface EventFields {
     reason: BackendReason
     detail: string
   }
-  /** The outcome at the back-end could not be known: the sender was told to try again. */
+  /** The back-end has the message, or may have it, and will get it again. */
   uncertain: PeerFields & { backend: string }
+  /** A member of an alias was refused for good, and there is no spool to tell the sender from. */
+  unreported: PeerFields & { backend: string; code: number }
   /** Changes of the map since its build cannot be read; those read before stay in force. */
   'map.changes_unread': { code: string; detail: string }
   internal: { reason: string; detail: string }

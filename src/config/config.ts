@@ -23,6 +23,8 @@ export interface BackendConfig {
   readonly tlsCaFile: string | undefined
   /** The name its certificate must bear. */
   readonly tlsName: string
+  /** The most connections for messages that this host has to it at once. */
+  readonly connections: number
 }
 
 export interface ListenerConfig {
@@ -66,6 +68,15 @@ export interface LimitConfig {
   readonly drainTimeoutMs: number
 }
 
+/** What the relay does with a message that one back-end alone does not settle. */
+export interface RelayConfig {
+  /** split: recipients of a second back-end are to come in another transaction. */
+  readonly fanOut: 'all' | 'split'
+  /** How long one back-end may hold up a message that others take. */
+  readonly stallMs: number
+  readonly onBackendDown: 'answer' | 'spool'
+}
+
 /** Where the file names what a source may leave unused. */
 export interface ConfigPlaces {
   readonly backends: ReadonlyMap<string, Position>
@@ -91,6 +102,7 @@ export interface Config {
     readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
   }
   readonly limits: LimitConfig
+  readonly relay: RelayConfig
   readonly workers: number | 'auto'
   /** Whom workers run as where root starts the daemon, by name or number. */
   readonly user: string | undefined

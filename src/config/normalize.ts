@@ -10,6 +10,7 @@ import type {
   Endpoint,
   LimitConfig,
   ListenerConfig,
+  RelayConfig,
   Service,
   TlsMode,
 } from './config.ts'
@@ -97,6 +98,7 @@ export function normalizeConfig(raw: RawConfig, file: string, locate: Locate): C
       minVersion: raw.tls?.min_version ?? 'TLSv1.2',
     },
     limits: limitsOf(raw.limits ?? {}),
+    relay: relayOf(raw),
     workers: raw.workers ?? 'auto',
     user: raw.user === undefined ? undefined : String(raw.user),
     group: raw.group === undefined ? undefined : String(raw.group),
@@ -113,7 +115,14 @@ function backendOf(name: string, raw: RawBackend, tlsCaFile: string | undefined)
     const { port, tls } = typeof value === 'number' ? { port: value, tls: undefined } : value
     endpoints[protocol] = { host: raw.host, port, tls: tls ?? raw.tls ?? 'none' }
   }
-  return { name, host: raw.host, endpoints, tlsCaFile, tlsName: raw.tls_name ?? raw.host }
+  return {
+    name,
+    host: raw.host,
+    endpoints,
+    tlsCaFile,
+    tlsName: raw.tls_name ?? raw.host,
+    connections: raw.connections ?? 500,
+  }
 }
 
 type RawListener = NonNullable<NonNullable<RawConfig['listen']>['smtp']>[number]
@@ -143,6 +152,15 @@ function limitsOf(raw: NonNullable<RawConfig['limits']>): LimitConfig {
     dataTimeoutMs: duration(raw.data_timeout, waits.endOfDataMs),
     sessionTimeoutMs: duration(raw.session_timeout, 1_860_000),
     drainTimeoutMs: duration(raw.drain_timeout, 30_000),
+  }
+}
+
+function relayOf({ fanout = {}, on_backend_down }: RawConfig): RelayConfig {
+  const { policy, stall } = typeof fanout === 'string' ? { policy: fanout } : fanout
+  return {
+    fanOut: policy ?? 'all',
+    stallMs: duration(stall, waits.fanOutStallMs),
+    onBackendDown: on_backend_down ?? 'answer',
   }
 }
 

@@ -74,6 +74,12 @@ const backend = {
       description: "how the client's address is passed on",
       notYet: true,
     },
+    connections: {
+      type: 'integer',
+      minimum: 1,
+      maximum: 20000,
+      description: 'connections for messages at once to it, from this host (default: 500)',
+    },
     site: { ...name, description: 'where it stands', notYet: true },
     capacity: { type: 'integer', minimum: 0, description: 'users it has room for', notYet: true },
   },
@@ -97,6 +103,26 @@ const listener = {
     },
   ],
   form: 'address:port, or {address, tls, bare_newline, auth_allow_cleartext}',
+} as const
+
+const fanOutPolicy = { type: 'string', enum: ['all', 'split'] } as const
+
+const fanOut = {
+  anyOf: [
+    fanOutPolicy,
+    {
+      type: 'object',
+      properties: {
+        policy: fanOutPolicy,
+        stall: {
+          ...duration,
+          description: 'the time that one back-end may hold up a message for others',
+        },
+      },
+      additionalProperties: false,
+    },
+  ],
+  form: 'all or split, or {policy, stall}',
 } as const
 
 const listeners = { type: 'array', items: listener } as const
@@ -228,6 +254,15 @@ export const configSchema = {
         drain_timeout: { ...duration, description: 'the time that sessions have to end at a stop' },
       },
       additionalProperties: false,
+    },
+    fanout: {
+      ...fanOut,
+      description: 'a message for several back-ends: to all at once, or split by the sender',
+    },
+    on_backend_down: {
+      type: 'string',
+      enum: ['answer', 'spool'],
+      description: 'mail for a back-end that cannot be reached: left to the sender, or kept here',
     },
     workers: {
       anyOf: [

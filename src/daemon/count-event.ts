@@ -11,6 +11,8 @@ const labels: CountOf = {
   internal: ({ reason }) => reason,
   message: ({ service, code }) => `${service},${outcomeOf(code)}`,
   uncertain: ({ service, backend }) => `${service},${backend}`,
+  client_gone: ({ service }) => service,
+  unreported: ({ service, backend }) => `${service},${backend}`,
   'session.end': ({ service, end }) => `${service},${end}`,
 }
 
@@ -21,6 +23,8 @@ export const counterNames: Readonly<Partial<Record<EventName, string>>> = {
   internal: 'internal',
   message: 'message',
   uncertain: 'uncertain',
+  client_gone: 'client_gone',
+  unreported: 'unreported',
   'session.end': 'session_end',
 }
 

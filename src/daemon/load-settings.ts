@@ -4,7 +4,6 @@
  * nothing, so that a reload can be refused as a whole.
  */
 import { access } from 'node:fs/promises'
-import { availableParallelism } from 'node:os'
 import { MailmuxError, messageOf } from '../base/error.ts'
 import type { Config, ListenerConfig, Service } from '../config/config.ts'
 import type { KnownChanges } from '../map/state/override-reader.ts'
@@ -14,7 +13,7 @@ import { type BoundListener, bindListeners } from './bind-listeners.ts'
 import { KeptChanges } from './kept-changes.ts'
 import { openGeneration } from './generation.ts'
 import { prepareStateDir, refuseUnless, type RunAs } from './run-as.ts'
-import { sessionsPerWorker } from './session-share.ts'
+import { sessionsPerWorker, workersOf } from './session-share.ts'
 import type { PemCertificate, Settings } from './settings.ts'
 
 export interface LoadedSettings {
@@ -54,7 +53,7 @@ export async function loadSettings(
   ]
   const wanted = wantedListeners(options, problems)
   const listening = await bindListeners(wanted, options.inForce)
-  const workers = config.workers === 'auto' ? availableParallelism() : config.workers
+  const workers = workersOf(config)
   const map = await pinMap(config.map.database, runAs, problems)
   const settings: Settings = {
     config,

@@ -1,33 +1,54 @@
 /** What a session and its transaction have to say to each other. */
 import type { SmtpPlan } from '../backend/smtp-connection.ts'
 import type { SmtpPool } from '../backend/smtp-pool.ts'
+import type { RelayConfig } from '../config/config.ts'
 import type { Reply } from '../mail/reply.ts'
 import type { Sender } from '../protocol/smtp/capabilities.ts'
 import type { Slot } from '../protocol/smtp/outbox.ts'
 import type { RelayReport } from './relay-report.ts'
+import type { SpoolGate } from './relay-spool.ts'
 
-/** What a recipient needs of a back-end. */
-export interface Delivery {
+/** One final address, and where it is. */
+export interface Member {
   readonly plan: SmtpPlan
-  readonly addresses: readonly string[]
+  /** As it is handed to the back-end. */
+  readonly address: string
+  /** Members of one key and back-end are one mailbox. */
+  readonly key: string
+}
+
+/** What a recipient of the client comes to: itself, or the members of an alias. */
+export interface Delivery {
+  readonly members: readonly Member[]
+  /** The envelope sender of an alias with an owner. */
   readonly owner: string | undefined
+}
+
+/** What became of a message beside its reply. */
+export interface MessageFate {
+  /** Names of the back-ends that were concerned, joined with a comma. */
+  readonly backend: string
+  /** Ids in the spool, joined with a comma; '' where nothing was left over. */
+  readonly queue: string
 }
 
 /** Who asked. Answers may come before the call that asked returns. */
 export interface TransactionOwner {
   recipientAnswered(slot: Slot, answer: Reply): void
   dataAnswered(answer: Reply): void
-  messageAnswered(answer: Reply): void
-  /** All that one event brought has been told; the back-end may take more, or be gone. */
+  messageAnswered(answer: Reply, fate: MessageFate): void
+  /** All that one event brought has been told; the back-ends may take more, or be gone. */
   settled(): void
 }
 
 /** What a transaction begins with. */
 export interface TransactionStart {
   readonly pool: SmtpPool
+  readonly spool: SpoolGate
   readonly sender: Sender
   readonly owner: TransactionOwner
   readonly report: RelayReport
+  readonly relay: RelayConfig
   /** The header line to add. */
   readonly trace: () => string
 }

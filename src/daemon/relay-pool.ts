@@ -1,11 +1,21 @@
-/** The connections to back-ends that all relay sessions of a worker share. */
+/** What all relay sessions of a worker share: connections to back-ends, and the way into the spool. */
 import { SmtpPool } from '../backend/smtp-pool.ts'
+import { SpoolGate } from './relay-spool.ts'
 import type { Runtime } from './runtime.ts'
 
-const pools = new WeakMap<Runtime, SmtpPool>()
+interface RelayMeans {
+  readonly pool: SmtpPool
+  readonly spool: SpoolGate
+}
+
+const means = new WeakMap<Runtime, RelayMeans>()
+
+export function relayMeansOf(runtime: Runtime): RelayMeans {
+  const known = means.get(runtime) ?? { pool: new SmtpPool(), spool: new SpoolGate(runtime) }
+  means.set(runtime, known)
+  return known
+}
 
 export function relayPoolOf(runtime: Runtime): SmtpPool {
-  const pool = pools.get(runtime) ?? new SmtpPool()
-  pools.set(runtime, pool)
-  return pool
+  return relayMeansOf(runtime).pool
 }

@@ -2,11 +2,11 @@
 import type { RefusalReason, SessionEnd } from '../base/log.ts'
 import type { BackEndFailure } from '../protocol/smtp/back-end-action.ts'
 import { formatTrace } from '../protocol/smtp/trace.ts'
+import type { MessageFate } from './relay-delivery.ts'
 import type { Runtime } from './runtime.ts'
 
-/** A message whose end went to the back-end. */
+/** A message that was complete, as it came from the client. */
 export interface SentMessage {
-  readonly backend: string
   readonly recipients: number
   readonly bytes: number
   readonly bareLf: number
@@ -32,6 +32,8 @@ interface Introduction {
 export class RelayReport {
   /** Messages that were accepted. */
   #messages = 0
+  /** Address of the client. */
+  readonly client: string
   readonly #runtime: Runtime
   readonly #fields: { service: 'smtp'; session: string; peer: string }
   readonly #startedAt = performance.now()
@@ -39,13 +41,20 @@ export class RelayReport {
   constructor(runtime: Runtime, session: string, peer: string) {
     this.#runtime = runtime
     this.#fields = { service: 'smtp', session, peer }
+    this.client = peer.replace(/:\d+$/, '').replace(/^\[|\]$/g, '')
+  }
+
+  /** Session and peer, for what is kept of a message. */
+  get origin(): { readonly session: string; readonly peer: string } {
+    const { session, peer } = this.#fields
+    return { session, peer }
   }
 
   /** The header line that says how a message came here. */
   trace({ hello, isExtended, secure }: Introduction, hostname: string): string {
     return formatTrace({
       hello,
-      clientAddress: this.#fields.peer.replace(/:\d+$/, '').replace(/^\[|\]$/g, ''),
+      clientAddress: this.client,
       hostname,
       transmission: isExtended ? (secure ? 'ESMTPS' : 'ESMTP') : 'SMTP',
       id: this.#fields.session,
@@ -69,10 +78,22 @@ export class RelayReport {
     this.#runtime.log('uncertain', { ...this.#fields, backend })
   }
 
-  message({ backend, recipients, bytes, bareLf }: SentMessage, code: number): void {
+  /** A member of an alias was refused for good, and nothing tells the sender. */
+  unreported(backend: string, code: number): void {
+    this.#runtime.log('unreported', { ...this.#fields, backend, code })
+  }
+
+  message(sent: SentMessage, code: number, { backend, queue }: MessageFate): void {
     if (code < 300) this.#messages++
+    const { recipients, bytes, bareLf } = sent
     const message = { backend, recipients, bytes, code, bare_lf: bareLf }
-    this.#runtime.log('message', { ...this.#fields, ...message })
+    const kept = queue === '' ? {} : { queue }
+    this.#runtime.log('message', { ...this.#fields, ...message, ...kept })
+  }
+
+  /** The client did not wait for the reply: it will send the message again. */
+  goneAfterEnd(code: number): void {
+    this.#runtime.log('client_gone', { ...this.#fields, code })
   }
 
   ended({ end, tls, bytesIn, bytesOut, backend, generation }: SessionTotals): void {

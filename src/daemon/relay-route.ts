@@ -7,14 +7,15 @@ import { type Address, makeAddress, parseAddress } from '../mail/address.ts'
 import { type Reply, reply } from '../mail/reply.ts'
 import type { Destination, Verdict } from '../mail/route.ts'
 import type { Path } from '../protocol/smtp/grammar.ts'
+import type { Member } from './relay-delivery.ts'
 import type { Generation } from './runtime.ts'
+import { workersOf } from './session-share.ts'
 
 export type RelayRoute =
   | {
       readonly kind: 'deliver'
-      readonly plan: SmtpPlan
-      /** What to hand to the back-end: one address, or those of an alias. */
-      readonly addresses: readonly string[]
+      /** Itself, or those of an alias. */
+      readonly members: readonly Member[]
       /** The envelope sender of an alias with an owner. */
       readonly owner: string | undefined
     }
@@ -31,7 +32,7 @@ const answers = {
   foreign: reply(550, '5.7.1', 'relaying denied'),
   unknown: reply(550, '5.1.1', 'no such user here'),
   trouble: reply(451, '4.3.0', 'cannot be looked up now, try again later'),
-  spread: reply(451, '4.3.0', 'an alias with members on several back-ends is not delivered yet'),
+  expansion: reply(451, '4.6.0', 'alias expansion error'),
   unsendable: reply(550, '5.6.7', 'the address needs SMTPUTF8'),
 } as const
 
@@ -56,7 +57,11 @@ export function routeRecipient(generation: Generation, path: Path): RelayRoute {
     case 'foreign':
       return { kind: 'answer', reply: answers.foreign, refusal: 'relay_denied' }
     case 'error':
-      return { kind: 'answer', reply: answers.trouble, fault: resolution.reason }
+      return {
+        kind: 'answer',
+        reply: resolution.isExpansion === true ? answers.expansion : answers.trouble,
+        fault: resolution.reason,
+      }
     default:
       return assertNever(resolution)
   }
@@ -76,18 +81,25 @@ function deliver(
   destinations: readonly Destination[],
   owner: string | undefined,
 ): RelayRoute {
-  const [first] = destinations
-  if (first === undefined) return trouble('an alias without members')
-  if (destinations.some(({ backend }) => backend !== first.backend)) {
-    return { kind: 'answer', reply: answers.spread, fault: 'an alias spans several back-ends' }
-  }
-  const addresses = destinations.map(({ address }) => address)
+  if (destinations.length === 0) return trouble('an alias without members')
   // Other octets would need SMTPUTF8 (RFC 6531); controls and brackets would end the command.
-  if (![...addresses, owner ?? ''].every(isSendable)) {
+  const isSendableAll = destinations.every(({ address }) => isSendable(address))
+  if (!isSendableAll || !isSendable(owner ?? '')) {
     return { kind: 'answer', reply: answers.unsendable }
   }
-  const plan = planFor(generation, first.backend)
-  return typeof plan === 'string' ? trouble(plan) : { kind: 'deliver', plan, addresses, owner }
+  const members: Member[] = []
+  for (const { address, backend } of destinations) {
+    const plan = planFor(generation, backend)
+    if (typeof plan === 'string') return trouble(plan)
+    members.push({ plan, address, key: keyOf(address, backend, generation.config) })
+  }
+  return { kind: 'deliver', members, owner }
+}
+
+/** Two spellings of one of our mailboxes are one; elsewhere only the other side knows. */
+function keyOf(address: string, backend: string, { naming, smarthost }: Config): string {
+  if (!naming.foldCase || backend === smarthost) return address
+  return /[A-Z]/.test(address) ? address.replace(/[A-Z]+/g, (part) => part.toLowerCase()) : address
 }
 
 function trouble(fault: string): RelayRoute {
@@ -98,8 +110,18 @@ function isSendable(address: string): boolean {
   return /^(?:[!-;=?-~]*|"[ -~]*"@[!-;=?-~]*)$/.test(address)
 }
 
-/** How to reach a back-end for messages, or why it cannot be. */
-function planFor({ config, backendTls }: Generation, name: string): SmtpPlan | string {
+const plans = new WeakMap<Generation, Map<string, SmtpPlan | string>>()
+
+/** How to reach a back-end for messages, or why it cannot be. The same in all of a generation. */
+function planFor(generation: Generation, name: string): SmtpPlan | string {
+  const known = plans.get(generation) ?? new Map<string, SmtpPlan | string>()
+  plans.set(generation, known)
+  const plan = known.get(name) ?? makePlan(generation, name)
+  known.set(name, plan)
+  return plan
+}
+
+function makePlan({ config, backendTls }: Generation, name: string): SmtpPlan | string {
   const backend = config.backends.get(name)
   const protocol = backend?.endpoints.lmtp === undefined ? 'smtp' : 'lmtp'
   const endpoint = backend?.endpoints[protocol]
@@ -119,5 +141,6 @@ function planFor({ config, backendTls }: Generation, name: string): SmtpPlan | s
     readyTimeoutMs: limits.loginTimeoutMs,
     commandTimeoutMs: limits.commandTimeoutMs,
     dataTimeoutMs: limits.dataTimeoutMs,
+    connectionLimit: Math.ceil(backend.connections / workersOf(config)),
   }
 }

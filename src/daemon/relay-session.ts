@@ -1,7 +1,7 @@
 /**
  * One client of the relay, from accept to end: performs what the SMTP machine asks for, with one
- * transaction at a time. A message goes from the client's socket to the back-end's chunk by chunk; when
- * one side is slow the other waits, and nothing is collected.
+ * transaction at a time. A message goes from the client's socket to those of its back-ends chunk by
+ * chunk; when one side is slow the other waits.
  */
 import type { Socket } from 'node:net'
 import { waits } from '../base/limit.ts'
@@ -17,8 +17,8 @@ import { greetingOf } from '../protocol/smtp/front-end-replies.ts'
 import type { Path } from '../protocol/smtp/grammar.ts'
 import type { Slot } from '../protocol/smtp/outbox.ts'
 import { ClientLine, type LineOwner } from './client-line.ts'
-import type { TransactionOwner } from './relay-delivery.ts'
-import { relayPoolOf } from './relay-pool.ts'
+import type { MessageFate, TransactionOwner } from './relay-delivery.ts'
+import { relayMeansOf, relayPoolOf } from './relay-pool.ts'
 import { RelayReport, type SentMessage } from './relay-report.ts'
 import { routeRecipient } from './relay-route.ts'
 import { RelayTransaction } from './relay-transaction.ts'
@@ -117,8 +117,9 @@ export class RelaySession implements Session, LineOwner, Timed, TransactionOwner
     if (this.#machine !== undefined) this.#perform(this.#machine.dataAnswered(answer))
   }
 
-  messageAnswered(answer: Reply): void {
-    if (this.#sent !== undefined) this.#report.message(this.#sent, answer.code)
+  messageAnswered(answer: Reply, fate: MessageFate): void {
+    if (this.#sent !== undefined) this.#report.message(this.#sent, answer.code, fate)
+    if (this.#sent !== undefined && this.#isGone) this.#report.goneAfterEnd(answer.code)
     this.#sent = undefined
     if (this.#machine !== undefined) this.#perform(this.#machine.messageAnswered(answer))
     if (this.#isGone) this.#over()
@@ -205,9 +206,10 @@ export class RelaySession implements Session, LineOwner, Timed, TransactionOwner
   #begin(sender: Sender): void {
     this.#generation = this.#runtime.current
     const machine = this.#machine
-    const { hostname } = this.#generation.config
+    const { hostname, relay } = this.#generation.config
     this.#transaction = new RelayTransaction({
-      pool: relayPoolOf(this.#runtime),
+      ...relayMeansOf(this.#runtime),
+      relay,
       sender,
       owner: this,
       report: this.#report,
@@ -230,8 +232,7 @@ export class RelaySession implements Session, LineOwner, Timed, TransactionOwner
   #endOfData(bytes: number, bareLf: number): void {
     const transaction = this.#transaction
     if (transaction === undefined) return
-    const { backend = '', accepted } = transaction
-    this.#sent = { backend, recipients: accepted, bytes, bareLf }
+    this.#sent = { recipients: transaction.accepted, bytes, bareLf }
     transaction.end()
   }
 

@@ -1,73 +1,57 @@
 /**
- * One transaction of a client, from MAIL to the verdict, and the one back-end that gets it.
+ * One transaction of a client, from MAIL to the verdict, and the back-ends that get it: one leg for
+ * each back-end and envelope sender there. The message goes to all legs at once, as fast as the slowest
+ * takes it. What becomes of it is decided once, when every leg has answered (relay-outcome.ts).
  *
- * The first recipient decides the back-end and the envelope sender there; while nobody was accepted
- * another recipient may decide anew. Who then fits neither is answered 452, so that the client sends
- * the message again for those left. An LMTP back-end answers for each recipient after the end of
- * data, where we can give one answer only: the worst of theirs counts, temporary before permanent, so
- * that no copy is lost unheard.
+ * While more than one answer is possible and the spool is there, a copy is kept, so that what one
+ * back-end does not take can be delivered later. Without one, a leg that is lost ends the transaction
+ * for all before any of them has seen the end of data.
  *
- * Own rules: everything asked is answered, once. After the first octet of the message nothing is
- * tried again. The end of data goes out only by `end`.
+ * Own rules: everything asked is answered, once. The end of data goes out only by `end`.
  */
-import type { SmtpConnection, SmtpUser } from '../backend/smtp-connection.ts'
-import { classOf, type Reply } from '../mail/reply.ts'
-import { cleanReply } from '../protocol/smtp/clean-reply.ts'
-import type { BackEndFailure } from '../protocol/smtp/back-end-action.ts'
+import type { Reply } from '../mail/reply.ts'
 import type { Slot } from '../protocol/smtp/outbox.ts'
-import type { RawReply } from '../protocol/smtp/reply-reader.ts'
-import {
-  answerTo,
-  bestOf,
-  goAhead,
-  isBeforeReady,
-  lost,
-  noRecipients,
-  notTried,
-  tooMany,
-  worstOf,
-} from './relay-answers.ts'
+import { goAhead, lost, noRecipients, queued } from './relay-answers.ts'
+import { MessageCopy } from './relay-copy.ts'
 import type { Delivery, TransactionStart } from './relay-delivery.ts'
-
-interface Waiting extends Delivery {
-  readonly slot: Slot
-}
-
-/** A recipient of the client that the back-end was asked about. */
-interface Asked extends Waiting {
-  readonly replies: Reply[]
-}
+import { type EnvelopeOwner, RelayEnvelope } from './relay-envelope.ts'
+import { firstOf, type Outcome, verdictOn } from './relay-outcome.ts'
+import type { RelayLeg } from './relay-leg.ts'
+import { envelopesFor } from './relay-spool.ts'
 
 type Stage = 'recipients' | 'data-asked' | 'message' | 'verdict' | 'over'
 
-export class RelayTransaction implements SmtpUser {
-  /** Recipients of the client that were accepted. */
-  accepted = 0
+export class RelayTransaction implements EnvelopeOwner {
   readonly #start: TransactionStart
-  #connection: SmtpConnection | undefined
-  /** The envelope sender at the present back-end. */
-  #path = ''
-  #waiting: Waiting[] = []
-  #asked: Asked[] = []
+  readonly #envelope: RelayEnvelope
+  readonly #canKeep: boolean
   #stage: Stage = 'recipients'
+  #isDataPassedOn = false
+  /** The legs that take the message. */
+  #open: RelayLeg[] = []
+  #copy: MessageCopy | undefined
   #isTraced = false
-  #isDataSent = false
-  #wasRetried = false
-  /** A back-end that failed in this transaction is not tried again in it. */
-  #failed: { readonly backend: string; readonly answer: Reply } | undefined
-  /** Answers all that is still asked, after accepted recipients were lost with their connection. */
-  #broken: Reply | undefined
+  #isConcluding = false
 
   constructor(start: TransactionStart) {
     this.#start = start
+    this.#canKeep = start.spool.isUsable
+    this.#envelope = new RelayEnvelope(start, this, this.#canKeep)
   }
 
+  /** Recipients of the client that were accepted. */
+  get accepted(): number {
+    return this.#envelope.accepted
+  }
+
+  /** Of the first recipient. */
   get backend(): string | undefined {
-    return this.#connection?.plan.backend
+    return this.#envelope.legs[0]?.plan.backend
   }
 
+  /** The slowest leg decides, or the disk. */
   get isBlocked(): boolean {
-    return this.#connection?.isBlocked === true
+    return this.#open.some((leg) => leg.isBlocked) || this.#copy?.isBlocked === true
   }
 
   get awaitsVerdict(): boolean {
@@ -76,218 +60,207 @@ export class RelayTransaction implements SmtpUser {
 
   /** Answered by `recipientAnswered`. */
   recipient(slot: Slot, delivery: Delivery): void {
-    this.#waiting.push({ slot, ...delivery })
-    this.#askWaiting()
+    this.#envelope.add(slot, delivery)
   }
 
   /** Answered by `dataAnswered`. */
   data(): void {
     this.#stage = 'data-asked'
-    this.#askData()
+    this.envelopeChanged()
   }
 
   write(parts: readonly Buffer[]): void {
     this.#writeTrace()
-    for (const part of parts) this.#connection?.write(part)
+    for (const part of parts) {
+      for (const leg of this.#open) leg.write(part)
+      this.#copy?.add(part)
+    }
   }
 
   /** The message is complete; answered by `messageAnswered`. */
   end(): void {
+    if (this.#stage !== 'message') return
     this.#writeTrace()
     this.#stage = 'verdict'
-    this.#connection?.endOfData()
+    for (const leg of this.#open) leg.end()
+    this.#conclude()
   }
 
   /** Sends what was written. */
   flush(): void {
-    this.#connection?.flush()
+    for (const leg of this.#envelope.legs) leg.flush()
   }
 
-  /** Forgets everything; what was asked is answered. The back-end sees no end of data. */
+  /** Forgets everything; what was asked is answered. No back-end sees an end of data. */
   abort(): void {
     if (this.#stage === 'over') return
-    this.#stage = 'over'
-    this.#release()
-    this.#answerAll(lost.broken)
+    this.#finish()
+    this.#envelope.abandon(lost.broken)
   }
 
-  connectionReady(): void {
-    if (this.#connection !== undefined) this.#start.pool.report(this.#connection.plan, true)
-  }
-
-  recipientAnswered(raw: RawReply): void {
-    const [asked] = this.#asked
-    if (asked === undefined) return
-    asked.replies.push(this.#clean(raw))
-    if (asked.replies.length < asked.addresses.length) return
-    this.#asked.shift()
-    const answer = bestOf(asked.replies)
-    if (classOf(answer) === 'success') this.accepted++
-    this.#start.owner.recipientAnswered(asked.slot, answer)
-    this.#askWaiting()
-  }
-
-  dataAnswered(raw: RawReply): void {
+  envelopeChanged(): void {
     if (this.#stage !== 'data-asked') return
-    const isTaken = raw.code === 354
-    this.#stage = isTaken ? 'message' : 'recipients'
-    this.#start.owner.dataAnswered(isTaken ? goAhead : this.#clean(raw))
+    const { isSettled, isPlaced, legs } = this.#envelope
+    // Of several, those that took no recipient do not hear of it.
+    const isAhead = isPlaced && legs.length === 1
+    if (!this.#isDataPassedOn && (isSettled || isAhead)) {
+      this.#isDataPassedOn = true
+      for (const leg of this.#envelope.liveLegs) leg.data(isAhead)
+    }
+    this.#openMessage()
   }
 
-  messageAnswered(raws: readonly RawReply[]): void {
-    if (this.#stage !== 'verdict') return
-    const verdict = worstOf(raws.map((raw) => this.#clean(raw)))
-    const wasTakenBySome = raws.some(({ code }) => code < 300)
-    // Whoever has it already will get it again.
-    if (classOf(verdict) === 'temporary' && wasTakenBySome)
-      this.#start.report.uncertain(this.backend ?? '')
-    this.#stage = 'over'
-    // First, so that what the client has pipelined finds it free.
-    this.#release()
-    this.#start.owner.messageAnswered(verdict)
-  }
-
-  connectionFailed(failure: BackEndFailure): void {
-    const connection = this.#connection
-    if (connection === undefined) return
-    this.#connection = undefined
-    if (this.#tryAgain(connection)) return
-    const { backend } = connection.plan
-    this.#start.report.backendFailed(backend, failure)
-    if (isBeforeReady(failure)) this.#start.pool.report(connection.plan, false)
-    const answer = answerTo(failure)
-    const isUnknown = failure.step === 'end_of_data' && !failure.isShutdown
-    if (isUnknown) this.#start.report.uncertain(backend)
-    this.#fail(backend, isUnknown ? lost.broken : answer)
-  }
-
-  drained(): void {
-    this.#start.owner.settled()
+  legSettled(leg: RelayLeg): void {
+    if (this.#stage === 'data-asked') this.#openMessage()
+    else if (this.#stage === 'message' && leg.stage === 'over') this.#goOnWithout(leg)
+    else if (this.#stage === 'verdict') this.#conclude()
   }
 
   settled(): void {
     this.#start.owner.settled()
   }
 
-  #askWaiting(): void {
-    while (this.#stage !== 'over') {
-      const [next] = this.#waiting
-      if (next === undefined) break
-      if (this.#broken === undefined && !this.#fits(next)) {
-        // Who is asked about may yet be refused, and then this one decides.
-        if (this.#asked.length > 0) return
-        if (this.accepted === 0) this.#release()
-      }
-      this.#waiting.shift()
-      this.#place(next)
-    }
-    if (this.#stage === 'data-asked') this.#askData()
-  }
-
-  #place(next: Waiting): void {
-    const isFailed = this.#failed?.backend === next.plan.backend
-    const hopeless = this.#broken ?? (isFailed ? this.#failed?.answer : undefined)
-    if (hopeless !== undefined) this.#start.owner.recipientAnswered(next.slot, hopeless)
-    else if (this.#connection === undefined) this.#open(next)
-    else if (this.#fits(next)) this.#ask(next)
-    else this.#start.owner.recipientAnswered(next.slot, tooMany)
-  }
-
-  #fits({ plan, owner }: Delivery): boolean {
-    const { plan: present } = this.#connection ?? {}
-    return present?.backend === plan.backend && this.#path === this.#senderFor(owner)
-  }
-
-  /** A notification keeps its null sender (RFC 5321 4.5.5), so that an owner gets no loops. */
-  #senderFor(owner: string | undefined): string {
-    return this.#start.sender.path === '' ? '' : (owner ?? this.#start.sender.path)
-  }
-
-  #open(first: Waiting): void {
-    this.#path = this.#senderFor(first.owner)
-    this.#connection = this.#start.pool.lease(first.plan, this)
-    if (this.#connection === undefined) {
-      this.#start.report.backendFailed(first.plan.backend, notTried)
-      this.#failed = { backend: first.plan.backend, answer: lost.unreachable }
-      this.#start.owner.recipientAnswered(first.slot, lost.unreachable)
+  /** Once every leg has answered DATA: the message may come, or it is known that nobody takes it. */
+  #openMessage(): void {
+    const { legs, broken } = this.#envelope
+    const isKnown = this.#envelope.isSettled && legs.every(({ isSettled }) => isSettled)
+    if (this.#stage !== 'data-asked' || !isKnown) return
+    this.#open = this.#envelope.liveLegs
+    const outcomes = this.#outcomes()
+    const isPromised = outcomes.some(({ kind }) => kind === 'held')
+    const refusal =
+      this.#open.length === 0 && !isPromised
+        ? (this.#refusalOf(outcomes) ?? noRecipients)
+        : this.#canKeep
+          ? undefined
+          : firstOf(outcomes, ['deferred'])?.reply
+    const answer = broken ?? refusal
+    if (answer !== undefined) {
+      this.#stage = 'recipients'
+      this.#envelope.dropLegs()
+      this.#start.owner.dataAnswered(answer)
       return
     }
-    this.#begin(this.#connection)
-    this.#ask(first)
+    this.#stage = 'message'
+    this.#prepareCopy(outcomes)
+    this.#start.owner.dataAnswered(goAhead)
   }
 
-  #begin(connection: SmtpConnection): void {
-    connection.begin({ ...this.#start.sender, path: this.#path })
+  /** One back-end that gives one answer needs no copy: its answer is the client's. */
+  #prepareCopy(outcomes: readonly Outcome[]): void {
+    const { relay, spool } = this.#start
+    const isShared = this.#open.length > 1
+    if (isShared) for (const leg of this.#open) leg.limitStall(relay.stallMs)
+    const mayBeMixed =
+      isShared ||
+      this.#open.some(({ mayDiffer }) => mayDiffer) ||
+      outcomes.some(({ kind }) => kind !== 'accepted')
+    if (!mayBeMixed || !this.#canKeep) return
+    this.#copy = new MessageCopy({
+      openFile: () => spool.openFile(),
+      stallMs: relay.stallMs,
+      changed: () => this.#copyChanged(),
+    })
   }
 
-  #ask(recipient: Waiting): void {
-    this.#asked.push({ ...recipient, replies: [] })
-    for (const address of recipient.addresses) this.#connection?.recipient(address)
+  #copyChanged(): void {
+    const failure = this.#copy?.failure
+    // After the end of data it is too late: the verdict will tell whether it was needed.
+    if (failure !== undefined && this.#stage === 'message') {
+      this.#giveUp(this.#start.spool.failed(failure))
+    }
+    this.settled()
   }
 
-  /** DATA goes out with the last recipients, before their answers, where the back-end allows it. */
-  #askData(): void {
-    if (this.#waiting.length > 0 || this.#isDataSent) return
-    if (this.#connection !== undefined) {
-      this.#isDataSent = true
-      this.#connection.data()
-    } else this.#start.owner.dataAnswered(this.#broken ?? noRecipients)
+  /** A leg was lost in the middle of the message: the others go on if it can be made up for. */
+  #goOnWithout(leg: RelayLeg): void {
+    this.#open = this.#open.filter((open) => open !== leg)
+    const outcomes = this.#outcomes()
+    const isWorthIt = this.#open.length > 0 || outcomes.some(({ kind }) => kind === 'held')
+    if (isWorthIt && this.#copy !== undefined) return
+    this.#giveUp(firstOf(outcomes, ['deferred', 'refused'])?.reply ?? lost.broken)
+  }
+
+  /** Before the end of data: nobody gets it, and the client keeps it. */
+  #giveUp(answer: Reply): void {
+    const fate = { backend: this.#backends(), queue: '' }
+    this.#finish()
+    this.#envelope.dropLegs()
+    this.#start.owner.messageAnswered(answer, fate)
+  }
+
+  #conclude(): void {
+    if (this.#isConcluding || this.#open.some(({ stage }) => stage !== 'over')) return
+    this.#isConcluding = true
+    const outcomes = this.#outcomes()
+    switch (verdictOn(outcomes)) {
+      case 'accept':
+        return this.#tell(firstOf(outcomes, ['accepted'])?.reply ?? lost.broken)
+      case 'refuse':
+      case 'defer':
+        return this.#tell(this.#refusalOf(outcomes) ?? lost.broken)
+      case 'spool':
+        // A host that keeps nothing: worst of the answers, so that nothing is lost unheard.
+        if (this.#copy === undefined) this.#tell(this.#refusalOf(outcomes) ?? lost.broken)
+        else void this.#keep(this.#copy)
+    }
+  }
+
+  async #keep(copy: MessageCopy): Promise<void> {
+    const { spool, sender, report } = this.#start
+    const envelopes = envelopesFor(this.#envelope.ours, sender, report.origin)
+    const { ids, trouble } = await spool.accept(envelopes, copy.content())
+    if (this.#stage === 'over') return copy.discard()
+    // What is in the spool already is delivered from there too.
+    if (trouble !== undefined && ids.length > 0) report.uncertain('spool')
+    const queue = ids.join(',')
+    this.#tell(trouble ?? queued(queue), queue)
+    this.settled()
+  }
+
+  /** The client is to keep the message, if only for one address. */
+  #refusalOf(outcomes: readonly Outcome[]): Reply | undefined {
+    return firstOf(outcomes, ['deferred', 'unknown', 'refused'])?.reply
+  }
+
+  #tell(answer: Reply, queue = ''): void {
+    const backend = this.#backends()
+    this.#reportUncertain(answer)
+    this.#finish()
+    this.#start.owner.messageAnswered(answer, { backend, queue })
+  }
+
+  /** Who has it already, or may have it, and gets it again. */
+  #reportUncertain(answer: Reply): void {
+    const isAgain = answer.code >= 400 && answer.code < 500
+    const ours = this.#envelope.ours
+    for (const leg of this.#envelope.legs) {
+      const isMet = ours.some(
+        ({ leg: own, outcome }) =>
+          own === leg && (outcome?.kind === 'unknown' || (isAgain && outcome?.kind === 'accepted')),
+      )
+      if (isMet) this.#start.report.uncertain(leg.plan.backend)
+    }
+  }
+
+  #outcomes(): Outcome[] {
+    return this.#envelope.ours.flatMap(({ outcome }) => outcome ?? [])
+  }
+
+  #backends(): string {
+    return [...new Set(this.#envelope.legs.map(({ plan }) => plan.backend))].join(',')
   }
 
   #writeTrace(): void {
-    if (!this.#isTraced) this.#connection?.write(this.#start.trace())
+    if (this.#isTraced) return
     this.#isTraced = true
+    const trace = Buffer.from(this.#start.trace(), 'latin1')
+    for (const leg of this.#open) leg.write(trace)
+    this.#copy?.add(trace)
   }
 
-  /** A connection that waited may have been closed just as it was used: that is no failure yet. */
-  #tryAgain(failed: SmtpConnection): boolean {
-    const isRace = failed.isReused && !failed.hasAnswered && !this.#wasRetried
-    if (!isRace || this.#stage === 'message' || this.#stage === 'verdict') return false
-    this.#wasRetried = true
-    const fresh = this.#start.pool.leaseFresh(failed.plan, this)
-    if (fresh === undefined) return false
-    this.#connection = fresh
-    this.#begin(fresh)
-    for (const { addresses } of this.#asked)
-      for (const address of addresses) fresh.recipient(address)
-    if (this.#isDataSent) fresh.data()
-    return true
-  }
-
-  #fail(backend: string, answer: Reply): void {
-    this.#failed = { backend, answer }
-    this.#isDataSent = false
-    if (this.accepted > 0) this.#broken = answer
-    const stage = this.#stage
-    this.#answerAsked(answer)
-    if (stage === 'message' || stage === 'verdict') {
-      this.#stage = 'over'
-      this.#start.owner.messageAnswered(answer)
-      this.#start.owner.settled()
-    } else this.#askWaiting()
-  }
-
-  #answerAsked(answer: Reply): void {
-    const asked = this.#asked
-    this.#asked = []
-    for (const { slot } of asked) this.#start.owner.recipientAnswered(slot, answer)
-  }
-
-  #answerAll(answer: Reply): void {
-    const waiting = this.#waiting
-    this.#waiting = []
-    this.#answerAsked(answer)
-    for (const { slot } of waiting) this.#start.owner.recipientAnswered(slot, answer)
-  }
-
-  #release(): void {
-    const connection = this.#connection
-    this.#connection = undefined
-    if (connection !== undefined) this.#start.pool.release(connection)
-  }
-
-  #clean(raw: RawReply): Reply {
-    const { names = [], plan } = this.#connection ?? {}
-    return cleanReply(raw, { names, hostname: plan?.hostname ?? '' })
+  #finish(): void {
+    this.#stage = 'over'
+    this.#copy?.discard()
   }
 }

@@ -9,6 +9,7 @@ import type { Log, ServiceName } from '../base/log.ts'
 import type { Config, ListenerConfig } from '../config/config.ts'
 import type { MapReader } from '../map/open.ts'
 import type { ServerTls } from '../net/tls.ts'
+import type { SpoolWriter } from '../spool/spooled-message.ts'
 
 export interface Generation {
   readonly config: Config
@@ -49,6 +50,8 @@ export interface Runtime {
   /** Reports an event; a worker's log also counts it. */
   readonly log: Log
   readonly counters: Counters
+  /** Takes what is left over of a message; undefined where this host keeps nothing. */
+  readonly spool: SpoolWriter | undefined
   /** Registers a session; returns what its end must call, once. */
   enter(session: Session): () => void
   /** Number for a new session, unique for the life of the daemon. */

@@ -2,12 +2,19 @@
  * How many sessions one worker may have: its share of what the config allows, and never more than
  * its file descriptors carry: at that limit the kernel's and Node's answer would be a silent close.
  */
+import { availableParallelism } from 'node:os'
+import type { Config } from '../config/config.ts'
 import { realDisk } from '../storage/disk.ts'
 
 /** For listeners, the map, the log, the channel. */
 const reservedDescriptors = 64
 /** Client and back-end. */
 const descriptorsPerSession = 2
+
+/** How many worker processes there are to be. */
+export function workersOf({ workers }: Pick<Config, 'workers'>): number {
+  return workers === 'auto' ? availableParallelism() : workers
+}
 
 export async function sessionsPerWorker(sessions: number, workers: number): Promise<number> {
   return shareOf(sessions, workers, await openFileLimit())

@@ -1,5 +1,6 @@
 /** What sessions share within one worker: the generation in force, counts, and who is there. */
 import type { Log, ServiceName } from '../base/log.ts'
+import type { SpoolWriter } from '../spool/spooled-message.ts'
 import type { WorkerReport } from './channel.ts'
 import type { CounterTable } from './counters.ts'
 import type { LogWriter } from './log-writer.ts'
@@ -9,6 +10,7 @@ import type { Generation, Runtime, Session } from './runtime.ts'
 export class WorkerRuntime implements Runtime {
   readonly counters: CounterTable
   readonly log: Log
+  spool: SpoolWriter | undefined
   draining = false
   /** The most sessions at once. */
   sessionLimit = 0

@@ -40,4 +40,10 @@ export type Resolution =
   /** Not a domain of ours: relaying denied. */
   | { readonly result: 'foreign' }
   /** The lookup itself failed (damaged record, expansion limit): temporary, never a default. */
-  | { readonly result: 'error'; readonly user: string; readonly reason: string }
+  | {
+      readonly result: 'error'
+      readonly user: string
+      readonly reason: string
+      /** It is the expansion of an alias that failed: a circle, or too many members. */
+      readonly isExpansion?: true
+    }

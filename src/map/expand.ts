@@ -57,7 +57,7 @@ export class Expansion {
   #answer(address: Address): Resolution {
     const user = address.key
     if (this.#fault !== undefined) {
-      return { result: 'error', user, reason: this.#fault.reason }
+      return { result: 'error', user, reason: this.#fault.reason, isExpansion: true }
     }
     // One member that must wait makes all wait: the others would be sent to twice.
     const verdict = this.#deferral ?? (this.#destinations.size === 0 ? this.#refusal : undefined)

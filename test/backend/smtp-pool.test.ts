@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
+import type { RoomWaiter } from '../../src/backend/backend-place.ts'
 import { SmtpPool } from '../../src/backend/smtp-pool.ts'
-import type { SmtpConnection, SmtpPlan, SmtpUser } from '../../src/backend/smtp-connection.ts'
+import { SmtpConnection, type SmtpPlan, type SmtpUser } from '../../src/backend/smtp-connection.ts'
 import type { BackEndFailure } from '../../src/protocol/smtp/back-end-action.ts'
 import { ScriptedBackend } from '../support/peer.ts'
 import { Sink, seen } from '../support/relay.ts'
@@ -18,6 +19,7 @@ function planFor(port: number, changes: Partial<SmtpPlan> = {}): SmtpPlan {
     readyTimeoutMs: 1000,
     commandTimeoutMs: 1000,
     dataTimeoutMs: 1000,
+    connectionLimit: 10,
     ...changes,
   }
 }
@@ -47,10 +49,15 @@ class Waiter implements SmtpUser {
   }
 }
 
+function leased(pool: SmtpPool, plan: SmtpPlan, user: SmtpUser): SmtpConnection {
+  const connection = pool.lease(plan, user)
+  assert.ok(typeof connection !== 'string')
+  return connection
+}
+
 async function ready(pool: SmtpPool, plan: SmtpPlan): Promise<SmtpConnection> {
   const waiter = new Waiter()
-  const connection = pool.lease(plan, waiter)
-  assert.ok(connection)
+  const connection = leased(pool, plan, waiter)
   await waiter.ready.promise
   return connection
 }
@@ -148,7 +155,7 @@ test('a back-end that is silent costs no more than its time', async () => {
     await peer.end()
   })
   const waiter = new Waiter()
-  new SmtpPool().lease(planFor(fritz.port, { readyTimeoutMs: 200 }), waiter)
+  leased(new SmtpPool(), planFor(fritz.port, { readyTimeoutMs: 200 }), waiter)
   const { step, reason } = await waiter.failed.promise
   assert.deepEqual([step, reason], ['greeting', 'timeout'])
 })
@@ -158,8 +165,7 @@ test('a connection that nobody needs is closed in good order after its time, als
   await using fritz = backend
   const pool = new SmtpPool(200)
   const waiter = new Waiter()
-  const connection = pool.lease(planFor(fritz.port), waiter)
-  assert.ok(connection)
+  const connection = leased(pool, planFor(fritz.port), waiter)
   connection.begin({ path: '', sizeBytes: undefined, body: undefined })
   connection.recipient('ann@example.com')
   connection.data()
@@ -176,4 +182,79 @@ test('a connection that nobody needs is closed in good order after its time, als
   await seen(fritz, /QUIT\r\n$/)
   assert.equal(sink.stored.length, 1)
   assert.deepEqual(waiter.failures, [])
+})
+
+class RoomSeeker implements RoomWaiter {
+  readonly told: string[] = []
+  readonly done = Promise.withResolvers<void>()
+  readonly #take: () => void
+
+  constructor(take: () => void = () => undefined) {
+    this.#take = take
+  }
+
+  roomMade(): void {
+    this.told.push('room')
+    this.#take()
+    this.done.resolve()
+  }
+  waitedInVain(): void {
+    this.told.push('vain')
+    this.done.resolve()
+  }
+}
+
+test('there are no more connections than are allowed; who waits gets the next, in order', async () => {
+  const { backend } = await Sink.start()
+  await using fritz = backend
+  const pool = new SmtpPool()
+  const plan = planFor(fritz.port, { connectionLimit: 2 })
+  const first = await ready(pool, plan)
+  const second = await ready(pool, plan)
+  assert.equal(pool.lease(plan, new Waiter()), 'full')
+  const got: (SmtpConnection | 'full' | 'spared')[] = []
+  const take = (): void => void got.push(pool.lease(plan, new Waiter()))
+  const earlier = new RoomSeeker(take)
+  const later = new RoomSeeker(take)
+  const impatient = new RoomSeeker(take)
+  pool.awaitRoom(plan, earlier)
+  const leave = pool.awaitRoom(plan, impatient)
+  pool.awaitRoom(plan, later)
+  leave()
+  pool.release(first)
+  assert.deepEqual([earlier.told, impatient.told, later.told], [['room'], [], []])
+  assert.equal(got[0], first, 'the connection that became free')
+  assert.equal(pool.lease(plan, new Waiter()), 'full')
+  // One that is lost makes room as well.
+  second.destroy()
+  assert.deepEqual([later.told, impatient.told], [['room'], []])
+  const fresh = got[1]
+  assert.ok(fresh instanceof SmtpConnection && fresh !== second)
+  const further = pool.lease(plan, new Waiter(), { isFurther: true })
+  assert.ok(further instanceof SmtpConnection)
+  for (const connection of [first, fresh, further]) connection.destroy()
+})
+
+test('who waits for room waits for a bounded time', async () => {
+  const { backend } = await Sink.start()
+  await using fritz = backend
+  const pool = new SmtpPool()
+  const plan = planFor(fritz.port, { connectionLimit: 1, readyTimeoutMs: 200 })
+  const only = await ready(pool, plan)
+  const seeker = new RoomSeeker()
+  pool.awaitRoom(plan, seeker)
+  await seeker.done.promise
+  only.destroy()
+  assert.deepEqual(seeker.told, ['vain'])
+})
+
+test('a place that fails is spared, and no other one with it', async () => {
+  const { backend } = await Sink.start()
+  await using fritz = backend
+  const pool = new SmtpPool()
+  const bad = planFor(fritz.port, { hostname: 'bad.example.com' })
+  for (let count = 0; count < 5; count++) pool.report(bad, false, `10.0.0.${count}`)
+  assert.equal(pool.lease(bad, new Waiter()), 'spared')
+  const good = await ready(pool, planFor(fritz.port))
+  good.destroy()
 })

@@ -168,13 +168,17 @@ test('a back-end that refuses connections is answered 451, and spared after five
   server.close()
   await once(server, 'close')
   await using relay = await TestRelay.start({ backends: { fritz: port, ingrid: 9 } })
-  using client = await relay.client()
+  // One client alone would spare nobody the attempt.
+  const clients = [await relay.client('127.0.0.1'), await relay.client('127.0.0.2')]
   for (let attempt = 1; attempt <= 7; attempt++) {
+    const client = clients[attempt % 2]
+    assert.ok(client)
     const { replies } = await deliver(client)
     assert.deepEqual(replies, ['451 4.4.1'])
     client.send('RSET\r\n')
     await client.expect(/^250 .*\r\n/)
   }
+  for (const client of clients) client.socket.destroy()
   const details = relay.runtime.eventsOf('backend').map(({ detail }) => detail)
   assert.equal(details.length, 7)
   assert.equal(details.filter((detail) => detail.startsWith('not tried')).length, 2)

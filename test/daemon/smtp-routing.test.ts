@@ -44,6 +44,12 @@ const routes: Readonly<Record<string, Resolution>> = {
     text: 'moving',
   },
   'broken@example.com': { result: 'error', user: 'broken@example.com', reason: 'damaged record' },
+  'circle@example.com': {
+    result: 'error',
+    user: 'circle@example.com',
+    reason: 'aliases go in a circle',
+    isExpansion: true,
+  },
   'stray@example.com': routeTo('nowhere', 'stray@example.com'),
 }
 
@@ -103,7 +109,7 @@ const answers: readonly [recipient: string, reply: RegExp, reason?: string][] = 
   ['<soon@example.com>', /^450 4\.2\.1 moving/],
   ['<broken@example.com>', /^451 4\.3\.0 /],
   ['<stray@example.com>', /^451 4\.3\.0 /],
-  ['<all@example.com>', /^451 4\.3\.0 an alias with members on several back-ends/],
+  ['<circle@example.com>', /^451 4\.6\.0 alias expansion error/],
   ['<utf@example.com>', /^550 5\.6\.7 /],
 ]
 

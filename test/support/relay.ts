@@ -7,6 +7,7 @@ import { startSmtpSession } from '../../src/daemon/front-end/smtp.ts'
 import { relayPoolOf } from '../../src/daemon/relay-pool.ts'
 import type { Resolution } from '../../src/mail/route.ts'
 import type { ServerTls } from '../../src/net/tls.ts'
+import type { SpoolWriter } from '../../src/spool/spooled-message.ts'
 import { Peer, ScriptedBackend } from './peer.ts'
 import { routeTo, TestRuntime } from './test-runtime.ts'
 
@@ -20,6 +21,8 @@ export interface RelayOptions {
   readonly listener?: string
   readonly serverTls?: ServerTls
   readonly backendTls?: ReadonlyMap<string, SecureContext>
+  /** None where it is not given. */
+  readonly spool?: SpoolWriter
 }
 
 /** ann and amy are at fritz, ida at ingrid. */
@@ -57,6 +60,7 @@ export class TestRelay implements AsyncDisposable {
       ...(options.serverTls === undefined ? {} : { serverTls: options.serverTls }),
       ...(options.backendTls === undefined ? {} : { backendTls: options.backendTls }),
     })
+    runtime.spool = options.spool
     const [listener] = runtime.current.config.listeners
     if (listener === undefined) throw new Error('no listener in the config')
     const server = createServer({ noDelay: true }, (socket) => {
@@ -75,13 +79,13 @@ export class TestRelay implements AsyncDisposable {
     })
   }
 
-  connect(): Promise<Peer> {
-    return Peer.connect(this.port)
+  connect(localAddress?: string): Promise<Peer> {
+    return Peer.connect(this.port, '127.0.0.1', localAddress)
   }
 
-  /** A client that has been greeted and has said EHLO. */
-  async client(): Promise<Peer> {
-    const client = await this.connect()
+  /** A client that has been greeted and has said EHLO; of another address of this host if given. */
+  async client(localAddress?: string): Promise<Peer> {
+    const client = await this.connect(localAddress)
     await client.expect(/^220 .*\r\n/)
     client.send('EHLO client.example.net\r\n')
     await client.expect(/^250 [^\r]*\r\n/m)
@@ -104,8 +108,8 @@ export interface SinkOptions {
   readonly lmtp?: boolean
   /** The reply to a command, where it is not the usual one. */
   readonly answer?: (command: string) => string | undefined
-  /** The reply to a message. */
-  readonly verdict?: (stored: Stored) => string
+  /** The reply to a message; without one it hangs up. */
+  readonly verdict?: (stored: Stored) => string | undefined
 }
 
 /** A back-end that takes every message and keeps it. Speaks as its script says where there is one. */
@@ -141,9 +145,14 @@ export class Sink {
       if (verb !== 'DATA') continue
       const [, data = ''] = await peer.expect(/^([\s\S]*?\r\n)?\.\r\n/)
       this.stored.push({ ...message, data })
-      const verdict = this.#options.verdict?.(message) ?? '250 2.0.0 stored\r\n'
-      const count = this.#options.lmtp === true && this.#options.verdict === undefined
-      peer.send(count ? verdict.repeat(message.recipients.length) : verdict)
+      if (this.#options.verdict === undefined) {
+        const count = this.#options.lmtp === true ? message.recipients.length : 1
+        peer.send('250 2.0.0 stored\r\n'.repeat(count))
+        continue
+      }
+      const verdict = this.#options.verdict(message)
+      if (verdict === undefined) return void peer.socket.destroy()
+      peer.send(verdict)
     }
   }
 

@@ -12,6 +12,7 @@ import type { Counters, Generation, Runtime, Session } from '../../src/daemon/ru
 import type { Address } from '../../src/mail/address.ts'
 import type { Direction, Resolution } from '../../src/mail/route.ts'
 import type { MapReader } from '../../src/map/open.ts'
+import type { SpoolWriter } from '../../src/spool/spooled-message.ts'
 import type { ServerTls } from '../../src/net/tls.ts'
 
 export type RecordedEvent = {
@@ -73,6 +74,7 @@ export interface TestRuntimeOptions {
 export class TestRuntime implements Runtime {
   current: Generation & { readonly map: TableMap }
   draining = false
+  spool: SpoolWriter | undefined
   readonly events: RecordedEvent[] = []
   readonly counters = new RecordedCounters()
   readonly sessions = new Set<Session>()

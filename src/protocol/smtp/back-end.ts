@@ -57,6 +57,11 @@ export class SmtpBackEnd {
     return this.#sent.length > 0
   }
 
+  /** What it has said so far of the last message. */
+  get verdicts(): readonly RawReply[] {
+    return this.#finalReplies
+  }
+
   /** How far it has come, for the event when the connection ends or time is up. */
   get step(): BackendStep {
     switch (this.#phase) {

@@ -1,0 +1,24 @@
+/** Who a message goes to: what the client asked for, and the addresses that it came to. */
+import type { Slot } from '../protocol/smtp/outbox.ts'
+import type { RelayLeg } from './relay-leg.ts'
+import type { Outcome } from './relay-outcome.ts'
+
+/** One final address of a transaction, asked of one leg. */
+export interface Target {
+  readonly address: string
+  readonly leg: RelayLeg
+  /** The newest that is known; undefined while it is asked. */
+  outcome: Outcome | undefined
+  /** A recipient that the client heard 2xx for stands on it: what becomes of it counts. */
+  isOurs: boolean
+  /** Recipients that wait for its outcome. */
+  waiting: Recipient[]
+}
+
+/** One recipient of the client. */
+export interface Recipient {
+  readonly slot: Slot
+  readonly targets: Target[]
+  /** How many of the targets have no outcome yet. */
+  open: number
+}
