@@ -3,59 +3,11 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:net'
 import { once } from 'node:events'
 import { test } from 'node:test'
+import { type Fault, faults, type Step, serveUpTo, steps } from '../support/misbehaving.ts'
 import { type Peer, ScriptedBackend } from '../support/peer.ts'
 import { Sink, TestRelay } from '../support/relay.ts'
 
-const steps = ['banner', 'hello', 'mail', 'rcpt', 'data', 'body', 'end', 'half-verdict'] as const
-type Step = (typeof steps)[number]
-
-type Fault = 'close' | 'reset' | 'silence' | 'garbage' | 'long line' | 'shutdown' | 'surplus'
-
 const quick = 'limits: {login_timeout: 300ms, command_timeout: 300ms, data_timeout: 300ms}\n'
-
-function misbehave(peer: Peer, fault: Fault): void {
-  switch (fault) {
-    case 'close':
-      peer.socket.end()
-      break
-    case 'reset':
-      peer.socket.resetAndDestroy()
-      break
-    case 'silence':
-      break
-    case 'garbage':
-      peer.send('\0\xff99x what?\r\n')
-      break
-    case 'long line':
-      peer.send('x'.repeat(100_000))
-      break
-    case 'shutdown':
-      peer.send('421 4.3.2 going\r\n')
-      break
-    case 'surplus':
-      peer.send('250 one\r\n250 two\r\n250 three\r\n250 four\r\n')
-      break
-  }
-}
-
-/** Behaves well up to a step, and no further. */
-async function serveUpTo(peer: Peer, step: Step, fault: Fault): Promise<void> {
-  const turns: readonly [Step, RegExp | undefined, string][] = [
-    ['banner', undefined, '220 fritz ESMTP\r\n'],
-    ['hello', /^EHLO .*\r\n/, '250 fritz\r\n'],
-    ['mail', /^MAIL .*\r\n/, '250 ok\r\n'],
-    ['rcpt', /^RCPT .*\r\n/, '250 ok\r\n'],
-    ['data', /^DATA\r\n/, '354 go\r\n'],
-    ['body', /^Received: /, ''],
-    ['end', /\r\n\.\r\n/, '250-half\r\n'],
-    ['half-verdict', undefined, ''],
-  ]
-  for (const [turn, expected, answer] of turns) {
-    if (expected !== undefined) await peer.expect(expected)
-    if (turn === step) return misbehave(peer, fault)
-    peer.send(answer)
-  }
-}
 
 interface Outcome {
   /** Replies to RCPT, DATA and the message, as far as they come. */
@@ -96,8 +48,6 @@ function expectedAt(step: Step, fault: Fault): RegExp {
   const isNonsense = fault === 'garbage' || fault === 'long line' || fault === 'surplus'
   return isNonsense ? /^451 4\.3\.0$/ : /^451 4\.4\.2$/
 }
-
-const faults: readonly Fault[] = ['close', 'reset', 'silence', 'garbage', 'long line', 'shutdown']
 
 for (const step of steps) {
   for (const fault of faults) {

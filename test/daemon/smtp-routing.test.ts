@@ -1,16 +1,10 @@
 /** Who gets mail, who does not, and what is said; on the wire, with back-ends that see it or do not. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Destination, Resolution } from '../../src/mail/route.ts'
+import type { Resolution } from '../../src/mail/route.ts'
+import { alias } from '../support/fan-out.ts'
 import { routeTo } from '../support/test-runtime.ts'
 import { Sink, type SinkOptions, TestRelay, users } from '../support/relay.ts'
-
-function alias(user: string, members: readonly [string, string][], owner?: string): Resolution {
-  const destinations = members.map(
-    ([address, backend]): Destination => ({ address, backend, login: address }),
-  )
-  return { result: 'expand', user, destinations, ...(owner === undefined ? {} : { owner }) }
-}
 
 const routes: Readonly<Record<string, Resolution>> = {
   ...users,

@@ -45,12 +45,15 @@ export interface FanOutOptions {
   readonly config?: string
   /** Settings of each back-end in YAML's flow style. */
   readonly backend?: string
+  /** Where the copies of large messages go, in the place of a folder of the test's own. */
+  readonly stateDir?: string
   /** 'none' for a host that keeps nothing. */
   readonly spool?: MemorySpool | 'none'
 }
 
 export interface FanOut extends AsyncDisposable {
   readonly relay: TestRelay
+  readonly stateDir: string
   readonly spool: MemorySpool
   readonly sinks: Readonly<Record<Name, Sink>>
   readonly backends: Readonly<Record<Name, ScriptedBackend>>
@@ -66,12 +69,13 @@ export async function startFanOut(options: FanOutOptions = {}): Promise<FanOut> 
     const port = options.ports?.[name] ?? started[index]?.backend.port
     return [name, `${protocol}: ${port}, tls: none, ${options.backend ?? 'connections: 100'}`]
   })
+  const stateDir = options.stateDir ?? dir.path
   const spool = options.spool === 'none' ? undefined : (options.spool ?? new MemorySpool())
   const relay = stack.use(
     await TestRelay.start({
       backends: Object.fromEntries(settings) as Record<string, string>,
       routes: options.routes ?? people,
-      config: `state_dir: ${dir.path}\nworkers: 1\n${options.config ?? ''}`,
+      config: `state_dir: ${stateDir}\nworkers: 1\n${options.config ?? ''}`,
       ...(spool === undefined ? {} : { spool }),
     }),
   )
@@ -81,6 +85,7 @@ export async function startFanOut(options: FanOutOptions = {}): Promise<FanOut> 
     ) as Record<Name, T>
   return {
     relay,
+    stateDir,
     spool: spool ?? new MemorySpool(),
     sinks: of(({ sink }) => sink),
     backends: of(({ backend }) => backend),
