@@ -23,6 +23,7 @@ const levels: Readonly<Partial<Record<EventName, Level>>> = {
   refuse: 'warn',
   backend: 'warn',
   uncertain: 'warn',
+  unreported: 'warn',
   internal: 'error',
   'log.suppressed': 'warn',
   'log.dropped': 'error',
