@@ -93,8 +93,16 @@ test('without a spool an alias waits for a member that is put off, and no other 
   const replies = await openMessage(client, ['all'])
   assert.match(replies[0] ?? '', /^450 4\.2\.0 grey/)
   assert.match(replies[1] ?? '', /^554 5\.5\.1 /)
-  assert.match(await sendMessage(client, ['ann']), /^250 2\.0\.0 stored/)
-  assert.equal(place.sinks.fritz.stored.length, 1)
+  assert.doesNotMatch(place.backends.fritz.received, /DATA/)
+  // Also another recipient of the same transaction does not bring it to them.
+  const others = await openMessage(client, ['all', 'amy'])
+  assert.match(others[1] ?? '', /^250 /)
+  client.send(`${body}.\r\n`)
+  await client.expect(/^250 2\.0\.0 stored\r\n/)
+  assert.deepEqual(
+    place.sinks.fritz.stored.map(({ recipients }) => recipients),
+    [['RCPT TO:<amy@example.com>']],
+  )
   assert.equal(place.sinks.klaus.stored.length, 0)
 })
 
@@ -250,4 +258,42 @@ test('a message comes to a bounded number of addresses', async () => {
   client.send(`${body}.\r\n`)
   await client.expect(/^250 2\.0\.0 stored\r\n/)
   assert.equal(place.sinks.fritz.stored[0]?.recipients.length, 10_000)
+})
+
+test('without a spool an alias comes alone, since its members cannot be made up for one by one', async () => {
+  await using place = await startFanOut({
+    spool: 'none',
+    routes: {
+      ...people,
+      'team@example.com': alias('team@example.com', [
+        ['amy@example.com', 'fritz'],
+        ['abe@example.com', 'fritz'],
+      ]),
+    },
+  })
+  using client = await place.relay.client()
+  for (const users of [
+    ['ann', 'team'],
+    ['team', 'ann'],
+  ]) {
+    const replies = await openMessage(client, users)
+    assert.match(replies[0] ?? '', /^250 /)
+    assert.match(replies[1] ?? '', /^452 4\.5\.3 /)
+    client.send(`${body}.\r\n`)
+    await client.expect(/^250 2\.0\.0 stored\r\n/)
+  }
+  assert.deepEqual(
+    place.sinks.fritz.stored.map(({ recipients }) => recipients.length),
+    [1, 2],
+  )
+})
+
+test('of an LMTP back-end that is lost among its answers, those that it gave count', async () => {
+  await using place = await startFanOut({
+    sinks: { fritz: { lmtp: true, verdict: () => '250 2.0.0 first\r\n421 4.3.2 going\r\n' } },
+  })
+  using client = await place.relay.client()
+  assert.match(await sendMessage(client, ['ann', 'amy']), /^250 2\.0\.0 ok, queued as Q1$/)
+  assert.deepEqual(place.spool.states, ['owed amy@example.com'])
+  assert.equal(place.relay.runtime.eventsOf('uncertain').length, 1)
 })

@@ -379,3 +379,21 @@ test('a client that leaves while it waits for room leaves the room to others', a
   await first.expect(/^250 2\.0\.0 stored\r\n/)
   await third.expect(/^250 .*\r\n/)
 })
+
+test('a back-end that failed is not tried again in the same transaction, whoever is asked for', async () => {
+  await using fritz = await ScriptedBackend.start((peer) => serveUpTo(peer, 'banner', 'close'))
+  await using place = await startFanOut({ ports: { fritz: fritz.port } })
+  using client = await place.relay.client()
+  client.send('MAIL FROM:<>\r\n')
+  await client.expect(/^250 .*\r\n/)
+  for (const user of ['ann', 'amy', 'ann', 'list']) {
+    client.send(`RCPT TO:<${user}@example.com>\r\n`)
+    await client.expect(user === 'list' ? /^250 .*\r\n/ : /^451 4\.4\.1 .*\r\n/)
+  }
+  assert.equal(fritz.peers.length, 1)
+  client.send('DATA\r\n')
+  await client.expect(/^354 .*\r\n/)
+  client.send(`${body}.\r\n`)
+  await client.expect(/^250 2\.0\.0 ok, queued as Q1\r\n/)
+  assert.deepEqual(place.spool.states, ['owed ann@example.com'])
+})
