@@ -67,9 +67,11 @@ export class RelayEnvelope implements LegOwner {
     return this.#waiting.length === 0
   }
 
-  /** Those that count for what becomes of the message. */
+  /** Those that count for what becomes of the message, in the order of the client. */
   get ours(): Target[] {
-    return [...this.#targets.values()].filter(({ isOurs }) => isOurs)
+    const ours: Target[] = []
+    for (const target of this.#targets.values()) if (target.isOurs) ours.push(target)
+    return ours
   }
 
   get liveLegs(): RelayLeg[] {

@@ -250,7 +250,7 @@ export class RelayLeg implements SmtpUser, RoomWaiter {
   }
 
   #outcomeOf(raw: RawReply): Outcome {
-    const { names = [] } = this.#connection ?? {}
+    const names = this.#connection?.names ?? []
     return outcomeOf(cleanReply(raw, { names, hostname: this.plan.hostname }))
   }
 }

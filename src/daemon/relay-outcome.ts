@@ -67,6 +67,8 @@ const held: Readonly<Record<string, Verdict>> = {
 export const verdicts: Readonly<Record<string, Verdict>> = { ...untaken, ...taken, ...held }
 
 export function verdictOn(outcomes: readonly Outcome[]): Verdict {
+  // By far the most frequent.
+  if (outcomes.length === 1 && outcomes[0]?.kind === 'accepted') return 'accept'
   const kinds = [...new Set(outcomes.map(({ kind }) => kind))].sort().join(' ')
   const verdict = verdicts[kinds]
   if (verdict === undefined) throw new Error(`no verdict on ${JSON.stringify(kinds)}`)

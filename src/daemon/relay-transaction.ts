@@ -17,6 +17,7 @@ import type { Delivery, TransactionStart } from './relay-delivery.ts'
 import { type EnvelopeOwner, RelayEnvelope } from './relay-envelope.ts'
 import { firstOf, type Outcome, verdictOn } from './relay-outcome.ts'
 import type { RelayLeg } from './relay-leg.ts'
+import type { Target } from './relay-target.ts'
 import { envelopesFor } from './relay-spool.ts'
 
 type Stage = 'recipients' | 'data-asked' | 'message' | 'verdict' | 'over'
@@ -29,6 +30,8 @@ export class RelayTransaction implements EnvelopeOwner {
   #isDataPassedOn = false
   /** The legs that take the message. */
   #open: RelayLeg[] = []
+  /** Who counts, once no more recipients can come. */
+  #ours: Target[] = []
   #copy: MessageCopy | undefined
   #isTraced = false
   #isConcluding = false
@@ -51,7 +54,8 @@ export class RelayTransaction implements EnvelopeOwner {
 
   /** The slowest leg decides, or the disk. */
   get isBlocked(): boolean {
-    return this.#open.some((leg) => leg.isBlocked) || this.#copy?.isBlocked === true
+    for (const leg of this.#open) if (leg.isBlocked) return true
+    return this.#copy?.isBlocked === true
   }
 
   get awaitsVerdict(): boolean {
@@ -126,6 +130,7 @@ export class RelayTransaction implements EnvelopeOwner {
     const isKnown = this.#envelope.isSettled && legs.every(({ isSettled }) => isSettled)
     if (this.#stage !== 'data-asked' || !isKnown) return
     this.#open = this.#envelope.liveLegs
+    this.#ours = this.#envelope.ours
     const outcomes = this.#outcomes()
     const isPromised = outcomes.some(({ kind }) => kind === 'held')
     const refusal =
@@ -208,7 +213,7 @@ export class RelayTransaction implements EnvelopeOwner {
 
   async #keep(copy: MessageCopy): Promise<void> {
     const { spool, sender, report } = this.#start
-    const envelopes = envelopesFor(this.#envelope.ours, sender, report.origin)
+    const envelopes = envelopesFor(this.#ours, sender, report.origin)
     const { ids, trouble } = await spool.accept(envelopes, copy.content())
     if (this.#stage === 'over') return copy.discard()
     // What is in the spool already is delivered from there too.
@@ -233,7 +238,8 @@ export class RelayTransaction implements EnvelopeOwner {
   /** Who has it already, or may have it, and gets it again. */
   #reportUncertain(answer: Reply): void {
     const isAgain = answer.code >= 400 && answer.code < 500
-    const ours = this.#envelope.ours
+    const ours = this.#ours
+    if (!isAgain && ours.every(({ outcome }) => outcome?.kind === 'accepted')) return
     for (const leg of this.#envelope.legs) {
       const isMet = ours.some(
         ({ leg: own, outcome }) =>
@@ -244,11 +250,17 @@ export class RelayTransaction implements EnvelopeOwner {
   }
 
   #outcomes(): Outcome[] {
-    return this.#envelope.ours.flatMap(({ outcome }) => outcome ?? [])
+    const outcomes: Outcome[] = []
+    for (const { outcome } of this.#ours) {
+      if (outcome !== undefined) outcomes.push(outcome)
+    }
+    return outcomes
   }
 
   #backends(): string {
-    return [...new Set(this.#envelope.legs.map(({ plan }) => plan.backend))].join(',')
+    const { legs } = this.#envelope
+    if (legs.length === 1) return legs[0]?.plan.backend ?? ''
+    return [...new Set(legs.map(({ plan }) => plan.backend))].join(',')
   }
 
   #writeTrace(): void {
