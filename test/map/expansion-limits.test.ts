@@ -16,6 +16,7 @@ const naming: Naming = {
 class AliasTable implements Lookup {
   readonly rules = []
   readonly patterns = []
+  readonly queryKeys = []
   readonly smarthost = 'out'
   readonly hasBareKeys = false
   readonly hasWideKeys = false
