@@ -110,6 +110,16 @@ const catalogue = {
     hint: 'make room, raise `spool` in the config, or see `mailmux queue list` for what waits',
   },
   SPOOL_FAILED: { exit: 75, hint: 'see the log; check the disk that holds `state_dir`' },
+  SPOOL_BUSY: {
+    exit: 75,
+    hint: 'another process works on the spool: ask that daemon, or wait until it has ended',
+  },
+  SPOOL_UNUSABLE: { exit: 73, hint: 'check room and permissions of `state_dir`, or name another' },
+  MESSAGE_UNKNOWN: { exit: 65, hint: 'see `mailmux queue list`' },
+  MESSAGE_UNREADABLE: {
+    exit: 65,
+    hint: 'it is kept in `quarantine` in the spool; look at it there, or remove it',
+  },
   TOOL_MISSING: { exit: 69, hint: 'install it from your distribution' },
   DEMO_FAILED: { exit: 1, hint: 'run it again with --keep and read the logs in the folder named' },
 } as const satisfies Record<string, { exit: number; hint: string }>

@@ -2,11 +2,12 @@
  * The door to the disk for everything that must survive a crash: the calls that can lose data go
  * through here, so that a test can make each of them fail in turn (test/support/failing-disk.ts).
  */
-import { constants, readSync } from 'node:fs'
+import { constants, readSync, type Stats } from 'node:fs'
 import {
   copyFile,
   type FileHandle,
   link,
+  lstat,
   mkdir,
   open,
   readdir,
@@ -35,6 +36,23 @@ export interface UpdatedFile extends DiskFile {
   truncate(sizeBytes: number): Promise<void>
 }
 
+/** A file in a folder of ours that anybody may have put there: what it is, and its contents. */
+export interface FoundFile extends UpdatedFile {
+  readonly facts: FileFacts
+  /** What is there from `position` on; shorter at the end of the file. */
+  read(position: number, lengthBytes: number): Promise<Buffer>
+}
+
+export interface FileFacts {
+  readonly kind: 'file' | 'folder' | 'other'
+  /** How many names it has. */
+  readonly names: number
+  readonly user: number
+  readonly sizeBytes: number
+  /** Milliseconds since 1970. */
+  readonly changedAt: number
+}
+
 /** Whose a file is; a new one is this process's where nothing else is said. */
 export interface FileOwner {
   readonly mode: number
@@ -47,6 +65,13 @@ export interface Disk {
   create(path: string, owner: FileOwner): Promise<DiskFile>
   /** Fails with ENOENT where there is none. */
   openToUpdate(path: string): Promise<UpdatedFile>
+  /**
+   * Opens to read and append what may be anything: no link is followed (ELOOP), no pipe waited for.
+   * The caller looks at `facts` first.
+   */
+  openFound(path: string): Promise<FoundFile>
+  /** Of the name itself, links not followed. */
+  factsOf(path: string): Promise<FileFacts>
   ownerOf(path: string): Promise<FileOwner>
   /** The path of the file itself, links followed. */
   resolve(path: string): Promise<string>
@@ -60,7 +85,8 @@ export interface Disk {
   unlink(path: string): Promise<void>
   /** Makes names in `directory` (creations, renames) durable. */
   syncDirectory(directory: string): Promise<void>
-  makeDirectory(directory: string): Promise<void>
+  /** Those above it too; `mode` is that of the last one where it is made, less the umask. */
+  makeDirectory(directory: string, mode?: number): Promise<void>
 }
 
 async function create(path: string, owner: FileOwner): Promise<DiskFile> {
@@ -122,6 +148,43 @@ function fileOf(handle: FileHandle): UpdatedFile {
   }
 }
 
+/** A pipe without another end must not hold us up, and no link may lead elsewhere; open(2). */
+const foundFlags = constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK
+
+async function openFound(path: string): Promise<FoundFile> {
+  const handle = await open(path, foundFlags)
+  try {
+    const facts = factsIn(await handle.stat())
+    return {
+      ...fileOf(handle),
+      facts,
+      async read(position, lengthBytes) {
+        const bytes = Buffer.allocUnsafe(lengthBytes)
+        for (let done = 0; done < lengthBytes; ) {
+          const left = lengthBytes - done
+          const { bytesRead } = await handle.read(bytes, done, left, position + done)
+          if (bytesRead === 0) return bytes.subarray(0, done)
+          done += bytesRead
+        }
+        return bytes
+      },
+    }
+  } catch (error) {
+    await handle.close()
+    throw error
+  }
+}
+
+function factsIn(state: Stats): FileFacts {
+  return {
+    kind: state.isFile() ? 'file' : state.isDirectory() ? 'folder' : 'other',
+    names: state.nlink,
+    user: state.uid,
+    sizeBytes: state.size,
+    changedAt: state.mtimeMs,
+  }
+}
+
 /** What the system says where a file system has no links, or not one more. */
 const noLinks = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EXDEV', 'EMLINK'])
 
@@ -148,10 +211,10 @@ async function copyWhole(from: string, to: string): Promise<void> {
 }
 
 /** Step by step: with `recursive`, Node tries for ever where a folder takes no folders, as /proc. */
-async function makeDirectory(directory: string): Promise<void> {
+async function makeDirectory(directory: string, mode = 0o755): Promise<void> {
   try {
     // Whatever the umask leaves open.
-    await mkdir(directory, 0o755)
+    await mkdir(directory, mode)
     ownAsDirectory(directory)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
@@ -167,13 +230,15 @@ async function makeDirectory(directory: string): Promise<void> {
     )
     if (code !== 'ENOENT' || hasParent) throw error
     await makeDirectory(parent)
-    await makeDirectory(directory)
+    await makeDirectory(directory, mode)
   }
 }
 
 export const realDisk: Disk = {
   create,
   openToUpdate: async (path) => fileOf(await open(path, 'r+')),
+  openFound,
+  factsOf: async (path) => factsIn(await lstat(path)),
   resolve: (path) => realpath(path),
   async ownerOf(path) {
     const { mode, uid, gid } = await stat(path)

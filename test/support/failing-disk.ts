@@ -4,7 +4,7 @@
  * disk is mended.
  */
 import { basename, dirname } from 'node:path'
-import type { Disk, FileOwner, UpdatedFile } from '../../src/storage/disk.ts'
+import type { Disk, FileFacts, FileOwner, FoundFile, UpdatedFile } from '../../src/storage/disk.ts'
 
 interface StoredFile {
   bytes: Buffer
@@ -16,6 +16,7 @@ export class FailingDisk implements Disk {
   calls = 0
   #failAt: number
   readonly #renames: 'durable at once' | 'durable when synced'
+  readonly #unlinks: 'always work' | 'fail too'
   readonly #names = new Map<string, StoredFile>()
   #durableNames = new Map<string, StoredFile>()
 
@@ -23,14 +24,24 @@ export class FailingDisk implements Disk {
   constructor(
     failAt = Infinity,
     renames: 'durable at once' | 'durable when synced' = 'durable at once',
+    unlinks: 'always work' | 'fail too' = 'always work',
   ) {
     this.#failAt = failAt
+    this.#unlinks = unlinks
     this.#renames = renames
   }
 
   /** From now on every call works. */
   mend(): void {
     this.#failAt = Infinity
+  }
+
+  /** A disk that works, with what this one holds after the power went and came back, or after a kill. */
+  after(end: 'power cut' | 'kill'): FailingDisk {
+    const disk = new FailingDisk()
+    const names = end === 'kill' ? this.#names : this.#durableNames
+    for (const [name, { bytes, synced }] of names) disk.put(name, end === 'kill' ? bytes : synced)
+    return disk
   }
 
   /** Puts a file there, synced. */
@@ -96,6 +107,26 @@ export class FailingDisk implements Disk {
     }
   }
 
+  async openFound(path: string): Promise<FoundFile> {
+    const file = this.#fileAt(path)
+    return {
+      ...this.#open(file),
+      facts: factsOf(file),
+      read: async (position, length) =>
+        Buffer.from(file.bytes.subarray(position, position + length)),
+    }
+  }
+
+  async factsOf(path: string): Promise<FileFacts> {
+    if (this.#isDirectory(path)) return folder
+    return factsOf(this.#fileAt(path))
+  }
+
+  /** Directories need not be made. */
+  #isDirectory(path: string): boolean {
+    return !basename(path).includes('.')
+  }
+
   #fileAt(path: string): StoredFile {
     const file = this.#names.get(path)
     if (file === undefined) throw Object.assign(new Error('no such file'), { code: 'ENOENT' })
@@ -107,6 +138,7 @@ export class FailingDisk implements Disk {
   }
 
   async ownerOf(path: string): Promise<FileOwner> {
+    if (this.#isDirectory(path)) return { mode: 0o700 }
     this.#fileAt(path)
     return { mode: 0o640 }
   }
@@ -124,8 +156,10 @@ export class FailingDisk implements Disk {
     const file = this.#fileAt(from)
     this.#names.delete(from)
     this.#names.set(to, file)
+    if (this.#renames === 'durable when synced') return
     // The contents are only what was synced.
-    if (this.#renames === 'durable at once') this.#durableNames.set(to, file)
+    this.#durableNames.delete(from)
+    this.#durableNames.set(to, file)
   }
 
   async link(from: string, to: string): Promise<void> {
@@ -135,6 +169,8 @@ export class FailingDisk implements Disk {
   }
 
   async unlink(path: string): Promise<void> {
+    if (this.#unlinks === 'fail too') this.#step()
+    if (this.#renames === 'durable at once') this.#durableNames.delete(path)
     if (!this.#names.delete(path)) {
       throw Object.assign(new Error('no such file'), { code: 'ENOENT' })
     }
@@ -152,4 +188,10 @@ export class FailingDisk implements Disk {
   async makeDirectory(): Promise<void> {
     this.#step()
   }
+}
+
+const folder: FileFacts = { kind: 'folder', names: 2, user: 0, sizeBytes: 0, changedAt: 0 }
+
+function factsOf({ bytes }: StoredFile): FileFacts {
+  return { kind: 'file', names: 1, user: 0, sizeBytes: bytes.length, changedAt: 0 }
 }

@@ -2,7 +2,14 @@
  * The real disk, with one call that fails half-way: a write that wrote half, a rename that did not
  * happen. It reports a full disk once (`fails`) or from then on (`is broken`), or kills the process.
  */
-import { type Disk, type FileOwner, realDisk, type UpdatedFile } from '../../src/storage/disk.ts'
+import {
+  type Disk,
+  type FileFacts,
+  type FileOwner,
+  type FoundFile,
+  realDisk,
+  type UpdatedFile,
+} from '../../src/storage/disk.ts'
 
 export class InterruptedDisk implements Disk {
   calls = 0
@@ -11,6 +18,7 @@ export class InterruptedDisk implements Disk {
 
   readonly read = (path: string): Promise<Buffer> => realDisk.read(path)
   readonly list = (directory: string): Promise<string[]> => realDisk.list(directory)
+  readonly factsOf = (path: string): Promise<FileFacts> => realDisk.factsOf(path)
   readonly ownerOf = (path: string): Promise<FileOwner> => realDisk.ownerOf(path)
   readonly resolve = (path: string): Promise<string> => realDisk.resolve(path)
 
@@ -36,6 +44,16 @@ export class InterruptedDisk implements Disk {
   async openToUpdate(path: string): Promise<UpdatedFile> {
     await this.#step()
     return this.#wrap(await realDisk.openToUpdate(path))
+  }
+
+  async openFound(path: string): Promise<FoundFile> {
+    await this.#step()
+    const file = await realDisk.openFound(path)
+    return {
+      ...this.#wrap(file),
+      facts: file.facts,
+      read: (position, length) => file.read(position, length),
+    }
   }
 
   #wrap(file: UpdatedFile): UpdatedFile {
@@ -71,8 +89,8 @@ export class InterruptedDisk implements Disk {
     await realDisk.syncDirectory(directory)
   }
 
-  async makeDirectory(directory: string): Promise<void> {
+  async makeDirectory(directory: string, mode?: number): Promise<void> {
     await this.#step()
-    await realDisk.makeDirectory(directory)
+    await realDisk.makeDirectory(directory, mode)
   }
 }
