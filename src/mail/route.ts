@@ -13,6 +13,8 @@ export interface Destination {
   readonly backend: string
   /** The name to log in with there. */
   readonly login: string
+  /** The recipient that got another name there: what to ask the map for again; absent where it is `address`. */
+  readonly recipient?: string
 }
 
 /** A refusal or deferral that the map itself decided, in SMTP's words. */

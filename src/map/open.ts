@@ -8,7 +8,7 @@ import { openDatabase } from './database/open-database.ts'
 import { Overlay } from './overlay.ts'
 import type { Lookup, SourceName, Trace } from './place.ts'
 import { listRecords, type MapRecord } from './map-record.ts'
-import { resolveRoute } from './resolve.ts'
+import { resolveFinal, resolveRoute } from './resolve.ts'
 import { type KnownChanges, OverrideReader } from './state/override-reader.ts'
 import { statePath } from './state/state.ts'
 
@@ -24,6 +24,8 @@ export interface MapReader {
    * `{result: 'error'}`. An expansion's destinations are final and distinct.
    */
   resolve(direction: Direction, address: Address, naming: Naming): Resolution
+  /** As `resolve` for delivery, of an address that is the end of an expansion already. */
+  resolveFinal(address: Address, naming: Naming): Resolution
   close(): void
 }
 
@@ -72,21 +74,23 @@ export function openMap(
   const overrides = state && new OverrideReader({ ...state, base })
   const lookup = overrides === undefined ? database : new Overlay(database, overrides)
   overrides?.refresh()
-  const resolve = (
-    direction: Direction,
-    address: Address,
-    naming: Naming,
-    trace: Trace | undefined,
-  ): Resolution => {
+  const answer = (address: Address, ask: () => Resolution): Resolution => {
     try {
       overrides?.refresh()
-      return resolveRoute(direction, address, { naming, lookup, trace })
+      return ask()
     } catch (error) {
       // A record that cannot be read, or is damaged: the sender or client is told to try again.
       const reason = error instanceof MailmuxError ? error.located : messageOf(error)
       return { result: 'error', user: address.key, reason }
     }
   }
+  const resolve = (
+    direction: Direction,
+    address: Address,
+    naming: Naming,
+    trace: Trace | undefined,
+  ): Resolution =>
+    answer(address, () => resolveRoute(direction, address, { naming, lookup, trace }))
   return {
     base,
     get generation() {
@@ -96,6 +100,8 @@ export function openMap(
     users: database.header.users,
     resolve: (direction, address, naming) => resolve(direction, address, naming, undefined),
     resolveTraced: resolve,
+    resolveFinal: (address, naming) =>
+      answer(address, () => resolveFinal(address, { naming, lookup, trace: undefined })),
     lookup,
     get hasExpansions() {
       return lookup.hasAliases || overrides?.hasForwards === true || database.hasForwards

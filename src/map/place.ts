@@ -228,7 +228,8 @@ function applyValue(value: Value, address: Address, naming: Naming): Placement {
     case 'rename': {
       const { backend, login } = value
       const written = renamedAddress(login, address, naming)
-      return { kind: 'at', destination: { address: written, backend, login } }
+      const recipient = writtenAddress(address)
+      return { kind: 'at', destination: { address: written, backend, login, recipient } }
     }
     default:
       return value

@@ -29,6 +29,20 @@ export function resolveRoute(direction: Direction, address: Address, scope: Scop
   return answerOf(address.key, placement)
 }
 
+/**
+ * Where mail goes for an address that aliases have led to already: it is not expanded again, since an
+ * alias may name itself to keep a copy. Only a name that is nothing else any more is taken for an alias.
+ */
+export function resolveFinal(address: Address, scope: Scope): Resolution {
+  if (!scope.naming.domains.has(address.domain)) return { result: 'foreign' }
+  const placement = placeMail(address, climb(address, scope), scope, 0)
+  if (placement.kind === 'unknown') return resolveRoute('delivery', address, scope)
+  if (placement.kind === 'forward') {
+    return new Expansion(scope).expandForward(address, placement.address)
+  }
+  return answerOf(address.key, placement)
+}
+
 function answerOf(user: string, placement: Placement): Resolution {
   switch (placement.kind) {
     case 'at':

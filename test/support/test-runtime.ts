@@ -40,6 +40,10 @@ export class TableMap implements MapReader {
     return this.#table.get(address.key) ?? { result: 'unknown', user: address.key }
   }
 
+  resolveFinal(address: Address): Resolution {
+    return this.resolve('delivery', address)
+  }
+
   close(): void {
     this.closed = true
   }
