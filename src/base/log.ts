@@ -57,6 +57,18 @@ export type BackendStep =
   | 'end_of_data'
   | 'session'
 
+/** Why a message is kept aside; the label of the counter `spool_quarantined`. */
+export type QuarantineReason =
+  | 'damaged'
+  | 'not_a_file'
+  | 'linked'
+  | 'wrong_owner'
+  | 'unreadable'
+  | 'unsynced'
+  | 'poison'
+  | 'double_bounce'
+  | 'unreportable'
+
 /** How a session ended; field `end` of `session.end`. */
 export type SessionEnd =
   | 'logout'
@@ -124,6 +136,32 @@ export interface EventFields {
     reason: BackendReason
     detail: string
   }
+  /** A message is in the spool and durable; its sender is told 250. */
+  'spool.accepted': { id: string; session: string; peer: string; recipients: number; bytes: number }
+  /** All that the spool holds has been found after a start. */
+  'spool.ready': { messages: number; bytes: number; quarantined: number; duration_ms: number }
+  /** A message is kept where nothing is delivered from. */
+  'spool.quarantined': { id: string; reason: QuarantineReason; detail: string }
+  /** There is something in the spool that does not belong there; it is left alone. */
+  'spool.odd': { name: string }
+  /** What became of recipients of a spooled message at one attempt. */
+  delivery: {
+    id: string
+    session: string
+    backend?: string
+    recipients: number
+    result: 'delivered' | 'deferred' | 'failed'
+    code?: number
+    detail: string
+  }
+  /** A notification was written and is in the spool as message `id`. */
+  report: { id: string; of: string; kind: 'failure' | 'delay' | 'success'; recipients: number }
+  /** An administrator has removed a message from the spool. */
+  'queue.removed': { id: string; session: string }
+  /** The process that delivers from the spool runs. */
+  'queue.started': { worker: number; pid: number }
+  /** The host's clock was set; waits go on as they were. */
+  'clock.stepped': { step_ms: number }
   /** The back-end has the message, or may have it, and will get it again. */
   uncertain: PeerFields & { backend: string }
   /** A member of an alias was refused for good, and there is no spool to tell the sender from. */

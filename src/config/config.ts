@@ -77,6 +77,14 @@ export interface RelayConfig {
   readonly onBackendDown: 'answer' | 'spool'
 }
 
+/** What is kept of messages that were accepted and are still owed to somebody; in `stateDir`. */
+export interface SpoolConfig {
+  readonly maxSizeBytes: number
+  readonly maxMessages: number
+  readonly maxAgeMs: number
+  readonly warnAfterMs: number
+}
+
 /** Where the file names what a source may leave unused. */
 export interface ConfigPlaces {
   readonly backends: ReadonlyMap<string, Position>
@@ -103,6 +111,7 @@ export interface Config {
   }
   readonly limits: LimitConfig
   readonly relay: RelayConfig
+  readonly spool: SpoolConfig
   readonly workers: number | 'auto'
   /** Whom workers run as where root starts the daemon, by name or number. */
   readonly user: string | undefined

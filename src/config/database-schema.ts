@@ -1,8 +1,7 @@
 /** The part of the schema that says how a database stands in for a text source. */
 import type { Static } from 'typebox'
 import { ldapConventionNames } from './ldap-conventions.ts'
-
-const name = { type: 'string', minLength: 1 } as const
+import { name } from './scalar-schema.ts'
 
 const attributes = {
   type: 'object',

@@ -12,6 +12,7 @@ import type {
   ListenerConfig,
   RelayConfig,
   Service,
+  SpoolConfig,
   TlsMode,
 } from './config.ts'
 import { databasesOf, textsOf } from './filled-sources.ts'
@@ -99,6 +100,7 @@ export function normalizeConfig(raw: RawConfig, file: string, locate: Locate): C
     },
     limits: limitsOf(raw.limits ?? {}),
     relay: relayOf(raw),
+    spool: spoolOf(raw.spool ?? {}),
     workers: raw.workers ?? 'auto',
     user: raw.user === undefined ? undefined : String(raw.user),
     group: raw.group === undefined ? undefined : String(raw.group),
@@ -161,6 +163,15 @@ function relayOf({ fanout = {}, on_backend_down }: RawConfig): RelayConfig {
     fanOut: policy ?? 'all',
     stallMs: duration(stall, waits.fanOutStallMs),
     onBackendDown: on_backend_down ?? 'answer',
+  }
+}
+
+function spoolOf(raw: NonNullable<RawConfig['spool']>): SpoolConfig {
+  return {
+    maxSizeBytes: parseSizeBytes(raw.max_size ?? '10GiB'),
+    maxMessages: raw.max_messages ?? 100_000,
+    maxAgeMs: duration(raw.max_age, 5 * 86_400_000),
+    warnAfterMs: duration(raw.warn_after, 4 * 3_600_000),
   }
 }
 

@@ -9,23 +9,11 @@
  */
 import type { Static } from 'typebox'
 import { filledSource } from './database-schema.ts'
+import { relayProperties } from './relay-schema.ts'
+import { duration, name, size } from './scalar-schema.ts'
 
 const port = { type: 'integer', minimum: 0, maximum: 65535 } as const
 const tlsMode = { type: 'string', enum: ['none', 'starttls', 'implicit'] } as const
-const name = { type: 'string', minLength: 1 } as const
-const duration = {
-  type: 'string',
-  pattern: '^[0-9]+ ?(ms|s|m|h|d)$',
-  form: 'a number and ms, s, m, h or d, such as 30s',
-} as const
-const size = {
-  anyOf: [
-    { type: 'integer', minimum: 0 },
-    { type: 'string', pattern: '^[0-9]+ ?(B|KiB|MiB|GiB|KB|MB|GB|k|M|G)?$' },
-  ],
-  form: 'a number of bytes, or one with a unit such as 50MiB',
-} as const
-
 const account = {
   anyOf: [name, { type: 'integer', minimum: 0, maximum: 4294967294 }],
   form: 'a name or a number',
@@ -103,26 +91,6 @@ const listener = {
     },
   ],
   form: 'address:port, or {address, tls, bare_newline, auth_allow_cleartext}',
-} as const
-
-const fanOutPolicy = { type: 'string', enum: ['all', 'split'] } as const
-
-const fanOut = {
-  anyOf: [
-    fanOutPolicy,
-    {
-      type: 'object',
-      properties: {
-        policy: fanOutPolicy,
-        stall: {
-          ...duration,
-          description: 'the time that one back-end may hold up a message for others',
-        },
-      },
-      additionalProperties: false,
-    },
-  ],
-  form: 'all or split, or {policy, stall}',
 } as const
 
 const listeners = { type: 'array', items: listener } as const
@@ -255,15 +223,7 @@ export const configSchema = {
       },
       additionalProperties: false,
     },
-    fanout: {
-      ...fanOut,
-      description: 'a message for several back-ends: to all at once, or split by the sender',
-    },
-    on_backend_down: {
-      type: 'string',
-      enum: ['answer', 'spool'],
-      description: 'mail for a back-end that cannot be reached: left to the sender, or kept here',
-    },
+    ...relayProperties,
     workers: {
       anyOf: [
         { type: 'integer', minimum: 1, maximum: 256 },

@@ -7,12 +7,20 @@ import {
   type Answers,
   answerBytes,
   controlVersion,
+  type Details,
   formatFrame,
   parseAnswer,
   type Refusal,
+  type Request,
   type Verb,
 } from './messages.ts'
 import { controlPath } from './path.ts'
+
+export interface AskOptions<V extends Verb> {
+  readonly details?: Details[V] | undefined
+  /** Ends the wait. */
+  readonly signal?: AbortSignal | undefined
+}
 
 /**
  * One request, one answer. Throws DAEMON_UNREACHABLE where none runs or none answers within
@@ -23,11 +31,15 @@ export async function askDaemon<V extends Verb>(
   runDir: string,
   verb: V,
   timeoutMs: number,
-  signal?: AbortSignal,
+  { details, signal }: AskOptions<V> = {},
 ): Promise<Answers[V]> {
   const path = controlPath(runDir)
-  const request = formatFrame({ v: controlVersion, do: verb })
-  const answer = await exchange(path, request, timeoutMs, signal)
+  const request = {
+    v: controlVersion,
+    do: verb,
+    ...(details === undefined ? {} : { with: details }),
+  }
+  const answer = await exchange(path, formatFrame(request as Request), timeoutMs, signal)
   if ('error' in answer) throw refused(answer.error)
   return answer.result as Answers[V]
 }

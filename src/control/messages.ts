@@ -3,6 +3,7 @@
  * A request names the version of this language; a daemon that speaks another one says so.
  */
 import type { BackendReason, BackendStep, ServiceName } from '../base/log.ts'
+import type { QueueChange, QueuePage, QueueRequest } from '../mail/queued-message.ts'
 
 export const controlVersion = 1
 
@@ -10,12 +11,20 @@ export const controlVersion = 1
 export const requestBytes = 65_536
 export const answerBytes = 16 * 1024 * 1024
 
-const verbs = ['status', 'reload'] as const
+const verbs = ['status', 'reload', 'queue'] as const
 export type Verb = (typeof verbs)[number]
 
-export interface Request {
+/** What a verb is asked with; `undefined`: with nothing. */
+export interface Details {
+  status: undefined
+  reload: undefined
+  queue: QueueRequest
+}
+
+export interface Request<V extends Verb = Verb> {
   readonly v: typeof controlVersion
-  readonly do: Verb
+  readonly do: V
+  readonly with?: Details[V]
 }
 
 /** `mailmux status --json`; documented in docs/status.md. Counts are since the daemon's start. */
@@ -63,6 +72,7 @@ export interface BackendStatus {
 
 export interface WorkerStatus {
   readonly worker: number
+  readonly role: 'worker' | 'queue'
   readonly pid: number
   readonly state: 'starting' | 'serving' | 'leaving'
   readonly sessions: number
@@ -80,6 +90,7 @@ export interface ReloadReport {
 export interface Answers {
   status: StatusReport
   reload: ReloadReport
+  queue: QueuePage | QueueChange
 }
 
 /** Why a request was not done. `problems`: every one of them, a line each. */
@@ -106,7 +117,26 @@ export function parseRequest(text: string): { request: Request } | { refused: Re
   }
   const verb = verbs.find((known) => known === frame['do'])
   if (verb === undefined) return refusal('BAD_REQUEST', `known requests: ${verbs.join(', ')}`)
-  return { request: { v: controlVersion, do: verb } }
+  if (verb !== 'queue') return { request: { v: controlVersion, do: verb } }
+  const details = parseQueueRequest(frame['with'])
+  if (details === undefined) return refusal('BAD_REQUEST', 'the queue is not asked so')
+  return { request: { v: controlVersion, do: verb, with: details } }
+}
+
+/** As much as goes into one answer. */
+const pageLimit = 1000
+
+function parseQueueRequest(value: unknown): QueueRequest | undefined {
+  if (value === null || typeof value !== 'object') return undefined
+  const { do: verb, ids, after, limit } = value as Record<string, unknown>
+  const named = Array.isArray(ids) ? ids.map(String) : undefined
+  if (verb === 'list' && typeof limit === 'number' && limit >= 1) {
+    const page = { do: verb, limit: Math.min(limit, pageLimit) } as const
+    return typeof after === 'string' ? { ...page, after } : page
+  }
+  if (verb === 'retry') return named === undefined ? { do: verb } : { do: verb, ids: named }
+  if ((verb === 'show' || verb === 'remove') && named !== undefined) return { do: verb, ids: named }
+  return undefined
 }
 
 /** Reads one frame of a daemon; undefined where it is no answer of this version. */

@@ -10,6 +10,7 @@ import {
   type Answer,
   type Answers,
   controlVersion,
+  type Details,
   formatFrame,
   parseRequest,
   type Refusal,
@@ -18,7 +19,7 @@ import {
 } from './messages.ts'
 import { controlPath } from './path.ts'
 
-export type Handlers = { readonly [V in Verb]: () => Promise<Answers[V]> }
+export type Handlers = { readonly [V in Verb]: (details: Details[V]) => Promise<Answers[V]> }
 
 /** Administrators and their scripts; more at once is a fault somewhere. */
 const connectionLimit = 64
@@ -126,7 +127,9 @@ async function answerTo(
     return { answer: { v: controlVersion, error: parsed.refused }, isFault: true }
   }
   try {
-    const result = await handlers[parsed.request.do]()
+    const { do: verb, with: details } = parsed.request
+    const handle = handlers[verb] as (details: unknown) => Promise<Answers[Verb]>
+    const result = await handle(details)
     return { answer: { v: controlVersion, result }, isFault: false }
   } catch (error) {
     return { answer: { v: controlVersion, error: refusalOf(error) }, isFault: false }

@@ -75,7 +75,7 @@ const workerColumns: readonly Column[] = [
 
 function workerRow(worker: WorkerStatus): string[] {
   return [
-    String(worker.worker),
+    worker.role === 'queue' ? `${worker.worker} (queue)` : String(worker.worker),
     String(worker.pid),
     String(worker.sessions),
     String(worker.restarts),

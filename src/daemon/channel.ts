@@ -4,7 +4,9 @@
  * `commit` puts it in force and cannot fail; `abort` throws it away.
  */
 import type { Service } from '../config/config.ts'
+import type { QueueChange, QueuePage, QueueRequest } from '../mail/queued-message.ts'
 import type { KnownChanges } from '../map/state/override-reader.ts'
+import type { SpoolUsage } from '../spool/file-spool-writer.ts'
 import type { Counts } from './counters.ts'
 import type { Settings } from './settings.ts'
 
@@ -13,6 +15,12 @@ export type Ask =
   | { readonly do: 'commit' }
   | { readonly do: 'abort' }
   | { readonly do: 'report' }
+  /** To the queue: these messages have come into the spool. */
+  | { readonly do: 'spooled'; readonly ids: readonly string[] }
+  /** To workers: what the spool holds. */
+  | { readonly do: 'spool-usage'; readonly usage: SpoolUsage }
+  /** To the queue: what an administrator wants of it. */
+  | { readonly do: 'queue'; readonly request: QueueRequest }
   /** Take nothing new, let sessions end for `drainMs`, end them, exit. */
   | { readonly do: 'stop'; readonly drainMs: number }
 
@@ -21,6 +29,9 @@ export interface Replies {
   commit: null
   abort: null
   report: WorkerReport
+  spooled: null
+  'spool-usage': null
+  queue: QueuePage | QueueChange
   /** False where sessions had to be ended. The exit follows. */
   stop: { readonly drained: boolean }
 }
@@ -51,5 +62,9 @@ export type FromWorker =
   | { readonly kind: 'reply'; readonly id: number; readonly reply: Replies[Ask['do']] }
   /** Counts for the case that the worker dies. */
   | { readonly kind: 'report'; readonly report: WorkerReport }
+  /** The worker has put messages into the spool. */
+  | { readonly kind: 'spooled'; readonly ids: readonly string[] }
+  /** What the spool holds, from the queue. */
+  | { readonly kind: 'spool-usage'; readonly usage: SpoolUsage }
   /** The worker met a fault of ours: it takes nothing new and exits when its sessions have ended. */
   | { readonly kind: 'failing' }

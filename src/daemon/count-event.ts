@@ -13,6 +13,10 @@ const labels: CountOf = {
   uncertain: ({ service, backend }) => `${service},${backend}`,
   client_gone: ({ service }) => service,
   unreported: ({ service, backend }) => `${service},${backend}`,
+  'spool.accepted': () => '',
+  'spool.quarantined': ({ reason }) => reason,
+  delivery: ({ backend = '', result }) => `${backend},${result}`,
+  report: ({ kind }) => kind,
   'session.end': ({ service, end }) => `${service},${end}`,
 }
 
@@ -25,6 +29,10 @@ export const counterNames: Readonly<Partial<Record<EventName, string>>> = {
   uncertain: 'uncertain',
   client_gone: 'client_gone',
   unreported: 'unreported',
+  'spool.accepted': 'spool_accepted',
+  'spool.quarantined': 'spool_quarantined',
+  delivery: 'delivery',
+  report: 'report',
   'session.end': 'session_end',
 }
 

@@ -35,7 +35,7 @@ export const noRoom: BackEndFailure = {
   isShutdown: false,
 }
 
-function isBeforeReady({ step }: BackEndFailure): boolean {
+export function isBeforeReady({ step }: BackEndFailure): boolean {
   return step === 'connect' || step === 'tls' || step === 'greeting' || step === 'hello'
 }
 

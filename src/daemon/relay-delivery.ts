@@ -13,6 +13,8 @@ export interface Member {
   readonly plan: SmtpPlan
   /** As it is handed to the back-end. */
   readonly address: string
+  /** What the map is to be asked for where it is tried again later. */
+  readonly recipient: string
   /** Members of one key and back-end are one mailbox. */
   readonly key: string
 }

@@ -187,7 +187,7 @@ export class RelayEnvelope implements LegOwner {
   }
 
   /** The one of that address; who was refused is asked again, as the client asks again. */
-  #targetFor({ plan, address, key }: Member, path: string): Target {
+  #targetFor({ plan, address, recipient, key }: Member, path: string): Target {
     const place = `${plan.backend} ${key}`
     const outcome = this.#failed.get(plan.backend)
     const known = this.#targets.get(place)
@@ -197,7 +197,7 @@ export class RelayEnvelope implements LegOwner {
       return known
     }
     const leg = this.#legAt(plan.backend, path) ?? this.#newLeg(plan, path)
-    const target: Target = { address, leg, outcome, isOurs: false, waiting: [] }
+    const target: Target = { address, recipient, leg, outcome, isOurs: false, waiting: [] }
     this.#targets.set(place, target)
     return target
   }

@@ -88,10 +88,10 @@ function deliver(
     return { kind: 'answer', reply: answers.unsendable }
   }
   const members: Member[] = []
-  for (const { address, backend } of destinations) {
+  for (const { address, backend, recipient = address } of destinations) {
     const plan = planFor(generation, backend)
     if (typeof plan === 'string') return trouble(plan)
-    members.push({ plan, address, key: keyOf(address, backend, generation.config) })
+    members.push({ plan, address, recipient, key: keyOf(address, backend, generation.config) })
   }
   return { kind: 'deliver', members, owner }
 }
@@ -106,14 +106,14 @@ function trouble(fault: string): RelayRoute {
   return { kind: 'answer', reply: answers.trouble, fault }
 }
 
-function isSendable(address: string): boolean {
+export function isSendable(address: string): boolean {
   return /^(?:[!-;=?-~]*|"[ -~]*"@[!-;=?-~]*)$/.test(address)
 }
 
 const plans = new WeakMap<Generation, Map<string, SmtpPlan | string>>()
 
 /** How to reach a back-end for messages, or why it cannot be. The same in all of a generation. */
-function planFor(generation: Generation, name: string): SmtpPlan | string {
+export function planFor(generation: Generation, name: string): SmtpPlan | string {
   const known = plans.get(generation) ?? new Map<string, SmtpPlan | string>()
   plans.set(generation, known)
   const plan = known.get(name) ?? makePlan(generation, name)

@@ -113,13 +113,13 @@ export function envelopesFor(
   }))
 }
 
-function leftOver({ address, leg, outcome }: Target): SpooledRecipient | undefined {
+function leftOver({ recipient, leg, outcome }: Target): SpooledRecipient | undefined {
   if (outcome === undefined || outcome.kind === 'accepted') return undefined
   const { backend } = leg.plan
   const { code, status, lines } = outcome.reply
   const reason = [code, status, lines[0]].join(' ')
   return {
-    address,
+    address: recipient,
     originalRecipient: undefined,
     notify: undefined,
     state:

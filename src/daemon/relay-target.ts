@@ -6,6 +6,8 @@ import type { Outcome } from './relay-outcome.ts'
 /** One final address of a transaction, asked of one leg. */
 export interface Target {
   readonly address: string
+  /** What the map is to be asked for where it is tried again later. */
+  readonly recipient: string
   readonly leg: RelayLeg
   /** The newest that is known; undefined while it is asked. */
   outcome: Outcome | undefined

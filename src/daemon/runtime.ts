@@ -50,7 +50,7 @@ export interface Runtime {
   /** Reports an event; a worker's log also counts it. */
   readonly log: Log
   readonly counters: Counters
-  /** Takes what is left over of a message; undefined where this host keeps nothing. */
+  /** Where messages go that are still owed to somebody; undefined where none are taken. */
   readonly spool: SpoolWriter | undefined
   /** Registers a session; returns what its end must call, once. */
   enter(session: Session): () => void

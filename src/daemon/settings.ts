@@ -29,6 +29,12 @@ export function servicesOf(settings: Settings): Service[] {
   return [...new Set(settings.listeners.map(({ service }) => service))]
 }
 
+/** Whether there are services that may take messages before they are delivered. */
+export function needsQueue(settings: Settings): boolean {
+  const services: readonly string[] = servicesOf(settings)
+  return services.includes('smtp') || services.includes('lmtp')
+}
+
 /** `127.0.0.1:143`, `[::]:25`. */
 export function formatAddress({ host, port }: { host: string; port: number }): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`

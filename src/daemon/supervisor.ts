@@ -10,10 +10,12 @@ import type { Config, Service } from '../config/config.ts'
 import { loadConfig } from '../config/load.ts'
 import type { ReloadReport, StatusReport } from '../control/messages.ts'
 import { openControl } from '../control/server.ts'
+import type { QueueChange, QueuePage, QueueRequest } from '../mail/queued-message.ts'
 import { claimRunDir } from './claim-run-dir.ts'
 import { coalesce } from './coalesce.ts'
 import { type LoadedSettings, loadSettings } from './load-settings.ts'
 import { type LogWriter, openLog } from './log-writer.ts'
+import { refuseRestartKeys } from './restart-keys.ts'
 import { findRunAs, type FoundUser, refuseUnless } from './run-as.ts'
 import { formatAddress } from './settings.ts'
 import { numbersOf } from './status.ts'
@@ -54,6 +56,7 @@ export async function supervise(options: SuperviseOptions): Promise<void> {
     await openControl(options.config.runDir, {
       status: async () => (await started.promise).status(),
       reload: async () => (await started.promise).reload(),
+      queue: async (request) => (await started.promise).queue(request),
     }),
   )
   try {
@@ -176,6 +179,13 @@ class Supervisor {
     }
   }
 
+  /** Throws DAEMON_REFUSED where there is no queue, or it is busy. */
+  async queue(request: QueueRequest): Promise<QueuePage | QueueChange> {
+    const answer = await this.#pool.askQueue(request)
+    if (answer !== undefined) return answer
+    throw new MailmuxError('DAEMON_REFUSED', 'the queue of this daemon does not answer')
+  }
+
   async stop(reason: string, signals: Signals): Promise<void> {
     this.#isStopping = true
     this.#logWriter.log('daemon.stopping', { reason })
@@ -233,11 +243,7 @@ class Supervisor {
       runAs,
     })
     const problems = 'problems' in loaded ? [...loaded.problems] : []
-    for (const [key, field] of restartKeys) {
-      if (config[field] === settings.config[field]) continue
-      const text = `${config.file}: ${key}: can be changed by a restart only`
-      problems.push(new MailmuxError('CONFIG_INVALID', text))
-    }
+    problems.push(...refuseRestartKeys(config, settings))
     if (!('problems' in loaded) && problems.length === 0) return loaded
     if (!('problems' in loaded)) await loaded.release()
     throw combined(problems)
@@ -262,13 +268,6 @@ class Supervisor {
     return { generation, workers, listeners }
   }
 }
-
-/** Keys of the config that a reload cannot change, by their names here. */
-const restartKeys = [
-  ['run_dir', 'runDir'],
-  ['user', 'user'],
-  ['group', 'group'],
-] as const
 
 interface Refused {
   readonly problems: readonly string[]

@@ -135,7 +135,9 @@ class MapWatch {
     this.#owesReload = true
     const { signal } = this.#options
     try {
-      const reload = await askDaemon(this.#config.runDir, 'reload', reloadPatienceMs, signal)
+      const reload = await askDaemon(this.#config.runDir, 'reload', reloadPatienceMs, {
+        signal,
+      })
       this.#owesReload = false
       return reload
     } catch (error) {

@@ -6,11 +6,14 @@
 import cluster from 'node:cluster'
 import { fileURLToPath } from 'node:url'
 import type { Log } from '../base/log.ts'
+import type { QueueChange, QueuePage, QueueRequest } from '../mail/queued-message.ts'
+import type { SpoolUsage } from '../spool/file-spool-writer.ts'
 import { type Counts, sumCounts } from './counters.ts'
 import type { KeptChanges } from './kept-changes.ts'
 import { RestartPolicy } from './restart-policy.ts'
 import type { RunAs } from './run-as.ts'
-import type { Settings } from './settings.ts'
+import { needsQueue, type Settings } from './settings.ts'
+import { type ChildStart, emptyPlace, forkInto, isCrash, type Place } from './worker-place.ts'
 import { type Exit, WorkerProcess } from './worker-process.ts'
 
 /** Opening a very large map on a slow disk included. */
@@ -19,6 +22,8 @@ const commitMs = 10_000
 const reportMs = 2_000
 /** What a worker may take beyond the drain, to write its log out, before it is killed. */
 const exitMs = 4_000
+/** A part of a long list on a slow disk included. */
+const queueMs = 20_000
 
 /** Settings with the number of the map that was found good with them. */
 export interface CheckedSettings {
@@ -29,20 +34,17 @@ export interface CheckedSettings {
   readonly changes: KeptChanges
 }
 
-/** One worker at a time; counts the replacements. */
-interface Place {
-  worker: WorkerProcess | undefined
-  restarts: number
-  timer: NodeJS.Timeout | undefined
-}
-
 export class WorkerPool {
   readonly #log: Log
+  readonly #start: ChildStart
   readonly #policy = new RestartPolicy()
   readonly #living = new Set<WorkerProcess>()
   #places: Place[] = []
   #inForce: CheckedSettings
   #phase: 'starting' | 'serving' | 'stopping' = 'starting'
+  /** Where there are services that may take messages into the spool. */
+  #queue: Place | undefined
+  #spoolUsage: SpoolUsage | undefined
   #retiredCounts: Counts = {}
   #retiredDrops = 0
 
@@ -51,16 +53,7 @@ export class WorkerPool {
     this.#inForce = settings
     // The kernel hands connections to whichever worker is free; none goes through this process.
     cluster.schedulingPolicy = cluster.SCHED_NONE
-    cluster.setupPrimary({
-      exec: fileURLToPath(entry),
-      args: [],
-      execArgv: [],
-      silent: false,
-      serialization: 'advanced',
-      // That of the daemon may be gone, or closed to the workers' user.
-      cwd: '/',
-      ...(runAs === undefined ? {} : { uid: runAs.uid, gid: runAs.gid }),
-    })
+    this.#start = { workerEntry: fileURLToPath(entry), runAs }
   }
 
   get inForce(): CheckedSettings {
@@ -83,7 +76,7 @@ export class WorkerPool {
 
   /** Starts the workers; returns when all serve. Problems: nothing serves, no worker is left. */
   async start(): Promise<readonly string[]> {
-    const added = this.#addPlaces(this.#inForce.workers)
+    const added = [...this.#addPlaces(this.#inForce.workers), ...this.#addQueue()]
     const problems = (await Promise.all(added.map((place) => this.#fill(place)))).flat()
     if (problems.length > 0) {
       this.#phase = 'stopping'
@@ -126,9 +119,14 @@ export class WorkerPool {
   /** Ends all workers; true where every session ended by itself within `drainMs`. */
   async stop(drainMs: number): Promise<boolean> {
     this.#phase = 'stopping'
-    for (const { timer } of this.#places) clearTimeout(timer)
+    for (const { timer } of [...this.#places, ...this.#queuePlaces]) clearTimeout(timer)
     const drained = await Promise.all(this.workers.map((worker) => this.#retire(worker, drainMs)))
     return drained.every(Boolean)
+  }
+
+  /** Asks the queue; undefined where it does not run, or does not answer in time. */
+  async askQueue(request: QueueRequest): Promise<QueuePage | QueueChange | undefined> {
+    return this.#queue?.worker?.ask({ do: 'queue', request }, queueMs)
   }
 
   killAll(): void {
@@ -136,16 +134,36 @@ export class WorkerPool {
   }
 
   #addPlaces(count: number): Place[] {
-    const added = Array.from({ length: count }, (): Place => {
-      return { worker: undefined, restarts: 0, timer: undefined }
-    })
+    const added = Array.from({ length: count }, () => emptyPlace('worker'))
     this.#places.push(...added)
     return added
   }
 
+  get #queuePlaces(): Place[] {
+    return this.#queue === undefined ? [] : [this.#queue]
+  }
+
+  /** Gives the queue a place, where it needs one and has none yet. */
+  #addQueue(): Place[] {
+    if (this.#queue !== undefined || !needsQueue(this.#inForce.settings)) return []
+    this.#queue = emptyPlace('queue')
+    return [this.#queue]
+  }
+
+  /** Takes its place from the queue where it is not needed any more. */
+  #removeQueue(): Place[] {
+    if (needsQueue(this.#inForce.settings)) return []
+    const removed = this.#queuePlaces
+    this.#queue = undefined
+    return removed
+  }
+
   async #resize(count: number): Promise<void> {
-    const added = this.#addPlaces(Math.max(0, count - this.#places.length))
-    const removed = this.#places.splice(count)
+    const added = [
+      ...this.#addPlaces(Math.max(0, count - this.#places.length)),
+      ...this.#addQueue(),
+    ]
+    const removed = [...this.#places.splice(count), ...this.#removeQueue()]
     const { drainTimeoutMs } = this.#inForce.settings.config.limits
     for (const { worker, timer } of removed) {
       clearTimeout(timer)
@@ -157,10 +175,17 @@ export class WorkerPool {
 
   /** Starts a worker at a place and gives it the settings in force. Returns why it does not serve. */
   async #fill(place: Place): Promise<readonly string[]> {
-    const worker = new WorkerProcess(cluster.fork(), place.restarts, {
-      failing: (failing) => this.#letGo(failing),
-      exited: (gone, exit) => this.#noteExit(gone, exit),
-    })
+    const { role, restarts } = place
+    const worker = new WorkerProcess(
+      forkInto(place, this.#start),
+      { role, restarts },
+      {
+        failing: (failing) => this.#letGo(failing),
+        exited: (gone, exit) => this.#noteExit(gone, exit),
+        spooled: (ids) => void this.#queue?.worker?.ask({ do: 'spooled', ids }, commitMs),
+        spoolUsage: (usage) => this.#passOn(usage),
+      },
+    )
     place.worker = worker
     this.#living.add(worker)
     await worker.ready
@@ -169,9 +194,22 @@ export class WorkerPool {
     if (worker.isGone) return [`worker ${worker.number} ended before it was ready`]
     if (worker.state === 'starting') {
       worker.state = 'serving'
-      this.#log('worker.started', { worker: worker.number, pid: worker.pid })
+      const event = role === 'queue' ? 'queue.started' : 'worker.started'
+      this.#log(event, { worker: worker.number, pid: worker.pid })
+      this.#tellUsage(worker)
     }
     return []
+  }
+
+  /** What the spool holds, from the queue to those who fill it. */
+  #passOn(usage: SpoolUsage): void {
+    this.#spoolUsage = usage
+    for (const { worker } of this.#places) if (worker?.state === 'serving') this.#tellUsage(worker)
+  }
+
+  #tellUsage(worker: WorkerProcess): void {
+    const usage = this.#spoolUsage
+    if (usage !== undefined) void worker.ask({ do: 'spool-usage', usage }, commitMs)
   }
 
   /** Gives a worker the settings in force; one that cannot take them is ended. Returns why. */
@@ -221,7 +259,7 @@ export class WorkerPool {
     this.#retiredCounts = sumCounts([this.#retiredCounts, worker.lastReport.counters])
     this.#retiredDrops += worker.lastReport.logDropped
     this.#log('worker.exited', { worker: worker.number, pid: worker.pid, ...exit })
-    this.#replace(worker)
+    this.#replace(worker, isCrash(exit))
   }
 
   /** One that met a fault of ours ends by itself; if it cannot, it is ended. */
@@ -229,13 +267,15 @@ export class WorkerPool {
     const { drainTimeoutMs } = this.#inForce.settings.config.limits
     const timer = setTimeout(() => failing.kill(), drainTimeoutMs + exitMs)
     void failing.exited.then(() => clearTimeout(timer))
-    this.#replace(failing)
+    this.#replace(failing, true)
   }
 
   /** Puts another worker in the place of one that is lost, at once or after a wait. */
-  #replace(lost: WorkerProcess): void {
-    const place = this.#places.find(({ worker }) => worker === lost)
+  #replace(lost: WorkerProcess, hasCrashed: boolean): void {
+    const places = [...this.#places, ...this.#queuePlaces]
+    const place = places.find(({ worker }) => worker === lost)
     if (place === undefined || this.#phase !== 'serving') return
+    place.hasCrashed = hasCrashed
     place.worker = undefined
     place.restarts++
     const delayMs = this.#policy.delayAfterCrash(performance.now())

@@ -1,6 +1,7 @@
 /** One worker as the supervisor sees it: questions and answers, and its end. */
 import type { Worker } from 'node:cluster'
 import type { WorkerStatus } from '../control/messages.ts'
+import type { SpoolUsage } from '../spool/file-spool-writer.ts'
 import type { Ask, FromWorker, Replies, ToWorker, WorkerReport } from './channel.ts'
 
 export interface Exit {
@@ -8,9 +9,14 @@ export interface Exit {
   readonly signal: string | null
 }
 
+/** What a child is for: sessions of clients, or delivering from the spool. */
+export type Role = WorkerStatus['role']
+
 export interface WorkerEvents {
   failing(worker: WorkerProcess): void
   exited(worker: WorkerProcess, exit: Exit): void
+  spooled(ids: readonly string[]): void
+  spoolUsage(usage: SpoolUsage): void
 }
 
 const emptyReport: WorkerReport = {
@@ -26,6 +32,7 @@ export class WorkerProcess {
   given: object | undefined
   /** How often the worker of this place has been replaced. */
   readonly restarts: number
+  readonly role: Role
   /** Resolves when it listens to us, or has exited. */
   readonly ready: Promise<void>
   readonly exited: Promise<Exit>
@@ -40,9 +47,14 @@ export class WorkerProcess {
   #isUnreachable = false
   #becomeReady: () => void = () => undefined
 
-  constructor(worker: Worker, restarts: number, events: WorkerEvents) {
+  constructor(
+    worker: Worker,
+    { role, restarts }: { readonly role: Role; readonly restarts: number },
+    events: WorkerEvents,
+  ) {
     this.#worker = worker
     this.#events = events
+    this.role = role
     this.restarts = restarts
     this.ready = new Promise((resolve) => {
       this.#becomeReady = resolve
@@ -101,6 +113,7 @@ export class WorkerProcess {
   status(): WorkerStatus {
     return {
       worker: this.number,
+      role: this.role,
       pid: this.pid,
       state: this.state,
       sessions: this.lastReport.sessions.length,
@@ -119,6 +132,12 @@ export class WorkerProcess {
         return
       case 'report':
         this.lastReport = message.report
+        return
+      case 'spooled':
+        this.#events.spooled(message.ids)
+        return
+      case 'spool-usage':
+        this.#events.spoolUsage(message.usage)
         return
       case 'failing':
         this.state = 'leaving'

@@ -1,16 +1,18 @@
 /** What sessions share within one worker: the generation in force, counts, and who is there. */
 import type { Log, ServiceName } from '../base/log.ts'
+import type { FileSpoolWriter, SpoolUsage } from '../spool/file-spool-writer.ts'
 import type { SpoolWriter } from '../spool/spooled-message.ts'
 import type { WorkerReport } from './channel.ts'
 import type { CounterTable } from './counters.ts'
 import type { LogWriter } from './log-writer.ts'
 import { RetiredMaps } from './retired-maps.ts'
 import type { Generation, Runtime, Session } from './runtime.ts'
+import { needsQueue, type Settings } from './settings.ts'
+import { openWorkerSpool } from './worker-spool.ts'
 
 export class WorkerRuntime implements Runtime {
   readonly counters: CounterTable
   readonly log: Log
-  spool: SpoolWriter | undefined
   draining = false
   /** The most sessions at once. */
   sessionLimit = 0
@@ -19,6 +21,7 @@ export class WorkerRuntime implements Runtime {
   readonly #sessions = new Set<Session>()
   readonly #retired = new RetiredMaps()
   #current: Generation | undefined
+  #spool: FileSpoolWriter | undefined
   #lastSession = 0
   #whenEmpty: (() => void) | undefined
 
@@ -34,11 +37,23 @@ export class WorkerRuntime implements Runtime {
     return this.#current
   }
 
+  get spool(): SpoolWriter | undefined {
+    return this.#spool
+  }
+
+  set spoolUsage(usage: SpoolUsage) {
+    if (this.#spool !== undefined) this.#spool.usage = usage
+  }
+
   /** Puts a generation in force; the one before lives as long as decisions may rest on it. */
-  replaceGeneration(generation: Generation, sessionLimit: number): void {
+  replaceGeneration(generation: Generation, settings: Settings): void {
     const before = this.#current
     this.#current = generation
-    this.sessionLimit = sessionLimit
+    this.sessionLimit = settings.sessionsPerWorker
+    if (needsQueue(settings)) {
+      this.#spool ??= openWorkerSpool(generation.config, this.log)
+      this.#spool.caps = generation.config.spool
+    }
     if (before !== undefined) this.#retired.retire(before.map, this.#sessions)
   }
 

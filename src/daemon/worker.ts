@@ -11,13 +11,14 @@ import { assertNever } from '../base/never.ts'
 import type { ListenerConfig, Service } from '../config/config.ts'
 import type { KnownChanges } from '../map/state/override-reader.ts'
 import { busyAnswer } from './busy-answer.ts'
-import type { Ask, FromWorker, PrepareReply, Replies, ToWorker } from './channel.ts'
+import type { Ask, PrepareReply, Replies } from './channel.ts'
 import { CounterTable } from './counters.ts'
 import { openGeneration } from './generation.ts'
 import { ListenerSet } from './listener-set.ts'
 import { type LogWriter, openLog } from './log-writer.ts'
 import type { Generation, StartSession } from './runtime.ts'
 import { type Settings, servicesOf } from './settings.ts'
+import { type Supervised, serveSupervisor, tell } from './supervised.ts'
 import { WorkerRuntime } from './worker-runtime.ts'
 
 /** Loads the front end of a service when it is first listened for. */
@@ -36,23 +37,10 @@ interface Prepared {
 
 /** Runs this process as worker number `number` until it is told to stop. */
 export function runWorker(number: number, frontEnds: FrontEnds): void {
-  const worker = new Worker(number, frontEnds)
-  // Terminals and init systems signal the whole group; the supervisor decides what it means.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined)
-  process.on('uncaughtException', (error) => worker.fail(error))
-  process.on('unhandledRejection', (error) => worker.fail(error))
-  process.on('exit', () => worker.flush())
-  process.on('message', (message: ToWorker) => void worker.answer(message))
-  send({ kind: 'hello' })
+  serveSupervisor(new Worker(number, frontEnds))
 }
 
-/** Calls `sent` when the message is on its way, also where the supervisor is gone. */
-function send(message: FromWorker, sent: () => void = () => undefined): void {
-  if (process.connected) process.send?.(message, undefined, {}, () => sent())
-  else sent()
-}
-
-class Worker {
+class Worker implements Supervised {
   readonly #frontEnds: FrontEnds
   readonly #logWriter: LogWriter
   readonly #runtime: WorkerRuntime
@@ -67,17 +55,10 @@ class Worker {
     this.#logWriter = openLog({ worker: number, counters })
     this.#runtime = new WorkerRuntime(number, counters, this.#logWriter)
     this.#listeners = new ListenerSet((socket, listener) => this.#accept(socket, listener))
-    setInterval(() => send({ kind: 'report', report: this.#runtime.report() }), reportEveryMs)
+    setInterval(() => tell({ kind: 'report', report: this.#runtime.report() }), reportEveryMs)
   }
 
-  async answer({ id, ask }: ToWorker): Promise<void> {
-    const reply = await this.#perform(ask)
-    send({ kind: 'reply', id, reply }, () => {
-      if (ask.do === 'stop') process.exit(0)
-    })
-  }
-
-  async #perform(ask: Ask): Promise<Replies[Ask['do']]> {
+  async perform(ask: Ask): Promise<Replies[Ask['do']]> {
     switch (ask.do) {
       case 'prepare':
         return this.#prepare(ask.settings, ask.changes)
@@ -91,6 +72,12 @@ class Worker {
         return this.#runtime.report()
       case 'stop':
         return this.#stop(ask.drainMs)
+      case 'spool-usage':
+        this.#runtime.spoolUsage = ask.usage
+        return null
+      case 'spooled':
+      case 'queue':
+        throw new Error(`a worker has no ${ask.do}`)
       default:
         return assertNever(ask)
     }
@@ -126,7 +113,7 @@ class Worker {
     if (this.#prepared === undefined) return
     const { settings, generation } = this.#prepared
     this.#prepared = undefined
-    this.#runtime.replaceGeneration(generation, settings.sessionsPerWorker)
+    this.#runtime.replaceGeneration(generation, settings)
     this.#listeners.commit()
   }
 
@@ -165,7 +152,7 @@ class Worker {
     this.#listeners.close()
     const drained = await this.#runtime.drain(drainMs)
     await this.#logWriter.finish()
-    send({ kind: 'report', report: this.#runtime.report() })
+    tell({ kind: 'report', report: this.#runtime.report() })
     return { drained }
   }
 
@@ -177,7 +164,7 @@ class Worker {
     if (this.#failing) process.exit(1)
     this.#failing = true
     this.#listeners.close()
-    send({ kind: 'failing' })
+    tell({ kind: 'failing' })
     void this.#exitDrained()
   }
 

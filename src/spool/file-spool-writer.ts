@@ -41,7 +41,7 @@ export interface SpoolWriterOptions {
   readonly clock: Clock
   readonly makeId?: (wallMs: number) => string
   /** A message is in the spool, and durable. */
-  readonly accepted?: (id: string, bytes: number) => void
+  readonly accepted?: (id: string, bytes: number, envelope: SpooledEnvelope) => void
   /** The disk failed in a way that a person should look at. */
   readonly suspect?: (detail: string) => void
 }
@@ -99,7 +99,7 @@ export class FileSpoolWriter implements SpoolWriter {
       if (givenId === undefined || !(await this.#isTaken(id))) {
         await this.#store(id, envelope, content)
       }
-      accepted?.(id, bytes)
+      accepted?.(id, bytes, envelope)
       return id
     } catch (error) {
       // Somebody may have taken the folders away.

@@ -20,6 +20,9 @@ export interface Outcome {
   readonly text: string
 }
 
+/** A notification of its own that failed, or a sender that nothing can be sent to. */
+export type LostReason = 'double_bounce' | 'unreportable'
+
 export type JournalRecord =
   /** An attempt begins. */
   | { readonly do: 'attempt'; readonly at: number }
@@ -35,6 +38,8 @@ export type JournalRecord =
       readonly recipients: readonly number[]
       /** Queue id of the notification; undefined where there was none to send. */
       readonly notification: string | undefined
+      /** Somebody should have heard of it, and nobody could be told: why. */
+      readonly lost?: LostReason
     }
   /** An administrator has taken it out of quarantine. */
   | { readonly do: 'released'; readonly at: number }

@@ -16,6 +16,7 @@ import {
 } from './message-format.ts'
 import { type Progress, progressOf } from './progress.ts'
 import { codeOf, isPassing } from './spool-fault.ts'
+import type { SpooledContent } from './spooled-message.ts'
 
 export type UnusableReason = 'damaged' | 'not_a_file' | 'linked' | 'wrong_owner' | 'unreadable'
 
@@ -52,6 +53,7 @@ export class MessageFile {
   /** Where the next record goes. */
   #end: number
   #isTorn: boolean
+  #saving: Promise<void> = Promise.resolve()
 
   private constructor(opened: Opened) {
     this.#opened = opened
@@ -101,7 +103,13 @@ export class MessageFile {
   async append(record: JournalRecord, how: 'durable' | 'lazy'): Promise<void> {
     this.#records = [...this.#records, record]
     this.#unsaved.push(record)
-    await this.#save(how)
+    // One after the other: each begins where the one before has ended.
+    const saving = this.#saving.then(
+      () => this.#save(how),
+      () => this.#save(how),
+    )
+    this.#saving = saving
+    await saving
   }
 
   /** Takes over what could not be written before. */
@@ -112,14 +120,15 @@ export class MessageFile {
 
   async #save(how: 'durable' | 'lazy'): Promise<void> {
     const { file } = this.#opened
-    const bytes = Buffer.concat(this.#unsaved.map(formatRecord))
+    const saved = [...this.#unsaved]
+    const bytes = Buffer.concat(saved.map(formatRecord))
     if (this.#isTorn) await file.truncate(this.#end)
     this.#isTorn = true
     await file.write(bytes, this.#end)
     if (how === 'durable') await file.sync()
     this.#isTorn = false
     this.#end += bytes.length
-    this.#unsaved = []
+    this.#unsaved = this.#unsaved.slice(saved.length)
   }
 
   /** The content in order. Throws UnusableFile at its end where it is not what was once written. */
@@ -145,6 +154,16 @@ export class MessageFile {
     const { file, firstLine } = this.#opened
     const start = firstLineBytes + firstLine.headBytes
     return readOf(file, start, Math.min(limitBytes, firstLine.contentBytes))
+  }
+
+  /** The content as another message can take it over. Throws UnusableFile where it is damaged. */
+  async asContent(): Promise<SpooledContent> {
+    // All of it is looked at before any of it is copied.
+    for await (const piece of this.content()) if (piece.length === 0) break
+    const { file, firstLine } = this.#opened
+    const start = firstLineBytes + firstLine.headBytes
+    const readBack = (at: number, bytes: number): Buffer => file.readBack(start + at, bytes)
+    return { kind: 'file', file: { ...file, readBack }, lengthBytes: firstLine.contentBytes }
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,5 @@
 /** Envelope and journal → how far a message has come. Pure; the journal is the truth. */
-import type { JournalRecord, Outcome } from './journal.ts'
+import type { JournalRecord, LostReason, Outcome } from './journal.ts'
 import type { MessageHead } from './message-format.ts'
 import type { SpooledRecipient } from './spooled-message.ts'
 
@@ -31,6 +31,8 @@ export interface Progress {
   readonly nextAt: number | undefined
   /** Notifications written so far. */
   readonly notifications: number
+  /** Why nobody heard of a failure that somebody should have heard of. */
+  readonly lost: LostReason | undefined
 }
 
 type Mutable = { -readonly [Key in keyof RecipientProgress]: RecipientProgress[Key] }
@@ -42,6 +44,7 @@ export function progressOf(head: MessageHead, records: readonly JournalRecord[])
   let crashes = 0
   let nextAt: number | undefined
   let notifications = 0
+  let lost: LostReason | undefined
   for (const record of records) {
     switch (record.do) {
       case 'attempt':
@@ -62,6 +65,7 @@ export function progressOf(head: MessageHead, records: readonly JournalRecord[])
         break
       case 'reported':
         if (record.notification !== undefined) notifications++
+        lost ??= record.lost
         for (const index of record.recipients) markReported(recipients[index], record.of)
         break
       case 'released':
@@ -72,7 +76,7 @@ export function progressOf(head: MessageHead, records: readonly JournalRecord[])
         record satisfies never
     }
   }
-  return { recipients, attempts, isInAttempt, crashes, nextAt, notifications }
+  return { recipients, attempts, isInAttempt, crashes, nextAt, notifications, lost }
 }
 
 function beginning(recipient: SpooledRecipient, index: number): Mutable {

@@ -110,7 +110,12 @@ done: it is tried again until ${givenUpAt.toUTCString()}.`,
   }
   const about = recipients.map(
     ({ recipient, text, code, status }) =>
-      `  ${recipient.address}\r\n    ${[code, status, text].filter(Boolean).join(' ')}`,
+      // What we say to ourselves of a delay has names in it that are nobody's business.
+      `  ${recipient.address}\r\n    ${
+        kind === 'delay' && code === undefined
+          ? 'its mail server cannot be reached now'
+          : [code, status, text].filter(Boolean).join(' ')
+      }`,
   )
   const shown = original.isWhole ? 'The message itself' : 'The head of the message'
   return [

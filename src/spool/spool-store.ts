@@ -8,7 +8,7 @@ import type { Disk } from '../storage/disk.ts'
 import { describeHolder, takeLock } from '../storage/lock.ts'
 import { DirectorySync } from './directory-sync.ts'
 import { makeSpool } from './file-spool-writer.ts'
-import { MessageFile } from './message-file.ts'
+import { MessageFile, UnusableFile } from './message-file.ts'
 import { codeOf } from './spool-fault.ts'
 import { meaningOf, messagePath, type SpoolPlaces } from './spool-places.ts'
 
@@ -109,10 +109,15 @@ export class SpoolStore implements Disposable {
     return MessageFile.open(this.disk, messagePath(this.places, id), id, this.#owner)
   }
 
-  /** All is done, and that is durable. A name that comes back after a crash is one that has no more to do. */
-  async remove(id: string): Promise<void> {
+  /**
+   * Where all is done, and that is durable, `lazy` is enough: a name that comes back after a crash is
+   * one that has no more to do.
+   */
+  async remove(id: string, how: 'durable' | 'lazy' = 'lazy'): Promise<void> {
     await this.disk.unlink(messagePath(this.places, id))
-    this.#directorySync.commit().catch(() => undefined)
+    const committed = this.#directorySync.commit()
+    if (how === 'durable') await committed
+    else committed.catch(() => undefined)
   }
 
   /** Keeps a message where nothing is delivered from. Throws what the disk does. */
@@ -139,22 +144,41 @@ export class SpoolStore implements Disposable {
     return found.sort((a, b) => (a.name < b.name ? -1 : 1))
   }
 
+  /** Throws as MessageFile.open does. */
+  openQuarantined({ name, id }: Quarantined): Promise<MessageFile> {
+    return MessageFile.open(this.disk, join(this.places.quarantine, name), id, this.#owner)
+  }
+
   /** Takes a message out of quarantine, to be tried again. Throws UnusableFile where it cannot be read. */
-  async release({ name, id }: Quarantined, wallMs: number): Promise<void> {
-    const path = join(this.places.quarantine, name)
-    const file = await MessageFile.open(this.disk, path, id, this.#owner)
+  async release(quarantined: Quarantined, wallMs: number): Promise<void> {
+    const file = await this.openQuarantined(quarantined)
     try {
       await file.append({ do: 'released', at: wallMs }, 'durable')
     } finally {
       await file.close()
     }
-    await this.disk.rename(path, messagePath(this.places, id))
+    const path = join(this.places.quarantine, quarantined.name)
+    const home = messagePath(this.places, quarantined.id)
+    if (await this.#isThere(home)) {
+      throw new UnusableFile('damaged', `message ${quarantined.id} is in the spool already`)
+    }
+    await this.disk.rename(path, home)
     await this.#directorySync.commit()
   }
 
   /** As an administrator asks for. */
   async removeQuarantined({ name }: Quarantined): Promise<void> {
     await this.disk.unlink(join(this.places.quarantine, name))
+  }
+
+  async #isThere(path: string): Promise<boolean> {
+    try {
+      await this.disk.factsOf(path)
+      return true
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return false
+      throw error
+    }
   }
 
   async #freeName(wanted: string): Promise<string> {

@@ -14,6 +14,7 @@ const report: ReloadReport = { generation: 7, workers: 2, listeners: ['imap 127.
 const handlers = {
   status: () => Promise.resolve({ pid: 1 } as StatusReport),
   reload: () => Promise.resolve(report),
+  queue: () => Promise.resolve({ messages: [] }),
 }
 
 async function talk(dir: TempDir, bytes: string): Promise<{ socket: Socket; text: string }> {

@@ -53,6 +53,7 @@ const unions = {
   'refuse.reason': 'RefusalReason',
   'backend.reason': 'BackendReason',
   'backend.step': 'BackendStep',
+  'spool.quarantined.reason': 'QuarantineReason',
   'session.end.end': 'SessionEnd',
 } as const
 

@@ -83,7 +83,15 @@ test('a person reads the same numbers in tables', () => {
     generation: 42,
     ...numbersOf(settings, sessions, counts),
     workers: [
-      { worker: 3, pid: 8, state: 'serving', sessions: 3, uptime_ms: 5000, restarts: 1 } as const,
+      {
+        worker: 3,
+        role: 'worker',
+        pid: 8,
+        state: 'serving',
+        sessions: 3,
+        uptime_ms: 5000,
+        restarts: 1,
+      } as const,
     ],
     log_dropped: 0,
   } as const

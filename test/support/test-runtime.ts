@@ -12,8 +12,8 @@ import type { Counters, Generation, Runtime, Session } from '../../src/daemon/ru
 import type { Address } from '../../src/mail/address.ts'
 import type { Direction, Resolution } from '../../src/mail/route.ts'
 import type { MapReader } from '../../src/map/open.ts'
-import type { SpoolWriter } from '../../src/spool/spooled-message.ts'
 import type { ServerTls } from '../../src/net/tls.ts'
+import type { SpoolWriter } from '../../src/spool/spooled-message.ts'
 
 export type RecordedEvent = {
   [Name in EventName]: { readonly name: Name; readonly fields: EventFields[Name] }
@@ -99,6 +99,12 @@ export class TestRuntime implements Runtime {
   readonly log: Log = (name, fields) => {
     this.events.push({ name, fields } as RecordedEvent)
     this.#changes.emit('change')
+  }
+
+  /** The map changes. */
+  replaceRoutes(routes: Readonly<Record<string, Resolution>>): void {
+    const map = new TableMap(routes, this.current.config.naming.domains)
+    this.current = { ...this.current, map }
   }
 
   enter(session: Session): () => void {

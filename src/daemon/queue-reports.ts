@@ -1,0 +1,157 @@
+/**
+ * Notifications of the queue: composes them and puts them into the spool as messages of their own, to
+ * the sender. Rate-capped: what is over the cap is written later, never dropped.
+ */
+import type { Clock } from '../base/clock.ts'
+import { MailmuxError } from '../base/error.ts'
+import { parseWrittenAddress } from '../mail/address.ts'
+import type { Destination } from '../mail/route.ts'
+import type { FileSpoolWriter } from '../spool/file-spool-writer.ts'
+import type { MessageFile } from '../spool/message-file.ts'
+import type { RecipientProgress } from '../spool/progress.ts'
+import { composeReport, type Original, originalOf } from '../spool/report-message.ts'
+import type { ReportKind } from '../spool/report-policy.ts'
+import { notificationId } from '../spool/spool-places.ts'
+import type { SpooledEnvelope, SpooledRecipient } from '../spool/spooled-message.ts'
+import type { Generation } from './runtime.ts'
+
+export type Written =
+  | { readonly kind: 'written'; readonly id: string }
+  /** Nothing can be sent to this sender. */
+  | { readonly kind: 'lost'; readonly detail: string }
+  | { readonly kind: 'later' }
+
+/** At once, and then in a second. */
+const burst = 100
+const perSecond = 2
+/** A larger message is shown by its head alone, also where all of it was asked for. */
+const wholeLimitBytes = 262_144
+const headLimitBytes = 65_536
+
+export class QueueReports {
+  readonly #writer: FileSpoolWriter
+  readonly #clock: Clock
+  #tokens = burst
+  #countedAt: number
+
+  constructor(writer: FileSpoolWriter, clock: Clock) {
+    this.#writer = writer
+    this.#clock = clock
+    this.#countedAt = clock.now()
+  }
+
+  async write(
+    file: MessageFile,
+    kind: ReportKind,
+    about: readonly RecipientProgress[],
+    generation: Generation,
+  ): Promise<Written> {
+    const recipients = recipientsOf(file.head.envelope.sender, generation)
+    if (!Array.isArray(recipients)) return recipients
+    if (!this.#takeToken()) return { kind: 'later' }
+    const { config } = generation
+    const { envelope, id, arrivedAt } = file.head
+    const content = await composeReport({
+      kind,
+      hostname: config.hostname,
+      postmaster: config.postmaster,
+      to: envelope.sender,
+      at: new Date(this.#clock.wall()),
+      arrivedAt: new Date(arrivedAt),
+      givenUpAt: new Date(arrivedAt + config.spool.maxAgeMs),
+      envelopeId: envelope.envelopeId,
+      id,
+      recipients: about,
+      isFinal: (backend) => config.backends.get(backend ?? '')?.endpoints.lmtp !== undefined,
+      original: await shown(file, kind),
+      smtpUtf8: envelope.smtpUtf8,
+    })
+    // The same after a crash, so that it is not written a second time.
+    const own = notificationId(id, file.progress.notifications + 1)
+    const parts = { kind: 'memory', parts: [content] } as const
+    try {
+      await this.#writer.acceptAs(own, envelopeFor(file, recipients, content), parts)
+      return { kind: 'written', id: own }
+    } catch (error) {
+      // The disk: it is written when there is room again.
+      if (error instanceof MailmuxError) return { kind: 'later' }
+      throw error
+    }
+  }
+
+  #takeToken(): boolean {
+    const now = this.#clock.now()
+    this.#tokens = Math.min(burst, this.#tokens + ((now - this.#countedAt) / 1000) * perSecond)
+    this.#countedAt = now
+    if (this.#tokens < 1) return false
+    this.#tokens--
+    return true
+  }
+}
+
+/** RET; RFC 3461 4.3. Successes and delays never bring the whole message back. */
+async function shown(file: MessageFile, kind: ReportKind): Promise<Original> {
+  const isWhole =
+    kind === 'failure' && file.head.envelope.ret === 'FULL' && file.contentBytes <= wholeLimitBytes
+  return originalOf(await file.beginning(isWhole ? wholeLimitBytes : headLimitBytes), isWhole)
+}
+
+function envelopeFor(
+  { head: { envelope } }: MessageFile,
+  recipients: readonly SpooledRecipient[],
+  content: Buffer,
+): SpooledEnvelope {
+  const isEightBit = content.some((octet) => octet > 0x7f)
+  return {
+    sender: '',
+    body: isEightBit ? '8BITMIME' : undefined,
+    smtpUtf8: envelope.smtpUtf8,
+    ret: undefined,
+    envelopeId: undefined,
+    recipients,
+    session: envelope.session,
+    peer: envelope.peer,
+  }
+}
+
+/** Where a sender's own mail goes: its aliases are followed here, once. */
+function recipientsOf(sender: string, { config, map }: Generation): SpooledRecipient[] | Written {
+  const address = parseWrittenAddress(sender, config.naming)
+  const isOurs = address !== undefined && config.naming.domains.has(address.domain)
+  if (!isOurs) {
+    const { smarthost } = config
+    if (smarthost === undefined) {
+      return { kind: 'lost', detail: 'the sender is elsewhere, and the config names no smarthost' }
+    }
+    return [toReport(sender, smarthost)]
+  }
+  const found = map.resolve('delivery', address, config.naming)
+  switch (found.result) {
+    case 'route':
+      return [destinationOf(found.destination)]
+    case 'expand':
+      return found.destinations.map(destinationOf)
+    case 'defer':
+    case 'error':
+      return { kind: 'later' }
+    case 'reject':
+    case 'unknown':
+    case 'foreign':
+      return { kind: 'lost', detail: 'there is no such sender here' }
+    default:
+      return found satisfies never
+  }
+}
+
+function destinationOf({ address, recipient, backend }: Destination): SpooledRecipient {
+  return toReport(recipient ?? address, backend)
+}
+
+function toReport(address: string, backend: string): SpooledRecipient {
+  return {
+    address,
+    originalRecipient: undefined,
+    notify: undefined,
+    state: { kind: 'owed', backend, reason: 'a notification that has just been written' },
+  }
+}

@@ -1,0 +1,55 @@
+/** A place in the pool: what kind of child stands there, one after the other, and how each is started. */
+import cluster, { type Worker } from 'node:cluster'
+import { fileURLToPath } from 'node:url'
+import type { RunAs } from './run-as.ts'
+import type { Exit, Role, WorkerProcess } from './worker-process.ts'
+
+/** One worker, or the queue, at a time; counts the replacements. */
+export interface Place {
+  readonly role: Role
+  /** The one before has ended by a fault of its own. */
+  hasCrashed: boolean
+  worker: WorkerProcess | undefined
+  restarts: number
+  timer: NodeJS.Timeout | undefined
+}
+
+/** What all children are started with. */
+export interface ChildStart {
+  /** Where workers begin. */
+  readonly workerEntry: string
+  readonly runAs: RunAs | undefined
+}
+
+/** How somebody else ends a process: that says nothing of what it did. */
+const outside: ReadonlySet<string> = new Set(['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP'])
+
+export function emptyPlace(role: Role): Place {
+  return { role, hasCrashed: false, worker: undefined, restarts: 0, timer: undefined }
+}
+
+/** Starts the child of a place. */
+export function forkInto({ role, hasCrashed }: Place, { workerEntry, runAs }: ChildStart): Worker {
+  cluster.setupPrimary({
+    exec: role === 'queue' ? queueEntry() : workerEntry,
+    args: [],
+    execArgv: [],
+    silent: false,
+    serialization: 'advanced',
+    // That of the daemon may be gone, or closed to the workers' user.
+    cwd: '/',
+    ...(runAs === undefined ? {} : { uid: runAs.uid, gid: runAs.gid }),
+  })
+  const isAfterCrash = role === 'queue' && hasCrashed
+  return cluster.fork({ MAILMUX_QUEUE_CRASHED: isAfterCrash ? '1' : '' })
+}
+
+function queueEntry(): string {
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
+  return fileURLToPath(new URL(`./queue-main.${extension}`, import.meta.url))
+}
+
+/** Whether it ended by itself, without having been told to. */
+export function isCrash({ code, signal }: Exit): boolean {
+  return signal === null ? code !== 0 : !outside.has(signal)
+}

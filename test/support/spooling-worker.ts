@@ -1,0 +1,29 @@
+/** A worker whose SMTP is a toy: each line is a recipient; what is answered is the queue id, or an error. */
+import type { Socket } from 'node:net'
+import { MailmuxError } from '../../src/base/error.ts'
+import type { Runtime } from '../../src/daemon/runtime.ts'
+import { runWorker } from '../../src/daemon/worker.ts'
+import { envelopeOf, inMemory, owed, plainMessage } from './spool.ts'
+
+async function spool(address: string, { spool: writer }: Runtime): Promise<string> {
+  if (writer === undefined) return 'no spool'
+  try {
+    const [, from, to = address] = /^(\S*) (\S+)$/.exec(address) ?? []
+    const envelope = envelopeOf([owed(to)], from === undefined ? {} : { sender: from })
+    return await writer.accept(envelope, inMemory(plainMessage))
+  } catch (error) {
+    return error instanceof MailmuxError ? error.code : String(error)
+  }
+}
+
+function serve(socket: Socket, runtime: Runtime): void {
+  socket.on('error', () => undefined)
+  socket.on('data', (chunk: Buffer) => {
+    for (const address of chunk.toString().split('\r\n').filter(Boolean)) {
+      void spool(address, runtime).then((answer) => socket.write(`${answer}\r\n`))
+    }
+  })
+}
+
+const start = async () => (socket: Socket, _: unknown, runtime: Runtime) => serve(socket, runtime)
+runWorker(1, { smtp: start, imap: start, pop3: start })
