@@ -6,14 +6,20 @@ import { perBackend } from './queue-slots.ts'
 
 export const suspectLane = '!suspect'
 
+/** Many may wait in one: they are not moved up each time the first one goes. */
+interface Lane {
+  readonly ids: string[]
+  next: number
+}
+
 export class QueueLanes {
-  readonly #lanes = new Map<string, string[]>()
+  readonly #lanes = new Map<string, Lane>()
   readonly #active = new Map<string, number>()
 
   add(lane: string, id: string): void {
-    const waiting = this.#lanes.get(lane) ?? []
+    const waiting = this.#lanes.get(lane) ?? { ids: [], next: 0 }
     this.#lanes.set(lane, waiting)
-    waiting.push(id)
+    waiting.ids.push(id)
   }
 
   /** The next that may start now, with its lane; `leave` is to be called at its end. */
@@ -21,8 +27,9 @@ export class QueueLanes {
     for (const [lane, waiting] of this.#lanes) {
       const active = this.#active.get(lane) ?? 0
       if (active >= (lane === suspectLane ? 1 : perBackend)) continue
-      const id = waiting.shift()
-      if (waiting.length === 0) this.#lanes.delete(lane)
+      const id = waiting.ids[waiting.next]
+      waiting.next++
+      if (waiting.next >= waiting.ids.length) this.#lanes.delete(lane)
       if (id === undefined) continue
       this.#active.set(lane, active + 1)
       return { id, lane }

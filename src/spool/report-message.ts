@@ -108,15 +108,7 @@ function textOf({ kind, hostname, recipients, givenUpAt, original }: ReportInput
 done: it is tried again until ${givenUpAt.toUTCString()}.`,
     success: 'Your message has been delivered to the addresses below, as you asked to be told.',
   }
-  const about = recipients.map(
-    ({ recipient, text, code, status }) =>
-      // What we say to ourselves of a delay has names in it that are nobody's business.
-      `  ${recipient.address}\r\n    ${
-        kind === 'delay' && code === undefined
-          ? 'its mail server cannot be reached now'
-          : [code, status, text].filter(Boolean).join(' ')
-      }`,
-  )
+  const about = recipients.map((one) => `  ${one.recipient.address}\r\n    ${reasonOf(one, kind)}`)
   const shown = original.isWhole ? 'The message itself' : 'The head of the message'
   return [
     `This is the mail system at ${hostname}.`,
@@ -125,6 +117,12 @@ done: it is tried again until ${givenUpAt.toUTCString()}.`,
     `${shown} follows after a part for programs.`,
     '',
   ].join('\r\n\r\n')
+}
+
+function reasonOf({ code, status, text }: RecipientProgress, kind: ReportKind): string {
+  if (code !== undefined) return [code, status, text].filter(Boolean).join(' ')
+  // What we say to ourselves of a delay has names in it that are nobody's business.
+  return kind === 'delay' ? 'its mail server cannot be reached now' : text
 }
 
 /** RFC 3464 section 2. */
