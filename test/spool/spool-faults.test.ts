@@ -91,8 +91,10 @@ async function check(disk: FailingDisk, model: Model, when: string): Promise<voi
   for (const [id, { text, results }] of model.messages) {
     if (model.done.has(id) && !ids.includes(id)) continue
     const kept = aside.find((one) => one.id === id)
-    if (kept !== undefined) await store.release(kept, 1)
-    else assert.ok(!model.quarantined.has(id), `${when}: ${id} stays in quarantine`)
+    // Between the syncs of the two folders it may have a name in both.
+    if (kept !== undefined && !ids.includes(id)) await store.release(kept, 1)
+    else if (kept === undefined)
+      assert.ok(!model.quarantined.has(id), `${when}: ${id} stays in quarantine`)
     const file = await store.open(id)
     assert.equal(await contentOf(file), text, when)
     for (const { index, result } of file.progress.recipients) {
