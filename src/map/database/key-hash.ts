@@ -61,13 +61,28 @@ export class KeyHash {
   hashText(text: string): void {
     const { length } = text
     if (length * 3 > this.#scratch.length) this.#grow(length * 3)
-    const scratch = this.#scratch
-    for (let index = 0; index < length; index++) {
-      const code = text.charCodeAt(index)
-      if (code > 127) return this.hashWords(this.#words, 0, scratch.write(text, 'utf8'))
-      scratch[index] = code
+    const words = this.#words
+    const whole = length & ~3
+    let all = 0
+    let index = 0
+    // Whole words: one that was stored as bytes would have to wait until it can be loaded.
+    for (let at = 0; index < whole; index += 4, at++) {
+      const first = text.charCodeAt(index)
+      const second = text.charCodeAt(index + 1)
+      const third = text.charCodeAt(index + 2)
+      const fourth = text.charCodeAt(index + 3)
+      all |= first | second | third | fourth
+      words[at] = first | (second << 8) | (third << 16) | (fourth << 24)
     }
-    return this.hashWords(this.#words, 0, length)
+    let last = 0
+    for (let bits = 0; index < length; index++, bits += 8) {
+      const code = text.charCodeAt(index)
+      all |= code
+      last |= code << bits
+    }
+    words[whole >>> 2] = last
+    if (all > 127) return this.hashWords(words, 0, this.#scratch.write(text, 'utf8'))
+    return this.hashWords(words, 0, length)
   }
 
   #grow(lengthBytes: number): void {
