@@ -43,6 +43,9 @@ interface Previous {
   readonly warnings: Problem[]
 }
 
+/** A build has no overrides: it has folded them in. */
+const none = undefined
+
 /** Another seed is needed once in a billion builds; so often in a row, something else is wrong. */
 const attemptLimit = 8
 
@@ -64,7 +67,8 @@ export async function buildMap(config: Config, options: BuildOptions = {}): Prom
   const report = reportOf(config, compiled, previous)
   if (isKept) return { ...report, generation: previous.generation }
   const { users, aliases } = compiled.counts
-  state.record({ generation, kind: 'build', description: 'build-map', users, aliases })
+  const taken = { base: generation, sources: compiled.taken }
+  state.record({ generation, kind: 'build', description: 'build-map', users, aliases }, none, taken)
   state.forgetChanges(await pruneHistory(disk, config.map, previous.generation))
   return report
 }

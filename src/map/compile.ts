@@ -6,14 +6,14 @@ import type { Config } from '../config/config.ts'
 import type { FilledSource } from '../config/database-config.ts'
 import { listSourceFiles, sizeOf } from '../storage/chunked-read.ts'
 import type { DiskFile } from '../storage/disk.ts'
+import { exactMarkOf } from '../storage/random-access.ts'
 import { AliasCheck } from './alias-check.ts'
 import { BackendTable } from './backend-table.ts'
 import type { Database } from './database/database.ts'
 import { DatabaseWriter, type Finished } from './database/database-writer.ts'
-import { formatVersion } from './database/format.ts'
-import type { Seed } from './database/key-hash.ts'
 import { sourceLimit } from './database/record.ts'
 import { reportDuplicates } from './duplicate-check.ts'
+import { frameOf, seedOf } from './frame.ts'
 import { Lookalikes } from './lookalikes.ts'
 import type { SourceName } from './place.ts'
 import { Problems } from './problems.ts'
@@ -30,6 +30,7 @@ import { readQueries } from './sources/popmap-queries.ts'
 import { PatternReader } from './sources/popmap-patterns.ts'
 import { RuleReader } from './sources/rules.ts'
 import type { NoteSource, SourceContext, SourceFile } from './sources/source-context.ts'
+import type { KnownSource } from './state/known-sources.ts'
 import { BuildThreads } from './threads/build-threads.ts'
 import type { ThreadSetting } from './threads/messages.ts'
 import { readKeyedLinesInThreads } from './threads/split-source.ts'
@@ -40,6 +41,8 @@ export interface Compiled {
   readonly database: Database
   readonly counts: MapCounts
   readonly fileBytes: number
+  /** Sources of single users, as they were read. */
+  readonly taken: readonly KnownSource[]
 }
 
 export interface MapCounts {
@@ -78,29 +81,6 @@ export async function compileMap(
   return await compilation.finish(options.generation)
 }
 
-/** What else than the sources decides what is compiled. */
-function frameOf(config: Config): string {
-  const { naming, smarthost, backends, map } = config
-  return JSON.stringify([
-    formatVersion,
-    [...naming.domains],
-    naming.defaultDomain,
-    naming.recipientDelimiter,
-    naming.foldCase,
-    smarthost ?? null,
-    ...map.queryKeys,
-    [...backends.values()].map(({ name, host, endpoints }) => [name, host, endpoints]),
-  ])
-}
-
-/** From the frame, so that two builds of the same sources make the same file. */
-function seedOf(config: Config, attempt: number): Seed {
-  const digest = createHash('sha256')
-    .update(`${attempt}\0${frameOf(config)}`)
-    .digest()
-  return [digest.readUInt32LE(0), digest.readUInt32LE(4)]
-}
-
 class Compilation {
   readonly #config: Config
   readonly #context: SourceContext
@@ -109,6 +89,7 @@ class Compilation {
   readonly #rules: RuleReader
   readonly #patterns: PatternReader
   readonly #files: string[] = []
+  readonly #taken: KnownSource[] = []
   readonly #aliasTargets = new Map<string, readonly string[]>()
   readonly #options: CompileOptions
   #threads: BuildThreads | undefined
@@ -164,6 +145,15 @@ class Compilation {
   }
 
   async #readKeyed(file: SourceFile, form: KeyedForm): Promise<void> {
+    const before = exactMarkOf(file.path)
+    const lines = await this.#readKeyedLines(file, form)
+    const mark = exactMarkOf(file.path)
+    // What was edited while it was read is known by half.
+    if (mark === undefined || mark.text !== before?.text) return
+    this.#taken.push({ file: file.path, mark: mark.text, lines })
+  }
+
+  async #readKeyedLines(file: SourceFile, form: KeyedForm): Promise<number> {
     const { count = Math.min(availableParallelism(), mostThreads), fromBytes = splitFromBytes } =
       this.#options.threads ?? {}
     // Threads know addresses only.
@@ -235,7 +225,8 @@ class Compilation {
     await this[Symbol.asyncDispose]()
     if (finished === undefined) throw new SeedTaken('two keys have one hash')
     this.#check(finished)
-    return { problems, database: finished.database, counts, fileBytes: finished.fileBytes }
+    const { database, fileBytes } = finished
+    return { problems, database, counts, fileBytes, taken: this.#taken }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

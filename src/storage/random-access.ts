@@ -45,6 +45,22 @@ export function openRandomAccess(path: string): RandomAccess {
   }
 }
 
+export interface ExactMark {
+  readonly sizeBytes: number
+  readonly text: string
+}
+
+/**
+ * Changes with every change of a file, as exactly as the system's clock of files goes; undefined:
+ * there is none.
+ */
+export function exactMarkOf(path: string): ExactMark | undefined {
+  const state = statSync(path, { throwIfNoEntry: false, bigint: true })
+  if (state === undefined) return undefined
+  const { dev, ino, size, mtimeNs, ctimeNs } = state
+  return { sizeBytes: Number(size), text: [dev, ino, size, mtimeNs, ctimeNs].join(':') }
+}
+
 /** Tells a file from one that has taken its name, or was written over; undefined: there is none. */
 export function markOf(path: string): string | undefined {
   const state = statSync(path, { throwIfNoEntry: false })

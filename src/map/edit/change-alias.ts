@@ -10,6 +10,7 @@ import { noAliasOfDomain } from '../sources/aliases.ts'
 import { parseTarget } from '../sources/alias-targets.ts'
 import { divideTargets, writeKey } from '../sources/line-grammar.ts'
 import { applyChange, type PlannedChange } from '../state/apply-change.ts'
+import type { KnownSources } from '../state/known-sources.ts'
 import type { SourceEdit } from '../state/source-edit.ts'
 import {
   type AliasSource,
@@ -35,6 +36,7 @@ export interface AliasRequest {
 interface Planning {
   readonly config: Config
   readonly map: TracingReader
+  readonly known: KnownSources
   readonly key: string
   readonly warnings: string[]
 }
@@ -65,9 +67,13 @@ async function change(
   const key = keyOf(config, name, !name.includes('@'))
   if (isCatchAll(key)) throw new MailmuxError('CHANGE_REFUSED', noAliasOfDomain.join(': '))
   const warnings: string[] = []
-  const generation = await applyChange(config, (map) => plan({ config, map, key, warnings }), {
-    warn: (text) => void warnings.push(text),
-  })
+  const generation = await applyChange(
+    config,
+    (map, known) => plan({ config, map, known, key, warnings }),
+    {
+      warn: (text) => void warnings.push(text),
+    },
+  )
   return { key: nameOf(key), ...(generation === undefined ? {} : { generation }), warnings }
 }
 
@@ -124,7 +130,7 @@ async function planAddition(
     return planned(planning, { description, entry, edits: [edit] })
   }
   const end = await endOfSource(config, 'aliases')
-  const at = await positionOfEnd(end)
+  const at = await positionOfEnd(end, planning.known)
   const places = keptPlaces(planning, at === undefined ? {} : { aliases: at })
   const edits = [planAlias(end, writeKey(nameOf(key)), words)]
   return { description, edits, overrides: [{ key, entry, places }] }

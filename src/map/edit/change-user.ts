@@ -9,13 +9,14 @@ import { type Entry, findByQuery } from '../place.ts'
 import { writeKey } from '../sources/line-grammar.ts'
 import { type ParsedValue, parseLoginValue, parseUserValue } from '../sources/parse-value.ts'
 import { applyChange, type PlannedChange } from '../state/apply-change.ts'
+import type { KnownSources } from '../state/known-sources.ts'
 import type { SourceEdit } from '../state/source-edit.ts'
 import type { Override } from '../state/state.ts'
 import { describeValue, type Value } from '../value.ts'
 import { refuseBreaking } from './candidate.ts'
 import { findKey, type KeyedSource, planLine, planValue, planWithout } from './keyed-edit.ts'
 import { positionOfEnd } from './position-of-end.ts'
-import { endOfSource, isSmall, readSource, refuseOwned } from './source-files.ts'
+import { endOfSource, isToBeSearched, readSource, refuseOwned } from './source-files.ts'
 
 export interface ChangeReport {
   /** The canonical key: `local@domain`, or `local` for every domain. */
@@ -73,8 +74,8 @@ export async function addUser(config: Config, request: UserRequest): Promise<Cha
       ? {}
       : { retrieval: valueOf(config, request.retrieval, parseLoginValue, warnings) }),
   }
-  const plan = (map: TracingReader): Promise<PlannedChange | undefined> =>
-    planUser({ config, map, key, warnings }, values, request)
+  const plan = (map: TracingReader, known: KnownSources): Promise<PlannedChange | undefined> =>
+    planUser({ config, map, known, key, warnings }, values, request)
   return report(key, await applyChange(config, plan, warnTo(warnings)), warnings)
 }
 
@@ -110,6 +111,7 @@ export function contextOf({ naming, backends, smarthost }: Config) {
 interface Planning {
   readonly config: Config
   readonly map: TracingReader
+  readonly known: KnownSources
   readonly key: string
   readonly warnings: string[]
 }
@@ -182,10 +184,10 @@ async function planSide(
   isThere: boolean,
   word: string,
 ): Promise<{ edit: SourceEdit; at: Position | undefined }> {
-  const { config, key, map } = planning
+  const { config, key, known, map } = planning
   const source = sourceOf[side]
   if (isThere) refuseOwned(nameOf(key), map.place(key, source))
-  if (isThere || (await isSmall(config, source))) {
+  if (isThere || (await isToBeSearched(config, source, known))) {
     for (const text of await readSource(config, source)) {
       const found = findKey(text, key, config.naming)
       if (found.length === 0) continue
@@ -195,7 +197,7 @@ async function planSide(
     }
   }
   const end = await endOfSource(config, source)
-  return { edit: planLine(end, writeKey(nameOf(key)), word), at: await positionOfEnd(end) }
+  return { edit: planLine(end, writeKey(nameOf(key)), word), at: await positionOfEnd(end, known) }
 }
 
 /** Written by hand since the build: nobody may change what was not looked at as a whole. */
@@ -214,7 +216,7 @@ export async function removeUser(
   const warnings: string[] = []
   const generation = await applyChange(
     config,
-    (map) => planRemoval({ config, map, key, warnings }),
+    (map, known) => planRemoval({ config, map, known, key, warnings }),
     warnTo(warnings),
   )
   return report(key, generation, warnings)

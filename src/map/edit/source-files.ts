@@ -6,6 +6,7 @@ import { listSourceFiles } from '../../storage/chunked-read.ts'
 import { realDisk } from '../../storage/disk.ts'
 import { openRandomAccess } from '../../storage/random-access.ts'
 import { isInDatabase } from '../sources/source-context.ts'
+import type { KnownSources } from '../state/known-sources.ts'
 import type { KeyedSource, SourceEnd } from './keyed-edit.ts'
 
 export type EditedSource = 'aliases' | 'user_map' | 'popmap'
@@ -67,10 +68,19 @@ export async function readSource(config: Config, source: EditedSource): Promise<
   return texts
 }
 
-/** True where reading the whole source costs no more than a person notices. */
-export async function isSmall(config: Config, source: EditedSource): Promise<boolean> {
+/**
+ * True where a source may hold lines that the map does not know, and reading the whole of it costs
+ * no more than a person notices.
+ */
+export async function isToBeSearched(
+  config: Config,
+  source: EditedSource,
+  known: KnownSources,
+): Promise<boolean> {
+  const files = await filesOf(config, source)
+  if (files.every((file) => known.linesOf(file) !== undefined)) return false
   let total = 0
-  for (const file of await filesOf(config, source)) {
+  for (const file of files) {
     total += (await reading(file, async () => endOf(file, source))).sizeBytes
   }
   return total <= searchedBytes

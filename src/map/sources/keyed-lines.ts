@@ -50,11 +50,12 @@ export const popmapForm: Omit<KeyedForm, 'takePattern'> = {
   parseValue: parseLoginValue,
 }
 
+/** Returns how many lines the file has. */
 export function readKeyedLines(
   file: SourceFile,
   form: KeyedForm,
   context: SourceContext,
-): Promise<void> {
+): Promise<number> {
   return forEachBlock(file, context, keyedBlocks(file, form, context))
 }
 

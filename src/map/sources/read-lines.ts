@@ -11,12 +11,15 @@ import { type Finding, readPieces } from './source-pieces.ts'
 /** Takes whole lines, each ended by LF; returns how many. */
 export type TakeBlock = (bytes: Buffer, start: number, end: number, firstLine: number) => number
 
-/** Reads a file to its end; what is wrong with it as a file is reported. */
+/**
+ * Reads a file to its end, and returns how many lines it has; what is wrong with it as a file is
+ * reported.
+ */
 export async function forEachBlock(
   file: SourceFile,
   context: SourceContext,
   take: TakeBlock,
-): Promise<void> {
+): Promise<number> {
   let line = 1
   for await (const piece of readPieces(file.path, context)) {
     if (piece.kind === 'lines') line += take(piece.bytes, piece.start, piece.end, line)
@@ -24,6 +27,7 @@ export async function forEachBlock(
     else tellFinding(piece, file, line, context)
     await context.writer.settle()
   }
+  return line - 1
 }
 
 /** `line` is that after the last piece. */
@@ -39,12 +43,12 @@ export function tellFinding(
 }
 
 /** Calls `take` with the text of every line, without what ends it. */
-export function forEachLine(
+export async function forEachLine(
   file: SourceFile,
   context: SourceContext,
   take: (text: string, line: number) => void,
 ): Promise<void> {
-  return forEachBlock(file, context, (bytes, start, end, firstLine) => {
+  await forEachBlock(file, context, (bytes, start, end, firstLine) => {
     let line = firstLine
     for (let from = start; from < end; line++) {
       const lineEnd = bytes.indexOf(0x0a, from)

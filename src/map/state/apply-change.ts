@@ -15,7 +15,8 @@ import { type Disk, realDisk } from '../../storage/disk.ts'
 import { signatureOf } from '../../storage/file-signature.ts'
 import { openMapInForce, type TracingReader } from '../open.ts'
 import { applyEdit, type SourceEdit, type Undo } from './source-edit.ts'
-import { type EditedFile, type Override, State } from './state.ts'
+import type { KnownSources } from './known-sources.ts'
+import { type EditedFile, type Override, State, type TakenSources } from './state.ts'
 
 export interface PlannedChange {
   /** One line for the history, such as `user add ann@example.com fritz`. */
@@ -45,21 +46,22 @@ interface JournalledChange extends PlannedChange {
  */
 export async function applyChange(
   config: Config,
-  plan: (map: TracingReader) => Promise<PlannedChange | undefined>,
+  plan: (map: TracingReader, known: KnownSources) => Promise<PlannedChange | undefined>,
   options: ChangeOptions = {},
 ): Promise<number | undefined> {
   using state = await openRepaired(config, options)
   const map = openMapInForce(config, undefined, 'few questions')
   if (state.generation < map.base) options.warn?.(describeLoss(state, map))
   let change: JournalledChange
+  const known = state.knownSources(map.base)
   try {
-    const planned = await plan(map)
+    const planned = await plan(map, known)
     if (planned === undefined) return undefined
     change = { ...planned, generation: Math.max(map.generation, state.generation) + 1 }
   } finally {
     map.close()
   }
-  await make(state, change, options.disk ?? realDisk)
+  await make(state, change, { disk: options.disk ?? realDisk, base: map.base, known })
   return change.generation
 }
 
@@ -70,7 +72,18 @@ function describeLoss({ path }: State, { base }: TracingReader): string {
   )
 }
 
-async function make(state: State, change: JournalledChange, disk: Disk): Promise<void> {
+interface Making {
+  readonly disk: Disk
+  readonly base: number
+  readonly known: KnownSources
+}
+
+async function make(
+  state: State,
+  change: JournalledChange,
+  { disk, base, known }: Making,
+): Promise<void> {
+  const knownAfter = known.prepare(change.edits)
   state.begin(encode(change))
   const undos: Undo[] = []
   try {
@@ -81,7 +94,7 @@ async function make(state: State, change: JournalledChange, disk: Disk): Promise
       await applyEdit(disk, edit, undos)
       edited.push({ file, before, after: await signatureOf(file) })
     }
-    finish(state, change, edited)
+    finish(state, change, edited, { base, sources: knownAfter() })
   } catch (error) {
     await takeBack(state, undos, error)
     throw error
@@ -138,12 +151,13 @@ function finish(
   state: State,
   { generation, description, edits, overrides }: JournalledChange,
   edited: readonly EditedFile[] = [],
+  taken?: TakenSources,
 ): void {
   const shifts = edits.flatMap(({ file, shifts: moved }) =>
     moved.map((shift) => ({ ...shift, file })),
   )
   const change = { overrides, shifts, edits: edited }
-  state.record({ generation, kind: 'change', description }, change)
+  state.record({ generation, kind: 'change', description }, change, taken)
 }
 
 type EncodedChange = ReturnType<typeof encode>

@@ -8,6 +8,19 @@ import { type SqliteDatabase, transact } from '../../storage/sqlite.ts'
 
 const version = 1
 
+/** Came after the others: it is made where it is missing, and who does not know it needs it not. */
+const sourceTable = `
+  CREATE TABLE IF NOT EXISTS source (
+    -- the base that has taken the file in, with the changes since
+    base INTEGER NOT NULL,
+    file TEXT NOT NULL,
+    mark TEXT NOT NULL,
+    lines INTEGER NOT NULL,
+    sum INTEGER NOT NULL,
+    PRIMARY KEY (base, file)
+  ) STRICT, WITHOUT ROWID;
+`
+
 const tables = `
   CREATE TABLE override (
     generation INTEGER NOT NULL,
@@ -60,12 +73,12 @@ const editTable = `
 
 /** Makes the tables in a new file. Throws where a newer version of the program has made the file. */
 export function prepareSchema(database: SqliteDatabase): void {
-  if (!hasTables(database)) {
-    transact(database, () => {
-      if (!hasTables(database)) database.exec(tables)
-    })
-  }
-  database.exec(editTable)
+  if (hasTables(database) && hasLaterTables(database)) return
+  transact(database, () => {
+    if (!hasTables(database)) database.exec(tables)
+    database.exec(sourceTable)
+    database.exec(editTable)
+  })
 }
 
 /** False where nothing was written yet. Throws where the format is another one. */
@@ -75,6 +88,11 @@ export function hasTables(database: SqliteDatabase): boolean {
   const { count } = database.prepare('SELECT count(*) AS count FROM sqlite_schema').get() ?? {}
   if (known === 0 && count === 0) return false
   throw new Error(`it is of format ${known}, and this version knows ${version}`)
+}
+
+function hasLaterTables(database: SqliteDatabase): boolean {
+  const query = "SELECT count(*) AS count FROM sqlite_schema WHERE name IN ('source', 'edit')"
+  return database.prepare(query).get()?.['count'] === 2
 }
 
 /** Of the columns of a row, in their order. */

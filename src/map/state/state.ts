@@ -11,6 +11,7 @@ import { describeHolder, takeLock } from '../../storage/lock.ts'
 import { makePrivateDirectory } from '../../storage/private-directory.ts'
 import { isDamage, openSqlite, type SqliteDatabase, transact } from '../../storage/sqlite.ts'
 import type { Entry, SourceName } from '../place.ts'
+import { type KnownSource, KnownSources } from './known-sources.ts'
 import type { LineShift } from './source-edit.ts'
 import { checkRow, prepareSchema, sumOf } from './state-schema.ts'
 
@@ -41,6 +42,12 @@ export interface HistoryRow {
 export interface NewGeneration extends Pick<HistoryRow, 'generation' | 'kind' | 'description'> {
   readonly users?: number
   readonly aliases?: number
+}
+
+/** What a base and the changes since have taken in. */
+export interface TakenSources {
+  readonly base: number
+  readonly sources: readonly KnownSource[]
 }
 
 export interface MadeChange {
@@ -138,12 +145,22 @@ export class State implements Disposable {
   }
 
   /** Puts a generation in force: what was begun is done. */
-  record(generation: NewGeneration, change?: MadeChange): void {
+  record(generation: NewGeneration, change?: MadeChange, taken?: TakenSources): void {
     this.#write(() => {
       this.#database.exec('DELETE FROM journal')
       this.#addHistory(generation)
       if (change !== undefined) this.#addChange(generation.generation, change)
+      if (taken !== undefined) this.#addTaken(taken)
     })
+  }
+
+  /** The files that a base and the changes since have taken in. */
+  knownSources(base: number): KnownSources {
+    const rows = this.#database
+      .prepare('SELECT base, file, mark, lines, sum FROM source WHERE base = ?')
+      .all(base)
+    for (const row of rows) checkRow(this.path, row, ['base', 'file', 'mark', 'lines'])
+    return new KnownSources(rows as unknown as KnownSource[])
   }
 
   /** Drops changes up to a generation: no base that is kept needs them. */
@@ -172,6 +189,16 @@ export class State implements Disposable {
     for (const { file, line, delta } of shifts) addShift.run(generation, file, line, delta)
     const addEdit = this.#database.prepare('INSERT INTO edit VALUES (?, ?, ?, ?)')
     for (const { file, before, after } of edits) addEdit.run(generation, file, before, after)
+  }
+
+  /** Of an older base nobody asks any more. */
+  #addTaken({ base, sources }: TakenSources): void {
+    this.#database.prepare('DELETE FROM source WHERE base <> ?').run(base)
+    const add = this.#database.prepare('INSERT OR REPLACE INTO source VALUES (?, ?, ?, ?, ?)')
+    for (const { file, mark, lines } of sources) {
+      const columns = [base, file, mark, lines]
+      add.run(...columns, sumOf(columns))
+    }
   }
 
   #write(work: () => void): void {

@@ -32,8 +32,8 @@ export async function readKeyedLinesInThreads(
   form: KeyedForm,
   context: SourceContext,
   threads: BuildThreads,
-): Promise<void> {
-  await new SplitSource(file, form, context, threads).run()
+): Promise<number> {
+  return await new SplitSource(file, form, context, threads).run()
 }
 
 class SplitSource {
@@ -60,7 +60,7 @@ class SplitSource {
     this.#memory = new MemoryPool(threads.all.length * partsAhead)
   }
 
-  async run(): Promise<void> {
+  async run(): Promise<number> {
     const { kind } = this.#form
     await this.#threads.callAll('open', { kind, file: this.#file })
     const { noteSource, signal } = this.#context
@@ -79,6 +79,7 @@ class SplitSource {
       throw this.#failure ?? error
     }
     await this.#takeUsage()
+    return this.#line - 1
   }
 
   #add(piece: Piece): void {
