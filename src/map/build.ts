@@ -7,7 +7,7 @@ import { guardChanges } from './change-guard.ts'
 import { type Compiled, compileMap, type MapCounts, SeedTaken } from './compile.ts'
 import { openDatabase, readHeader } from './database/open-database.ts'
 import { MapProblems } from './problems.ts'
-import { pruneHistory, publishBase } from './publish.ts'
+import { noteBase, publishBase } from './publish.ts'
 import type { NoteSource } from './sources/source-context.ts'
 import { openRepaired } from './state/apply-change.ts'
 
@@ -44,7 +44,6 @@ interface Previous {
 }
 
 /** A build has no overrides: it has folded them in. */
-const none = undefined
 
 /** Another seed is needed once in a billion builds; so often in a row, something else is wrong. */
 const attemptLimit = 8
@@ -67,10 +66,14 @@ export async function buildMap(config: Config, options: BuildOptions = {}): Prom
   const report = reportOf(config, compiled, previous)
   if (isKept) return { ...report, generation: previous.generation }
   const { users, aliases } = compiled.counts
+  const row = { generation, kind: 'build', description: 'build-map', users, aliases } as const
   const taken = { base: generation, sources: compiled.taken }
-  state.record({ generation, kind: 'build', description: 'build-map', users, aliases }, none, taken)
-  state.forgetChanges(await pruneHistory(disk, config.map, previous.generation))
-  return report
+  const { map } = config
+  const published = { state, disk, map, row, taken, previous: previous.generation }
+  const failure = await noteBase(published)
+  if (failure === undefined) return report
+  previous.warnings.push(warningAt(map.database, 'not-in-history', failure))
+  return reportOf(config, compiled, previous)
 }
 
 interface Publication {

@@ -5,6 +5,7 @@ import type { MapConfig } from '../config/config.ts'
 import { replaceFile } from '../storage/atomic-file.ts'
 import type { Disk, DiskFile, FileOwner } from '../storage/disk.ts'
 import { keepBase, pruneKept } from './kept.ts'
+import type { NewGeneration, State, TakenSources } from './state/state.ts'
 
 /**
  * Publishes what `fill` writes. Throws what it throws, and MAP_WRITE_FAILED; then the database in
@@ -44,8 +45,35 @@ async function ownerOfNext(disk: Disk, database: string): Promise<FileOwner> {
   return { mode: 0o640 }
 }
 
+/** A base that is in force, and what is written down of it. */
+export interface Published {
+  readonly state: State
+  readonly disk: Disk
+  readonly map: MapConfig
+  readonly row: NewGeneration
+  /** The files that it has taken in whole. */
+  readonly taken?: TakenSources
+  /** Of the base before. */
+  readonly previous: number
+}
+
+/**
+ * Writes a new base into the history, and forgets what is no longer kept. Nothing of that takes the
+ * base back, so what fails is returned, for a warning.
+ */
+export async function noteBase({ state, disk, map, row, taken, previous }: Published) {
+  try {
+    state.record(row, undefined, taken)
+    state.forgetChanges(await pruneHistory(disk, map, previous))
+    return undefined
+  } catch (error) {
+    if (!(error instanceof MailmuxError)) throw error
+    return `generation ${row.generation} is in force, but not in the history: ${error.message}`
+  }
+}
+
 /** Old bases beyond those that are kept; returns the generation up to which changes are needless. */
-export async function pruneHistory(disk: Disk, map: MapConfig, previous: number): Promise<number> {
+async function pruneHistory(disk: Disk, map: MapConfig, previous: number): Promise<number> {
   const oldest = await pruneKept(disk, map)
   // Daemons may go on with the base before until they are told to take the new one.
   return Math.min(oldest ?? previous, previous)

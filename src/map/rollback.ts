@@ -12,7 +12,7 @@ import { SeedTaken } from './compile.ts'
 import { DatabaseWriter } from './database/database-writer.ts'
 import { readHeader } from './database/open-database.ts'
 import type { Origin } from './database/record.ts'
-import { pruneHistory, publishBase } from './publish.ts'
+import { noteBase, publishBase } from './publish.ts'
 import { backendsOf } from './rule.ts'
 import { openRepaired } from './state/apply-change.ts'
 import { statePath } from './state/state.ts'
@@ -26,6 +26,8 @@ export interface RollbackReport {
   readonly restored: number
   readonly users: number
   readonly aliases: number
+  /** What failed once it was in force. */
+  readonly warning?: string
 }
 
 /**
@@ -49,10 +51,12 @@ export async function rollBack(
     })
     return written
   })
+  const { map } = config
   const description = `map rollback ${restored}`
-  state.record({ generation, kind: 'rollback', description, ...counts })
-  state.forgetChanges(await pruneHistory(disk, config.map, previous))
-  return { database: config.map.database, generation, restored, ...counts }
+  const row = { generation, kind: 'rollback', description, ...counts } as const
+  const warning = await noteBase({ state, disk, map, row, previous })
+  const report = { database: map.database, generation, restored, ...counts }
+  return warning === undefined ? report : { ...report, warning }
 }
 
 /** Of the base in force; 0 where it cannot be read, which is a reason to go back. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { existsSync, linkSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { Config } from '../../src/config/config.ts'
@@ -202,6 +203,26 @@ for (const mode of ['fails', 'killed'] as const) {
     }
   })
 }
+
+test('a map that is in force, but cannot be written into the history, is not called a failure', async () => {
+  using dir = tempDir()
+  const config = site(dir, 'fritz')
+  await buildMap(config)
+  const state = new DatabaseSync(dir.join('state.db'))
+  state.exec(
+    "CREATE TRIGGER full BEFORE INSERT ON history BEGIN SELECT RAISE(FAIL, 'disk is full'); END",
+  )
+  state.close()
+  const { generation, warnings } = await buildMap(config)
+  assert.equal(readHeader(config.map.database).generation, generation)
+  assert.match(
+    warnings[0]?.message ?? '',
+    /^generation 2 is in force, but not in the history: .*full/,
+  )
+  const report = await rollBack(config, 1)
+  assert.equal(readHeader(config.map.database).generation, report.generation)
+  assert.match(report.warning ?? '', /^generation 3 is in force, but not in the history: .*full/)
+})
 
 test('where no map can be there is no history', async () => {
   using dir = tempDir()

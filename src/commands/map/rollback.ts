@@ -30,7 +30,8 @@ export default class MapRollback extends MailmuxCommand {
     const config = await this.loadConfig(flags)
     if (!flags.yes) await this.#refuse(config, args.generation)
     const report = await rollBack(config, args.generation)
-    const { database, generation, restored, users, aliases } = report
+    const { database, generation, restored, users, aliases, warning } = report
+    if (warning !== undefined && !this.jsonEnabled()) this.tell(`warning: ${warning}`)
     this.log(
       `${database}: generation ${generation} is what ${restored} was; ${users} users, ${aliases} aliases`,
     )
