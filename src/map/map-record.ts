@@ -2,6 +2,8 @@
 import type { Position } from '../base/position.ts'
 import type { Database } from './database/database.ts'
 import type { Entry, SourceName } from './place.ts'
+import { textValue } from './database/format.ts'
+import type { RecordCursor } from './database/record-cursor.ts'
 import type { OverrideReader } from './state/override-reader.ts'
 import type { Value } from './value.ts'
 
@@ -17,11 +19,14 @@ export type MapRecord = {
 export function* listRecords(
   base: Database,
   overrides: OverrideReader | undefined,
+  isWanted: (cursor: RecordCursor) => boolean = () => true,
 ): Generator<MapRecord, void, undefined> {
   const { files } = base.meta
   const { generation } = base.header
   const changed = new Map(overrides?.byKey)
-  for (const record of base.records()) {
+  for (const cursor = base.cursor(); cursor.next(); ) {
+    if (!isWanted(cursor)) continue
+    const { record } = cursor
     const { key, kind, source, line } = record
     if (changed.has(key)) continue
     const file = files[source] ?? ''
@@ -34,6 +39,41 @@ export function* listRecords(
   }
   for (const [key, { entry }] of changed) {
     if (entry !== undefined) yield* recordsOf(key, entry, overrides)
+  }
+}
+
+/** Searching a record for more names takes longer than reading it. */
+const searchedNames = 8
+
+/**
+ * The aliases and forwards, of those in the base only such as may have one of the names in them,
+ * where there are few names: most are passed over as bytes.
+ */
+export function* listExpansions(
+  base: Database,
+  overrides: OverrideReader | undefined,
+  names?: ReadonlySet<string>,
+): Generator<MapRecord, void, undefined> {
+  const forwards = new Set(
+    base.meta.values.flatMap(({ kind }, index) => (kind === 'forward' ? [index + 1] : [])),
+  )
+  const words =
+    names === undefined || names.size > searchedNames
+      ? undefined
+      : [...names].map((name) => name.toLowerCase())
+  const isWanted = (cursor: RecordCursor): boolean => {
+    const { kind, valueNumber } = cursor
+    if (kind === 'popmap') return false
+    if (valueNumber !== textValue) return forwards.has(valueNumber)
+    if (words === undefined) return true
+    const text = cursor.latin1
+    // In other letters, in escapes and as parts of names, a name may be written otherwise.
+    if (/[^ -$&-[\]-~]/.test(text)) return true
+    const lower = text.toLowerCase()
+    return words.some((word) => lower.includes(word))
+  }
+  for (const record of listRecords(base, overrides, isWanted)) {
+    if (record.source === 'aliases' || record.value.kind === 'forward') yield record
   }
 }
 

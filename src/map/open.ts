@@ -7,7 +7,7 @@ import type { Direction, Resolution } from '../mail/route.ts'
 import { openDatabase } from './database/open-database.ts'
 import { Overlay } from './overlay.ts'
 import type { Lookup, SourceName, Trace } from './place.ts'
-import { listRecords, type MapRecord } from './map-record.ts'
+import { listExpansions, listRecords, type MapRecord } from './map-record.ts'
 import { resolveFinal, resolveRoute } from './resolve.ts'
 import { type KnownChanges, OverrideReader } from './state/override-reader.ts'
 import { statePath } from './state/state.ts'
@@ -38,6 +38,8 @@ export interface TracingReader extends MapReader {
   readonly hasExpansions: boolean
   /** Everything that the map says of single keys: in the order of the sources, then changes. */
   records(): Generator<MapRecord, void, undefined>
+  /** The aliases and forwards of them that may have one of the names in them; all without names. */
+  expansions(names?: ReadonlySet<string>): Generator<MapRecord, void, undefined>
   /** The generation of the change that decides about a key; undefined where the build does. */
   changedIn(key: string): number | undefined
   /** Where a key stands in a source. Throws MAP_DATABASE_DAMAGED. */
@@ -107,6 +109,7 @@ export function openMap(
       return lookup.hasAliases || overrides?.hasForwards === true || database.hasForwards
     },
     records: () => listRecords(database, overrides),
+    expansions: (names) => listExpansions(database, overrides, names),
     place: (key, source) => lookup.place(key, source),
     changedIn: (key) => overrides?.byKey.get(key)?.generation,
     close() {

@@ -88,6 +88,14 @@ export class RecordCursor {
     return this.#window.toString('utf8', this.#at + recordHeadBytes, this.#at + this.#textAt)
   }
 
+  /** Key and text, a character for each byte, and a blank between them. */
+  get latin1(): string {
+    const start = this.#at + recordHeadBytes
+    const key = this.#window.toString('latin1', start, this.#at + this.#textAt)
+    const textStart = this.#at + this.#textAt + 4
+    return `${key} ${this.#window.toString('latin1', textStart, this.#at + this.#lengthBytes)}`
+  }
+
   get record(): StoredRecord {
     const head = decodeHead(this.#window.subarray(this.#at, this.#at + recordHeadBytes))
     if (head === undefined) return this.#file.damaged('a record has no head')

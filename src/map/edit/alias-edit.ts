@@ -29,17 +29,19 @@ export function findAlias({ content }: AliasSource, key: string, naming: Naming)
   const mayBegin = mayBeginKey(key)
   const found: { lines: TargetLine[] }[] = []
   let open: { lines: TargetLine[] } | undefined
-  // A line that begins in the first column ends the alias before it, unless it is a comment.
-  for (const line of sourceLines(content)) {
+  const isRead = (byte: number): boolean => {
+    if (isContinued(byte)) return open !== undefined
+    // A line that begins in the first column ends the alias before it, unless it is a comment.
+    if (!isLineOfNone(byte)) open = undefined
+    return mayBegin(byte)
+  }
+  for (const line of sourceLines(content, isRead)) {
     if (isIgnored(line.text)) continue
     if (isContinued(content[line.textStart])) {
       open?.lines.push({ line, tokens: divideTargets(line.text, 1) })
       continue
     }
-    open = undefined
-    const divided = mayBegin(content[line.textStart] as number)
-      ? divideAliasLine(line.text)
-      : undefined
+    const divided = divideAliasLine(line.text)
     const parsed = divided && parseKey(divided.name, naming)
     if (divided === undefined || parsed === undefined || !('key' in parsed)) continue
     if (parsed.key !== key) continue
@@ -76,6 +78,11 @@ export function planTargets(
 
 function isContinued(byte: number | undefined): boolean {
   return byte === 0x20 || byte === 0x09
+}
+
+/** Of a comment, or of an empty line. */
+function isLineOfNone(byte: number): boolean {
+  return byte === 0x23 || byte === 0x0a || byte === 0x0d
 }
 
 function afterToken({ line }: TargetLine, { column, text }: Token): number {

@@ -119,72 +119,60 @@ function describe({ node, kind, reason }: Fault, map: TracingReader): string {
   return `${what} ${nameOf(key)} would ${how}${where}: ${reason}`
 }
 
-/** Aliases and forwards, by the names that they lead to and by their own. */
-interface Expansions {
-  readonly all: readonly MapRecord[]
-  readonly byTarget: ReadonlyMap<string, readonly MapRecord[]>
-  /** False where a catch-all makes other names of the names that are asked for. */
-  readonly keepsNames: boolean
-}
-
-function expansionsOf(map: TracingReader, naming: Naming): Expansions {
-  const all: MapRecord[] = []
-  const byTarget = new Map<string, MapRecord[]>()
-  let keepsNames = true
-  for (const record of map.records()) {
-    const targets = targetsOf(record)
-    if (targets.length > 0) all.push(record)
-    for (const target of targets) {
-      if (isWide(record.key) && isTemplate(target)) keepsNames &&= isNameKept(target, naming)
-      const user = parseAddress(target, naming)?.user
-      if (user === undefined) continue
-      const known = byTarget.get(user)
-      if (known === undefined) byTarget.set(user, [record])
-      else known.push(record)
-    }
-  }
-  return { all, byTarget, keepsNames }
-}
-
-function isNameKept(template: string, { recipientDelimiter }: Naming): boolean {
-  const local = template.slice(0, template.lastIndexOf('@'))
-  return ['%1', '%1%3', `%1${recipientDelimiter}%2`].includes(local)
-}
-
 /** Aliases and forwards that lead to the keys, in however many steps; told apart by local part. */
 export function leadingTo(
   map: TracingReader,
   keys: readonly string[],
   naming: Naming,
 ): MapRecord[] {
-  return [...follow(expansionsOf(map, naming), keys, naming)]
+  const found = new Map<string, MapRecord>()
+  let open = usersOf(keys, naming)
+  const seen = new Set(open)
+  while (open.size > 0) {
+    const next = new Set<string>()
+    for (const record of map.expansions(open)) {
+      if (!namesAny(targetsOf(record), open, naming)) continue
+      found.set(`${record.source} ${record.key}`, record)
+      const user = userOf(record.key, naming)
+      if (!seen.has(user)) next.add(user)
+      seen.add(user)
+    }
+    open = next
+  }
+  return [...found.values()]
 }
 
-function follow({ byTarget }: Expansions, keys: readonly string[], naming: Naming): Set<MapRecord> {
-  const found = new Set<MapRecord>()
-  const open = keys.map((key) => userOf(key, naming))
-  for (let user = open.pop(); user !== undefined; user = open.pop()) {
-    for (const record of byTarget.get(user) ?? []) {
-      if (found.has(record)) continue
-      found.add(record)
-      open.push(userOf(record.key, naming))
-    }
-  }
-  return found
+function usersOf(keys: readonly string[], naming: Naming): Set<string> {
+  return new Set(keys.map((key) => userOf(key, naming)))
+}
+
+function namesAny(targets: readonly string[], users: ReadonlySet<string>, naming: Naming): boolean {
+  return targets.some((target) => {
+    const user = parseAddress(target, naming)?.user
+    return user !== undefined && users.has(user)
+  })
 }
 
 /** Keys of aliases and forwards that may work otherwise after a change of some. */
 function concernedBy(map: TracingReader, keys: readonly string[], naming: Naming): Set<string> {
   if (!map.hasExpansions) return new Set()
-  const expansions = expansionsOf(map, naming)
+  const users = usersOf(keys, naming)
+  const hidden: string[] = []
   // Whatever has no line of its own may depend on a catch-all.
-  const mayBeAny = keys.some(isCatchAll) || !expansions.keepsNames
-  if (mayBeAny) return new Set(expansions.all.map(({ key }) => key))
-  const users = new Set(keys.map((key) => userOf(key, naming)))
-  // What a line of the same name has hidden may come into force.
-  const hidden = expansions.all.filter(({ key }) => users.has(userOf(key, naming)))
-  const leading = follow(expansions, [...keys, ...hidden.map(({ key }) => key)], naming)
-  return new Set([...hidden, ...leading].map(({ key }) => key))
+  let mayBeAny = keys.some(isCatchAll)
+  for (const record of map.expansions(users)) {
+    mayBeAny ||= isWide(record.key) && targetsOf(record).some((one) => makesNames(one, naming))
+    // What a line of the same name has hidden may come into force.
+    if (users.has(userOf(record.key, naming))) hidden.push(record.key)
+  }
+  const records = mayBeAny ? map.expansions() : leadingTo(map, keys, naming)
+  return new Set([...hidden, ...[...records].map(({ key }) => key)])
+}
+
+/** True where a line for many names makes other names of them. */
+function makesNames(template: string, { recipientDelimiter }: Naming): boolean {
+  const local = template.slice(0, template.lastIndexOf('@'))
+  return isTemplate(template) && !['%1', '%1%3', `%1${recipientDelimiter}%2`].includes(local)
 }
 
 function targetsOf(record: MapRecord): readonly string[] {
