@@ -48,6 +48,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 const doors: Readonly<Record<string, readonly string[]>> = {
   'node:net': ['net', 'control', 'daemon', 'backend', 'demo'],
   'node:tls': ['net', 'daemon'],
+  'node:http': ['daemon'],
   'node:child_process': ['daemon', 'demo'],
   'node:cluster': ['daemon'],
   'node:worker_threads': ['map'],
@@ -64,6 +65,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   tr46: ['mail'],
   yaml: ['config'],
   pino: ['daemon'],
+  'prom-client': ['daemon'],
 }
 
 /** Client libraries that one file each knows: what they throw is translated there. */

@@ -5,6 +5,9 @@
  */
 export type ServiceName = 'smtp' | 'imap' | 'pop3'
 
+/** What a back-end is spoken to with. */
+export type BackendProtocolName = 'smtp' | 'lmtp' | 'imap' | 'pop3'
+
 /** Why a peer was refused; the label of the counter `refused`. */
 export type RefusalReason =
   | 'auth_failures'
@@ -102,6 +105,8 @@ export interface EventFields {
   'worker.exited': { worker: number; pid: number; code: number | null; signal: string | null }
   /** Workers die so often that the next one waits. */
   'worker.delayed': { crashes: number; delay_ms: number }
+  /** A worker has not answered its supervisor for so long that it was killed. */
+  'worker.hung': { worker: number; pid: number }
   /** A worker could not take the settings that it was given, and was ended. */
   'worker.refused': { worker: number; problems: readonly string[] }
   'session.end': PeerFields & {
@@ -162,6 +167,13 @@ export interface EventFields {
   'queue.started': { worker: number; pid: number }
   /** The host's clock was set; waits go on as they were. */
   'clock.stepped': { step_ms: number }
+  /** A port of a back-end stopped answering, or answers again. */
+  'backend.state': {
+    backend: string
+    protocol: BackendProtocolName
+    state: 'up' | 'down'
+    detail: string
+  }
   /** The back-end has the message, or may have it, and will get it again. */
   uncertain: PeerFields & { backend: string }
   /** A member of an alias was refused for good, and there is no spool to tell the sender from. */

@@ -3,7 +3,7 @@ import type { Problem } from '../base/problem.ts'
 import { parseAddress } from '../mail/address.ts'
 import { canonicalDomain } from '../mail/domain.ts'
 import { parseQueryKeys } from '../mail/query-key.ts'
-import type { Config } from './config.ts'
+import type { Config, TlsMode } from './config.ts'
 import { checkFilledSources } from './filled-sources.ts'
 import { type Locate, type Path, problem } from './locate.ts'
 import { nearest } from '../base/nearest.ts'
@@ -90,9 +90,11 @@ function checkBackends(raw: RawConfig, locate: Locate): Problem[] {
 function checkListeners(raw: RawConfig, config: Config, locate: Locate): Problem[] {
   const seen = new Set<string>()
   const problems: Problem[] = []
-  for (const service of ['smtp', 'imap', 'pop3'] as const) {
+  for (const service of ['smtp', 'imap', 'pop3', 'metrics'] as const) {
     for (const [index, listener] of (raw.listen?.[service] ?? []).entries()) {
-      const text = typeof listener === 'string' ? listener : listener.address
+      const options: { readonly address: string; readonly tls?: TlsMode } =
+        typeof listener === 'string' ? { address: listener } : listener
+      const { address: text, tls } = options
       const at = locate(['listen', service, index], true)
       const where = `listen.${service}.${index}`
       const address = parseListenAddress(text)
@@ -109,7 +111,6 @@ function checkListeners(raw: RawConfig, config: Config, locate: Locate): Problem
         problems.push(problem('address-twice', `${where}: ${text} is listened on already`, at))
       }
       seen.add(`${address?.host}:${address?.port}`)
-      const tls = typeof listener === 'string' ? undefined : listener.tls
       if (tls !== undefined && tls !== 'none' && config.tls.certificates.length === 0) {
         problems.push(
           problem(

@@ -38,6 +38,11 @@ export interface ListenerConfig {
   readonly authAllowCleartext: boolean
 }
 
+export interface MetricsListener {
+  readonly host: string
+  readonly port: number
+}
+
 export interface MapConfig {
   /** Text, as files or directories; absent where the site has none. */
   readonly aliases: string | undefined
@@ -105,6 +110,8 @@ export interface Config {
   readonly backends: ReadonlyMap<string, BackendConfig>
   readonly map: MapConfig
   readonly listeners: readonly ListenerConfig[]
+  /** Where metrics and health are served; port 0: any free one. */
+  readonly metrics: readonly MetricsListener[]
   readonly tls: {
     readonly certificates: readonly { readonly certFile: string; readonly keyFile: string }[]
     readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
@@ -112,6 +119,8 @@ export interface Config {
   readonly limits: LimitConfig
   readonly relay: RelayConfig
   readonly spool: SpoolConfig
+  /** How long a port of a back-end may be unused before it is probed; 0: for ever. */
+  readonly probeIntervalMs: number
   readonly workers: number | 'auto'
   /** Whom workers run as where root starts the daemon, by name or number. */
   readonly user: string | undefined

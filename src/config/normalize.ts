@@ -10,6 +10,7 @@ import type {
   Endpoint,
   LimitConfig,
   ListenerConfig,
+  MetricsListener,
   RelayConfig,
   Service,
   SpoolConfig,
@@ -91,6 +92,7 @@ export function normalizeConfig(raw: RawConfig, file: string, locate: Locate): C
         listenerOf(service, listener, certificates.length > 0),
       ),
     ),
+    metrics: (raw.listen?.metrics ?? []).map(metricsListenerOf),
     tls: {
       certificates: certificates.map(({ cert, key }) => ({
         certFile: path(cert),
@@ -101,6 +103,7 @@ export function normalizeConfig(raw: RawConfig, file: string, locate: Locate): C
     limits: limitsOf(raw.limits ?? {}),
     relay: relayOf(raw),
     spool: spoolOf(raw.spool ?? {}),
+    probeIntervalMs: duration(raw.probe_interval, 60_000),
     workers: raw.workers ?? 'auto',
     user: raw.user === undefined ? undefined : String(raw.user),
     group: raw.group === undefined ? undefined : String(raw.group),
@@ -140,6 +143,15 @@ function listenerOf(service: Service, raw: RawListener, hasCertificates: boolean
     bareNewline: options.bare_newline ?? 'reject',
     authAllowCleartext: options.auth_allow_cleartext ?? false,
   }
+}
+
+type RawMetricsListener = NonNullable<NonNullable<RawConfig['listen']>['metrics']>[number]
+
+/** Unlike mail, numbers are for this host, where nothing else is said. */
+function metricsListenerOf(raw: RawMetricsListener): MetricsListener {
+  const text = typeof raw === 'string' ? raw : raw.address
+  const address = parseListenAddress(text) ?? { host: text, port: -1 }
+  return text.includes(':') ? address : { ...address, host: '127.0.0.1' }
 }
 
 function limitsOf(raw: NonNullable<RawConfig['limits']>): LimitConfig {

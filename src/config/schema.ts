@@ -9,8 +9,9 @@
  */
 import type { Static } from 'typebox'
 import { filledSource } from './database-schema.ts'
+import { limitSchema } from './limit-schema.ts'
 import { relayProperties } from './relay-schema.ts'
-import { duration, name, size } from './scalar-schema.ts'
+import { duration, name } from './scalar-schema.ts'
 
 const port = { type: 'integer', minimum: 0, maximum: 65535 } as const
 const tlsMode = { type: 'string', enum: ['none', 'starttls', 'implicit'] } as const
@@ -95,6 +96,21 @@ const listener = {
 
 const listeners = { type: 'array', items: listener } as const
 
+const metricsListener = {
+  anyOf: [
+    name,
+    {
+      type: 'object',
+      properties: { address: name },
+      required: ['address'],
+      additionalProperties: false,
+    },
+  ],
+  form: 'address:port, or {address}',
+} as const
+
+const metricsListeners = { type: 'array', items: metricsListener } as const
+
 /** The whole config file. */
 export const configSchema = {
   $schema: 'https://json-schema.org/draft/2020-12/schema',
@@ -167,7 +183,7 @@ export const configSchema = {
         pop3: { ...listeners, description: 'POP3 proxy' },
         submission: { ...listeners, description: 'submission proxy', notYet: true },
         sieve: { ...listeners, description: 'ManageSieve proxy', notYet: true },
-        metrics: { ...listeners, description: 'metrics', notYet: true },
+        metrics: { ...metricsListeners, description: 'metrics and health, over HTTP' },
       },
       additionalProperties: false,
       description: 'where the daemons listen, by service',
@@ -196,32 +212,10 @@ export const configSchema = {
       description: 'networks that may send PROXY, XCLIENT',
       notYet: true,
     },
-    limits: {
-      type: 'object',
-      properties: {
-        sessions: { type: 'integer', minimum: 1, description: 'sessions at once on this host' },
-        sessions_per_ip: { type: 'integer', minimum: 1, notYet: true },
-        message_size: { ...size, description: 'the largest message taken' },
-        auth_failures_per_ip: { type: 'string', notYet: true },
-        auth_failure_delay: {
-          ...duration,
-          description: 'the wait before the first failure reply; doubled for each further one',
-        },
-        connect_timeout: { ...duration, description: 'the wait for a connection to a back-end' },
-        login_timeout: {
-          ...duration,
-          description: 'the wait for a back-end to greet and take a login',
-        },
-        preauth_timeout: { ...duration, description: 'the time a client has to log in' },
-        command_timeout: { ...duration, description: 'the time an SMTP client may be silent' },
-        data_timeout: {
-          ...duration,
-          description: "the wait for a back-end's verdict on a message",
-        },
-        session_timeout: { ...duration, description: 'the time a joined session may be silent' },
-        drain_timeout: { ...duration, description: 'the time that sessions have to end at a stop' },
-      },
-      additionalProperties: false,
+    limits: limitSchema,
+    probe_interval: {
+      ...duration,
+      description: 'how long a port of a back-end may be unused before it is probed; 0s: never',
     },
     ...relayProperties,
     workers: {

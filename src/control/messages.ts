@@ -2,7 +2,7 @@
  * What a running daemon can be asked, and its answers: one JSON object a line, over a Unix socket.
  * A request names the version of this language; a daemon that speaks another one says so.
  */
-import type { BackendReason, BackendStep, ServiceName } from '../base/log.ts'
+import type { BackendProtocolName, BackendReason, BackendStep, ServiceName } from '../base/log.ts'
 import type { QueueChange, QueuePage, QueueRequest } from '../mail/queued-message.ts'
 
 export const controlVersion = 1
@@ -36,8 +36,12 @@ export interface StatusReport {
   readonly state: 'serving' | 'stopping'
   readonly config: string
   readonly generation: number
+  /** When the base of the map was built; ISO 8601, UTC. */
+  readonly map_built: string
   /** Users that the map names; absent where the map does not tell. */
   readonly users?: number
+  /** Where the metrics are; absent where they are not served. */
+  readonly metrics?: readonly string[]
   readonly services: readonly ServiceStatus[]
   readonly backends: readonly BackendStatus[]
   readonly workers: readonly WorkerStatus[]
@@ -53,6 +57,13 @@ export interface ServiceStatus {
   readonly logins?: Readonly<Record<LoginResult, number>>
   /** Relay: messages by the final reply. */
   readonly messages?: Readonly<Record<MessageResult, number>>
+  /** What came in the last minute: sessions, and logins or messages whatever their outcome. */
+  readonly last_minute: {
+    readonly sessions: number
+    readonly logins?: number
+    readonly messages?: number
+    readonly refused: number
+  }
   /** Refusals by reason; reasons that did not occur are absent. */
   readonly refused: Readonly<Record<string, number>>
 }
@@ -63,11 +74,48 @@ export type MessageResult = 'accepted' | 'deferred' | 'refused'
 export interface BackendStatus {
   readonly backend: string
   readonly sessions: number
+  readonly protocols: readonly ProtocolStatus[]
   readonly errors: readonly {
     readonly step: BackendStep
     readonly reason: BackendReason
     readonly count: number
   }[]
+}
+
+/** One port of a back-end. */
+export interface ProtocolStatus {
+  readonly protocol: BackendProtocolName
+  /** Whether it answers, as sessions and probes have seen. */
+  readonly state: 'up' | 'down' | 'unknown'
+  /** Since when; ISO 8601, UTC. */
+  readonly since: string
+  readonly sessions: number
+  /** Logins that were tried there. */
+  readonly logins?: Readonly<Record<LoginResult, number>>
+  /** Messages that had it among their back-ends, by the reply that their senders got. */
+  readonly messages?: Readonly<Record<MessageResult, number>>
+  readonly failures: number
+  readonly last_minute: { readonly requests: number; readonly failures: number }
+  /** SMTP and LMTP: whether new connections are tried; the worst of the workers. */
+  readonly breaker?: BreakerState
+  readonly last_error?: {
+    /** ISO 8601, UTC. */
+    readonly at: string
+    readonly step: BackendStep | 'probe'
+    /** Absent where a probe failed. */
+    readonly reason?: BackendReason
+    readonly text: string
+  }
+}
+
+/** `closed`: tried; `open`: not tried just now; `half-open`: one attempt decides. */
+export type BreakerState = 'closed' | 'half-open' | 'open'
+
+/** Of one worker. */
+export interface BreakerReport {
+  readonly backend: string
+  readonly protocol: 'smtp' | 'lmtp'
+  readonly state: BreakerState
 }
 
 export interface WorkerStatus {

@@ -1,5 +1,16 @@
-/** A status report as tables for a person. */
-import type { BackendStatus, ServiceStatus, StatusReport, WorkerStatus } from './messages.ts'
+/**
+ * A status report as tables for a person: what serves, what it is asked, which back-ends answer. What
+ * is as it should be takes little room; trouble is said in words, and wraps at 80 columns.
+ */
+import type {
+  BackendStatus,
+  ProtocolStatus,
+  ServiceStatus,
+  StatusReport,
+  WorkerStatus,
+} from './messages.ts'
+import { formatDuration, wrapWords } from './status-text.ts'
+import { troubleOf } from './trouble-words.ts'
 
 interface Column {
   readonly title: string
@@ -8,102 +19,170 @@ interface Column {
 
 export interface StatusTable {
   readonly columns: readonly Column[]
-  readonly rows: readonly (readonly string[])[]
+  readonly rows: readonly StatusRow[]
 }
 
-/** One line: what runs, since when, with which map. */
-export function statusHeadline(report: StatusReport): string {
-  const { version, state, pid, generation, config } = report
+export interface StatusRow {
+  readonly cells: readonly string[]
+  /** Lines below it. */
+  readonly notes: readonly string[]
+}
+
+/** An error is old news after this, where all is well again. */
+const newsMs = 3_600_000
+
+/** What runs, since when, with which map. */
+export function statusHeadlines(report: StatusReport): string[] {
+  const { version, state, pid, generation, config, workers, metrics = [] } = report
   const users = report.users === undefined ? '' : ` of ${report.users} users`
-  const age = formatDuration(report.uptime_ms)
-  return `mailmux ${version} ${state} for ${age}, pid ${pid}, map generation ${generation}${users}, ${config}`
+  const builtMs = nowOf(report) - Date.parse(report.map_built)
+  const lines = [
+    `mailmux ${version} ${state} for ${formatDuration(report.uptime_ms)}, pid ${pid}, ${runningOf(workers)}`,
+    `map generation ${generation}${users}, built ${formatDuration(Math.max(0, builtMs))} ago`,
+    `config ${config}`,
+  ]
+  if (metrics.length > 0) lines.push(`metrics at ${metrics.join(', ')}`)
+  if (report.log_dropped > 0) lines.push(`${report.log_dropped} lines of the log were lost`)
+  return lines
+}
+
+/** What runs beside the first process. */
+function runningOf(all: readonly WorkerStatus[]): string {
+  const count = all.filter(({ role }) => role === 'worker').length
+  const workers = `${count} ${count === 1 ? 'worker' : 'workers'}`
+  return count < all.length ? `${workers} and the queue` : workers
 }
 
 export function statusTables(report: StatusReport): StatusTable[] {
+  const refused = report.services.filter(({ refused: by }) => Object.keys(by).length > 0)
+  const hasNews = report.workers.some(({ state, restarts }) => state !== 'serving' || restarts > 0)
   const tables = [
-    { columns: serviceColumns, rows: report.services.map(serviceRow) },
-    { columns: backendColumns, rows: report.backends.map(backendRow) },
-    { columns: workerColumns, rows: report.workers.map(workerRow) },
+    { columns: serviceColumns, rows: report.services.flatMap(serviceRows) },
+    { columns: refusedColumns, rows: refused.flatMap(refusedRows) },
+    {
+      columns: backendColumns,
+      rows: report.backends.flatMap((backend) => backendRows(backend, nowOf(report))),
+    },
+    { columns: workerColumns, rows: hasNews ? report.workers.map(workerRow) : [] },
   ]
   return tables.filter(({ rows }) => rows.length > 0)
+}
+
+/** The clock of the daemon that reported; milliseconds of the epoch. */
+function nowOf({ started, uptime_ms }: StatusReport): number {
+  return Date.parse(started) + uptime_ms
 }
 
 const serviceColumns: readonly Column[] = [
   { title: 'SERVICE' },
   { title: 'SESSIONS', align: 'right' },
-  { title: 'TOTAL', align: 'right' },
-  { title: 'OUTCOMES' },
-  { title: 'REFUSED' },
+  { title: 'LAST MIN', align: 'right' },
+  { title: 'OK', align: 'right' },
+  { title: 'LATER', align: 'right' },
+  { title: 'FAILED', align: 'right' },
   { title: 'LISTENERS' },
 ]
 
-function serviceRow(service: ServiceStatus): string[] {
-  return [
+/** Logins or messages, and a line for each listener beyond the first. */
+function serviceRows(service: ServiceStatus): StatusRow[] {
+  const { last_minute: recent, logins, messages } = service
+  const [first = '', ...others] = service.listeners.map(({ address, tls }) =>
+    tls === 'none' ? address : `${address} ${tls}`,
+  )
+  const cells = [
     service.service,
-    String(service.sessions),
-    String(service.sessions_total),
-    formatCounts(service.logins ?? service.messages ?? {}),
-    formatCounts(service.refused),
-    service.listeners
-      .map(({ address, tls }) => (tls === 'none' ? address : `${address} ${tls}`))
-      .join(', '),
+    service.sessions,
+    recent.logins ?? recent.messages ?? 0,
+    logins?.ok ?? messages?.accepted ?? 0,
+    logins?.unavailable ?? messages?.deferred ?? 0,
+    logins?.failed ?? messages?.refused ?? 0,
+  ]
+  const more = others.map((address) => row(...cells.map(() => ''), address))
+  return [row(...cells.map(String), first), ...more]
+}
+
+const refusedColumns: readonly Column[] = [
+  { title: 'REFUSED' },
+  { title: 'LAST MIN', align: 'right' },
+  { title: 'CLIENTS, BY REASON' },
+]
+
+function refusedRows({ service, refused, last_minute }: ServiceStatus): StatusRow[] {
+  const counts = Object.entries(refused)
+    .toSorted(([, left], [, right]) => right - left)
+    .map(([reason, count]) => `${reason} ${count}`)
+  const [first = '', ...others] = wrapWords(counts, ', ', reasonChars)
+  return [
+    row(service, String(last_minute.refused), first),
+    ...others.map((line) => row('', '', line)),
   ]
 }
 
+const reasonChars = 58
+
 const backendColumns: readonly Column[] = [
   { title: 'BACK-END' },
+  { title: 'PROTOCOL' },
   { title: 'SESSIONS', align: 'right' },
-  { title: 'ERRORS' },
+  { title: 'LAST MIN', align: 'right' },
+  { title: 'OK', align: 'right' },
+  { title: 'FAILURES', align: 'right' },
+  { title: 'STATE' },
 ]
 
-function backendRow({ backend, sessions, errors }: BackendStatus): string[] {
-  const counts = errors.map(({ step, reason, count }): [string, number] => [
-    `${step} ${reason}`,
-    count,
-  ])
-  return [backend, String(sessions), formatCounts(Object.fromEntries(counts))]
+function backendRows({ backend, protocols }: BackendStatus, now: number): StatusRow[] {
+  return protocols.map((protocol, index) => {
+    const { logins, messages, last_minute: recent } = protocol
+    const cells = [
+      index === 0 ? backend : '',
+      protocol.protocol,
+      String(protocol.sessions),
+      String(recent.requests),
+      String(logins?.ok ?? messages?.accepted ?? 0),
+      String(protocol.failures),
+      stateOf(protocol, now),
+    ]
+    return { cells, notes: notesOf(protocol, now) }
+  })
 }
+
+const breakerWords = { closed: '', 'half-open': ', tried once', open: ', not tried' } as const
+
+function stateOf({ state, since, breaker }: ProtocolStatus, now: number): string {
+  const lasting = state === 'down' ? ` ${formatDuration(now - Date.parse(since))}` : ''
+  return `${state}${lasting}${breakerWords[breaker ?? 'closed']}`
+}
+
+function notesOf({ state, last_error: error }: ProtocolStatus, now: number): string[] {
+  if (error === undefined) return []
+  const ageMs = Math.max(0, now - Date.parse(error.at))
+  if (state !== 'down' && ageMs > newsMs) return []
+  const words = `${formatDuration(ageMs)} ago, ${troubleOf(error)}`.split(' ')
+  return wrapWords(words, ' ', noteChars)
+}
+
+const noteChars = 76
 
 const workerColumns: readonly Column[] = [
   { title: 'WORKER' },
   { title: 'PID', align: 'right' },
   { title: 'SESSIONS', align: 'right' },
-  { title: 'RESTARTS', align: 'right' },
+  { title: 'REPLACED', align: 'right' },
   { title: 'UPTIME', align: 'right' },
   { title: 'STATE' },
 ]
 
-function workerRow(worker: WorkerStatus): string[] {
-  return [
+function workerRow(worker: WorkerStatus): StatusRow {
+  return row(
     worker.role === 'queue' ? `${worker.worker} (queue)` : String(worker.worker),
     String(worker.pid),
     String(worker.sessions),
     String(worker.restarts),
     formatDuration(worker.uptime_ms),
     worker.state,
-  ]
+  )
 }
 
-function formatCounts(counts: Readonly<Record<string, number>>): string {
-  const parts = Object.entries(counts).map(([name, count]) => `${name} ${count}`)
-  return parts.length === 0 ? '-' : parts.join(', ')
+function row(...cells: readonly string[]): StatusRow {
+  return { cells, notes: [] }
 }
-
-/** The two largest units: `3d 4h`, `5m 10s`, `7s`. */
-export function formatDuration(durationMs: number): string {
-  let rest = Math.floor(durationMs / 1000)
-  const parts: string[] = []
-  for (const [unit, seconds] of units) {
-    const amount = Math.floor(rest / seconds)
-    rest -= amount * seconds
-    if (amount > 0 || parts.length > 0) parts.push(`${amount}${unit}`)
-  }
-  return parts.slice(0, 2).join(' ') || '0s'
-}
-
-const units = [
-  ['d', 86_400],
-  ['h', 3_600],
-  ['m', 60],
-  ['s', 1],
-] as const

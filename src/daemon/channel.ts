@@ -4,9 +4,11 @@
  * `commit` puts it in force and cannot fail; `abort` throws it away.
  */
 import type { Service } from '../config/config.ts'
+import type { BreakerReport } from '../control/messages.ts'
 import type { QueueChange, QueuePage, QueueRequest } from '../mail/queued-message.ts'
 import type { KnownChanges } from '../map/state/override-reader.ts'
 import type { SpoolUsage } from '../spool/file-spool-writer.ts'
+import type { BackendTrouble } from './backend-troubles.ts'
 import type { Counts } from './counters.ts'
 import type { Settings } from './settings.ts'
 
@@ -40,15 +42,25 @@ export type PrepareReply =
   | { readonly prepared: true; readonly generation: number }
   | { readonly prepared: false; readonly problems: readonly string[] }
 
+/** Sessions that are open now and have got as far as that back-end. */
+export interface SessionCount {
+  readonly service: Service
+  readonly backend: string | undefined
+  readonly count: number
+}
+
 export interface WorkerReport {
   /** Of the map in force; undefined before the first. */
   readonly generation: number | undefined
-  readonly sessions: readonly {
-    readonly service: Service
-    readonly backend: string | undefined
-  }[]
+  readonly sessions: readonly SessionCount[]
   readonly counters: Counts
   readonly logDropped: number
+  /** The last trouble with each back-end. */
+  readonly troubles: readonly BackendTrouble[]
+  /** Whether places that messages are sent to are tried just now. */
+  readonly breakers: readonly BreakerReport[]
+  /** Memory of the process that is in use. */
+  readonly residentBytes: number
 }
 
 export interface ToWorker {
@@ -60,7 +72,7 @@ export type FromWorker =
   /** The worker listens to its supervisor. */
   | { readonly kind: 'hello' }
   | { readonly kind: 'reply'; readonly id: number; readonly reply: Replies[Ask['do']] }
-  /** Counts for the case that the worker dies. */
+  /** The last numbers, before the exit. */
   | { readonly kind: 'report'; readonly report: WorkerReport }
   /** The worker has put messages into the spool. */
   | { readonly kind: 'spooled'; readonly ids: readonly string[] }

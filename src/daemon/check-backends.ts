@@ -1,12 +1,60 @@
-/** Asks every port of the back-ends of a config, several at a time. */
+/** Asks ports of the back-ends of a config, several at a time. */
+import type { SecureContext } from 'node:tls'
 import { type ProbeReport, probeBackend } from '../backend/probe.ts'
 import { MailmuxError } from '../base/error.ts'
-import type { BackendConfig, BackendProtocol, Config } from '../config/config.ts'
+import type { BackendProtocol, Config } from '../config/config.ts'
 import { backendTlsOf } from './generation.ts'
 import { readAuthorities } from './load-settings.ts'
 
 /** Ports that are asked at a time. */
 const atOnce = 16
+
+export interface BackendPort {
+  readonly backend: string
+  readonly protocol: BackendProtocol
+}
+
+export class BackendProber {
+  readonly #config: Config
+  readonly #contexts: ReadonlyMap<string, SecureContext>
+  #running = 0
+  readonly #waiting: (() => void)[] = []
+
+  /** `authorities`: PEM texts by back-end. Throws TLS_UNUSABLE. */
+  constructor(config: Config, authorities: ReadonlyMap<string, string>) {
+    this.#config = config
+    this.#contexts = backendTlsOf(config, authorities, (make) => make())
+  }
+
+  /** Never throws for what the back-end does: that is in the report. */
+  async probe({ backend, protocol }: BackendPort): Promise<ProbeReport> {
+    if (this.#running >= atOnce) await new Promise<void>((go) => this.#waiting.push(go))
+    this.#running++
+    try {
+      return await this.#ask(backend, protocol)
+    } finally {
+      this.#running--
+      this.#waiting.shift()?.()
+    }
+  }
+
+  #ask(name: string, protocol: BackendProtocol): Promise<ProbeReport> {
+    const { hostname, limits, backends } = this.#config
+    const backend = backends.get(name)
+    const endpoint = backend?.endpoints[protocol]
+    if (backend === undefined || endpoint === undefined)
+      throw new Error(`no ${protocol} at ${name}`)
+    const context = this.#contexts.get(name)
+    return probeBackend({
+      backend: name,
+      protocol,
+      endpoint,
+      trust: context && { context, name: backend.tlsName },
+      hostname,
+      timeoutMs: limits.connectTimeoutMs,
+    })
+  }
+}
 
 /**
  * Reports in the order of the config. `names`: only these back-ends; all where it is empty. Throws
@@ -22,34 +70,21 @@ export async function checkBackends(
   }
   const problems: MailmuxError[] = []
   const authorities = await readAuthorities(config, problems)
-  const contexts = backendTlsOf(config, authorities, (make) => make())
+  const prober = new BackendProber(config, authorities)
   const [first] = problems
   if (first !== undefined) throw first
-  const plans = [...config.backends.values()]
-    .filter(({ name }) => names.length === 0 || names.includes(name))
-    .flatMap((backend) => endpointsOf(backend).map((one) => ({ backend, ...one })))
-  const reports: ProbeReport[] = []
-  const work = plans.entries()
-  const worker = async (): Promise<void> => {
-    for (const [index, { backend, protocol, endpoint }] of work) {
-      const context = contexts.get(backend.name)
-      reports[index] = await probeBackend({
-        backend: backend.name,
-        protocol,
-        endpoint,
-        trust: context && { context, name: backend.tlsName },
-        hostname: config.hostname,
-        timeoutMs: config.limits.connectTimeoutMs,
-      })
-    }
-  }
-  await Promise.all(Array.from({ length: atOnce }, worker))
-  return reports
+  const asked = portsOf(config).filter(
+    ({ backend }) => names.length === 0 || names.includes(backend),
+  )
+  return Promise.all(asked.map((port) => prober.probe(port)))
 }
 
-function endpointsOf({ endpoints }: BackendConfig) {
-  return Object.entries(endpoints).map(([protocol, endpoint]) => ({
-    protocol: protocol as BackendProtocol,
-    endpoint,
-  }))
+/** Every port of every back-end, in the order of the config. */
+export function portsOf({ backends }: Config): BackendPort[] {
+  return [...backends.values()].flatMap(({ name, endpoints }) =>
+    Object.keys(endpoints).map((protocol) => ({
+      backend: name,
+      protocol: protocol as BackendProtocol,
+    })),
+  )
 }

@@ -1,6 +1,33 @@
-/** Which counter an event moves: events and counters cannot disagree, since one derives the other. */
+/** Which counters an event moves: events and counters cannot disagree, since one derives the other. */
 import type { EventFields, EventName } from '../base/log.ts'
 import type { Counters } from './runtime.ts'
+
+/** The counter of each event that is counted. */
+export const counterNames = {
+  refuse: 'refused',
+  backend: 'backend_error',
+  internal: 'internal',
+  message: 'message',
+  uncertain: 'uncertain',
+  client_gone: 'client_gone',
+  unreported: 'unreported',
+  'spool.accepted': 'spool_accepted',
+  'spool.quarantined': 'spool_quarantined',
+  delivery: 'delivery',
+  report: 'report',
+  'session.end': 'session_end',
+} as const satisfies Partial<Record<EventName, string>>
+
+/** Further counters; those of logins and sessions are moved where these are known. */
+export type CounterName =
+  | (typeof counterNames)[keyof typeof counterNames]
+  | 'session'
+  | 'login'
+  | 'backend_failure'
+  | 'backend_login'
+  | 'backend_message'
+  | 'loop_stall'
+  | 'loop_stall_ms'
 
 type CountOf = { readonly [Name in EventName]?: (fields: EventFields[Name]) => string }
 
@@ -20,29 +47,24 @@ const labels: CountOf = {
   'session.end': ({ service, end }) => `${service},${end}`,
 }
 
-/** The counter of each event that is counted. */
-export const counterNames: Readonly<Partial<Record<EventName, string>>> = {
-  refuse: 'refused',
-  backend: 'backend_error',
-  internal: 'internal',
-  message: 'message',
-  uncertain: 'uncertain',
-  client_gone: 'client_gone',
-  unreported: 'unreported',
-  'spool.accepted': 'spool_accepted',
-  'spool.quarantined': 'spool_quarantined',
-  delivery: 'delivery',
-  report: 'report',
-  'session.end': 'session_end',
-}
-
 export function countEvent<Name extends EventName>(
   counters: Counters,
   name: Name,
   fields: EventFields[Name],
 ): void {
-  const counter = counterNames[name]
-  if (counter !== undefined) counters.count(counter, labels[name]?.(fields))
+  const counter = (counterNames as Partial<Record<EventName, string>>)[name]
+  if (counter === undefined) return
+  counters.count(counter, labels[name]?.(fields))
+  if (name === 'backend') {
+    const { backend, service } = fields as EventFields['backend']
+    counters.count('backend_failure', `${backend},${service}`)
+  } else if (name === 'message') {
+    const { backend, code } = fields as EventFields['message']
+    // A message may have several back-ends.
+    for (const one of backend.split(',')) {
+      counters.count('backend_message', `${one},${outcomeOf(code)}`)
+    }
+  }
 }
 
 function outcomeOf(code: number): 'accepted' | 'deferred' | 'refused' {

@@ -21,6 +21,8 @@ export interface LoadedSettings {
   readonly bound: readonly BoundListener[]
   readonly workers: number
   readonly generation: number
+  /** When the map was built; milliseconds of the epoch. */
+  readonly builtAt: number
   /** Users that the map names, where it tells. */
   readonly users: number | undefined
   readonly changes: KeptChanges
@@ -75,6 +77,7 @@ export async function loadSettings(
     bound: listening.bound,
     workers,
     ...about,
+    builtAt: map.modifiedMs,
     changes,
     async release() {
       changes[Symbol.dispose]()

@@ -19,6 +19,7 @@ const levels: Readonly<Partial<Record<EventName, Level>>> = {
   'reload.refused': 'warn',
   'map.changes_unread': 'error',
   'worker.delayed': 'error',
+  'worker.hung': 'error',
   'worker.refused': 'error',
   refuse: 'warn',
   backend: 'warn',
@@ -32,8 +33,11 @@ const levels: Readonly<Partial<Record<EventName, Level>>> = {
   'log.dropped': 'error',
 }
 
-/** A worker that ended as it was told to is no news; every other end of one is. */
+/** A worker that ended as it was told to is no news; every other end of one is. So with back-ends. */
 function levelOf<Name extends EventName>(name: Name, fields: EventFields[Name]): Level {
+  if (name === 'backend.state') {
+    return (fields as EventFields['backend.state']).state === 'up' ? 'info' : 'warn'
+  }
   if (name !== 'worker.exited') return levels[name] ?? 'info'
   return (fields as EventFields['worker.exited']).code === 0 ? 'info' : 'warn'
 }

@@ -144,7 +144,13 @@ export class LoginAttempt implements LoginWaiter {
 
   #tell(outcome: LoginOutcome, accepted: Accepted | undefined): void {
     const { runtime, fields, onEnd } = this.#options
-    runtime.counters.count('login', `${fields.service},${results[outcome.kind]}`)
+    const result = results[outcome.kind]
+    runtime.counters.count('login', `${fields.service},${result}`)
+    // Who has a route has been asked for; a back-end that answers, whatever it says, is up.
+    if (this.#route !== undefined) {
+      const { backend } = this.#route
+      runtime.counters.count('backend_login', `${backend},${fields.service},${result}`)
+    }
     onEnd.loginEnded(outcome, accepted)
   }
 

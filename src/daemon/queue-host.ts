@@ -27,7 +27,6 @@ import { type Supervised, tell } from './supervised.ts'
 import { systemClock } from './system-clock.ts'
 import { WorkerRuntime } from './worker-runtime.ts'
 
-const reportEveryMs = 10_000
 const usageEveryMs = 1_000
 /** How long the spool may still be in the hands of a process that is ending. */
 const busyMs = 5_000
@@ -63,7 +62,6 @@ export class QueueHost implements Supervised {
     this.#options = options
     this.#logWriter = openLog({ worker: options.number, counters })
     this.#runtime = new WorkerRuntime(options.number, counters, this.#logWriter)
-    setInterval(() => tell({ kind: 'report', report: this.#runtime.report() }), reportEveryMs)
     setInterval(() => this.#tellUsage(), usageEveryMs)
   }
 

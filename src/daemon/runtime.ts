@@ -7,6 +7,7 @@ import type { Socket } from 'node:net'
 import type { SecureContext } from 'node:tls'
 import type { Log, ServiceName } from '../base/log.ts'
 import type { Config, ListenerConfig } from '../config/config.ts'
+import type { BreakerReport } from '../control/messages.ts'
 import type { MapReader } from '../map/open.ts'
 import type { ServerTls } from '../net/tls.ts'
 import type { SpoolWriter } from '../spool/spooled-message.ts'
@@ -54,6 +55,8 @@ export interface Runtime {
   readonly spool: SpoolWriter | undefined
   /** Registers a session; returns what its end must call, once. */
   enter(session: Session): () => void
+  /** Has `breakers` asked whenever this worker tells its numbers. */
+  reportBreakers(breakers: () => readonly BreakerReport[]): void
   /** Number for a new session, unique for the life of the daemon. */
   nextSessionId(): string
 }

@@ -12,13 +12,23 @@ import type { ReloadReport, StatusReport } from '../control/messages.ts'
 import { openControl } from '../control/server.ts'
 import type { QueueChange, QueuePage, QueueRequest } from '../mail/queued-message.ts'
 import { claimRunDir } from './claim-run-dir.ts'
+import { cleanEnvironment } from './clean-environment.ts'
 import { coalesce } from './coalesce.ts'
+import { combined } from './combined-problem.ts'
+import { freePortAttempts, hasLostFreePort, type Refused } from './free-port.ts'
 import { type LoadedSettings, loadSettings } from './load-settings.ts'
 import { type LogWriter, openLog } from './log-writer.ts'
 import { refuseRestartKeys } from './restart-keys.ts'
 import { findRunAs, type FoundUser, refuseUnless } from './run-as.ts'
 import { formatAddress } from './settings.ts'
-import { numbersOf } from './status.ts'
+import { listenForSignals, type Signals } from './signals.ts'
+import type { Counts } from './counters.ts'
+import type { Sample } from './metrics/exposition.ts'
+import { MetricsListeners } from './metrics/listeners.ts'
+import { type Check, metricsPages } from './metrics/pages.ts'
+import { Monitor } from './monitor.ts'
+import { notStarted, readinessOf } from './readiness.ts'
+import { reportStatus } from './report-status.ts'
 import { type CheckedSettings, WorkerPool } from './worker-pool.ts'
 
 export interface SuperviseOptions {
@@ -32,15 +42,6 @@ export interface SuperviseOptions {
   readonly warn: (problems: readonly Problem[]) => void
 }
 
-/** Everything that was found wrong, as one failure with the code of the first. */
-function combined(problems: readonly MailmuxError[]): MailmuxError {
-  const [first] = problems
-  if (first === undefined) return new MailmuxError('INTERNAL', 'refused without a problem')
-  if (problems.length === 1) return first
-  const lines = problems.map(({ located }) => located)
-  return new MailmuxError(first.code, [...lines, `${problems.length} problems`].join('\n'))
-}
-
 /** Runs the daemon until it is told to stop. Throws what keeps it from starting, with nothing left running. */
 export async function supervise(options: SuperviseOptions): Promise<void> {
   await using resources = new AsyncDisposableStack()
@@ -52,6 +53,14 @@ export async function supervise(options: SuperviseOptions): Promise<void> {
   // Set once the workers run; a client that connects before waits for it.
   const started = Promise.withResolvers<Supervisor>()
   started.promise.catch(() => undefined)
+  let running: Supervisor | undefined
+  const pages = metricsPages({
+    sample: async () => (await started.promise).sample(),
+    checks: () => running?.readiness() ?? notStarted,
+  })
+  const metrics = resources.use(new MetricsListeners(pages))
+  const opened = await metrics.prepare(options.config.metrics)
+  opened.commit()
   resources.use(
     await openControl(options.config.runDir, {
       status: async () => (await started.promise).status(),
@@ -60,7 +69,9 @@ export async function supervise(options: SuperviseOptions): Promise<void> {
     }),
   )
   try {
-    const supervisor = await Supervisor.start({ ...options, ...found }, logWriter, signals)
+    const means = { logWriter, metrics }
+    const supervisor = await Supervisor.start({ ...options, ...found }, means, signals)
+    running = supervisor
     resources.defer(() => supervisor.release())
     signals.onReload = () => void supervisor.reload().catch(() => undefined)
     started.resolve(supervisor)
@@ -71,73 +82,39 @@ export async function supervise(options: SuperviseOptions): Promise<void> {
   }
 }
 
-/** What would change how workers run: the environment is that of whoever starts the daemon. */
-function cleanEnvironment(): void {
-  const names = ['NODE_OPTIONS', 'NODE_PATH', 'NODE_DEBUG', 'NODE_TLS_REJECT_UNAUTHORIZED']
-  for (const name of names) Reflect.deleteProperty(process.env, name)
-}
-
 /** With what was found out at the start. */
 type StartOptions = SuperviseOptions & FoundUser
-
-interface Signals extends Disposable {
-  /** Resolves with the name of the first signal that ends the daemon. */
-  readonly stop: Promise<string>
-  onReload: () => void
-  /** Called at the second signal that ends the daemon. */
-  onHurry: () => void
-}
-
-function listenForSignals(): Signals {
-  const stop = Promise.withResolvers<string>()
-  let isStopping = false
-  const end = (signal: string): void => {
-    if (isStopping) signals.onHurry()
-    isStopping = true
-    stop.resolve(signal)
-  }
-  const reload = (): void => signals.onReload()
-  process.on('SIGTERM', end).on('SIGINT', end).on('SIGHUP', reload)
-  const signals: Signals = {
-    stop: stop.promise,
-    onReload: () => undefined,
-    onHurry: () => undefined,
-    [Symbol.dispose]() {
-      process.off('SIGTERM', end).off('SIGINT', end).off('SIGHUP', reload)
-    },
-  }
-  return signals
-}
 
 class Supervisor {
   /** Takes a new config and map, whole or not at all. Throws RELOAD_REFUSED with every problem. */
   readonly reload: () => Promise<ReloadReport>
   readonly #options: StartOptions
   readonly #logWriter: LogWriter
+  readonly #metrics: MetricsListeners
   readonly #pool: WorkerPool
+  readonly #monitor: Monitor
   readonly #startedAt = new Date()
   #inForce: LoadedSettings
   #isStopping = false
 
   private constructor(
     options: StartOptions,
-    logWriter: LogWriter,
+    { logWriter, metrics }: Means,
     settings: LoadedSettings,
     pool: WorkerPool,
   ) {
     this.#options = options
     this.#logWriter = logWriter
+    this.#metrics = metrics
     this.#inForce = settings
     this.#pool = pool
+    this.#monitor = new Monitor(pool, settings.settings, logWriter.log)
     this.reload = coalesce(() => this.#reloadOnce())
   }
 
-  static async start(
-    options: StartOptions,
-    logWriter: LogWriter,
-    signals: Signals,
-  ): Promise<Supervisor> {
+  static async start(options: StartOptions, means: Means, signals: Signals): Promise<Supervisor> {
     const { config, services, runAs } = options
+    const { logWriter } = means
     const entry = options.workerEntry ?? defaultEntry()
     if (runAs !== undefined) refuseUnless('read', fileURLToPath(entry), runAs)
     for (let attempt = 1; ; attempt++) {
@@ -147,7 +124,7 @@ class Supervisor {
       signals.onHurry = () => pool.killAll()
       const problems = await pool.start()
       if (problems.length === 0) {
-        const supervisor = new Supervisor(options, logWriter, loaded, pool)
+        const supervisor = new Supervisor(options, means, loaded, pool)
         if (options.kept !== undefined) logWriter.log('daemon.user_kept', options.kept)
         logWriter.log('daemon.ready', { pid: process.pid, ...supervisor.#summary() })
         return supervisor
@@ -160,22 +137,17 @@ class Supervisor {
   }
 
   async status(): Promise<StatusReport> {
-    await this.#pool.refreshReports()
-    const { settings, changes, users } = this.#inForce
-    const reports = this.#pool.workers.map(({ lastReport }) => lastReport)
-    const sessions = reports.flatMap((report) => report.sessions)
+    return this.#report(await this.#monitor.refresh())
+  }
+
+  async sample(): Promise<Sample> {
+    const counts = await this.#monitor.refresh()
+    const { workers } = this.#pool
     return {
-      pid: process.pid,
-      version: this.#options.version,
-      started: this.#startedAt.toISOString(),
-      uptime_ms: Math.round(process.uptime() * 1000),
-      state: this.#isStopping ? 'stopping' : 'serving',
-      config: settings.config.file,
-      generation: Math.max(changes.generation, ...reports.map(({ generation }) => generation ?? 0)),
-      ...(users === undefined ? {} : { users }),
-      ...numbersOf(settings, sessions, this.#pool.counts),
-      workers: this.#pool.workers.map((worker) => worker.status()),
-      log_dropped: this.#pool.logDropped + this.#logWriter.dropped,
+      counts,
+      status: this.#report(counts),
+      workerBytes: workers.reduce((sum, { lastReport }) => sum + lastReport.residentBytes, 0),
+      isReady: this.readiness().every(({ ok }) => ok),
     }
   }
 
@@ -184,6 +156,32 @@ class Supervisor {
     const answer = await this.#pool.askQueue(request)
     if (answer !== undefined) return answer
     throw new MailmuxError('DAEMON_REFUSED', 'the queue of this daemon does not answer')
+  }
+
+  readiness(): readonly Check[] {
+    const { settings, generation } = this.#inForce
+    return readinessOf({
+      settings,
+      generation,
+      workers: this.#pool.workers,
+      health: this.#monitor.health,
+      isStopping: this.#isStopping,
+    })
+  }
+
+  #report(counts: Counts): StatusReport {
+    return reportStatus({
+      version: this.#options.version,
+      startedAt: this.#startedAt,
+      isStopping: this.#isStopping,
+      inForce: this.#inForce,
+      workers: this.#pool.workers,
+      metrics: this.#metrics.addresses,
+      counts,
+      lastMinute: this.#monitor.lastMinute(counts),
+      health: this.#monitor.health,
+      logDropped: this.#pool.logDropped + this.#logWriter.dropped,
+    })
   }
 
   async stop(reason: string, signals: Signals): Promise<void> {
@@ -196,6 +194,7 @@ class Supervisor {
   }
 
   release(): Promise<void> {
+    this.#monitor[Symbol.dispose]()
     return this.#inForce.release()
   }
 
@@ -220,13 +219,22 @@ class Supervisor {
   /** Puts new settings in force; undefined where it did. */
   async #takeNext(): Promise<Refused | undefined> {
     const next = await this.#loadNext()
+    const metrics = await this.#metrics
+      .prepare(next.settings.config.metrics)
+      .catch(async (error: unknown) => {
+        await next.release()
+        throw error
+      })
     const problems = await this.#pool.replaceSettings(checked(next))
     if (problems.length > 0) {
+      metrics.abort()
       await next.release()
       return { problems, hasLostFreePort: hasLostFreePort(next, problems) }
     }
+    metrics.commit()
     await this.#inForce.release()
     this.#inForce = next
+    this.#monitor.use(next.settings)
     return undefined
   }
 
@@ -264,24 +272,18 @@ class Supervisor {
 
   #summary(): ReloadReport {
     const { settings, generation, workers } = this.#inForce
-    const listeners = settings.listeners.map((at) => `${at.service} ${formatAddress(at)}`)
+    const listeners = [
+      ...settings.listeners.map((at) => `${at.service} ${formatAddress(at)}`),
+      ...this.#metrics.addresses.map((address) => `metrics ${address}`),
+    ]
     return { generation, workers, listeners }
   }
 }
 
-interface Refused {
-  readonly problems: readonly string[]
-  readonly hasLostFreePort: boolean
-}
-
-/** Where any port will do, another program may take the one that was found before workers have it. */
-const freePortAttempts = 4
-
-function hasLostFreePort({ bound }: LoadedSettings, problems: readonly string[]): boolean {
-  return bound.some(({ config, askedPort }) => {
-    const address = formatAddress(config)
-    return askedPort === 0 && problems.some((problem) => problem.startsWith(`${address}: `))
-  })
+/** What is there before the workers, and after them. */
+interface Means {
+  readonly logWriter: LogWriter
+  readonly metrics: MetricsListeners
 }
 
 function checked(loaded: LoadedSettings): CheckedSettings {

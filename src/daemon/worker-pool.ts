@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import type { Log } from '../base/log.ts'
 import type { QueueChange, QueuePage, QueueRequest } from '../mail/queued-message.ts'
 import type { SpoolUsage } from '../spool/file-spool-writer.ts'
+import { coalesce } from './coalesce.ts'
 import { type Counts, sumCounts } from './counters.ts'
 import type { KeptChanges } from './kept-changes.ts'
 import { RestartPolicy } from './restart-policy.ts'
@@ -20,6 +21,8 @@ import { type Exit, WorkerProcess } from './worker-process.ts'
 const prepareMs = 60_000
 const commitMs = 10_000
 const reportMs = 2_000
+/** A worker that leaves so many questions in a row unanswered serves nobody any more. */
+const hungAnswers = 10
 /** What a worker may take beyond the drain, to write its log out, before it is killed. */
 const exitMs = 4_000
 /** A part of a long list on a slow disk included. */
@@ -107,14 +110,9 @@ export class WorkerPool {
   }
 
   /** Asks every worker for its numbers; one that does not answer keeps those it told last. */
-  async refreshReports(): Promise<void> {
-    await Promise.all(
-      this.workers.map(async (worker) => {
-        const report = await worker.ask({ do: 'report' }, reportMs)
-        if (report !== undefined) worker.lastReport = report
-      }),
-    )
-  }
+  readonly refreshReports = coalesce(async () => {
+    await Promise.all(this.workers.map((worker) => this.#refresh(worker)))
+  })
 
   /** Ends all workers; true where every session ended by itself within `drainMs`. */
   async stop(drainMs: number): Promise<boolean> {
@@ -243,6 +241,15 @@ export class WorkerPool {
     const reply = await worker.ask({ do: 'commit' }, commitMs)
     worker.given = next
     if (reply === undefined) worker.kill()
+  }
+
+  async #refresh(worker: WorkerProcess): Promise<void> {
+    const report = await worker.ask({ do: 'report' }, reportMs)
+    if (report !== undefined) worker.lastReport = report
+    worker.unanswered = report === undefined ? worker.unanswered + 1 : 0
+    if (worker.unanswered < hungAnswers || worker.isGone || worker.state === 'starting') return
+    this.#log('worker.hung', { worker: worker.number, pid: worker.pid })
+    worker.kill()
   }
 
   async #retire(worker: WorkerProcess, drainMs: number): Promise<boolean> {

@@ -24,6 +24,9 @@ const emptyReport: WorkerReport = {
   sessions: [],
   counters: {},
   logDropped: 0,
+  troubles: [],
+  breakers: [],
+  residentBytes: 0,
 }
 
 export class WorkerProcess {
@@ -38,6 +41,8 @@ export class WorkerProcess {
   readonly exited: Promise<Exit>
   /** The newest that it told of itself. */
   lastReport: WorkerReport = emptyReport
+  /** How often in a row it did not answer in time. */
+  unanswered = 0
   readonly #worker: Worker
   readonly #events: WorkerEvents
   readonly #startedAt = performance.now()
@@ -116,7 +121,7 @@ export class WorkerProcess {
       role: this.role,
       pid: this.pid,
       state: this.state,
-      sessions: this.lastReport.sessions.length,
+      sessions: this.lastReport.sessions.reduce((sum, { count }) => sum + count, 0),
       uptime_ms: Math.round(performance.now() - this.#startedAt),
       restarts: this.restarts,
     }

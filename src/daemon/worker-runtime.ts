@@ -1,8 +1,10 @@
 /** What sessions share within one worker: the generation in force, counts, and who is there. */
-import type { Log, ServiceName } from '../base/log.ts'
+import type { EventFields, Log, ServiceName } from '../base/log.ts'
+import type { BreakerReport } from '../control/messages.ts'
 import type { FileSpoolWriter, SpoolUsage } from '../spool/file-spool-writer.ts'
 import type { SpoolWriter } from '../spool/spooled-message.ts'
-import type { WorkerReport } from './channel.ts'
+import { BackendTroubles } from './backend-troubles.ts'
+import type { SessionCount, WorkerReport } from './channel.ts'
 import type { CounterTable } from './counters.ts'
 import type { LogWriter } from './log-writer.ts'
 import { RetiredMaps } from './retired-maps.ts'
@@ -20,6 +22,8 @@ export class WorkerRuntime implements Runtime {
   readonly #worker: number
   readonly #sessions = new Set<Session>()
   readonly #retired = new RetiredMaps()
+  readonly #troubles = new BackendTroubles()
+  #breakers: () => readonly BreakerReport[] = () => []
   #current: Generation | undefined
   #spool: FileSpoolWriter | undefined
   #lastSession = 0
@@ -29,7 +33,10 @@ export class WorkerRuntime implements Runtime {
     this.#worker = worker
     this.#logWriter = logWriter
     this.counters = counters
-    this.log = logWriter.log
+    this.log = (name, fields) => {
+      if (name === 'backend') this.#troubles.note(fields as EventFields['backend'], Date.now())
+      logWriter.log(name, fields)
+    }
   }
 
   get current(): Generation {
@@ -50,6 +57,7 @@ export class WorkerRuntime implements Runtime {
     const before = this.#current
     this.#current = generation
     this.sessionLimit = settings.sessionsPerWorker
+    this.#troubles.keepOnly(generation.config.backends)
     if (needsQueue(settings)) {
       this.#spool ??= openWorkerSpool(generation.config, this.log)
       this.#spool.caps = generation.config.spool
@@ -71,6 +79,10 @@ export class WorkerRuntime implements Runtime {
       this.#retired.leave(session)
       if (this.#sessions.size === 0) this.#whenEmpty?.()
     }
+  }
+
+  reportBreakers(breakers: () => readonly BreakerReport[]): void {
+    this.#breakers = breakers
   }
 
   nextSessionId(): string {
@@ -107,9 +119,24 @@ export class WorkerRuntime implements Runtime {
   report(): WorkerReport {
     return {
       generation: this.#current?.map.generation,
-      sessions: [...this.#sessions].map(({ service, backend }) => ({ service, backend })),
+      sessions: countSessions(this.#sessions),
       counters: this.counters.snapshot(),
       logDropped: this.#logWriter.dropped,
+      troubles: this.#troubles.newest,
+      breakers: this.#breakers(),
+      residentBytes: process.memoryUsage.rss(),
     }
   }
+}
+
+/** Of ten thousand sessions a report has a few lines. */
+function countSessions(sessions: Iterable<Session>): SessionCount[] {
+  const counts = new Map<string, { -readonly [Key in keyof SessionCount]: SessionCount[Key] }>()
+  for (const { service, backend } of sessions) {
+    const key = `${service} ${backend ?? ''}`
+    const known = counts.get(key)
+    if (known === undefined) counts.set(key, { service, backend, count: 1 })
+    else known.count++
+  }
+  return [...counts.values()]
 }

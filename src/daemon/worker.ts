@@ -16,6 +16,7 @@ import { CounterTable } from './counters.ts'
 import { openGeneration } from './generation.ts'
 import { ListenerSet } from './listener-set.ts'
 import { type LogWriter, openLog } from './log-writer.ts'
+import { watchLoop } from './loop-watch.ts'
 import type { Generation, StartSession } from './runtime.ts'
 import { type Settings, servicesOf } from './settings.ts'
 import { type Supervised, serveSupervisor, tell } from './supervised.ts'
@@ -24,8 +25,6 @@ import { WorkerRuntime } from './worker-runtime.ts'
 /** Loads the front end of a service when it is first listened for. */
 export type FrontEnds = Readonly<Record<Service, () => Promise<StartSession>>>
 
-/** How often a worker tells its counts, so that its death loses little of them. */
-const reportEveryMs = 10_000
 /** The longest that sessions may go on in a worker that met a fault of ours. */
 const failingDrainMs = 30_000
 const stackChars = 1000
@@ -54,8 +53,8 @@ class Worker implements Supervised {
     this.#frontEnds = frontEnds
     this.#logWriter = openLog({ worker: number, counters })
     this.#runtime = new WorkerRuntime(number, counters, this.#logWriter)
+    watchLoop(counters)
     this.#listeners = new ListenerSet((socket, listener) => this.#accept(socket, listener))
-    setInterval(() => tell({ kind: 'report', report: this.#runtime.report() }), reportEveryMs)
   }
 
   async perform(ask: Ask): Promise<Replies[Ask['do']]> {

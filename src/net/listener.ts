@@ -41,7 +41,12 @@ export function openListener(
   })
 }
 
-function listenFailed(host: string, port: number, error: NodeJS.ErrnoException): MailmuxError {
+/** What keeps an address from being listened on, in words. */
+export function listenFailed(
+  host: string,
+  port: number,
+  error: NodeJS.ErrnoException,
+): MailmuxError {
   const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
   return new MailmuxError('LISTEN_FAILED', `${address}: ${explain(error)}`, { cause: error })
 }

@@ -9,6 +9,8 @@ import { isAlive } from './process-alive.ts'
 export interface PinnedFile {
   /** A name for the file held; its own name where the system has no /proc. */
   readonly path: string
+  /** When it was written; milliseconds of the epoch. */
+  readonly modifiedMs: number
   release(): Promise<void>
 }
 
@@ -27,7 +29,8 @@ export async function pinFile(
     () => true,
     () => false,
   )
-  return { path: hasProc ? held : path, release: () => handle.close() }
+  const { mtimeMs: modifiedMs } = await handle.stat()
+  return { path: hasProc ? held : path, modifiedMs, release: () => handle.close() }
 }
 
 /**
@@ -41,10 +44,12 @@ async function pinByLink(path: string): Promise<PinnedFile> {
   try {
     await removeLeftovers(folder, prefix)
     await link(file, held)
-    return { path: held, release: () => rm(held, { force: true }) }
   } catch {
-    return { path: file, release: () => Promise.resolve() }
+    const { mtimeMs: modifiedMs } = await stat(file)
+    return { path: file, modifiedMs, release: () => Promise.resolve() }
   }
+  const { mtimeMs: modifiedMs } = await stat(held)
+  return { path: held, modifiedMs, release: () => rm(held, { force: true }) }
 }
 
 async function removeLeftovers(folder: string, prefix: string): Promise<void> {

@@ -21,6 +21,7 @@ test('an event moves its counter by one, under the labels of the event', () => {
   assert.deepEqual(counters.snapshot(), {
     'refused:imap,conn_limit': 2,
     'backend_error:fritz,connect,refused': 1,
+    'backend_failure:fritz,imap': 1,
     'internal:exception': 1,
   })
 })
@@ -33,12 +34,16 @@ const verdicts = [
   [550, 'refused'],
 ] as const
 
-test('messages are counted by what their final reply means', () => {
+test('messages are counted by what their final reply means, and for each of their back-ends', () => {
   for (const [code, outcome] of verdicts) {
     const counters = new CounterTable()
-    const message = { backend: 'fritz', recipients: 1, bytes: 10, code, bare_lf: 0 }
+    const message = { backend: 'fritz,ingrid', recipients: 1, bytes: 10, code, bare_lf: 0 }
     countEvent(counters, 'message', { ...peer, service: 'smtp', ...message })
-    assert.deepEqual(counters.snapshot(), { [`message:smtp,${outcome}`]: 1 })
+    assert.deepEqual(counters.snapshot(), {
+      [`message:smtp,${outcome}`]: 1,
+      [`backend_message:fritz,${outcome}`]: 1,
+      [`backend_message:ingrid,${outcome}`]: 1,
+    })
   }
 })
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { askDaemon } from '../../src/control/client.ts'
 import { openListener } from '../../src/net/listener.ts'
 import type { Daemon } from '../support/daemon.ts'
 import { launchEcho, mapOf, startEcho } from '../support/echo-daemon.ts'
@@ -186,6 +187,22 @@ test('workers that die again and again are replaced more and more slowly', async
   using peer = await Peer.connect(daemon.port('imap'))
   assert.match(await peer.line(), /^imap none/)
   await daemon.waitFor('worker.started', 7)
+})
+
+test('a worker that stands still is killed and replaced', async () => {
+  using dir = tempDir()
+  await using daemon = await startEcho(dir)
+  const [still = 0] = workerPids(daemon)
+  process.kill(still, 'SIGSTOP')
+  // Each question finds it silent; the other one answers all the same.
+  for (let asked = 0; asked < 12 && daemon.eventsOf('worker.hung').length === 0; asked++) {
+    await askDaemon(dir.join('run'), 'status', 10_000)
+  }
+  assert.equal((await daemon.waitFor('worker.hung')).pid, still)
+  assert.equal((await daemon.waitFor('worker.exited')).signal, 'SIGKILL')
+  const { pid } = await daemon.waitFor('worker.started', 3)
+  using fresh = await sessionOn(daemon, pid)
+  assert.equal(await fresh.send('hello\r\n').line(), 'hello')
 })
 
 test('a port in use is one clear line that names the address, and nothing is left running', async () => {

@@ -116,6 +116,8 @@ export class TestRuntime implements Runtime {
     }
   }
 
+  reportBreakers(): void {}
+
   nextSessionId(): string {
     return `1-${this.#nextId++}`
   }

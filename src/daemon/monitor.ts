@@ -1,0 +1,76 @@
+/**
+ * Looks after the daemon every few seconds: asks the workers for their numbers, keeps those of the
+ * last minute, and has ports of back-ends probed that nobody used for a while.
+ */
+import type { Log } from '../base/log.ts'
+import { BackendHealth } from './backend-health.ts'
+import { type BackendPort, BackendProber } from './check-backends.ts'
+import { CountHistory } from './count-history.ts'
+import type { Counts } from './counters.ts'
+import type { Settings } from './settings.ts'
+import type { WorkerPool } from './worker-pool.ts'
+
+const lookMs = 5_000
+
+export class Monitor implements Disposable {
+  readonly health: BackendHealth
+  readonly #pool: WorkerPool
+  readonly #history = new CountHistory(performance.now())
+  readonly #timer: NodeJS.Timeout
+  #settings: Settings
+  #prober: BackendProber | undefined
+
+  constructor(pool: WorkerPool, settings: Settings, log: Log) {
+    this.#pool = pool
+    this.#settings = settings
+    this.health = new BackendHealth(settings.config, log, Date.now())
+    this.#timer = setInterval(() => void this.#look(), lookMs).unref()
+    this.#begin()
+  }
+
+  /** New settings are in force. */
+  use(settings: Settings): void {
+    this.#settings = settings
+    this.#prober = undefined
+    this.health.use(settings.config)
+    this.#begin()
+  }
+
+  /** The numbers of all workers, as of now. */
+  async refresh(): Promise<Counts> {
+    await this.#pool.refreshReports()
+    const { counts } = this.#pool
+    const troubles = this.#pool.workers.flatMap(({ lastReport }) => lastReport.troubles)
+    this.health.note(counts, troubles, Date.now())
+    return counts
+  }
+
+  lastMinute(counts: Counts): Counts {
+    return this.#history.lastMinute(performance.now(), counts)
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer)
+  }
+
+  async #look(): Promise<void> {
+    this.#history.add(performance.now(), await this.refresh())
+    const { probeIntervalMs } = this.#settings.config
+    if (probeIntervalMs > 0) this.#probe(this.health.due(probeIntervalMs, Date.now()))
+  }
+
+  /** Where somebody waits for us to be ready, it is found out at once. */
+  #begin(): void {
+    const { probeIntervalMs, metrics } = this.#settings.config
+    if (probeIntervalMs > 0 && metrics.length > 0) this.#probe(this.health.unknown)
+  }
+
+  #probe(ports: readonly BackendPort[]): void {
+    const { config, authorities } = this.#settings
+    for (const port of ports) {
+      this.#prober ??= new BackendProber(config, authorities)
+      this.health.asked(port)
+      void this.#prober.probe(port).then((report) => this.health.probed(report, Date.now()))
+    }
+  }
+}
