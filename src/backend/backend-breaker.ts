@@ -15,13 +15,21 @@ export class BackendBreaker {
   #hasOthers = false
   /** Monotonic milliseconds before which nothing is tried. */
   #closedUntil = 0
+  #isTrying = false
 
   /** Whether to try now; `nowMs` is monotonic. */
   allows(nowMs: number): boolean {
-    if (this.#failures < failuresToOpen || !this.#hasOthers) return true
+    if (this.#isClosed) return true
     if (nowMs < this.#closedUntil) return false
     this.#closedUntil = nowMs + probeMs
+    this.#isTrying = true
     return true
+  }
+
+  /** `half-open`: the next attempt, or the one that was let through, decides. */
+  state(nowMs: number): 'closed' | 'half-open' | 'open' {
+    if (this.#isClosed) return 'closed'
+    return this.#isTrying || nowMs >= this.#closedUntil ? 'half-open' : 'open'
   }
 
   /** `client` is the address of the client that the attempt was for. */
@@ -30,11 +38,17 @@ export class BackendBreaker {
     this.#client ??= client
     this.#hasOthers ||= client !== this.#client
     this.#closedUntil = nowMs + coolDownMs
+    this.#isTrying = false
   }
 
   succeeded(): void {
     this.#failures = 0
     this.#client = undefined
     this.#hasOthers = false
+    this.#isTrying = false
+  }
+
+  get #isClosed(): boolean {
+    return this.#failures < failuresToOpen || !this.#hasOthers
   }
 }

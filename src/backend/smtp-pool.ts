@@ -4,12 +4,15 @@
  * another. One a worker.
  */
 import { deadlines } from '../net/deadline.ts'
+import type { BackendBreaker } from './backend-breaker.ts'
 import { BackendPlace, type RoomWaiter } from './backend-place.ts'
 import { SmtpConnection, type SmtpPlan, type SmtpUser } from './smtp-connection.ts'
 
 /** Shorter than what servers allow a silent client (Postfix: 300 s, Dovecot: 300 s). */
 const defaultIdleMs = 60_000
 const idlePerBackend = 32
+
+type BreakerState = ReturnType<BackendBreaker['state']>
 
 export interface LeaseOptions {
   /** Who has one already must not wait for the next: what it waits for may be its own. */
@@ -19,6 +22,8 @@ export interface LeaseOptions {
 export class SmtpPool {
   readonly #places = new Map<string, BackendPlace>()
   readonly #placeOf = new WeakMap<SmtpPlan, BackendPlace>()
+  /** The newest plan for each back-end and protocol: a reload may have moved it. */
+  readonly #newest = new Map<string, SmtpPlan>()
   readonly #idleMs: number
 
   /** `idleMs`: how long a connection is kept unused. */
@@ -85,6 +90,16 @@ export class SmtpPool {
     else breaker.failed(performance.now(), client)
   }
 
+  /** Whether the places that were tried so far are tried now. */
+  get breakers(): { backend: string; protocol: SmtpPlan['protocol']; state: BreakerState }[] {
+    const nowMs = performance.now()
+    return [...this.#newest.values()].map((plan) => ({
+      backend: plan.backend,
+      protocol: plan.protocol,
+      state: this.#placeFor(plan).breaker.state(nowMs),
+    }))
+  }
+
   /** Ends all that wait. */
   close(): void {
     for (const { idle } of this.#places.values()) {
@@ -99,6 +114,7 @@ export class SmtpPool {
     const place = this.#places.get(key) ?? new BackendPlace()
     this.#places.set(key, place)
     this.#placeOf.set(plan, place)
+    this.#newest.set(`${plan.backend} ${plan.protocol}`, plan)
     return place
   }
 }

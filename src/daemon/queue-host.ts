@@ -62,6 +62,7 @@ export class QueueHost implements Supervised {
     this.#options = options
     this.#logWriter = openLog({ worker: options.number, counters })
     this.#runtime = new WorkerRuntime(options.number, counters, this.#logWriter)
+    this.#runtime.reportBreakers(() => this.#pool.breakers)
     setInterval(() => this.#tellUsage(), usageEveryMs)
   }
 

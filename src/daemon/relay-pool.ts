@@ -11,9 +11,13 @@ interface RelayMeans {
 const means = new WeakMap<Runtime, RelayMeans>()
 
 export function relayMeansOf(runtime: Runtime): RelayMeans {
-  const known = means.get(runtime) ?? { pool: new SmtpPool(), spool: new SpoolGate(runtime) }
-  means.set(runtime, known)
-  return known
+  const known = means.get(runtime)
+  if (known !== undefined) return known
+  const pool = new SmtpPool()
+  const made = { pool, spool: new SpoolGate(runtime) }
+  means.set(runtime, made)
+  runtime.reportBreakers(() => pool.breakers)
+  return made
 }
 
 export function relayPoolOf(runtime: Runtime): SmtpPool {

@@ -31,6 +31,21 @@ test('then one attempt is let through, and its outcome decides', () => {
   assert.equal(breaker.allows(61_003), true, 'the count began anew')
 })
 
+test('it tells whether a back-end is tried', () => {
+  const breaker = new BackendBreaker()
+  fail(breaker, 4, 0)
+  assert.equal(breaker.state(1), 'closed')
+  fail(breaker, 1, 0)
+  assert.equal(breaker.state(1), 'open')
+  assert.equal(breaker.state(30_000), 'half-open')
+  breaker.allows(30_000)
+  assert.equal(breaker.state(30_001), 'half-open')
+  fail(breaker, 1, 30_002)
+  assert.equal(breaker.state(30_003), 'open')
+  breaker.succeeded()
+  assert.equal(breaker.state(30_004), 'closed')
+})
+
 test('an attempt of which nothing was heard does not spare a back-end for ever', () => {
   const breaker = new BackendBreaker()
   fail(breaker, 5, 0)
