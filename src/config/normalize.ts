@@ -87,11 +87,7 @@ export function normalizeConfig(raw: RawConfig, file: string, locate: Locate): C
       maxChanged: Number.parseFloat(raw.map?.max_changed ?? '10%') / 100,
       history: raw.map?.history ?? 10,
     },
-    listeners: services.flatMap((service) =>
-      (raw.listen?.[service] ?? []).map((listener) =>
-        listenerOf(service, listener, certificates.length > 0),
-      ),
-    ),
+    listeners: listenersOf(raw.listen ?? {}, certificates.length > 0),
     metrics: (raw.listen?.metrics ?? []).map(metricsListenerOf),
     tls: {
       certificates: certificates.map(({ cert, key }) => ({
@@ -110,6 +106,15 @@ export function normalizeConfig(raw: RawConfig, file: string, locate: Locate): C
     stateDir,
     runDir: path(raw.run_dir ?? defaultRunDir),
   }
+}
+
+function listenersOf(
+  listen: NonNullable<RawConfig['listen']>,
+  hasCertificates: boolean,
+): ListenerConfig[] {
+  return services.flatMap((service) =>
+    (listen[service] ?? []).map((listener) => listenerOf(service, listener, hasCertificates)),
+  )
 }
 
 function backendOf(name: string, raw: RawBackend, tlsCaFile: string | undefined): BackendConfig {

@@ -93,7 +93,7 @@ export interface ProtocolStatus {
   /** Logins that were tried there. */
   readonly logins?: Readonly<Record<LoginResult, number>>
   /** Messages that had it among their back-ends, by the reply that their senders got. */
-  readonly messages?: Readonly<Record<MessageResult, number>>
+  readonly messages?: Readonly<Record<MessageResult | 'spooled', number>>
   readonly failures: number
   readonly last_minute: { readonly requests: number; readonly failures: number }
   /** SMTP and LMTP: whether new connections are tried; the worst of the workers. */

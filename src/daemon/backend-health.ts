@@ -158,7 +158,13 @@ export class BackendHealth {
     }
     for (const { labels, count } of countsOf(counts, 'backend_message')) {
       const [backend = '', outcome] = labels
-      if (outcome !== 'deferred') add(backend, 'smtp', count)
+      // Of those that had to be spooled, it is not known which of their back-ends answered.
+      const isAnswered = outcome === 'accepted' || outcome === 'refused'
+      if (isAnswered) add(backend, 'smtp', count)
+    }
+    for (const { labels, count } of countsOf(counts, 'delivery')) {
+      const [backend = '', result] = labels
+      if (result === 'delivered') add(backend, 'smtp', count)
     }
     return answers
   }

@@ -59,10 +59,11 @@ export function countEvent<Name extends EventName>(
     const { backend, service } = fields as EventFields['backend']
     counters.count('backend_failure', `${backend},${service}`)
   } else if (name === 'message') {
-    const { backend, code } = fields as EventFields['message']
+    const { backend, code, queue } = fields as EventFields['message']
+    const outcome = queue === undefined ? outcomeOf(code) : 'spooled'
     // A message may have several back-ends.
     for (const one of backend.split(',')) {
-      counters.count('backend_message', `${one},${outcomeOf(code)}`)
+      counters.count('backend_message', `${one},${outcome}`)
     }
   }
 }

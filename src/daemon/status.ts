@@ -145,7 +145,7 @@ function usageOf(backend: string, protocol: BackendProtocol, figures: Figures): 
   return {
     sessions: isUsed ? sessionsIn(sessions, { service, backend }) : 0,
     ...(isMail
-      ? { messages: { ...noMessages, ...own(counts) } }
+      ? { messages: { ...noMessages, spooled: 0, ...own(counts) } }
       : { logins: { ...noLogins, ...own(counts) } }),
     failures: failures(counts),
     last_minute: { requests: total(own(lastMinute)), failures: failures(lastMinute) },

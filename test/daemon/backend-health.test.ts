@@ -58,6 +58,15 @@ test('logins and messages that a back-end answers show that it is up, so it is n
   assert.deepEqual(changes, [])
 })
 
+test('a message that was spooled shows nothing, until its back-end takes it from the spool', () => {
+  const { health } = watched()
+  const spooled = { 'backend_message:fritz,spooled': 5 }
+  health.note({ ...spooled, 'delivery:fritz,deferred': 5 }, [], 50_000)
+  assert.equal(health.of('fritz', 'lmtp').state, 'unknown')
+  health.note({ ...spooled, 'delivery:fritz,delivered': 1 }, [], 51_000)
+  assert.equal(health.of('fritz', 'lmtp').state, 'up')
+})
+
 test('logins that could not be tried show nothing', () => {
   const { health } = watched()
   health.note({ 'backend_login:fritz,imap,unavailable': 5 }, [], 50_000)

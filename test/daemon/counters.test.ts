@@ -47,6 +47,16 @@ test('messages are counted by what their final reply means, and for each of thei
   }
 })
 
+test('a message that is in the spool is counted apart for its back-ends', () => {
+  const counters = new CounterTable()
+  const message = { backend: 'fritz', recipients: 1, bytes: 10, code: 250, bare_lf: 0, queue: 'x' }
+  countEvent(counters, 'message', { ...peer, service: 'smtp', ...message })
+  assert.deepEqual(counters.snapshot(), {
+    'message:smtp,accepted': 1,
+    'backend_message:fritz,spooled': 1,
+  })
+})
+
 test('the tables of several workers add up', () => {
   assert.deepEqual(sumCounts([{ a: 1, 'b:x': 2 }, {}, { 'b:x': 3, 'b:y': 1 }]), {
     a: 1,

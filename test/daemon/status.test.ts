@@ -110,7 +110,7 @@ test('of each back-end it is told by port whether it answers, what was asked of 
           state: 'unknown',
           since,
           sessions: 0,
-          messages: { accepted: 0, deferred: 0, refused: 0 },
+          messages: { accepted: 0, deferred: 0, refused: 0, spooled: 0 },
           failures: 0,
           last_minute: none,
           breaker: 'closed',
@@ -121,7 +121,7 @@ test('of each back-end it is told by port whether it answers, what was asked of 
           state: 'unknown',
           since,
           sessions: 2,
-          messages: { accepted: 5, deferred: 0, refused: 0 },
+          messages: { accepted: 5, deferred: 0, refused: 0, spooled: 0 },
           failures: 0,
           last_minute: none,
           breaker: 'open',
@@ -220,6 +220,15 @@ test('a person reads the same numbers in tables', () => {
     '5s ago, when connecting: no connection (ECONNREFUSED)',
   ])
   assert.deepEqual(others, [])
+})
+
+test('the queue is told beside the workers', () => {
+  const [worker] = report.workers
+  assert.ok(worker)
+  const queue = { ...worker, worker: 4, role: 'queue', restarts: 2 } as const
+  const both = { ...report, workers: [worker, queue] }
+  assert.match(statusHeadlines(both)[0] ?? '', /, 1 worker and the queue$/)
+  assert.deepEqual(cellsOf(both).at(-1)?.[1], ['4 (queue)', '8', '3', '2', '5s', 'serving'])
 })
 
 test('workers are a table where one was replaced, and lost lines of the log are told', () => {

@@ -56,7 +56,7 @@ export const counterMetrics: Readonly<Record<CounterName, Definition>> = {
   },
   backend_message: {
     name: 'mailmux_backend_messages_total',
-    help: 'Messages that had this among their back-ends, by the final reply to their sender.',
+    help: 'Messages that had this among their back-ends, by the final reply or the spool.',
     labels: ['backend', 'outcome'],
   },
   uncertain: {
