@@ -63,6 +63,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   'nodemailer/lib/mime-node': ['spool'],
   re2js: ['map'],
   tr46: ['mail'],
+  'ipaddr.js': ['mail'],
   yaml: ['config'],
   pino: ['daemon'],
   'prom-client': ['daemon'],

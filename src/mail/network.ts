@@ -1,0 +1,64 @@
+/** Addresses of hosts, and networks that contain them. RFC 4632, RFC 4291, RFC 5952. */
+import ipaddr from 'ipaddr.js'
+
+/** Where a host connects from, or to. */
+export interface HostAddress {
+  /** Canonical, without brackets or zone. */
+  readonly address: string
+  readonly port: number
+}
+
+type Network = [ipaddr.IPv4 | ipaddr.IPv6, number]
+
+const dottedDecimal = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/
+
+/**
+ * The one spelling of an address; undefined where the text is none. IPv4 only as four decimal numbers,
+ * and without the prefix `::ffff:` that sockets put before it.
+ */
+export function canonicalHost(text: string): string | undefined {
+  if (dottedDecimal.test(text)) return text
+  if (!text.includes(':') || !ipaddr.IPv6.isValid(text) || text.includes('%')) return undefined
+  const address = ipaddr.IPv6.parse(text)
+  return address.isIPv4MappedAddress()
+    ? address.toIPv4Address().toString()
+    : address.toRFC5952String()
+}
+
+/** `10.0.1.0/24`, `2001:db8::/32` or one address; undefined where the text is neither. */
+export function parseNetwork(text: string): Network | undefined {
+  const [host = '', bits, rest] = text.split('/')
+  const canonical = canonicalHost(host)
+  if (canonical === undefined || rest !== undefined) return undefined
+  const address = ipaddr.parse(canonical)
+  const longest = address.kind() === 'ipv4' ? 32 : 128
+  if (bits === undefined) return [address, longest]
+  // A network of IPv4 in IPv6's clothes would have its length counted otherwise.
+  const isMapped = host.includes(':') && address.kind() === 'ipv4'
+  if (!/^(?:0|[1-9]\d{0,2})$/.test(bits) || Number(bits) > longest || isMapped) return undefined
+  return [address, Number(bits)]
+}
+
+/** Networks that a config lists. */
+export class NetworkList {
+  readonly #networks: readonly Network[]
+
+  /** Texts that are no networks are left out: the config was checked. */
+  constructor(texts: Iterable<string>) {
+    this.#networks = [...texts].flatMap((text) => {
+      const network = parseNetwork(text)
+      return network === undefined ? [] : [network]
+    })
+  }
+
+  /** `host` as a socket tells it. */
+  has(host: string): boolean {
+    if (this.#networks.length === 0) return false
+    const canonical = canonicalHost(host)
+    if (canonical === undefined) return false
+    const address = ipaddr.parse(canonical)
+    return this.#networks.some(
+      ([network, bits]) => network.kind() === address.kind() && address.match(network, bits),
+    )
+  }
+}
