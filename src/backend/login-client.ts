@@ -20,6 +20,8 @@ export interface LoginPlan {
   readonly connectTimeoutMs: number
   /** For everything from dialling to the answer to the login. */
   readonly loginTimeoutMs: number
+  /** Sent before anything else. */
+  readonly preface: Buffer | undefined
 }
 
 type Failed = Extract<BackEndOutcome, { kind: 'failed' }>
@@ -44,8 +46,8 @@ export class LoginClient implements Inlet, Timed {
     this.#plan = plan
     this.#waiter = waiter
     deadlines.arm(this, plan.loginTimeoutMs)
-    const { endpoint, trust } = plan
-    const options = { endpoint, trust, timeoutMs: plan.connectTimeoutMs, inlet: this }
+    const { endpoint, trust, preface } = plan
+    const options = { endpoint, trust, timeoutMs: plan.connectTimeoutMs, inlet: this, preface }
     this.#cancel = dial(options, (result) => this.#connected(result))
   }
 

@@ -1,9 +1,10 @@
 /** Looks whether a back-end answers on one of its ports, and what it offers before login. */
 import type { Socket } from 'node:net'
 import { printable } from '../base/log.ts'
-import type { BackendProtocol, Endpoint } from '../config/config.ts'
+import type { BackendProtocol, ClientPassing, Endpoint } from '../config/config.ts'
 import { type DialResult, dial, type Trust, upgrade } from '../net/dial.ts'
 import { certificateOf, type PeerCertificate } from '../net/peer-certificate.ts'
+import { prefaceFor } from './passed-client.ts'
 import { type ProbeDialogue, type ProbeLine, probeDialogue } from '../protocol/probe.ts'
 
 export interface ProbeReport {
@@ -26,6 +27,7 @@ export interface ProbePlan {
   readonly endpoint: Endpoint
   readonly trust: Trust | undefined
   readonly hostname: string
+  readonly clientAddress: ClientPassing
   readonly timeoutMs: number
 }
 
@@ -61,8 +63,9 @@ export async function probeBackend(plan: ProbePlan): Promise<ProbeReport> {
   }
 }
 
-function dialled({ endpoint, trust, timeoutMs }: ProbePlan): Promise<Socket> {
-  return connected((done) => dial({ endpoint, trust, timeoutMs }, done))
+function dialled({ endpoint, trust, timeoutMs, clientAddress }: ProbePlan): Promise<Socket> {
+  const preface = prefaceFor({ clientAddress, client: undefined })
+  return connected((done) => dial({ endpoint, trust, timeoutMs, preface }, done))
 }
 
 function connected(start: (done: (result: DialResult) => void) => unknown): Promise<Socket> {

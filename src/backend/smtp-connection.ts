@@ -13,10 +13,12 @@ import { type Cancel, type DialResult, dial, type Inlet, type Trust, upgrade } f
 import { quietBuffer } from '../net/read-buffer.ts'
 import { SmtpBackEnd } from '../protocol/smtp/back-end.ts'
 import type { BackEndAction, BackEndFailure } from '../protocol/smtp/back-end-action.ts'
-import type { Sender } from '../protocol/smtp/capabilities.ts'
+import type { Capabilities, Sender } from '../protocol/smtp/capabilities.ts'
+import type { RcptParameters } from '../protocol/smtp/parameters.ts'
 import type { RawReply } from '../protocol/smtp/reply-reader.ts'
+import { connectedFor, forwardedFor, type PassedClient, prefaceFor } from './passed-client.ts'
 
-export interface SmtpPlan {
+export interface SmtpPlan extends PassedClient {
   /** Name of the back-end. */
   readonly backend: string
   readonly protocol: 'smtp' | 'lmtp'
@@ -52,7 +54,8 @@ export interface SmtpUser {
 
 export class SmtpConnection implements Inlet, Timed {
   dueTick = 0
-  readonly plan: SmtpPlan
+  /** Of the present user, or the last. */
+  plan: SmtpPlan
   user: SmtpUser | undefined
   /** It has served a user before this one. */
   isReused = false
@@ -62,6 +65,8 @@ export class SmtpConnection implements Inlet, Timed {
   stallMs: number
   /** Whoever counts it; told once when it is of no more use. */
   onUseless: (() => void) | undefined
+  /** Told what the back-end offers, when the connection is ready. */
+  onReady: ((offered: Capabilities) => void) | undefined
   readonly #machine: SmtpBackEnd
   #socket: Socket | undefined
   #cancel: Cancel | undefined
@@ -78,9 +83,11 @@ export class SmtpConnection implements Inlet, Timed {
       protocol,
       hostname,
       startTls: endpoint.tls === 'starttls',
+      client: connectedFor(plan),
     })
     deadlines.arm(this, plan.readyTimeoutMs)
-    const options = { endpoint, trust, timeoutMs: plan.connectTimeoutMs, inlet: this }
+    const preface = prefaceFor(plan)
+    const options = { endpoint, trust, timeoutMs: plan.connectTimeoutMs, inlet: this, preface }
     this.#cancel = dial(options, (result) => this.#connected(result))
   }
 
@@ -107,11 +114,11 @@ export class SmtpConnection implements Inlet, Timed {
 
   begin(sender: Sender): void {
     this.stallMs = this.plan.dataTimeoutMs
-    this.#perform(this.#machine.begin(sender))
+    this.#perform(this.#machine.begin(sender, forwardedFor(this.plan)))
   }
 
-  recipient(address: string): void {
-    this.#perform(this.#machine.recipient(address))
+  recipient(address: string, parameters?: RcptParameters): void {
+    this.#perform(this.#machine.recipient(address, parameters))
   }
 
   data(): void {
@@ -125,7 +132,7 @@ export class SmtpConnection implements Inlet, Timed {
     // What one event brings goes out in one piece.
     if (!this.#isCorked) socket.cork()
     this.#isCorked = true
-    socket.write(octets, 'latin1')
+    socket.write(octets, 'utf8')
   }
 
   /** Sends what was written. To be called at the end of each event. */
@@ -213,6 +220,7 @@ export class SmtpConnection implements Inlet, Timed {
           break
         case 'ready':
           this.#isReady = true
+          this.onReady?.(this.#machine.capabilities)
           this.user?.connectionReady()
           break
         case 'recipient':

@@ -5,7 +5,9 @@
  */
 import { deadlines } from '../net/deadline.ts'
 import type { BackendBreaker } from './backend-breaker.ts'
+import type { Capabilities } from '../protocol/smtp/capabilities.ts'
 import { BackendPlace, type RoomWaiter } from './backend-place.ts'
+import { clientKeyOf } from './passed-client.ts'
 import { SmtpConnection, type SmtpPlan, type SmtpUser } from './smtp-connection.ts'
 
 /** Shorter than what servers allow a silent client (Postfix: 300 s, Dovecot: 300 s). */
@@ -25,6 +27,8 @@ export class SmtpPool {
   /** The newest plan for each back-end and protocol: a reload may have moved it. */
   readonly #newest = new Map<string, SmtpPlan>()
   readonly #idleMs: number
+  /** Told what a back-end offers, at each new connection to it. */
+  learn: (plan: SmtpPlan, offered: Capabilities) => void = () => undefined
 
   /** `idleMs`: how long a connection is kept unused. */
   constructor(idleMs: number = defaultIdleMs) {
@@ -40,20 +44,25 @@ export class SmtpPool {
     const place = this.#placeFor(plan)
     if (place.leased >= plan.connectionLimit && !isFurther) return 'full'
     if (!place.breaker.allows(performance.now())) return 'spared'
-    const { idle } = place
-    for (let found = idle.pop(); found !== undefined; found = idle.pop()) {
+    const clientKey = clientKeyOf(plan)
+    // One that was made for a client serves no other.
+    for (const found of place.idle.toReversed()) {
+      if (clientKeyOf(found.plan) !== clientKey) continue
+      place.idle.splice(place.idle.indexOf(found), 1)
       deadlines.disarm(found)
       // After a reload the same place may have to prove itself by other certificates.
-      if (found.plan.trust?.context === plan.trust?.context) return lent(reuse(found, user), place)
+      if (found.plan.trust?.context === plan.trust?.context) {
+        return lent(reuse(found, plan, user), place)
+      }
       found.onUseless = undefined
       found.quit()
     }
-    return lent(new SmtpConnection(plan, user), place)
+    return this.#open(plan, user)
   }
 
   /** A new one in place of one that failed without an answer, whatever else there is. */
   leaseFresh(plan: SmtpPlan, user: SmtpUser): SmtpConnection {
-    return lent(new SmtpConnection(plan, user), this.#placeFor(plan))
+    return this.#open(plan, user)
   }
 
   /** Waits until `lease` finds room, for a bounded time. Returns how to wait no longer. */
@@ -70,10 +79,8 @@ export class SmtpPool {
       return
     }
     const place = this.#placeFor(connection.plan)
-    if (place.idle.length >= idlePerBackend) {
-      connection.quit()
-      return
-    }
+    // The oldest may belong to a client that has gone.
+    if (place.idle.length >= idlePerBackend) place.idle[0]?.quit()
     connection.onUseless = () => {
       const index = place.idle.indexOf(connection)
       if (index !== -1) place.idle.splice(index, 1)
@@ -107,10 +114,16 @@ export class SmtpPool {
     }
   }
 
+  #open(plan: SmtpPlan, user: SmtpUser): SmtpConnection {
+    const connection = new SmtpConnection(plan, user)
+    connection.onReady = (offered) => this.learn(plan, offered)
+    return lent(connection, this.#placeFor(plan))
+  }
+
   #placeFor(plan: SmtpPlan): BackendPlace {
     const known = this.#placeOf.get(plan)
     if (known !== undefined) return known
-    const key = keyOf(plan)
+    const key = placeOf(plan)
     const place = this.#places.get(key) ?? new BackendPlace()
     this.#places.set(key, place)
     this.#placeOf.set(plan, place)
@@ -125,13 +138,15 @@ function lent(connection: SmtpConnection, place: BackendPlace): SmtpConnection {
   return connection
 }
 
-function reuse(connection: SmtpConnection, user: SmtpUser): SmtpConnection {
+function reuse(connection: SmtpConnection, plan: SmtpPlan, user: SmtpUser): SmtpConnection {
   connection.user = user
+  connection.plan = plan
   connection.isReused = true
   connection.hasAnswered = false
   return connection
 }
 
-function keyOf({ protocol, endpoint, trust, hostname }: SmtpPlan): string {
+/** What connections must share to be of one back-end. */
+export function placeOf({ protocol, endpoint, trust, hostname }: SmtpPlan): string {
   return [protocol, endpoint.host, endpoint.port, endpoint.tls, trust?.name, hostname].join(' ')
 }

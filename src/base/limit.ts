@@ -49,5 +49,7 @@ export const waits = {
   backendConnectMs: 10_000,
   backendLoginMs: 30_000,
   tlsHandshakeMs: 10_000,
+  /** For a proxy to say whose connection it passes on. */
+  proxyHeaderMs: 3_000,
   closeMs: 1_000,
 } as const

@@ -3,7 +3,7 @@
  * are listed in docs/events.md (a test compares the two), and counters carry the same names.
  * Secrets and raw bytes of a peer have no field to go in.
  */
-export type ServiceName = 'smtp' | 'imap' | 'pop3'
+export type ServiceName = 'smtp' | 'lmtp' | 'imap' | 'pop3'
 
 /** What a back-end is spoken to with. */
 export type BackendProtocolName = 'smtp' | 'lmtp' | 'imap' | 'pop3'
@@ -18,6 +18,7 @@ export type RefusalReason =
   | 'conn_limit'
   | 'ctl_in_command'
   | 'ctl_in_credentials'
+  | 'early_talker'
   | 'http_on_smtp'
   | 'line_too_long'
   | 'literal_too_big'
@@ -25,6 +26,7 @@ export type RefusalReason =
   | 'message_too_big'
   | 'nul_in_data'
   | 'preauth_timeout'
+  | 'proxy_hdr'
   | 'rcpt_harvest'
   | 'idle_timeout'
   | 'relay_denied'
@@ -32,6 +34,7 @@ export type RefusalReason =
   | 'tls_handshake'
   | 'unauth_pipelining'
   | 'unparsed_limit'
+  | 'xclient_denied'
 
 /** What went wrong with a back-end; the label `reason` of the counter `backend_error`. */
 export type BackendReason =
@@ -131,6 +134,8 @@ export interface EventFields {
     bare_lf: number
     /** Ids in the spool of what was left over. */
     queue?: string
+    /** Address of whoever sent it to the client, which XFORWARD told. */
+    client?: string
   }
   /** The client had gone when the reply to its message was known: it will send it again. */
   client_gone: PeerFields & { code: number }
@@ -174,6 +179,8 @@ export interface EventFields {
     state: 'up' | 'down'
     detail: string
   }
+  /** What a back-end offers to those who bring mail, where it was not known or has changed. */
+  'backend.offers': { backend: string; offers: readonly string[] }
   /** The back-end has the message, or may have it, and will get it again. */
   uncertain: PeerFields & { backend: string }
   /** A member of an alias was refused for good, and there is no spool to tell the sender from. */

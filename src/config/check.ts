@@ -3,6 +3,7 @@ import type { Problem } from '../base/problem.ts'
 import { parseAddress } from '../mail/address.ts'
 import { canonicalDomain } from '../mail/domain.ts'
 import { parseQueryKeys } from '../mail/query-key.ts'
+import { checkClients } from './check-clients.ts'
 import type { Config, TlsMode } from './config.ts'
 import { checkFilledSources } from './filled-sources.ts'
 import { type Locate, type Path, problem } from './locate.ts'
@@ -19,6 +20,7 @@ export function checkConfig(raw: RawConfig, config: Config, locate: Locate): Pro
     ...checkListeners(raw, config, locate),
     ...checkPostmaster(raw, config, locate),
     ...checkQueryKey(raw, locate),
+    ...checkClients(raw, locate),
   ]
 }
 
@@ -90,7 +92,7 @@ function checkBackends(raw: RawConfig, locate: Locate): Problem[] {
 function checkListeners(raw: RawConfig, config: Config, locate: Locate): Problem[] {
   const seen = new Set<string>()
   const problems: Problem[] = []
-  for (const service of ['smtp', 'imap', 'pop3', 'metrics'] as const) {
+  for (const service of ['smtp', 'lmtp', 'imap', 'pop3', 'metrics'] as const) {
     for (const [index, listener] of (raw.listen?.[service] ?? []).entries()) {
       const options: { readonly address: string; readonly tls?: TlsMode } =
         typeof listener === 'string' ? { address: listener } : listener

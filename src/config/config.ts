@@ -5,7 +5,7 @@ import type { DatabaseConfig } from './database-config.ts'
 import type { QueryKey } from '../mail/query-key.ts'
 
 export type TlsMode = 'none' | 'starttls' | 'implicit'
-export type Service = 'smtp' | 'imap' | 'pop3'
+export type Service = 'smtp' | 'lmtp' | 'imap' | 'pop3'
 /** What a back-end can be spoken to with. */
 export type BackendProtocol = 'smtp' | 'lmtp' | 'imap' | 'pop3'
 
@@ -14,6 +14,9 @@ export interface Endpoint {
   readonly port: number
   readonly tls: TlsMode
 }
+
+/** How a back-end is told whom a connection or message is for. */
+export type ClientPassing = 'none' | 'xclient' | 'xforward' | 'id' | 'proxy-v1' | 'proxy-v2'
 
 export interface BackendConfig {
   readonly name: string
@@ -25,6 +28,7 @@ export interface BackendConfig {
   readonly tlsName: string
   /** The most connections for messages that this host has to it at once. */
   readonly connections: number
+  readonly clientAddress: ClientPassing
 }
 
 export interface ListenerConfig {
@@ -36,6 +40,8 @@ export interface ListenerConfig {
   readonly bareNewline: 'reject' | 'normalize'
   /** Logins in clear text from other hosts than this one. */
   readonly authAllowCleartext: boolean
+  /** A proxy comes first, and says by PROXY whose connection it passes on. */
+  readonly hasProxyHeader: boolean
 }
 
 export interface MetricsListener {
@@ -116,6 +122,11 @@ export interface Config {
     readonly certificates: readonly { readonly certFile: string; readonly keyFile: string }[]
     readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
   }
+  /** Networks that may say whom they speak for: PROXY, XCLIENT, XFORWARD. */
+  readonly trustedProxies: readonly string[]
+  /** Whether the names of clients are looked up, and where; the system's servers where none is named. */
+  readonly clientNames: 'dns' | 'none'
+  readonly dnsServers: readonly string[]
   readonly limits: LimitConfig
   readonly relay: RelayConfig
   readonly spool: SpoolConfig

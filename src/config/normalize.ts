@@ -24,7 +24,7 @@ import { parseDurationMs, parseListenAddress, parseSizeBytes } from './unit.ts'
 type RawBackend = RawConfig['backends'][string]
 
 const protocols: readonly BackendProtocol[] = ['smtp', 'lmtp', 'imap', 'pop3']
-const services: readonly Service[] = ['smtp', 'imap', 'pop3']
+const services: readonly Service[] = ['smtp', 'lmtp', 'imap', 'pop3']
 
 export const defaultRunDir = '/run/mailmux'
 
@@ -50,14 +50,7 @@ export function normalizeConfig(raw: RawConfig, file: string, locate: Locate): C
   const certificates = raw.tls?.certificates ?? []
   return {
     file,
-    places: {
-      backends: new Map(
-        Object.keys(raw.backends).map((name) => [name, locate(['backends', name])]),
-      ),
-      domains: new Map(
-        raw.domains.map((domain, index) => [domainOf(domain), locate(['domains', index], true)]),
-      ),
-    },
+    places: placesOf(raw, locate),
     hostname: raw.hostname,
     naming: {
       domains: new Set(raw.domains.map(domainOf)),
@@ -96,6 +89,9 @@ export function normalizeConfig(raw: RawConfig, file: string, locate: Locate): C
       })),
       minVersion: raw.tls?.min_version ?? 'TLSv1.2',
     },
+    trustedProxies: raw.trusted_proxies ?? [],
+    clientNames: raw.client_names ?? 'dns',
+    dnsServers: raw.dns_servers ?? [],
     limits: limitsOf(raw.limits ?? {}),
     relay: relayOf(raw),
     spool: spoolOf(raw.spool ?? {}),
@@ -117,6 +113,15 @@ function listenersOf(
   )
 }
 
+function placesOf(raw: RawConfig, locate: Locate): Config['places'] {
+  return {
+    backends: new Map(Object.keys(raw.backends).map((name) => [name, locate(['backends', name])])),
+    domains: new Map(
+      raw.domains.map((domain, index) => [domainOf(domain), locate(['domains', index], true)]),
+    ),
+  }
+}
+
 function backendOf(name: string, raw: RawBackend, tlsCaFile: string | undefined): BackendConfig {
   const endpoints: Partial<Record<BackendProtocol, Endpoint>> = {}
   for (const protocol of protocols) {
@@ -132,6 +137,7 @@ function backendOf(name: string, raw: RawBackend, tlsCaFile: string | undefined)
     tlsCaFile,
     tlsName: raw.tls_name ?? raw.host,
     connections: raw.connections ?? 500,
+    clientAddress: raw.client_address ?? 'none',
   }
 }
 
@@ -147,6 +153,7 @@ function listenerOf(service: Service, raw: RawListener, hasCertificates: boolean
     tls: options.tls ?? defaultTls,
     bareNewline: options.bare_newline ?? 'reject',
     authAllowCleartext: options.auth_allow_cleartext ?? false,
+    hasProxyHeader: options.proxy === 'require',
   }
 }
 

@@ -59,9 +59,8 @@ const backend = {
     },
     client_address: {
       type: 'string',
-      enum: ['none', 'xclient', 'id', 'proxy-v2'],
+      enum: ['none', 'xclient', 'xforward', 'id', 'proxy-v1', 'proxy-v2'],
       description: "how the client's address is passed on",
-      notYet: true,
     },
     connections: {
       type: 'integer',
@@ -84,6 +83,7 @@ const listener = {
       properties: {
         address: name,
         tls: tlsMode,
+        proxy: { type: 'string', enum: ['none', 'require'] },
         bare_newline: { type: 'string', enum: ['reject', 'normalize'] },
         auth_allow_cleartext: { type: 'boolean' },
       },
@@ -91,7 +91,7 @@ const listener = {
       additionalProperties: false,
     },
   ],
-  form: 'address:port, or {address, tls, bare_newline, auth_allow_cleartext}',
+  form: 'address:port, or {address, tls, proxy, bare_newline, auth_allow_cleartext}',
 } as const
 
 const listeners = { type: 'array', items: listener } as const
@@ -179,6 +179,7 @@ export const configSchema = {
       type: 'object',
       properties: {
         smtp: { ...listeners, description: 'SMTP relay' },
+        lmtp: { ...listeners, description: 'LMTP relay, for hosts of our own' },
         imap: { ...listeners, description: 'IMAP proxy' },
         pop3: { ...listeners, description: 'POP3 proxy' },
         submission: { ...listeners, description: 'submission proxy', notYet: true },
@@ -209,8 +210,18 @@ export const configSchema = {
     trusted_proxies: {
       type: 'array',
       items: name,
-      description: 'networks that may send PROXY, XCLIENT',
-      notYet: true,
+      description: 'networks that may say whom they speak for: PROXY, XCLIENT, XFORWARD',
+    },
+    client_names: {
+      type: 'string',
+      enum: ['dns', 'none'],
+      description: 'whether the names of SMTP clients are looked up, for Received (default: dns)',
+    },
+    dns_servers: {
+      type: 'array',
+      items: name,
+      description:
+        "whom to ask for them: addresses, with a port or without (default: the system's)",
     },
     limits: limitSchema,
     probe_interval: {

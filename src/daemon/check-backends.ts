@@ -51,6 +51,7 @@ export class BackendProber {
       endpoint,
       trust: context && { context, name: backend.tlsName },
       hostname,
+      clientAddress: backend.clientAddress,
       timeoutMs: limits.connectTimeoutMs,
     })
   }

@@ -1,20 +1,59 @@
-/** Where a client connects from. */
+/** Where a client connects from: as its socket tells it, or the proxy before us. */
 import type { Socket } from 'node:net'
+import { canonicalHost, type HostAddress } from '../mail/network.ts'
+import type { ClientAttributes } from '../protocol/smtp/client-attributes.ts'
 
-/** `192.0.2.7:40123`, `[2001:db8::7]:40123`; undefined where the client is gone already. */
-export function peerOf({ remoteAddress, remotePort }: Socket): string | undefined {
-  if (remoteAddress === undefined) return undefined
+export interface ClientAddress {
+  readonly client: HostAddress
+  /** Where it has connected to. */
+  readonly server: HostAddress
+  /** A proxy looks whether we are there: nothing that is worth a line of the log. */
+  readonly isCheck: boolean
+}
+
+const proxied = new WeakMap<Socket, ClientAddress>()
+
+/** From now on the socket counts as that of another client. */
+export function nameClient(socket: Socket, address: ClientAddress): void {
+  proxied.set(socket, address)
+}
+
+/** Undefined where the client is gone already. */
+export function clientOf(socket: Socket): ClientAddress | undefined {
+  const named = proxied.get(socket)
+  if (named !== undefined) return named
+  const { remoteAddress, remotePort = 0, localAddress = '', localPort = 0 } = socket
   // IPv4 clients of a listener on `[::]` are shown as what they are.
-  const address = remoteAddress.startsWith('::ffff:') ? remoteAddress.slice(7) : remoteAddress
-  return address.includes(':') ? `[${address}]:${remotePort}` : `${address}:${remotePort}`
+  const address = canonicalHost(remoteAddress?.replace(/%.*$/, '') ?? '')
+  if (address === undefined) return undefined
+  const ours = canonicalHost(localAddress.replace(/%.*$/, '')) ?? '::'
+  return {
+    client: { address, port: remotePort },
+    server: { address: ours, port: localPort },
+    isCheck: false,
+  }
+}
+
+/** As it is told to back-ends. */
+export function attributesOf({ client, server }: ClientAddress): ClientAttributes {
+  return {
+    address: client.address,
+    port: client.port,
+    destinationAddress: server.address,
+    destinationPort: server.port,
+  }
 }
 
 /** Whether nobody on a network can listen: the client runs on this host. */
-export function isFromThisHost(client: Socket): boolean {
-  const { remoteAddress } = client
+export function isFromThisHost(socket: Socket): boolean {
+  const { remoteAddress } = socket
   if (remoteAddress === undefined) return false
+  const named = proxied.get(socket)
+  if (named !== undefined && !isLoopback(named.client.address)) return false
   // The local address costs a system call: it is asked for last.
-  return (
-    /^(?:::1|(?:::ffff:)?127\.[\d.]+)$/.test(remoteAddress) || remoteAddress === client.localAddress
-  )
+  return isLoopback(remoteAddress) || remoteAddress === socket.localAddress
+}
+
+function isLoopback(address: string): boolean {
+  return /^(?:::1|(?:::ffff:)?127\.[\d.]+)$/.test(address)
 }

@@ -27,6 +27,7 @@ export class ClientLine {
   bytesOut = 0
   /** Protocol version, '' in clear text. */
   tls = ''
+  cipher = ''
   readonly owner: LineOwner
   #socket: Owned
   #isHeld = false
@@ -47,6 +48,13 @@ export class ClientLine {
     const socket = this.#socket
     socket[lineOf] = this
     socket.on('data', onData).on('end', onEnd).on('error', onError).on('close', onClose)
+    // A proxy's header was read before.
+    if (socket.isPaused()) socket.resume()
+  }
+
+  /** Octets have come that nobody has taken. */
+  get hasInput(): boolean {
+    return this.#socket.readableLength > 0
   }
 
   /** Text as latin1. Who does not read our answers is not asked for more questions. */
@@ -60,11 +68,13 @@ export class ClientLine {
 
   /** Lets input wait in the stream, which stops reading when it is full. */
   hold(): void {
+    if (this.#isHeld) return
     this.#isHeld = true
     this.#socket.pause()
   }
 
   release(): void {
+    if (!this.#isHeld) return
     this.#isHeld = false
     if (!this.#isUnread) this.#socket.resume()
   }
@@ -80,6 +90,7 @@ export class ClientLine {
       if (socket !== undefined) {
         this.#socket = socket
         this.tls = socket.getProtocol() ?? 'TLS'
+        this.cipher = socket.getCipher().standardName
         this.#isHeld = false
         this.#isUnread = false
         this.listen()

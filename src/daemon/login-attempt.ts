@@ -4,6 +4,7 @@
  * taken, so that time does not tell who exists.
  */
 import { LoginClient, type LoginWaiter } from '../backend/login-client.ts'
+import { prefaceFor } from '../backend/passed-client.ts'
 import type { EventFields } from '../base/log.ts'
 import type { TlsMode } from '../config/config.ts'
 import type {
@@ -14,6 +15,8 @@ import type {
   LoginOutcome,
 } from '../protocol/login.ts'
 import type { FrontEndOptions } from '../protocol/login-machine.ts'
+import { brakeMs } from './brake.ts'
+import { attributesOf, type ClientAddress } from './client-address.ts'
 import { type LoginRoute, routeLogin } from './login-route.ts'
 import type { Generation, Runtime } from './runtime.ts'
 
@@ -43,6 +46,7 @@ export interface LoginAttemptOptions {
   /** Which failure of this session it would be, from 1. */
   readonly attempt: number
   readonly fields: PeerFields
+  readonly client: ClientAddress
   /** Told once, later than the constructor returns, unless the attempt is aborted. */
   readonly onEnd: {
     loginEnded(outcome: LoginOutcome, accepted: Accepted | undefined): void
@@ -58,13 +62,6 @@ const results = {
   denied: 'failed',
   unavailable: 'unavailable',
 } as const satisfies Record<LoginOutcome['kind'], string>
-
-const longestBrakeMs = 15_000
-
-/** How long a failure is held back: doubled for each one before it in the session. */
-export function brakeMs({ config }: Generation, attempt: number): number {
-  return Math.min(config.limits.authFailureDelayMs * 2 ** (attempt - 1), longestBrakeMs)
-}
 
 export class LoginAttempt implements LoginWaiter {
   readonly #options: LoginAttemptOptions
@@ -127,12 +124,13 @@ export class LoginAttempt implements LoginWaiter {
   }
 
   #connect(route: Route): void {
-    const { protocol, credentials } = this.#options
+    const { protocol, credentials, client } = this.#options
     const { connectTimeoutMs, loginTimeoutMs } = this.#generation.config.limits
-    const { endpoint, trust, login } = route
+    const { endpoint, trust, login, clientAddress } = route
     const machine = protocol.createBackEnd(endpoint.tls, { ...credentials, login })
     this.#route = route
-    const plan = { machine, endpoint, trust, connectTimeoutMs, loginTimeoutMs }
+    const preface = prefaceFor({ clientAddress, client: attributesOf(client) })
+    const plan = { machine, endpoint, trust, connectTimeoutMs, loginTimeoutMs, preface }
     this.#client = new LoginClient(plan, this)
   }
 

@@ -1,6 +1,6 @@
 /** Where a login goes: the one place that turns a name as typed into a back-end, or into an answer. */
 import { assertNever } from '../base/never.ts'
-import type { Endpoint } from '../config/config.ts'
+import type { ClientPassing, Endpoint } from '../config/config.ts'
 import { parseLogin } from '../mail/login-name.ts'
 import type { Trust } from '../net/dial.ts'
 import type { Generation } from './runtime.ts'
@@ -13,6 +13,7 @@ export type LoginRoute =
       readonly backend: string
       readonly endpoint: Endpoint
       readonly trust: Trust | undefined
+      readonly clientAddress: ClientPassing
       /** The name to log in with there. */
       readonly login: string
     }
@@ -56,5 +57,13 @@ export function routeLogin(
     return { kind: 'unavailable', fault: `${backend.name} has no TLS settings` }
   }
   const trust = context === undefined ? undefined : { context, name: backend.tlsName }
-  return { kind: 'route', user, backend: backend.name, endpoint, trust, login: destination.login }
+  return {
+    kind: 'route',
+    user,
+    backend: backend.name,
+    endpoint,
+    trust,
+    clientAddress: backend.clientAddress,
+    login: destination.login,
+  }
 }

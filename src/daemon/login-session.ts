@@ -11,27 +11,27 @@ import { waits } from '../base/limit.ts'
 import type { RefusalReason, SessionEnd } from '../base/log.ts'
 import { assertNever } from '../base/never.ts'
 import type { ListenerConfig } from '../config/config.ts'
+import { formatHost } from '../mail/network.ts'
 import { deadlines, type Timed } from '../net/deadline.ts'
 import { Pump, type PumpEnd } from '../net/pump.ts'
 import type { Credentials, FrontEndAction, LoginFrontEnd, LoginOutcome } from '../protocol/login.ts'
-import { isFromThisHost } from './client-address.ts'
+import { brakeMs } from './brake.ts'
+import { type ClientAddress, isFromThisHost } from './client-address.ts'
 import { ClientLine, type LineOwner } from './client-line.ts'
-import {
-  type Accepted,
-  brakeMs,
-  LoginAttempt,
-  type LoginProtocol,
-  type PeerFields,
-} from './login-attempt.ts'
+import type { Accepted, LoginProtocol, PeerFields } from './login-attempt.ts'
+import { LoginAttempt } from './login-attempt.ts'
 import type { Runtime, Session } from './runtime.ts'
 
 export class LoginSession implements Session, LineOwner, Timed {
   dueTick = 0
+  readonly service: 'imap' | 'pop3'
   readonly id: string
   readonly peer: string
   readonly startedAt = performance.now()
   user: string | undefined
   backend: string | undefined
+  readonly #address: ClientAddress
+  readonly #fields: PeerFields
   readonly #protocol: LoginProtocol
   readonly #runtime: Runtime
   readonly #generation: number
@@ -49,17 +49,16 @@ export class LoginSession implements Session, LineOwner, Timed {
   #end: SessionEnd | undefined
   #isOver = false
 
-  constructor(peer: string, runtime: Runtime, protocol: LoginProtocol) {
+  constructor(address: ClientAddress, runtime: Runtime, protocol: LoginProtocol) {
     this.id = runtime.nextSessionId()
-    this.peer = peer
+    this.#address = address
+    this.peer = formatHost(address.client)
+    this.service = protocol.service
+    this.#fields = { service: this.service, session: this.id, peer: this.peer }
     this.#protocol = protocol
     this.#runtime = runtime
     this.#generation = runtime.current.map.generation
     this.#leave = runtime.enter(this)
-  }
-
-  get service(): 'imap' | 'pop3' {
-    return this.#protocol.service
   }
 
   begin(socket: Socket, listener: ListenerConfig): void {
@@ -188,16 +187,19 @@ export class LoginSession implements Session, LineOwner, Timed {
       credentials,
       attempt,
       fields: this.#fields,
+      client: this.#address,
       onEnd: this,
     })
   }
 
   #holdBack(machine: LoginFrontEnd, attempt: number): NodeJS.Timeout {
-    const waitMs = brakeMs(this.#runtime.current, attempt)
-    return setTimeout(() => {
-      this.#brake = undefined
-      this.#goOn(machine.resume())
-    }, waitMs)
+    return setTimeout(
+      () => {
+        this.#brake = undefined
+        this.#goOn(machine.resume())
+      },
+      brakeMs(this.#runtime.current, attempt),
+    )
   }
 
   /** Performs what was held back, then hears the client again, unless it asked for the next wait. */
@@ -265,10 +267,6 @@ export class LoginSession implements Session, LineOwner, Timed {
     this.#runtime.log('refuse', { ...this.#fields, reason })
   }
 
-  get #fields(): PeerFields {
-    return { service: this.service, session: this.id, peer: this.peer }
-  }
-
   #dropLine(): void {
     if (this.#line === undefined) return
     this.#bytesIn += this.#line.bytesIn
@@ -285,6 +283,7 @@ export class LoginSession implements Session, LineOwner, Timed {
     this.#machine = undefined
     deadlines.disarm(this)
     this.#leave()
+    if (this.#address.isCheck && this.user === undefined) return
     this.#runtime.log('session.end', {
       ...this.#fields,
       end: this.#end ?? end,

@@ -12,6 +12,7 @@ import { classOf, type Reply } from '../mail/reply.ts'
 import type { BackEndFailure } from '../protocol/smtp/back-end-action.ts'
 import type { Sender } from '../protocol/smtp/capabilities.ts'
 import { cleanReply } from '../protocol/smtp/clean-reply.ts'
+import type { RcptParameters } from '../protocol/smtp/parameters.ts'
 import type { RawReply } from '../protocol/smtp/reply-reader.ts'
 import type { Outcome } from '../spool/journal.ts'
 import { isBeforeReady, isOutage } from './relay-answers.ts'
@@ -20,6 +21,7 @@ export interface DeliveryTarget {
   /** In the envelope. */
   readonly index: number
   readonly address: string
+  readonly parameters: RcptParameters
 }
 
 export interface DeliveryOptions {
@@ -158,7 +160,7 @@ export class QueueDelivery implements SmtpUser, RoomWaiter {
     this.#connection = connection
     this.#asked = [...targets]
     connection.begin(sender)
-    for (const { address } of targets) connection.recipient(address)
+    for (const { address, parameters } of targets) connection.recipient(address, parameters)
     connection.flush()
   }
 

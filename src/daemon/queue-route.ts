@@ -21,7 +21,18 @@ const answers = {
   unsendable: reply(550, '5.6.7', 'the address needs SMTPUTF8'),
 } as const
 
-export function routeAgain(generation: Generation, recipient: SpooledRecipient): QueueRoute {
+/** `smtpUtf8`: its message may be sent to addresses beyond ASCII. */
+export function routeAgain(
+  generation: Generation,
+  recipient: SpooledRecipient,
+  smtpUtf8: boolean,
+): QueueRoute {
+  const route = routeAnywhere(generation, recipient)
+  const isUnsendable = route.kind === 'deliver' && !isSendable(route.address, smtpUtf8)
+  return isUnsendable ? { kind: 'failed', reply: answers.unsendable } : route
+}
+
+function routeAnywhere(generation: Generation, recipient: SpooledRecipient): QueueRoute {
   const { config, map } = generation
   const address = parseWrittenAddress(recipient.address, config.naming)
   if (address === undefined) return deliverElsewhere(generation, recipient)
@@ -75,7 +86,6 @@ function deliverElsewhere(
 }
 
 function deliver(generation: Generation, { address, backend }: Destination): QueueRoute {
-  if (!isSendable(address)) return { kind: 'failed', reply: answers.unsendable }
   const plan = planFor(generation, backend)
   return typeof plan === 'string'
     ? { kind: 'deferred', reason: plan }

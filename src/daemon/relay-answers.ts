@@ -1,5 +1,5 @@
 /** What a client hears where the reply of one back-end is not the answer, or there is none. */
-import { type Reply, reply } from '../mail/reply.ts'
+import { classOf, type Reply, reply } from '../mail/reply.ts'
 import type { BackEndFailure } from '../protocol/smtp/back-end-action.ts'
 
 export const tooMany = reply(452, '4.5.3', 'send this recipient in another transaction')
@@ -52,4 +52,13 @@ export function answerTo(failure: BackEndFailure): Reply {
   if (failure.isShutdown) return lost.stopping
   const isNonsense = failure.reason === 'desync' || failure.reason === 'bad_reply'
   return isNonsense ? lost.confused : lost.broken
+}
+
+/** Nobody is given up for lost, and nobody is told of a success that was not one. */
+export function worstOf(replies: readonly Reply[]): Reply {
+  for (const wanted of ['temporary', 'permanent', 'success'] as const) {
+    const found = replies.find((reply) => classOf(reply) === wanted)
+    if (found !== undefined) return found
+  }
+  return lost.confused
 }

@@ -5,6 +5,7 @@ import type { RelayConfig } from '../config/config.ts'
 import type { Reply } from '../mail/reply.ts'
 import type { Sender } from '../protocol/smtp/capabilities.ts'
 import type { Slot } from '../protocol/smtp/outbox.ts'
+import { noRcptParameters, type RcptParameters } from '../protocol/smtp/parameters.ts'
 import type { RelayReport } from './relay-report.ts'
 import type { SpoolGate } from './relay-spool.ts'
 
@@ -24,6 +25,13 @@ export interface Delivery {
   readonly members: readonly Member[]
   /** The envelope sender of an alias with an owner. */
   readonly owner: string | undefined
+  /** What the client asked to be told of this recipient. */
+  readonly parameters: RcptParameters
+}
+
+/** A list that has an owner sends messages of its own (RFC 3461 5.2.7.3). */
+export function parametersOf({ owner, parameters }: Delivery): RcptParameters {
+  return owner === undefined ? parameters : noRcptParameters
 }
 
 /** What became of a message beside its reply. */
@@ -38,7 +46,8 @@ export interface MessageFate {
 export interface TransactionOwner {
   recipientAnswered(slot: Slot, answer: Reply): void
   dataAnswered(answer: Reply): void
-  messageAnswered(answer: Reply, fate: MessageFate): void
+  /** One answer for all recipients; or, `forEach`, one for each accepted, in the order asked. */
+  messageAnswered(answers: readonly Reply[], fate: MessageFate): void
   /** All that one event brought has been told; the back-ends may take more, or be gone. */
   settled(): void
 }
@@ -48,6 +57,8 @@ export interface TransactionStart {
   readonly pool: SmtpPool
   readonly spool: SpoolGate
   readonly sender: Sender
+  /** The client hears of each recipient (LMTP). */
+  readonly forEach: boolean
   readonly owner: TransactionOwner
   readonly report: RelayReport
   readonly relay: RelayConfig

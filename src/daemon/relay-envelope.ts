@@ -9,15 +9,28 @@
 import { limits } from '../base/limit.ts'
 import { classOf, type Reply } from '../mail/reply.ts'
 import type { BackEndFailure } from '../protocol/smtp/back-end-action.ts'
+import { withPath } from '../protocol/smtp/capabilities.ts'
 import type { Slot } from '../protocol/smtp/outbox.ts'
+import type { RcptParameters } from '../protocol/smtp/parameters.ts'
 import { answerTo, noRecipients, tooMany, willKeep } from './relay-answers.ts'
-import type { Delivery, Member, TransactionStart } from './relay-delivery.ts'
+import {
+  type Delivery,
+  type Member,
+  parametersOf,
+  type TransactionStart,
+} from './relay-delivery.ts'
 import { type LegOwner, RelayLeg } from './relay-leg.ts'
 import { type Outcome, firstOf, outcomeOf } from './relay-outcome.ts'
 import type { Recipient, Target } from './relay-target.ts'
 
 interface Waiting extends Delivery {
   readonly slot: Slot
+}
+
+interface TargetStart {
+  /** The envelope sender. */
+  readonly path: string
+  readonly parameters: RcptParameters
 }
 
 export interface EnvelopeOwner {
@@ -29,8 +42,8 @@ export interface EnvelopeOwner {
 }
 
 export class RelayEnvelope implements LegOwner {
-  /** Recipients of the client that were accepted. */
-  accepted = 0
+  /** The targets of each recipient of the client that was accepted, in the order of the answers. */
+  readonly shares: (readonly Target[])[] = []
   legs: RelayLeg[] = []
   /** Answers all that is still asked, after accepted recipients were lost with their connection. */
   broken: Reply | undefined
@@ -133,7 +146,7 @@ export class RelayEnvelope implements LegOwner {
     this.#isPlacing = true
     for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
       const hopeless = this.broken ?? (this.#fits(next) ? undefined : tooMany)
-      if (hopeless === tooMany && this.accepted === 0) {
+      if (hopeless === tooMany && this.shares.length === 0) {
         // Who is asked about may yet be refused, and then this one decides.
         if (this.#open > 0) break
         this.#beginAnew()
@@ -167,13 +180,15 @@ export class RelayEnvelope implements LegOwner {
     this.#hasAlias = false
   }
 
-  #place({ slot, members, owner }: Waiting): void {
+  #place(delivery: Waiting): void {
+    const { slot, members, owner } = delivery
+    const start = { path: this.#senderFor(owner), parameters: parametersOf(delivery) }
     this.#open++
     this.#hasAlias ||= members.length > 1
     const recipient: Recipient = { slot, targets: [], open: 1 }
     const asked: Target[] = []
     for (const member of members) {
-      const target = this.#targetFor(member, this.#senderFor(owner))
+      const target = this.#targetFor(member, start)
       recipient.targets.push(target)
       if (target.outcome !== undefined) continue
       recipient.open++
@@ -187,7 +202,8 @@ export class RelayEnvelope implements LegOwner {
   }
 
   /** The one of that address; who was refused is asked again, as the client asks again. */
-  #targetFor({ plan, address, recipient, key }: Member, path: string): Target {
+  #targetFor(member: Member, { path, parameters }: TargetStart): Target {
+    const { plan, address, recipient, key } = member
     const place = `${plan.backend} ${key}`
     const outcome = this.#failed.get(plan.backend)
     const known = this.#targets.get(place)
@@ -197,7 +213,8 @@ export class RelayEnvelope implements LegOwner {
       return known
     }
     const leg = this.#legAt(plan.backend, path) ?? this.#newLeg(plan, path)
-    const target: Target = { address, recipient, leg, outcome, isOurs: false, waiting: [] }
+    const asked = { address, recipient, parameters, leg, outcome }
+    const target: Target = { ...asked, isOurs: false, waiting: [] }
     this.#targets.set(place, target)
     return target
   }
@@ -209,7 +226,7 @@ export class RelayEnvelope implements LegOwner {
   #newLeg(plan: Member['plan'], path: string): RelayLeg {
     const { pool, report, sender } = this.#start
     const isFurther = this.legs.some((leg) => leg.plan.backend === plan.backend)
-    const start = { pool, report, sender: { ...sender, path }, isFurther }
+    const start = { pool, report, sender: withPath(sender, path), isFurther }
     const leg = new RelayLeg(plan, start, this)
     this.legs.push(leg)
     return leg
@@ -226,7 +243,7 @@ export class RelayEnvelope implements LegOwner {
     const outcomes = targets.flatMap(({ outcome }) => outcome ?? [])
     const answer = this.#replyTo(outcomes)
     if (classOf(answer) === 'success') {
-      this.accepted++
+      this.shares.push(targets)
       for (const target of targets) this.#count(target)
     }
     this.#start.owner.recipientAnswered(slot, answer)

@@ -76,7 +76,8 @@ export class RelayLeg implements SmtpUser, RoomWaiter {
 
   ask(target: Target): void {
     this.#asked.push(target)
-    if (this.#connection !== undefined) this.#connection.recipient(target.address)
+    if (this.#connection !== undefined)
+      this.#connection.recipient(target.address, target.parameters)
     else if (this.#leaveQueue === undefined) this.#open()
   }
 
@@ -194,7 +195,7 @@ export class RelayLeg implements SmtpUser, RoomWaiter {
   #begin(connection: SmtpConnection): void {
     this.#connection = connection
     connection.begin(this.sender)
-    for (const { address } of this.#asked) connection.recipient(address)
+    for (const { address, parameters } of this.#asked) connection.recipient(address, parameters)
     if (this.stage === 'data-asked') connection.data()
   }
 

@@ -1,5 +1,6 @@
 /** What all relay sessions of a worker share: connections to back-ends, and the way into the spool. */
 import { SmtpPool } from '../backend/smtp-pool.ts'
+import { relayOffersOf } from './relay-offers.ts'
 import { SpoolGate } from './relay-spool.ts'
 import type { Runtime } from './runtime.ts'
 
@@ -14,6 +15,7 @@ export function relayMeansOf(runtime: Runtime): RelayMeans {
   const known = means.get(runtime)
   if (known !== undefined) return known
   const pool = new SmtpPool()
+  pool.learn = (plan, offered) => relayOffersOf(runtime).learn(plan, offered)
   const made = { pool, spool: new SpoolGate(runtime) }
   means.set(runtime, made)
   runtime.reportBreakers(() => pool.breakers)

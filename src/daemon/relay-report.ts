@@ -1,7 +1,14 @@
 /** What is written down of one session of the relay: in the log, and in the messages it passes on. */
 import type { RefusalReason, SessionEnd } from '../base/log.ts'
 import type { BackEndFailure } from '../protocol/smtp/back-end-action.ts'
-import { formatTrace } from '../protocol/smtp/trace.ts'
+import {
+  formatTrace,
+  type Trace,
+  type Transmission,
+  transmissionOf,
+} from '../protocol/smtp/trace.ts'
+import type { ClientLine } from './client-line.ts'
+import type { RelayClient } from './relay-client.ts'
 import type { MessageFate } from './relay-delivery.ts'
 import type { Runtime } from './runtime.ts'
 
@@ -10,38 +17,42 @@ export interface SentMessage {
   readonly recipients: number
   readonly bytes: number
   readonly bareLf: number
+  /** Whose message it is, as the client told. */
+  readonly client: string | undefined
 }
 
-/** How the session went, as far as the client's connection tells. */
+/** How the session went. */
 export interface SessionTotals {
   readonly end: SessionEnd
-  readonly tls: string
-  readonly bytesIn: number
-  readonly bytesOut: number
+  readonly line: ClientLine | undefined
   readonly backend: string | undefined
   readonly generation: number
 }
 
-/** What a client said of itself. */
-interface Introduction {
+/** What the header line says of a message, beside its session. */
+export interface Passage extends Transmission {
+  readonly client: RelayClient
   readonly hello: string
-  readonly isExtended: boolean
-  readonly secure: boolean
+  readonly hostname: string
+  readonly tls: Trace['tls']
+  readonly recipient: string | undefined
 }
 
 export class RelayReport {
   /** Messages that were accepted. */
   #messages = 0
-  /** Address of the client. */
-  readonly client: string
   readonly #runtime: Runtime
-  readonly #fields: { service: 'smtp'; session: string; peer: string }
+  readonly #fields: { service: 'smtp' | 'lmtp'; session: string; peer: string }
   readonly #startedAt = performance.now()
 
-  constructor(runtime: Runtime, session: string, peer: string) {
+  constructor(runtime: Runtime, service: 'smtp' | 'lmtp', session: string, peer: string) {
     this.#runtime = runtime
-    this.#fields = { service: 'smtp', session, peer }
-    this.client = peer.replace(/:\d+$/, '').replace(/^\[|\]$/g, '')
+    this.#fields = { service, session, peer }
+  }
+
+  /** Address of the client. */
+  get client(): string {
+    return this.#fields.peer.replace(/:\d+$/, '').replace(/^\[|\]$/g, '')
   }
 
   /** Session and peer, for what is kept of a message. */
@@ -50,14 +61,23 @@ export class RelayReport {
     return { session, peer }
   }
 
+  /** The session is another client's from now on. */
+  set peer(peer: string) {
+    this.#fields.peer = peer
+  }
+
   /** The header line that says how a message came here. */
-  trace({ hello, isExtended, secure }: Introduction, hostname: string): string {
+  trace({ client, hello, hostname, tls, recipient, ...session }: Passage): string {
+    const introduced = client.introduced({ hello, isExtended: session.isExtended })
     return formatTrace({
-      hello,
-      clientAddress: this.client,
+      hello: introduced.hello,
+      clientAddress: client.address,
+      clientName: client.name,
       hostname,
-      transmission: isExtended ? (secure ? 'ESMTPS' : 'ESMTP') : 'SMTP',
+      transmission: transmissionOf({ ...session, isExtended: introduced.isExtended }),
+      tls,
       id: this.#fields.session,
+      recipient,
       date: new Date(),
     })
   }
@@ -85,10 +105,11 @@ export class RelayReport {
 
   message(sent: SentMessage, code: number, { backend, queue }: MessageFate): void {
     if (code < 300) this.#messages++
-    const { recipients, bytes, bareLf } = sent
+    const { recipients, bytes, bareLf, client } = sent
     const message = { backend, recipients, bytes, code, bare_lf: bareLf }
     const kept = queue === '' ? {} : { queue }
-    this.#runtime.log('message', { ...this.#fields, ...message, ...kept })
+    const origin = client === undefined ? {} : { client }
+    this.#runtime.log('message', { ...this.#fields, ...message, ...kept, ...origin })
   }
 
   /** The client did not wait for the reply: it will send the message again. */
@@ -96,7 +117,8 @@ export class RelayReport {
     this.#runtime.log('client_gone', { ...this.#fields, code })
   }
 
-  ended({ end, tls, bytesIn, bytesOut, backend, generation }: SessionTotals): void {
+  ended({ end, line, backend, generation }: SessionTotals): void {
+    const { tls = '', bytesIn = 0, bytesOut = 0 } = line ?? {}
     this.#runtime.log('session.end', {
       ...this.#fields,
       end,

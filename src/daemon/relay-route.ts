@@ -6,7 +6,7 @@ import type { Config } from '../config/config.ts'
 import { type Address, makeAddress, parseAddress } from '../mail/address.ts'
 import { type Reply, reply } from '../mail/reply.ts'
 import type { Destination, Verdict } from '../mail/route.ts'
-import type { Path } from '../protocol/smtp/grammar.ts'
+import { isAscii, type Path } from '../protocol/smtp/path.ts'
 import type { Member } from './relay-delivery.ts'
 import type { Generation } from './runtime.ts'
 import { workersOf } from './session-share.ts'
@@ -36,8 +36,11 @@ const answers = {
   unsendable: reply(550, '5.6.7', 'the address needs SMTPUTF8'),
 } as const
 
-/** The sender has no say in it: what is ours is taken from anyone, what is not from nobody. */
-export function routeRecipient(generation: Generation, path: Path): RelayRoute {
+/**
+ * The sender has no say in it: what is ours is taken from anyone, what is not from nobody. `smtpUtf8`:
+ * its message may be sent to addresses beyond ASCII.
+ */
+export function routeRecipient(generation: Generation, path: Path, smtpUtf8: boolean): RelayRoute {
   const { config, map } = generation
   const isLiteral = path.domain.startsWith('[')
   if (isLiteral) return { kind: 'answer', reply: answers.foreign, refusal: 'relay_denied' }
@@ -46,9 +49,9 @@ export function routeRecipient(generation: Generation, path: Path): RelayRoute {
   const resolution = map.resolve('delivery', address, config.naming)
   switch (resolution.result) {
     case 'route':
-      return deliver(generation, [resolution.destination], undefined)
+      return deliver(generation, [resolution.destination], { owner: undefined, smtpUtf8 })
     case 'expand':
-      return deliver(generation, resolution.destinations, resolution.owner)
+      return deliver(generation, resolution.destinations, { owner: resolution.owner, smtpUtf8 })
     case 'reject':
     case 'defer':
       return { kind: 'answer', reply: verdictReply(resolution) }
@@ -79,12 +82,11 @@ function verdictReply({ code, status, text }: Verdict): Reply {
 function deliver(
   generation: Generation,
   destinations: readonly Destination[],
-  owner: string | undefined,
+  { owner, smtpUtf8 }: { readonly owner: string | undefined; readonly smtpUtf8: boolean },
 ): RelayRoute {
   if (destinations.length === 0) return trouble('an alias without members')
-  // Other octets would need SMTPUTF8 (RFC 6531); controls and brackets would end the command.
-  const isSendableAll = destinations.every(({ address }) => isSendable(address))
-  if (!isSendableAll || !isSendable(owner ?? '')) {
+  const addresses = destinations.map(({ address }) => address)
+  if (![...addresses, owner ?? ''].every((address) => isSendable(address, smtpUtf8))) {
     return { kind: 'answer', reply: answers.unsendable }
   }
   const members: Member[] = []
@@ -106,8 +108,19 @@ function trouble(fault: string): RelayRoute {
   return { kind: 'answer', reply: answers.trouble, fault }
 }
 
-export function isSendable(address: string): boolean {
-  return /^(?:[!-;=?-~]*|"[ -~]*"@[!-;=?-~]*)$/.test(address)
+/** Beyond ASCII only with SMTPUTF8 (RFC 6531); controls and brackets would end the command. */
+export function isSendable(address: string, smtpUtf8: boolean): boolean {
+  const isWritable = /^(?:[!-;=?-~\u{a0}-\u{10ffff}]*|"[ -~\u{a0}-\u{10ffff}]*"@[!-;=?-~]*)$/u
+  return isWritable.test(address) && (smtpUtf8 || isAscii(address))
+}
+
+/** How to reach each back-end that messages can go to. */
+export function messagePlans(generation: Generation): SmtpPlan[] {
+  return [...generation.config.backends.values()].flatMap(({ name, endpoints }) => {
+    if (endpoints.lmtp === undefined && endpoints.smtp === undefined) return []
+    const plan = planFor(generation, name)
+    return typeof plan === 'string' ? [] : [plan]
+  })
 }
 
 const plans = new WeakMap<Generation, Map<string, SmtpPlan | string>>()
@@ -137,6 +150,8 @@ function makePlan({ config, backendTls }: Generation, name: string): SmtpPlan | 
     endpoint,
     trust: context === undefined ? undefined : { context, name: backend.tlsName },
     hostname: config.hostname,
+    clientAddress: backend.clientAddress,
+    client: undefined,
     connectTimeoutMs: limits.connectTimeoutMs,
     readyTimeoutMs: limits.loginTimeoutMs,
     commandTimeoutMs: limits.commandTimeoutMs,

@@ -10,25 +10,32 @@ import { assertNever } from '../base/never.ts'
 import type { ListenerConfig } from '../config/config.ts'
 import type { Reply } from '../mail/reply.ts'
 import { deadlines, type Timed } from '../net/deadline.ts'
-import type { Sender } from '../protocol/smtp/capabilities.ts'
+import type { ClientAttributes } from '../protocol/smtp/client-attributes.ts'
 import { SmtpFrontEnd } from '../protocol/smtp/front-end.ts'
 import type { FrontEndAction } from '../protocol/smtp/front-end-action.ts'
-import { greetingOf } from '../protocol/smtp/front-end-replies.ts'
-import type { Path } from '../protocol/smtp/grammar.ts'
 import type { Slot } from '../protocol/smtp/outbox.ts'
+import type { ClientAddress } from './client-address.ts'
 import { ClientLine, type LineOwner } from './client-line.ts'
+import { worstOf } from './relay-answers.ts'
+import { RelayClient } from './relay-client.ts'
 import type { MessageFate, TransactionOwner } from './relay-delivery.ts'
-import { relayMeansOf, relayPoolOf } from './relay-pool.ts'
-import { RelayReport, type SentMessage } from './relay-report.ts'
-import { routeRecipient } from './relay-route.ts'
-import { RelayTransaction } from './relay-transaction.ts'
+import { RelayMessage } from './relay-message.ts'
+import { relayOffersOf } from './relay-offers.ts'
+import { relayPoolOf } from './relay-pool.ts'
+import { RelayReport } from './relay-report.ts'
+import type { RelayTransaction } from './relay-transaction.ts'
 import type { Generation, Runtime, Session } from './runtime.ts'
+
+/** Where a session came in. */
+export interface Entrance {
+  readonly protocol: 'smtp' | 'lmtp'
+  readonly listener: ListenerConfig
+}
 
 export class RelaySession implements Session, LineOwner, Timed, TransactionOwner {
   dueTick = 0
-  readonly service = 'smtp'
+  readonly service: 'smtp' | 'lmtp'
   readonly id: string
-  readonly peer: string
   readonly startedAt = performance.now()
   readonly user = undefined
   backend: string | undefined
@@ -36,41 +43,64 @@ export class RelaySession implements Session, LineOwner, Timed, TransactionOwner
   readonly #listener: ListenerConfig
   readonly #leave: () => void
   readonly #report: RelayReport
+  readonly #client: RelayClient
+  readonly #machine: SmtpFrontEnd
   #generation: Generation
   #line: ClientLine | undefined
-  #machine: SmtpFrontEnd | undefined
-  #transaction: RelayTransaction | undefined
-  #sent: SentMessage | undefined
+  #message: RelayMessage | undefined
   /** Said, and sent at the end of the present event in one piece. */
   #text = ''
-  #isHeld = false
   #hasClientEnded = false
   #end: SessionEnd | undefined
   #isGone = false
   #isOver = false
 
-  constructor(peer: string, listener: ListenerConfig, runtime: Runtime) {
+  constructor(address: ClientAddress, { protocol, listener }: Entrance, runtime: Runtime) {
     this.id = runtime.nextSessionId()
-    this.peer = peer
+    this.service = protocol
     this.#listener = listener
     this.#runtime = runtime
     this.#generation = runtime.current
-    this.#report = new RelayReport(runtime, this.id, peer)
+    const { config, serverTls } = runtime.current
+    this.#client = new RelayClient(this.id, address, config)
+    this.#report = new RelayReport(runtime, protocol, this.id, this.#client.peer)
+    this.#machine = new SmtpFrontEnd({
+      protocol,
+      hostname: config.hostname,
+      offers: relayOffersOf(runtime).offersFor(runtime.current),
+      bareNewline: listener.bareNewline,
+      startTls: listener.tls === 'starttls' && serverTls !== undefined,
+      secure: listener.tls === 'implicit',
+      isTrusted: this.#client.isTrusted,
+    })
     this.#leave = runtime.enter(this)
+  }
+
+  get peer(): string {
+    return this.#client.peer
+  }
+
+  get #transaction(): RelayTransaction | undefined {
+    return this.#message?.transaction
   }
 
   begin(socket: Socket): void {
     const line = new ClientLine(socket, this)
     this.#line = line
-    if (this.#listener.tls === 'implicit') this.#startTls(line, () => this.#greet(line))
+    const greet = (): void => this.#react(this.#machine.greet())
+    if (this.#listener.tls === 'implicit') this.#startTls(line, greet)
     else {
+      const isEarly = line.hasInput
       line.listen()
-      this.#greet(line)
+      // What has come already was said before our greeting, and is to be seen before it.
+      if (isEarly) setImmediate(greet)
+      else greet()
     }
   }
 
   shutdown(): void {
-    if (this.#machine === undefined) this.kill()
+    // Nothing can be said in the middle of a handshake.
+    if (this.#listener.tls === 'implicit' && this.#line?.tls === '') this.kill()
     else this.#react(this.#machine.shutDown())
   }
 
@@ -80,13 +110,12 @@ export class RelaySession implements Session, LineOwner, Timed, TransactionOwner
   }
 
   timedOut(): void {
-    if (this.#machine === undefined || this.#end !== undefined) this.#line?.destroy()
-    else this.#react(this.#machine.timedOut())
+    if (this.#end === undefined) this.#react(this.#machine.timedOut())
+    else this.#line?.destroy()
   }
 
   received(chunk: Buffer): void {
-    if (this.#machine === undefined || this.#end !== undefined) return
-    this.#react(this.#machine.push(chunk))
+    if (this.#end === undefined) this.#react(this.#machine.push(chunk))
   }
 
   /** What the client sent before is still answered. */
@@ -110,18 +139,19 @@ export class RelaySession implements Session, LineOwner, Timed, TransactionOwner
   }
 
   recipientAnswered(slot: Slot, answer: Reply): void {
-    if (this.#machine !== undefined) this.#perform(this.#machine.recipientAnswered(slot, answer))
+    this.#message?.answered(slot, answer)
+    this.#perform(this.#machine.recipientAnswered(slot, answer))
   }
 
   dataAnswered(answer: Reply): void {
-    if (this.#machine !== undefined) this.#perform(this.#machine.dataAnswered(answer))
+    this.#perform(this.#machine.dataAnswered(answer))
   }
 
-  messageAnswered(answer: Reply, fate: MessageFate): void {
-    if (this.#sent !== undefined) this.#report.message(this.#sent, answer.code, fate)
-    if (this.#sent !== undefined && this.#isGone) this.#report.goneAfterEnd(answer.code)
-    this.#sent = undefined
-    if (this.#machine !== undefined) this.#perform(this.#machine.messageAnswered(answer))
+  messageAnswered(answers: readonly Reply[], fate: MessageFate): void {
+    const worst = worstOf(answers)
+    const wasSent = this.#message?.report(worst, fate) === true
+    if (wasSent && this.#isGone) this.#report.goneAfterEnd(worst.code)
+    this.#perform(this.#machine.messageAnswered(answers))
     if (this.#isGone) this.#over()
   }
 
@@ -129,7 +159,7 @@ export class RelaySession implements Session, LineOwner, Timed, TransactionOwner
   settled(): void {
     const line = this.#line
     const machine = this.#machine
-    if (line === undefined || machine === undefined || this.#isGone) return
+    if (line === undefined || this.#isGone) return
     this.#transaction?.flush()
     this.#flush(line)
     if (this.#end !== undefined) return
@@ -138,23 +168,11 @@ export class RelaySession implements Session, LineOwner, Timed, TransactionOwner
       return
     }
     const isBlocked = this.#transaction?.isBlocked === true
-    this.#hold(line, isBlocked || !machine.wantsInput)
+    if (isBlocked || !machine.wantsInput) line.hold()
+    else line.release()
     if (machine.awaitsClient && !isBlocked) {
       deadlines.arm(this, this.#generation.config.limits.commandTimeoutMs)
     } else deadlines.disarm(this)
-  }
-
-  #greet(line: ClientLine): void {
-    const { config, serverTls } = this.#generation
-    this.#machine = new SmtpFrontEnd({
-      hostname: config.hostname,
-      limitBytes: config.limits.messageSizeBytes,
-      bareNewline: this.#listener.bareNewline,
-      startTls: this.#listener.tls === 'starttls' && serverTls !== undefined,
-      secure: line.tls !== '',
-    })
-    this.#text = greetingOf(config.hostname)
-    this.settled()
   }
 
   #react(actions: readonly FrontEndAction[]): void {
@@ -171,11 +189,15 @@ export class RelaySession implements Session, LineOwner, Timed, TransactionOwner
         case 'start-tls':
           this.#upgrade()
           break
+        case 'client':
+          this.#changeClient(action.client)
+          break
         case 'begin':
-          this.#begin(action.sender)
+          this.#begin(action)
           break
         case 'recipient':
-          this.#recipient(action.path, action.slot)
+          this.#message?.recipient(action)
+          this.backend = this.#transaction?.backend ?? this.backend
           break
         case 'data':
           this.#transaction?.data()
@@ -184,11 +206,11 @@ export class RelaySession implements Session, LineOwner, Timed, TransactionOwner
           this.#transaction?.write(action.parts)
           break
         case 'end':
-          this.#endOfData(action.bytes, action.bareLf)
+          this.#message?.end(action)
           break
         case 'abort':
           this.#transaction?.abort()
-          this.#transaction = undefined
+          this.#message = undefined
           break
         case 'refuse':
           this.#report.refuse(action.reason)
@@ -202,38 +224,25 @@ export class RelaySession implements Session, LineOwner, Timed, TransactionOwner
     }
   }
 
-  /** A transaction is decided by one generation, whatever is reloaded meanwhile. */
-  #begin(sender: Sender): void {
+  #changeClient(client: ClientAttributes): void {
+    this.#client.tell(client)
+    this.#report.peer = this.#client.peer
+  }
+
+  #begin(action: Extract<FrontEndAction, { do: 'begin' }>): void {
+    const line = this.#line
+    if (line === undefined) return
     this.#generation = this.#runtime.current
-    const machine = this.#machine
-    const { hostname, relay } = this.#generation.config
-    this.#transaction = new RelayTransaction({
-      ...relayMeansOf(this.#runtime),
-      relay,
-      sender,
+    const start = {
+      runtime: this.#runtime,
+      protocol: this.service,
       owner: this,
       report: this.#report,
-      trace: () => (machine === undefined ? '' : this.#report.trace(machine, hostname)),
-    })
-  }
-
-  #recipient(path: Path, slot: Slot): void {
-    const route = routeRecipient(this.#generation, path)
-    if (route.kind === 'deliver') {
-      this.#transaction?.recipient(slot, route)
-      this.backend = this.#transaction?.backend ?? this.backend
-      return
+      client: this.#client,
+      machine: this.#machine,
+      line,
     }
-    if (route.refusal !== undefined) this.#report.refuse(route.refusal)
-    if (route.fault !== undefined) this.#report.fault(route.fault)
-    this.recipientAnswered(slot, route.reply)
-  }
-
-  #endOfData(bytes: number, bareLf: number): void {
-    const transaction = this.#transaction
-    if (transaction === undefined) return
-    this.#sent = { recipients: transaction.accepted, bytes, bareLf }
-    transaction.end()
+    this.#message = new RelayMessage(start, action)
   }
 
   #upgrade(): void {
@@ -241,9 +250,7 @@ export class RelaySession implements Session, LineOwner, Timed, TransactionOwner
     if (line === undefined) return
     this.#flush(line)
     deadlines.disarm(this)
-    this.#startTls(line, () => {
-      if (this.#machine !== undefined) this.#react(this.#machine.tlsStarted())
-    })
+    this.#startTls(line, () => this.#react(this.#machine.tlsStarted()))
   }
 
   #startTls(line: ClientLine, secured: () => void): void {
@@ -265,13 +272,6 @@ export class RelaySession implements Session, LineOwner, Timed, TransactionOwner
     line.send(text)
   }
 
-  #hold(line: ClientLine, isHeld: boolean): void {
-    if (isHeld === this.#isHeld) return
-    this.#isHeld = isHeld
-    if (isHeld) line.hold()
-    else line.release()
-  }
-
   #close(line: ClientLine, end: SessionEnd): void {
     if (this.#end !== undefined) return
     this.#end = end
@@ -286,14 +286,12 @@ export class RelaySession implements Session, LineOwner, Timed, TransactionOwner
     this.#isOver = true
     deadlines.disarm(this)
     this.#transaction?.abort()
-    this.#report.ended({
-      end: this.#end ?? 'client_closed',
-      tls: this.#line?.tls ?? '',
-      bytesIn: this.#line?.bytesIn ?? 0,
-      bytesOut: this.#line?.bytesOut ?? 0,
-      backend: this.backend,
-      generation: this.#generation.map.generation,
-    })
+    const { generation } = this.#generation.map
+    const end = this.#end ?? 'client_closed'
+    // A proxy that only looks for us is not worth a line.
+    if (!this.#client.isCheck || this.backend !== undefined) {
+      this.#report.ended({ end, line: this.#line, backend: this.backend, generation })
+    }
     this.#leave()
     if (this.#runtime.draining) relayPoolOf(this.#runtime).close()
   }

@@ -88,40 +88,36 @@ function isFullError(error: unknown): boolean {
 }
 
 /** What is left of a message when its back-ends have answered: one envelope for each sender. */
-export function envelopesFor(
-  targets: readonly Target[],
-  sender: Sender,
-  origin: Origin,
-): SpooledEnvelope[] {
-  const bySender = new Map<string, SpooledRecipient[]>()
+export function envelopesFor(targets: Iterable<Target>, origin: Origin): SpooledEnvelope[] {
+  const bySender = new Map<string, { sender: Sender; recipients: SpooledRecipient[] }>()
   for (const target of targets) {
     const recipient = leftOver(target)
     if (recipient === undefined) continue
-    const { path } = target.leg.sender
-    const recipients = bySender.get(path) ?? []
-    bySender.set(path, recipients)
-    recipients.push(recipient)
+    const { sender } = target.leg
+    const envelope = bySender.get(sender.path) ?? { sender, recipients: [] }
+    bySender.set(sender.path, envelope)
+    envelope.recipients.push(recipient)
   }
-  return [...bySender].map(([path, recipients]) => ({
-    sender: path,
+  return [...bySender.values()].map(({ sender, recipients }) => ({
+    sender: sender.path,
     body: sender.body,
-    smtpUtf8: false,
-    ret: undefined,
-    envelopeId: undefined,
+    smtpUtf8: sender.smtpUtf8,
+    ret: sender.ret,
+    envelopeId: sender.envelopeId,
     recipients,
     ...origin,
   }))
 }
 
-function leftOver({ recipient, leg, outcome }: Target): SpooledRecipient | undefined {
+function leftOver(target: Target): SpooledRecipient | undefined {
+  const { recipient, parameters, leg, outcome } = target
   if (outcome === undefined || outcome.kind === 'accepted') return undefined
   const { backend } = leg.plan
   const { code, status, lines } = outcome.reply
   const reason = [code, status, lines[0]].join(' ')
   return {
     address: recipient,
-    originalRecipient: undefined,
-    notify: undefined,
+    ...parameters,
     state:
       outcome.kind === 'refused'
         ? { kind: 'refused', backend, reply: outcome.reply }

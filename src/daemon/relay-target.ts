@@ -1,5 +1,6 @@
 /** Who a message goes to: what the client asked for, and the addresses that it came to. */
 import type { Slot } from '../protocol/smtp/outbox.ts'
+import type { RcptParameters } from '../protocol/smtp/parameters.ts'
 import type { RelayLeg } from './relay-leg.ts'
 import type { Outcome } from './relay-outcome.ts'
 
@@ -8,6 +9,8 @@ export interface Target {
   readonly address: string
   /** What the map is to be asked for where it is tried again later. */
   readonly recipient: string
+  /** What the client asked to be told of it. */
+  readonly parameters: RcptParameters
   readonly leg: RelayLeg
   /** The newest that is known; undefined while it is asked. */
   outcome: Outcome | undefined

@@ -15,9 +15,10 @@ import { goAhead, lost, noRecipients, queued } from './relay-answers.ts'
 import { MessageCopy } from './relay-copy.ts'
 import type { Delivery, TransactionStart } from './relay-delivery.ts'
 import { type EnvelopeOwner, RelayEnvelope } from './relay-envelope.ts'
-import { firstOf, type Outcome, verdictOn } from './relay-outcome.ts'
+import { firstOf, type Outcome } from './relay-outcome.ts'
 import type { RelayLeg } from './relay-leg.ts'
 import type { Target } from './relay-target.ts'
+import { type Judged, judge, outcomesOf, refusalOf, uncertainOf } from './relay-verdict.ts'
 import { envelopesFor } from './relay-spool.ts'
 
 type Stage = 'recipients' | 'data-asked' | 'message' | 'verdict' | 'over'
@@ -44,7 +45,7 @@ export class RelayTransaction implements EnvelopeOwner {
 
   /** Recipients of the client that were accepted. */
   get accepted(): number {
-    return this.#envelope.accepted
+    return this.#envelope.shares.length
   }
 
   /** Of the first recipient. */
@@ -135,7 +136,7 @@ export class RelayTransaction implements EnvelopeOwner {
     const isPromised = outcomes.some(({ kind }) => kind === 'held')
     const refusal =
       this.#open.length === 0 && !isPromised
-        ? (this.#refusalOf(outcomes) ?? noRecipients)
+        ? (refusalOf(outcomes) ?? noRecipients)
         : this.#canKeep
           ? undefined
           : firstOf(outcomes, ['deferred'])?.reply
@@ -191,70 +192,49 @@ export class RelayTransaction implements EnvelopeOwner {
     const fate = { backend: this.#backends(), queue: '' }
     this.#finish()
     this.#envelope.dropLegs()
-    this.#start.owner.messageAnswered(answer, fate)
+    this.#start.owner.messageAnswered([answer], fate)
   }
 
   #conclude(): void {
     if (this.#isConcluding || this.#open.some(({ stage }) => stage !== 'over')) return
     this.#isConcluding = true
-    const outcomes = this.#outcomes()
-    switch (verdictOn(outcomes)) {
-      case 'accept':
-        return this.#tell(firstOf(outcomes, ['accepted'])?.reply ?? lost.broken)
-      case 'refuse':
-      case 'defer':
-        return this.#tell(this.#refusalOf(outcomes) ?? lost.broken)
-      case 'spool':
-        // A host that keeps nothing: worst of the answers, so that nothing is lost unheard.
-        if (this.#copy === undefined) this.#tell(this.#refusalOf(outcomes) ?? lost.broken)
-        else void this.#keep(this.#copy)
-    }
+    // By LMTP each recipient has a verdict of its own, by SMTP there is one for all.
+    const shares = this.#start.forEach
+      ? this.#envelope.shares.map((targets) => targets.filter(({ isOurs }) => isOurs))
+      : [this.#ours]
+    const judged = shares.map((targets) => judge(targets))
+    // A host that keeps nothing: worst of the answers, so that nothing is lost unheard.
+    if (this.#copy === undefined || judged.every(({ isToKeep }) => !isToKeep)) this.#tell(judged)
+    else void this.#keep(this.#copy, judged)
   }
 
-  async #keep(copy: MessageCopy): Promise<void> {
-    const { spool, sender, report } = this.#start
-    const envelopes = envelopesFor(this.#ours, sender, report.origin)
+  async #keep(copy: MessageCopy, judged: readonly Judged[]): Promise<void> {
+    const { spool, report } = this.#start
+    const left = new Set(judged.flatMap(({ isToKeep, targets }) => (isToKeep ? targets : [])))
+    const envelopes = envelopesFor(left, report.origin)
     const { ids, trouble } = await spool.accept(envelopes, copy.content())
     if (this.#stage === 'over') return copy.discard()
     // What is in the spool already is delivered from there too.
     if (trouble !== undefined && ids.length > 0) report.uncertain('spool')
     const queue = ids.join(',')
-    this.#tell(trouble ?? queued(queue), queue)
+    const answer = trouble ?? queued(queue)
+    this.#tell(
+      judged.map((one) => (one.isToKeep ? { ...one, answer } : one)),
+      queue,
+    )
     this.settled()
   }
 
-  /** The client is to keep the message, if only for one address. */
-  #refusalOf(outcomes: readonly Outcome[]): Reply | undefined {
-    return firstOf(outcomes, ['deferred', 'unknown', 'refused'])?.reply
-  }
-
-  #tell(answer: Reply, queue = ''): void {
+  #tell(judged: readonly Judged[], queue = ''): void {
     const backend = this.#backends()
-    this.#reportUncertain(answer)
+    for (const name of uncertainOf(judged)) this.#start.report.uncertain(name)
     this.#finish()
-    this.#start.owner.messageAnswered(answer, { backend, queue })
-  }
-
-  /** Who has it already, or may have it, and gets it again. */
-  #reportUncertain(answer: Reply): void {
-    const isAgain = answer.code >= 400 && answer.code < 500
-    const ours = this.#ours
-    if (!isAgain && ours.every(({ outcome }) => outcome?.kind === 'accepted')) return
-    for (const leg of this.#envelope.legs) {
-      const isMet = ours.some(
-        ({ leg: own, outcome }) =>
-          own === leg && (outcome?.kind === 'unknown' || (isAgain && outcome?.kind === 'accepted')),
-      )
-      if (isMet) this.#start.report.uncertain(leg.plan.backend)
-    }
+    const answers = judged.map(({ answer }) => answer)
+    this.#start.owner.messageAnswered(answers, { backend, queue })
   }
 
   #outcomes(): Outcome[] {
-    const outcomes: Outcome[] = []
-    for (const { outcome } of this.#ours) {
-      if (outcome !== undefined) outcomes.push(outcome)
-    }
-    return outcomes
+    return outcomesOf(this.#ours)
   }
 
   #backends(): string {

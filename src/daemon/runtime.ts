@@ -62,4 +62,8 @@ export interface Runtime {
 }
 
 /** What each of front-end/* exports: takes over an accepted socket. */
-export type StartSession = (socket: Socket, listener: ListenerConfig, runtime: Runtime) => void
+export interface StartSession {
+  (socket: Socket, listener: ListenerConfig, runtime: Runtime): void
+  /** A new generation is in force. */
+  readonly renewed?: (runtime: Runtime) => void
+}

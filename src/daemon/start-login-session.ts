@@ -1,7 +1,7 @@
 /** How every proxy takes over an accepted socket. */
 import type { Socket } from 'node:net'
 import type { ListenerConfig } from '../config/config.ts'
-import { peerOf } from './client-address.ts'
+import { clientOf } from './client-address.ts'
 import type { LoginProtocol } from './login-attempt.ts'
 import { LoginSession } from './login-session.ts'
 import type { Runtime } from './runtime.ts'
@@ -12,8 +12,8 @@ export function startLoginSession(
   runtime: Runtime,
   protocol: LoginProtocol,
 ): void {
-  const peer = peerOf(socket)
+  const address = clientOf(socket)
   // Reset between connect and accept: there is nobody to talk to.
-  if (peer === undefined) socket.destroy()
-  else new LoginSession(peer, runtime, protocol).begin(socket, listener)
+  if (address === undefined) socket.destroy()
+  else new LoginSession(address, runtime, protocol).begin(socket, listener)
 }

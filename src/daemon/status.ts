@@ -63,7 +63,7 @@ function matches(backend: string | undefined, of: Partial<SessionCount>): boolea
 
 function serviceStatus(service: Service, figures: Figures): ServiceStatus {
   const { settings, sessions, counts, lastMinute } = figures
-  const isMail = service === 'smtp'
+  const isMail = service === 'smtp' || service === 'lmtp'
   const kind = isMail ? 'message' : 'login'
   const outcomes = under(counts, kind, service)
   const recent = total(under(lastMinute, kind, service))

@@ -8,6 +8,7 @@ import { runWorker } from './worker.ts'
 process.title = 'mailmux: worker'
 runWorker(cluster.worker?.id ?? 0, {
   smtp: async () => (await import('./front-end/smtp.ts')).startSmtpSession,
+  lmtp: async () => (await import('./front-end/lmtp.ts')).startLmtpSession,
   imap: async () => (await import('./front-end/imap.ts')).startImapSession,
   pop3: async () => (await import('./front-end/pop3.ts')).startPop3Session,
 })

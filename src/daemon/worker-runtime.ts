@@ -1,5 +1,5 @@
 /** What sessions share within one worker: the generation in force, counts, and who is there. */
-import type { EventFields, Log, ServiceName } from '../base/log.ts'
+import type { EventFields, Log, RefusalReason, ServiceName } from '../base/log.ts'
 import type { BreakerReport } from '../control/messages.ts'
 import type { FileSpoolWriter, SpoolUsage } from '../spool/file-spool-writer.ts'
 import type { SpoolWriter } from '../spool/spooled-message.ts'
@@ -90,9 +90,9 @@ export class WorkerRuntime implements Runtime {
     return `${this.#worker}-${this.#lastSession}`
   }
 
-  /** A client that found no room. */
-  refuseForRoom(service: ServiceName, peer: string): void {
-    this.log('refuse', { service, session: this.nextSessionId(), peer, reason: 'conn_limit' })
+  /** A client that was turned away before it had a session. */
+  refuse(service: ServiceName, peer: string, reason: RefusalReason): void {
+    this.log('refuse', { service, session: this.nextSessionId(), peer, reason })
   }
 
   /**

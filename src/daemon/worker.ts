@@ -13,10 +13,12 @@ import type { KnownChanges } from '../map/state/override-reader.ts'
 import { busyAnswer } from './busy-answer.ts'
 import type { Ask, PrepareReply, Replies } from './channel.ts'
 import { CounterTable } from './counters.ts'
+import { isTrusted } from './client-knowledge.ts'
 import { openGeneration } from './generation.ts'
 import { ListenerSet } from './listener-set.ts'
 import { type LogWriter, openLog } from './log-writer.ts'
 import { watchLoop } from './loop-watch.ts'
+import { acceptProxied } from './proxy-accept.ts'
 import type { Generation, StartSession } from './runtime.ts'
 import { type Settings, servicesOf } from './settings.ts'
 import { type Supervised, serveSupervisor, tell } from './supervised.ts'
@@ -47,6 +49,8 @@ class Worker implements Supervised {
   readonly #starters = new Map<Service, StartSession>()
   #prepared: Prepared | undefined
   #failing = false
+  /** Connections whose proxy has not yet said whose they are. */
+  #unnamed = 0
 
   constructor(number: number, frontEnds: FrontEnds) {
     const counters = new CounterTable()
@@ -114,6 +118,8 @@ class Worker implements Supervised {
     this.#prepared = undefined
     this.#runtime.replaceGeneration(generation, settings)
     this.#listeners.commit()
+    for (const service of servicesOf(settings))
+      this.#starters.get(service)?.renewed?.(this.#runtime)
   }
 
   #abort(): void {
@@ -127,15 +133,39 @@ class Worker implements Supervised {
       socket.destroy()
       return
     }
-    if (this.#runtime.sessionCount >= this.#runtime.sessionLimit) {
+    if (this.#runtime.sessionCount + this.#unnamed >= this.#runtime.sessionLimit) {
       this.#refuse(socket, listener)
       return
     }
+    if (listener.hasProxyHeader) this.#acceptProxied(socket, listener)
+    else this.#start(socket, listener)
+  }
+
+  #start(socket: Socket, listener: ListenerConfig): void {
     this.#starters.get(listener.service)?.(socket, listener, this.#runtime)
   }
 
+  /** Nobody but a proxy that is trusted is let in, and that only with a word on its client. */
+  #acceptProxied(socket: Socket, listener: ListenerConfig): void {
+    const { config } = this.#runtime.current
+    const peer = `${socket.remoteAddress}:${socket.remotePort}`
+    const refuse = (): void => {
+      this.#runtime.refuse(listener.service, peer, 'proxy_hdr')
+      socket.destroy()
+    }
+    if (!isTrusted(config, socket.remoteAddress ?? '')) return refuse()
+    this.#unnamed++
+    acceptProxied(socket, (outcome) => {
+      this.#unnamed--
+      if (outcome === 'refused') refuse()
+      else if (outcome === 'gone' || this.#runtime.draining) socket.destroy()
+      else this.#start(socket, listener)
+    })
+  }
+
   #refuse(socket: Socket, listener: ListenerConfig): void {
-    this.#runtime.refuseForRoom(listener.service, `${socket.remoteAddress}:${socket.remotePort}`)
+    const peer = `${socket.remoteAddress}:${socket.remotePort}`
+    this.#runtime.refuse(listener.service, peer, 'conn_limit')
     // Words before a TLS handshake would not be understood, and handshakes are what we lack room for.
     if (listener.tls === 'implicit') {
       socket.destroy()

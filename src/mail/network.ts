@@ -62,3 +62,8 @@ export class NetworkList {
     )
   }
 }
+
+/** `192.0.2.7:25`, `[2001:db8::7]:25`. */
+export function formatHost({ address, port }: HostAddress): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+}

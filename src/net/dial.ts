@@ -42,6 +42,8 @@ export interface DialOptions {
   readonly timeoutMs: number
   /** Takes what arrives; without one the socket emits `data`. */
   readonly inlet?: Inlet | undefined
+  /** Sent before anything else, TLS included. */
+  readonly preface?: Buffer | undefined
 }
 
 export interface UpgradeOptions {
@@ -73,7 +75,8 @@ export function ignoreError(): void {}
  * side close first (`allowHalfOpen`), and emits errors without harm.
  */
 export function dial(options: DialOptions, done: (result: DialResult) => void): Cancel {
-  const { endpoint, trust, timeoutMs, inlet } = options
+  const { endpoint, trust, timeoutMs, inlet, preface } = options
+  if (preface !== undefined && endpoint.tls === 'implicit') return dialTwice(options, done)
   const target = {
     host: endpoint.host,
     port: endpoint.port,
@@ -85,10 +88,25 @@ export function dial(options: DialOptions, done: (result: DialResult) => void): 
     ...(inlet === undefined ? {} : { onread: readInto(inlet) }),
   }
   if (endpoint.tls !== 'implicit') {
-    return settle({ socket: netConnect(target), ready: 'connect', timeoutMs }, done)
+    const socket = netConnect(target)
+    if (preface !== undefined) socket.write(preface)
+    return settle({ socket, ready: 'connect', timeoutMs }, done)
   }
   const socket = tlsConnect({ ...target, ...verification(required(trust)) })
   return settle({ socket, ready: 'secureConnect', timeoutMs }, done)
+}
+
+/** Clear text before TLS: the connection comes first, and TLS over it. */
+function dialTwice(options: DialOptions, done: (result: DialResult) => void): Cancel {
+  const { endpoint, trust, timeoutMs, inlet } = options
+  const deadline = performance.now() + timeoutMs
+  let cancel = dial({ ...options, endpoint: { ...endpoint, tls: 'none' } }, (result) => {
+    if (!result.ok) return done(result)
+    const { socket } = result
+    const leftMs = Math.max(1, deadline - performance.now())
+    cancel = upgrade({ socket, trust: required(trust), timeoutMs: leftMs, inlet }, done)
+  })
+  return () => cancel()
 }
 
 /**

@@ -15,6 +15,8 @@ function planFor(port: number, changes: Partial<SmtpPlan> = {}): SmtpPlan {
     endpoint: { host: '127.0.0.1', port, tls: 'none' },
     trust: undefined,
     hostname: 'mx.example.com',
+    clientAddress: 'none',
+    client: undefined,
     connectTimeoutMs: 1000,
     readyTimeoutMs: 1000,
     commandTimeoutMs: 1000,
@@ -119,7 +121,14 @@ test('a connection in the middle of something is destroyed, not kept', async () 
   })
   const pool = new SmtpPool()
   const connection = await ready(pool, planFor(fritz.port))
-  connection.begin({ path: '', sizeBytes: undefined, body: undefined })
+  connection.begin({
+    path: '',
+    sizeBytes: undefined,
+    body: undefined,
+    smtpUtf8: false,
+    ret: undefined,
+    envelopeId: undefined,
+  })
   connection.recipient('ann@example.com')
   connection.flush()
   await seen(fritz, /MAIL FROM:<>\r\nRCPT TO:<ann@example.com>\r\n/)
@@ -166,7 +175,14 @@ test('a connection that nobody needs is closed in good order after its time, als
   const pool = new SmtpPool(200)
   const waiter = new Waiter()
   const connection = leased(pool, planFor(fritz.port), waiter)
-  connection.begin({ path: '', sizeBytes: undefined, body: undefined })
+  connection.begin({
+    path: '',
+    sizeBytes: undefined,
+    body: undefined,
+    smtpUtf8: false,
+    ret: undefined,
+    envelopeId: undefined,
+  })
   connection.recipient('ann@example.com')
   connection.data()
   await waiter.open.promise

@@ -13,6 +13,7 @@ const listener: ListenerConfig = {
   tls: 'none',
   bareNewline: 'reject',
   authAllowCleartext: true,
+  hasProxyHeader: false,
 }
 
 async function takenPort(): Promise<AsyncDisposable & { readonly port: number }> {

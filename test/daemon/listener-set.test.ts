@@ -15,6 +15,7 @@ const any: ListenerConfig = {
   tls: 'none',
   bareNewline: 'reject',
   authAllowCleartext: true,
+  hasProxyHeader: false,
 }
 
 async function freeListeners(count: number): Promise<ListenerConfig[]> {

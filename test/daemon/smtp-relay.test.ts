@@ -20,7 +20,7 @@ test('a message goes to the back-end of its recipient, with one trace line and n
   const [, trace = '', rest] = /^(Received: .*\r\n(?:\t.*\r\n)*)([\s\S]*)$/.exec(stored.data) ?? []
   assert.match(
     trace,
-    /^Received: from client\.example\.net \(\[127\.0\.0\.1\]\)\r\n\tby mx\.example\.com \(mailmux\) with ESMTP id 1-1;/,
+    /^Received: from client\.example\.net \(\[127\.0\.0\.1\]\)\r\n\tby mx\.example\.com \(mailmux\) with ESMTP id 1-1\r\n\tfor <ann@example\.com>;\r\n/,
   )
   assert.equal(rest, message.replace('\r\n.\u00ff', '\r\nX'))
   client.send('QUIT\r\n')

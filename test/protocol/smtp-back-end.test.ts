@@ -5,7 +5,14 @@ import { SmtpBackEnd } from '../../src/protocol/smtp/back-end.ts'
 import type { BackEndAction, BackEndOptions } from '../../src/protocol/smtp/back-end-action.ts'
 import type { Sender } from '../../src/protocol/smtp/capabilities.ts'
 
-const bob: Sender = { path: 'bob@example.net', sizeBytes: 100, body: '8BITMIME' }
+const bob: Sender = {
+  path: 'bob@example.net',
+  sizeBytes: 100,
+  body: '8BITMIME',
+  smtpUtf8: false,
+  ret: undefined,
+  envelopeId: undefined,
+}
 const greeting = '220 fritz.example.com ESMTP\r\n'
 const hello = '250-fritz.example.com\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250 8BITMIME\r\n'
 
@@ -36,6 +43,7 @@ class Talk {
       protocol: 'smtp',
       hostname: 'mx.example.com',
       startTls: false,
+      client: undefined,
       ...options,
     })
   }

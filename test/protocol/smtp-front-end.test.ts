@@ -6,8 +6,7 @@ import * as fc from 'fast-check'
 import { type Reply, reply } from '../../src/mail/reply.ts'
 import { SmtpFrontEnd } from '../../src/protocol/smtp/front-end.ts'
 import type { FrontEndAction, FrontEndOptions } from '../../src/protocol/smtp/front-end-action.ts'
-import { greetingOf } from '../../src/protocol/smtp/front-end-replies.ts'
-import type { Path } from '../../src/protocol/smtp/grammar.ts'
+import type { Path } from '../../src/protocol/smtp/path.ts'
 import { next, type Phase, type TableEvent } from '../../src/protocol/smtp/session-table.ts'
 
 const taken = reply(250, '2.0.0', 'taken')
@@ -26,18 +25,25 @@ class Played {
   closed = ''
   readonly reasons: string[] = []
   readonly machine: SmtpFrontEnd
-  #isSpam = false
+  readonly options: FrontEndOptions
+  #verdicts: Reply[] = []
+  readonly #isLmtp: boolean
   readonly #asked: (() => FrontEndAction[])[] = []
 
   constructor(options: Partial<FrontEndOptions> = {}) {
-    const defaults = { hostname: 'mx.example.com', limitBytes: 100_000, secure: false }
-    this.machine = new SmtpFrontEnd({
-      ...defaults,
+    this.options = {
+      protocol: 'smtp',
+      hostname: 'mx.example.com',
+      offers: { limitBytes: 100_000, eightBitMime: true, smtpUtf8: true, dsn: true },
+      secure: false,
       bareNewline: 'reject',
       startTls: true,
+      isTrusted: false,
       ...options,
-    })
-    this.said = greetingOf('mx.example.com')
+    }
+    this.machine = new SmtpFrontEnd(this.options)
+    this.#isLmtp = options.protocol === 'lmtp'
+    this.perform(this.machine.greet())
   }
 
   push(text: string): this {
@@ -61,12 +67,18 @@ class Played {
       case 'start-tls':
         this.#asked.push(() => this.machine.tlsStarted())
         break
+      case 'client':
+        break
       case 'begin':
-        this.#isSpam = false
+        this.#verdicts = []
         break
       case 'recipient':
-        this.#isSpam ||= action.path.local === 'spam'
-        this.#asked.push(() => this.machine.recipientAnswered(action.slot, answerTo(action.path)))
+        this.#asked.push(() => {
+          const answer = answerTo(action.path)
+          const verdict = action.path.local === 'spam' ? reply(554, '5.6.0', 'no') : taken
+          if (answer.code < 300) this.#verdicts.push(verdict)
+          return this.machine.recipientAnswered(action.slot, answer)
+        })
         break
       case 'data':
         this.#asked.push(() => this.machine.dataAnswered(reply(354, '', 'go on')))
@@ -75,9 +87,9 @@ class Played {
         this.passed += Buffer.concat(action.parts).toString('latin1')
         break
       case 'end': {
-        const verdict = this.#isSpam ? reply(554, '5.6.0', 'no') : taken
+        const verdicts = this.#isLmtp ? this.#verdicts : this.#verdicts.toSorted(worseFirst)
         this.passed += '<end>'
-        this.#asked.push(() => this.machine.messageAnswered(verdict))
+        this.#asked.push(() => this.machine.messageAnswered(verdicts))
         break
       }
       case 'abort':
@@ -92,6 +104,10 @@ class Played {
   }
 }
 
+function worseFirst(one: Reply, other: Reply): number {
+  return other.code - one.code
+}
+
 interface Transcript {
   readonly turns: readonly {
     readonly says: string
@@ -100,15 +116,32 @@ interface Transcript {
   }[]
   readonly reasons: readonly string[]
   readonly isAtOnce: boolean
+  readonly options: Partial<FrontEndOptions>
 }
 
-/** `C: ` the client says, `S: ` we must answer (JSON escapes), `X: ` reasons of a refusal. */
+const least = { limitBytes: 100_000, eightBitMime: false, smtpUtf8: false, dsn: false }
+/** What `O: ` may say. */
+const variants: Readonly<Record<string, Partial<FrontEndOptions>>> = {
+  lmtp: { protocol: 'lmtp' },
+  trusted: { isTrusted: true },
+  least: { offers: least },
+}
+
+/**
+ * `C: ` the client says, `S: ` we must answer (JSON escapes; the client's text goes out as UTF-8),
+ * `X: ` reasons of a refusal, `O: ` variants of the listener.
+ */
 function readTranscript(file: string): Transcript {
   const turns: { says: string; expects: string; at: string }[] = []
   const lines = readFileSync(file, 'utf8').split('\n')
   let reasons: string[] = []
+  const options: Partial<FrontEndOptions> = {}
   for (const [index, text] of lines.entries()) {
-    const [, kind, rest = ''] = /^([CSX]): (.*)$/.exec(text) ?? []
+    const [, kind, rest = ''] = /^([CSXO]): (.*)$/.exec(text) ?? []
+    if (kind === 'O') {
+      Object.assign(options, variants[rest])
+      continue
+    }
     const line =
       kind === 'X' ? rest : (JSON.parse(`"${rest.replaceAll('"', String.raw`\"`)}"`) as string)
     if (kind === 'C') turns.push({ says: line, expects: '', at: `${file}:${index + 1}` })
@@ -118,7 +151,7 @@ function readTranscript(file: string): Transcript {
       if (turn !== undefined) turn.expects += line
     } else assert.match(text, /^(?:#.*|S: 220 .*|)$/, `${file}:${index + 1}`)
   }
-  return { turns, reasons, isAtOnce: lines[0] === '# at once' }
+  return { turns, reasons, isAtOnce: lines[0] === '# at once', options }
 }
 
 const files = globSync('test/transcripts/smtp/*.txt').sort()
@@ -126,27 +159,40 @@ const files = globSync('test/transcripts/smtp/*.txt').sort()
 test('there are transcripts', () => assert.ok(files.length >= 15))
 
 for (const file of files) {
-  const { turns, reasons, isAtOnce } = readTranscript(file)
+  const { turns, reasons, isAtOnce, options } = readTranscript(file)
   const manners = isAtOnce ? ['whole'] : ['whole', 'byte by byte']
   for (const manner of manners) {
     test(`${basename(file, '.txt')}, ${manner}`, () => {
-      const played = new Played()
-      for (const { says, expects, at } of turns) {
+      const played = new Played(options)
+      for (const { says: text, expects, at } of turns) {
+        const says = /[^\0-\xff]/.test(text) ? Buffer.from(text).toString('latin1') : text
         const before = played.said.length
         const pieces = manner === 'whole' ? [says] : says
         for (const piece of pieces) played.push(piece)
-        if (turns[0]?.says === says && before > 0) assert.match(played.said, /^220 /)
+        if (turns[0]?.says === text && before > 0) assert.match(played.said, /^220 /)
         assert.equal(played.said.slice(before), expects, at)
       }
       const reported = [...new Set(played.reasons)].filter((reason) => reason !== 'message_too_big')
       assert.deepEqual(reported, reasons)
-      const isOver = reasons.length > 0 || turns.some(({ says }) => /^QUIT\r\n/m.test(says))
+      const isCutOff = reasons.some((reason) => reason !== 'xclient_denied')
+      const isOver = isCutOff || turns.some(({ says }) => /^QUIT\r\n/m.test(says))
       assert.equal(played.closed !== '', isOver)
     })
   }
 }
 
 const opening = 'HELO c\r\nMAIL FROM:<bob@example.net>\r\nRCPT TO:<ann@example.com>\r\nDATA\r\n'
+
+test('who speaks before our greeting is told so and cut off', () => {
+  const machine = new SmtpFrontEnd({ ...new Played().options })
+  const texts = machine.push(Buffer.from('EHLO x\r\n')).map((action) => {
+    if (action.do === 'send') return action.text
+    return action.do === 'refuse' ? action.reason : action.do
+  })
+  assert.match(texts[0] ?? '', /^554 5\.5\.0 .*\r\n$/)
+  assert.deepEqual(texts.slice(1), ['early_talker', 'close'])
+  assert.deepEqual(machine.greet(), [])
+})
 
 test('replies of one segment are given as one piece of text', () => {
   const { machine } = new Played()
@@ -199,6 +245,41 @@ test('of an endless line no more than 64 KiB is read', () => {
   assert.ok(read > 65_000 && read < 70_000, `${read}`)
 })
 
+test('a list that is delivered by LMTP may have many that are unknown', () => {
+  const played = new Played({ protocol: 'lmtp' }).push('LHLO c\r\nMAIL FROM:<>\r\n')
+  for (let count = 0; count < 30; count++) played.push('RCPT TO:<nobody@example.com>\r\n')
+  assert.equal(played.closed, '')
+})
+
+test('bad commands of one client are not counted for the next', () => {
+  const played = new Played({ isTrusted: true })
+  for (let round = 0; round < 3; round++) {
+    for (let count = 0; count < 9; count++) played.push('BAD\r\n')
+    played.push(`XCLIENT ADDR=192.0.2.${round}\r\n`)
+    assert.equal(played.closed, '')
+  }
+})
+
+test('what XCLIENT tells adds up, and what it takes back is forgotten', () => {
+  const { machine } = new Played({ isTrusted: true })
+  machine.push(
+    Buffer.from('XCLIENT NAME=a.example ADDR=192.0.2.7\r\nXCLIENT HELO=b PROTO=esmtp\r\n'),
+  )
+  const known = { name: 'a.example', address: '192.0.2.7', hello: 'b', protocol: 'ESMTP' }
+  assert.deepEqual(machine.client, known)
+  machine.push(Buffer.from('XCLIENT NAME=[TEMPUNAVAIL] ADDR=IPV6:2001:DB8::7\r\n'))
+  assert.deepEqual(machine.client, { ...known, name: undefined, address: '2001:db8::7' })
+})
+
+test('what XFORWARD tells holds for one transaction', () => {
+  const { machine } = new Played({ isTrusted: true })
+  const begun = (text: string) =>
+    machine.push(Buffer.from(text)).flatMap((one) => (one.do === 'begin' ? [one.forwarded] : []))
+  const first = 'EHLO c\r\nXFORWARD ADDR=192.0.2.7\r\nXFORWARD PORT=25\r\nMAIL FROM:<>\r\n'
+  assert.deepEqual(begun(first), [{ address: '192.0.2.7', port: 25 }])
+  assert.deepEqual(begun('RSET\r\nMAIL FROM:<>\r\n'), [undefined])
+})
+
 test('the twenty-first unknown recipient ends the session', () => {
   const played = new Played().push('HELO c\r\nMAIL FROM:<>\r\n')
   for (let count = 0; count < 20; count++) played.push('RCPT TO:<nobody@example.com>\r\n')
@@ -245,7 +326,7 @@ test('the rest of a refused message is read up to a limit', () => {
 
 test('a back-end lost in the middle of a message is told at the end of the message', () => {
   const played = new Played().push(opening).push('first\r\n')
-  played.perform(played.machine.messageAnswered(reply(451, '4.4.2', 'lost')))
+  played.perform(played.machine.messageAnswered([reply(451, '4.4.2', 'lost')]))
   assert.doesNotMatch(played.said, /451/)
   played.push('second\r\n.\r\nNOOP\r\n')
   assert.match(played.said, /451 4\.4\.2 lost\r\n250 2\.0\.0 ok\r\n$/)

@@ -1,9 +1,29 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { parseCommand } from '../../src/protocol/smtp/grammar.ts'
+import {
+  type Command,
+  type Dialect,
+  parseCommand as parse,
+} from '../../src/protocol/smtp/grammar.ts'
+
+const all: Dialect = {
+  protocol: 'smtp',
+  offers: { limitBytes: 1000, eightBitMime: true, smtpUtf8: true, dsn: true },
+}
+const least: Dialect = {
+  protocol: 'smtp',
+  offers: { limitBytes: 1000, eightBitMime: false, smtpUtf8: false, dsn: false },
+}
+
+/** `line` as a client sends it, in UTF-8. */
+function parseCommand(line: string, dialect = all): Command {
+  return parse(Buffer.from(line).toString('latin1'), dialect)
+}
 
 const x64 = 'x'.repeat(64)
+
+const nothingAsked = { notify: undefined, originalRecipient: undefined }
 
 const paths: readonly [written: string, local: string, domain: string, wire: string][] = [
   ['<ann@example.com>', 'ann', 'example.com', 'ann@example.com'],
@@ -28,7 +48,11 @@ const paths: readonly [written: string, local: string, domain: string, wire: str
 for (const [written, local, domain, wire] of paths) {
   test(`the recipient ${written.slice(0, 50)} is read`, () => {
     for (const line of [`RCPT TO:${written}`, `rcpt  to: ${written} `]) {
-      assert.deepEqual(parseCommand(line), { verb: 'RCPT', path: { local, domain, wire } })
+      assert.deepEqual(parseCommand(line), {
+        verb: 'RCPT',
+        path: { local, domain, wire },
+        ...nothingAsked,
+      })
     }
   })
 }
@@ -77,6 +101,8 @@ for (const [written, code, status] of badRecipients) {
   })
 }
 
+const plain = { smtpUtf8: false, ret: undefined, envelopeId: undefined }
+
 test('the null sender and its parameters are read', () => {
   const path = { local: '', domain: '', wire: '' }
   assert.deepEqual(parseCommand('MAIL FROM:<>'), {
@@ -84,12 +110,14 @@ test('the null sender and its parameters are read', () => {
     path,
     sizeBytes: undefined,
     body: undefined,
+    ...plain,
   })
   assert.deepEqual(parseCommand('MAIL FROM:<> BODY=8bitmime size=12345'), {
     verb: 'MAIL',
     path,
     sizeBytes: 12345,
     body: '8BITMIME',
+    ...plain,
   })
 })
 
@@ -102,7 +130,6 @@ const badLines: readonly [line: string, code: number, status: string][] = [
   ['MAIL FROM:<a@b> BODY=BINARYMIME', 555, '5.5.4'],
   ['MAIL FROM:<a@b> BODY=7BIT BODY=7BIT', 501, '5.5.4'],
   ['MAIL FROM:<a@b> AUTH=<>', 555, '5.5.4'],
-  ['MAIL FROM:<a@b> SMTPUTF8', 555, '5.5.4'],
   ['MAIL FROM:<a@b> SIZE=123456789012345678901', 501, '5.5.4'],
   ['STARTTLS x', 501, '5.5.4'],
   ['DATA x', 501, '5.5.4'],
@@ -148,3 +175,109 @@ test('a line of blanks, dots or labels is read in linear time', () => {
     assert.ok(user < 200_000, `${line.slice(0, 20)} took ${user} µs for 100`)
   }
 })
+
+const wide: readonly [written: string, local: string, domain: string][] = [
+  ['<中@例.example>', '中', '例.example'],
+  ['<"中 x"@example.com>', '中 x', 'example.com'],
+  ['<Ünï@BÜCHER.example>', 'Ünï', 'BÜCHER.example'],
+  // E11: other characters than they look like, and nothing else.
+  ['<ann＠x@example.com>', 'ann＠x', 'example.com'],
+  ['<ﬁn@example.com>', 'ﬁn', 'example.com'],
+  ['<a\u200db@example.com>', 'a\u200db', 'example.com'],
+]
+
+for (const [written, local, domain] of wide) {
+  test(`the recipient ${written} is read where SMTPUTF8 is offered`, () => {
+    const wire = written.slice(1, -1)
+    const expected = { verb: 'RCPT', path: { local, domain, wire }, ...nothingAsked }
+    assert.deepEqual(parseCommand(`RCPT TO:${written}`), expected)
+    const refused = parseCommand(`RCPT TO:${written}`, least)
+    assert.ok(refused.verb === 'BAD' && refused.reason === 'ctl_in_command')
+  })
+}
+
+test('what is no UTF-8, or a control beyond ASCII, is no address', () => {
+  const octets = [
+    '\xff\xfe@example.com',
+    '\xc0\x80@example.com',
+    '\xed\xa0\x80@example.com',
+    'a\xe4@b',
+  ]
+  for (const text of octets) {
+    const command = parse(`RCPT TO:<${text}>`, all)
+    assert.ok(command.verb === 'BAD' && command.refusal.code === 501, text)
+    assert.equal(command.reason, 'ctl_in_command')
+  }
+  for (const text of ['a\u0085b', 'a\u2028b', 'a\u009b']) {
+    const command = parseCommand(`RCPT TO:<${text}@example.com>`)
+    assert.ok(command.verb === 'BAD' && command.reason === 'ctl_in_command', JSON.stringify(text))
+  }
+  const long = parseCommand(`RCPT TO:<${'中'.repeat(22)}@example.com>`)
+  assert.ok(long.verb === 'BAD', 'a local part is bounded in octets')
+})
+
+test('no command but MAIL and RCPT takes octets beyond ASCII', () => {
+  for (const line of ['NOOP ü', 'EHLO ü', 'VRFY ü', 'XCLIENT NAME=ü', 'MAILü'])
+    assert.ok(parseCommand(line).verb === 'BAD', line)
+})
+
+const asked: readonly [line: string, parameters: object][] = [
+  ['MAIL FROM:<> SMTPUTF8 BODY=8BITMIME', { smtpUtf8: true, body: '8BITMIME' }],
+  ['MAIL FROM:<> ret=hdrs ENVID=QQ+2B1', { ret: 'HDRS', envelopeId: 'QQ+2B1' }],
+  [`MAIL FROM:<> ENVID=${'x'.repeat(100)}`, { envelopeId: 'x'.repeat(100) }],
+  ['RCPT TO:<a@b> NOTIFY=never', { notify: ['NEVER'] }],
+  ['RCPT TO:<a@b> NOTIFY=DELAY,Success', { notify: ['DELAY', 'SUCCESS'] }],
+  ['RCPT TO:<a@b> ORCPT=rfc822;a+2Bb@x', { originalRecipient: 'rfc822;a+2Bb@x' }],
+  ['RCPT TO:<a@b> ORCPT=UTF-8;a\\x{4E2D}@x', { originalRecipient: 'UTF-8;a\\x{4E2D}@x' }],
+  ['RCPT TO:<a@b> ORCPT=utf-8;中@x', { originalRecipient: 'utf-8;中@x' }],
+]
+
+for (const [line, parameters] of asked) {
+  test(`${line.slice(0, 60)} is read`, () => {
+    const command = parseCommand(line)
+    assert.ok(command.verb === 'MAIL' || command.verb === 'RCPT', JSON.stringify(command))
+    for (const [name, value] of Object.entries(parameters)) {
+      assert.deepEqual(Reflect.get(command, name), value)
+    }
+  })
+}
+
+const notAsked: readonly [line: string, code: number][] = [
+  ['MAIL FROM:<> ENVID=', 501],
+  ['MAIL FROM:<> ENVID', 501],
+  ['MAIL FROM:<> ENVID=a=b', 501],
+  ['MAIL FROM:<> ENVID=q+00', 501],
+  ['MAIL FROM:<> ENVID=q+7F', 501],
+  ['MAIL FROM:<> ENVID=q+2b', 501],
+  ['MAIL FROM:<> ENVID=q+2', 501],
+  [`MAIL FROM:<> ENVID=${'x'.repeat(101)}`, 501],
+  ['MAIL FROM:<> RET=', 501],
+  ['MAIL FROM:<> RET=HEADERS', 501],
+  ['MAIL FROM:<> SMTPUTF8=1', 501],
+  ['MAIL FROM:<> SMTPUTF8 SMTPUTF8', 501],
+  ['MAIL FROM:<> SIZE=-1', 501],
+  ['MAIL FROM:<> SIZE=1e9', 501],
+  ['MAIL FROM:<> SIZE=', 501],
+  ['MAIL FROM:<> NOTIFY=NEVER', 555],
+  ['MAIL FROM:<> __proto__=1', 555],
+  ['RCPT TO:<a@b> NOTIFY=', 501],
+  ['RCPT TO:<a@b> NOTIFY=NEVER,DELAY', 501],
+  ['RCPT TO:<a@b> NOTIFY=DELAY,DELAY', 501],
+  ['RCPT TO:<a@b> NOTIFY=DELAY,', 501],
+  ['RCPT TO:<a@b> ORCPT=rfc822', 501],
+  ['RCPT TO:<a@b> ORCPT=rfc822;', 501],
+  ['RCPT TO:<a@b> ORCPT=;a', 501],
+  ['RCPT TO:<a@b> ORCPT=rfc822;中', 501],
+  ['RCPT TO:<a@b> ORCPT=utf-8;a\\b', 501],
+  ['RCPT TO:<a@b> ORCPT=utf-8;a+2Bb', 501],
+  [`RCPT TO:<a@b> ORCPT=rfc822;${'x'.repeat(494)}`, 501],
+  ['RCPT TO:<a@b> RET=FULL', 555],
+]
+
+for (const [line, code] of notAsked) {
+  test(`${line.slice(0, 60)} is answered ${code} 5.5.4`, () => {
+    const command = parseCommand(line)
+    assert.ok(command.verb === 'BAD', JSON.stringify(command))
+    assert.deepEqual([command.refusal.code, command.refusal.status], [code, '5.5.4'])
+  })
+}

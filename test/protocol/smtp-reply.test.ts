@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { cleanReply } from '../../src/protocol/smtp/clean-reply.ts'
 import { type ReplyEvent, ReplyReader } from '../../src/protocol/smtp/reply-reader.ts'
-import { formatDate, formatTrace } from '../../src/protocol/smtp/trace.ts'
+import { formatDate, formatTrace, transmissionOf } from '../../src/protocol/smtp/trace.ts'
 
 function read(...chunks: readonly string[]): ReplyEvent[] {
   const reader = new ReplyReader()
@@ -124,6 +124,9 @@ test('the trace line says who, by whom, how and when', () => {
   const trace = {
     hello: 'client.example.net',
     clientAddress: '192.0.2.7',
+    clientName: undefined,
+    tls: undefined,
+    recipient: undefined,
     hostname: 'mx.example.com',
     transmission: 'ESMTPS',
     id: '1-7',
@@ -135,8 +138,43 @@ test('the trace line says who, by whom, how and when', () => {
       '\tby mx.example.com (mailmux) with ESMTPS id 1-7;\r\n' +
       '\tTue, 3 Nov 2026 04:05:06 +0000\r\n',
   )
+  const tls = { version: 'TLSv1.3', cipher: 'TLS_AES_128_GCM_SHA256' }
+  const full = { ...trace, clientName: 'client.example.net', tls, recipient: 'ann@example.com' }
+  assert.equal(
+    formatTrace(full),
+    'Received: from client.example.net (client.example.net [192.0.2.7])\r\n' +
+      '\tby mx.example.com (mailmux) with ESMTPS id 1-7\r\n' +
+      '\t(using TLSv1.3 with cipher TLS_AES_128_GCM_SHA256)\r\n' +
+      '\tfor <ann@example.com>;\r\n' +
+      '\tTue, 3 Nov 2026 04:05:06 +0000\r\n',
+  )
+  // The line is ASCII, whatever a message may hold.
+  assert.doesNotMatch(formatTrace({ ...full, recipient: 'b\u00fccher@example.com' }), /for/)
+  assert.match(formatTrace({ ...trace, clientAddress: undefined }), / \(unknown\)\r\n/)
   assert.match(formatTrace({ ...trace, hello: 'x) evil (' }), /^Received: from unknown \(/)
   assert.match(formatTrace({ ...trace, clientAddress: '2001:db8::7' }), /\(\[IPv6:2001:db8::7\]\)/)
+})
+
+test('how a message came is said in the registered words', () => {
+  const words = (['smtp', 'lmtp'] as const).flatMap((protocol) =>
+    [false, true].flatMap((isSmtpUtf8) =>
+      [false, true].map((secure) =>
+        transmissionOf({ protocol, isExtended: true, isSmtpUtf8, secure }),
+      ),
+    ),
+  )
+  assert.deepEqual(words, [
+    'ESMTP',
+    'ESMTPS',
+    'UTF8SMTP',
+    'UTF8SMTPS',
+    'LMTP',
+    'LMTPS',
+    'UTF8LMTP',
+    'UTF8LMTPS',
+  ])
+  const plain = { protocol: 'smtp', isExtended: false, isSmtpUtf8: false, secure: false } as const
+  assert.equal(transmissionOf(plain), 'SMTP')
 })
 
 test('dates are those of RFC 5322', () => {

@@ -123,7 +123,12 @@ export class Daemon implements AsyncDisposable {
       listeners
         .filter((listener) => listener.startsWith(`${service} `))
         .map((listener) => Number(/:(\d+)$/.exec(listener)?.[1]))
-    return { smtp: portsOf('smtp'), imap: portsOf('imap'), pop3: portsOf('pop3') }
+    return {
+      smtp: portsOf('smtp'),
+      lmtp: portsOf('lmtp'),
+      imap: portsOf('imap'),
+      pop3: portsOf('pop3'),
+    }
   }
 
   /** The first port of a service. */

@@ -102,4 +102,4 @@ const loadSmtp = (): Promise<StartSession> =>
   process.env['ECHO_WITHOUT_SMTP'] === String(number)
     ? Promise.reject(new Error('this worker has no SMTP'))
     : load()
-runWorker(number, { smtp: loadSmtp, imap: load, pop3: load })
+runWorker(number, { smtp: loadSmtp, lmtp: load, imap: load, pop3: load })

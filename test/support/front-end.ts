@@ -50,6 +50,7 @@ export class FrontEnd implements AsyncDisposable {
       tls: options.tls ?? 'none',
       bareNewline: 'reject',
       authAllowCleartext: options.cleartext ?? true,
+      hasProxyHeader: false,
     } as const
     const server = createServer({ noDelay: true })
     const front = new FrontEnd(runtime, server)

@@ -3,11 +3,15 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { setImmediate } from 'node:timers/promises'
 import type { SecureContext } from 'node:tls'
+import { startLmtpSession } from '../../src/daemon/front-end/lmtp.ts'
 import { startSmtpSession } from '../../src/daemon/front-end/smtp.ts'
+import { relayOffersOf } from '../../src/daemon/relay-offers.ts'
 import { relayPoolOf } from '../../src/daemon/relay-pool.ts'
+import { messagePlans } from '../../src/daemon/relay-route.ts'
 import type { Resolution } from '../../src/mail/route.ts'
 import type { ServerTls } from '../../src/net/tls.ts'
 import type { SpoolWriter } from '../../src/spool/spooled-message.ts'
+import { type Capabilities, parseCapabilities } from '../../src/protocol/smtp/capabilities.ts'
 import { Peer, ScriptedBackend } from './peer.ts'
 import { routeTo, TestRuntime } from './test-runtime.ts'
 
@@ -19,6 +23,9 @@ export interface RelayOptions {
   readonly config?: string
   /** Settings of the listener in YAML's flow style. */
   readonly listener?: string
+  readonly protocol?: 'smtp' | 'lmtp'
+  /** What back-ends are known to offer at the start, as EHLO lists it; `unknown`: nothing is known. */
+  readonly offered?: readonly string[] | 'unknown'
   readonly serverTls?: ServerTls
   readonly backendTls?: ReadonlyMap<string, SecureContext>
   /** None where it is not given. */
@@ -44,6 +51,7 @@ export class TestRelay implements AsyncDisposable {
   }
 
   static async start(options: RelayOptions): Promise<TestRelay> {
+    const { protocol = 'smtp', offered = ['PIPELINING', '8BITMIME', 'SIZE'] } = options
     const backends = Object.entries(options.backends).map(([name, value]) => {
       const settings = typeof value === 'number' ? `smtp: ${value}, tls: none` : value
       return `  ${name}: {host: 127.0.0.1, ${settings}}\n`
@@ -51,7 +59,8 @@ export class TestRelay implements AsyncDisposable {
     const runtime = new TestRuntime({
       config:
         `hostname: mx.example.com\ndomains: [example.com]\nbackends:\n${backends.join('')}` +
-        `listen: {smtp: [{address: "127.0.0.1:25", ${options.listener ?? 'tls: none'}}]}\n` +
+        `listen: {${protocol}: [{address: "127.0.0.1:25", ${options.listener ?? 'tls: none'}}]}\n` +
+        (options.config?.includes('client_names') === true ? '' : 'client_names: none\n') +
         (options.serverTls === undefined
           ? ''
           : 'tls: {certificates: [{cert: cert.pem, key: key.pem}]}\n') +
@@ -61,11 +70,13 @@ export class TestRelay implements AsyncDisposable {
       ...(options.backendTls === undefined ? {} : { backendTls: options.backendTls }),
     })
     runtime.spool = options.spool
+    if (offered !== 'unknown') learn(runtime, parseCapabilities(['', ...offered]))
+    const start = protocol === 'smtp' ? startSmtpSession : startLmtpSession
     const [listener] = runtime.current.config.listeners
     if (listener === undefined) throw new Error('no listener in the config')
     const server = createServer({ noDelay: true }, (socket) => {
       socket.on('error', () => undefined)
-      startSmtpSession(socket, listener, runtime)
+      start(socket, listener, runtime)
     })
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
@@ -77,6 +88,11 @@ export class TestRelay implements AsyncDisposable {
       await runtime.idle()
       relayPoolOf(runtime).close()
     })
+  }
+
+  /** All back-ends are believed to offer this from now on. */
+  learn(offered: readonly string[]): void {
+    learn(this.runtime, parseCapabilities(['', ...offered]))
   }
 
   connect(localAddress?: string): Promise<Peer> {
@@ -95,6 +111,10 @@ export class TestRelay implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.#close()
   }
+}
+
+function learn(runtime: TestRuntime, offered: Capabilities): void {
+  for (const plan of messagePlans(runtime.current)) relayOffersOf(runtime).learn(plan, offered)
 }
 
 export interface Stored {

@@ -1,5 +1,6 @@
 /** What the machine towards a back-end is told at its start, and what it asks of its driver. */
 import type { BackendReason, BackendStep } from '../../base/log.ts'
+import type { ClientAttributes } from './client-attributes.ts'
 import type { RawReply } from './reply-reader.ts'
 
 export interface BackEndOptions {
@@ -7,6 +8,8 @@ export interface BackEndOptions {
   /** What we call ourselves. */
   readonly hostname: string
   readonly startTls: boolean
+  /** Whom the whole connection is for, told by XCLIENT where that is offered. */
+  readonly client: ClientAttributes | undefined
 }
 
 export interface BackEndFailure {

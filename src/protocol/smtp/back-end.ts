@@ -1,41 +1,36 @@
 /**
- * How we speak to a back-end, SMTP or LMTP (RFC 5321, RFC 2033): greeting, EHLO or LHLO, STARTTLS,
- * then one transaction after another on the same connection.
+ * How we speak to a back-end, SMTP or LMTP (RFC 5321, RFC 2033): after the opening one transaction
+ * after another on the same connection.
  *
  * Requests may be made at any time; they wait here until the back-end is ready for them, and go out
  * together where it offers PIPELINING (RFC 2920), one by one where it does not. Every reply belongs to
  * the oldest request without one. A reply that nobody asked for ends the connection, since after it
  * no reply could be trusted to answer what it seems to answer.
  *
- * Own rules: the final dot is sent by `endOfData` only. STARTTLS is done or the connection fails.
- * RSET goes before every transaction but the first. `fail` is the last action there ever is.
+ * Own rules: the final dot is sent by `endOfData` only. RSET goes before every transaction but the
+ * first. `fail` is the last action there ever is.
  */
 import { type BackendReason, type BackendStep, printable } from '../../base/log.ts'
 import { assertNever } from '../../base/never.ts'
 import type { BackEndAction, BackEndOptions } from './back-end-action.ts'
-import { noEightBit, noTransaction, type Request } from './back-end-request.ts'
-import {
-  type Capabilities,
-  formatMail,
-  noCapabilities,
-  parseCapabilities,
-  type Sender,
-} from './capabilities.ts'
+import { BackEndOpening, type Opened } from './back-end-opening.ts'
+import { noTransaction, type Request, refusalOf } from './back-end-request.ts'
+import { type Capabilities, formatMail, formatRcpt, type Sender } from './capabilities.ts'
+import { type ClientAttributes, formatAttributes } from './client-attributes.ts'
+import { noRcptParameters, type RcptParameters } from './parameters.ts'
 import { type RawReply, ReplyReader } from './reply-reader.ts'
 
-type Phase = 'greeting' | 'hello' | 'helo' | 'starttls' | 'tls' | 'open' | 'message' | 'dead'
+type Phase = 'opening' | 'open' | 'message' | 'dead'
+type Sent = Exclude<Request['kind'], 'client'> | 'end'
 
 export class SmtpBackEnd {
-  capabilities: Capabilities = noCapabilities
-  /** The names by which it introduced itself. */
-  readonly names: string[] = []
   readonly #options: BackEndOptions
+  readonly #opening: BackEndOpening
   readonly #reader = new ReplyReader()
-  #phase: Phase = 'greeting'
-  #isTlsAsked = false
+  #phase: Phase = 'opening'
   #waiting: Request[] = []
   /** What was sent and has no reply yet. */
-  #sent: (Request['kind'] | 'end')[] = []
+  #sent: Sent[] = []
   #isUsed = false
   #accepted = 0
   /** Answers every recipient of a transaction whose MAIL was refused, or never sent. */
@@ -45,6 +40,16 @@ export class SmtpBackEnd {
 
   constructor(options: BackEndOptions) {
     this.#options = options
+    this.#opening = new BackEndOpening(options)
+  }
+
+  get capabilities(): Capabilities {
+    return this.#opening.capabilities
+  }
+
+  /** The names by which it introduced itself. */
+  get names(): readonly string[] {
+    return this.#opening.names
   }
 
   /** Nothing is under way: another transaction may begin. */
@@ -65,14 +70,8 @@ export class SmtpBackEnd {
   /** How far it has come, for the event when the connection ends or time is up. */
   get step(): BackendStep {
     switch (this.#phase) {
-      case 'greeting':
-        return 'greeting'
-      case 'hello':
-      case 'helo':
-        return 'hello'
-      case 'starttls':
-      case 'tls':
-        return 'tls'
+      case 'opening':
+        return this.#opening.step
       case 'message':
         return 'data'
       case 'open':
@@ -84,16 +83,18 @@ export class SmtpBackEnd {
     }
   }
 
-  begin(sender: Sender): BackEndAction[] {
+  /** `forwarded`: whose message it is, told by XFORWARD where that is offered. */
+  begin(sender: Sender, forwarded?: ClientAttributes): BackEndAction[] {
     if (this.#isUsed) this.#waiting.push({ kind: 'reset' })
     this.#isUsed = true
+    if (forwarded !== undefined) this.#waiting.push({ kind: 'client', client: forwarded })
     this.#waiting.push({ kind: 'mail', sender })
     // MAIL goes out with its first recipient.
     return []
   }
 
-  recipient(address: string): BackEndAction[] {
-    this.#waiting.push({ kind: 'recipient', address })
+  recipient(address: string, parameters: RcptParameters = noRcptParameters): BackEndAction[] {
+    this.#waiting.push({ kind: 'recipient', address, parameters })
     return this.#flush()
   }
 
@@ -113,9 +114,7 @@ export class SmtpBackEnd {
   }
 
   tlsStarted(): BackEndAction[] {
-    // Nothing learned before TLS counts after it (RFC 3207 4.2).
-    this.capabilities = noCapabilities
-    return this.#phase === 'tls' ? this.#sayHello() : []
+    return this.#opening.awaitsTls ? this.#openFurther(this.#opening.tlsStarted(), '') : []
   }
 
   push(chunk: Buffer): BackEndAction[] {
@@ -123,40 +122,31 @@ export class SmtpBackEnd {
     if (this.#phase === 'dead') return actions
     for (const event of this.#reader.push(chunk)) {
       // What was said before TLS must not be taken for something said inside it.
-      if (this.#phase === 'tls') return this.#fail('starttls_surplus', 'a second reply')
+      if (this.#awaitsTls) return this.#fail('starttls_surplus', 'a second reply')
       if (event.kind === 'fault') {
-        const reason = this.#phase === 'greeting' ? 'bad_banner' : 'bad_reply'
-        actions.push(...this.#fail(reason, event.fault))
+        const isBanner = this.#phase === 'opening' && !this.#opening.isGreeted
+        actions.push(...this.#fail(isBanner ? 'bad_banner' : 'bad_reply', event.fault))
       } else actions.push(...this.#take(event.reply))
       if (actions.at(-1)?.do === 'fail') return actions
     }
-    if (this.#phase === 'tls' && this.#reader.isMidReply) {
+    if (this.#awaitsTls && this.#reader.isMidReply) {
       return this.#fail('starttls_surplus', 'octets after the reply')
     }
     return actions
   }
 
+  get #awaitsTls(): boolean {
+    return this.#phase === 'opening' && this.#opening.awaitsTls
+  }
+
   #take(reply: RawReply): BackEndAction[] {
-    const { code } = reply
     switch (this.#phase) {
-      case 'greeting':
-        if (code !== 220) return this.#fail('bad_banner', describe(reply))
-        this.#learnName(reply)
-        return this.#sayHello()
-      case 'hello':
-        return this.#takeHello(reply)
-      case 'helo':
-        return code === 250 ? this.#open() : this.#fail('bad_reply', describe(reply))
-      case 'starttls':
-        if (code !== 220) return this.#fail('tls_unavailable', describe(reply))
-        this.#phase = 'tls'
-        return [{ do: 'start-tls' }]
-      case 'tls':
-        return this.#fail('starttls_surplus', describe(reply))
+      case 'opening':
+        return this.#openFurther(this.#opening.take(reply), describe(reply))
       case 'open':
         return this.#answer(reply)
       case 'message':
-        return code === 421 ? this.#leave(reply) : this.#fail('desync', describe(reply))
+        return reply.code === 421 ? this.#leave(reply) : this.#fail('desync', describe(reply))
       case 'dead':
         return []
       default:
@@ -164,38 +154,20 @@ export class SmtpBackEnd {
     }
   }
 
-  #sayHello(): BackEndAction[] {
-    this.#phase = 'hello'
-    const verb = this.#options.protocol === 'lmtp' ? 'LHLO' : 'EHLO'
-    return [{ do: 'send', text: `${verb} ${this.#options.hostname}\r\n` }]
-  }
-
-  #takeHello(reply: RawReply): BackEndAction[] {
-    const isSecured = !this.#options.startTls || this.#isTlsAsked
-    if (reply.code !== 250) {
-      const isOld = reply.code >= 500 && this.#options.protocol === 'smtp'
-      if (!isOld) return this.#fail('bad_reply', describe(reply))
-      if (!isSecured) return this.#fail('tls_unavailable', describe(reply))
-      this.#phase = 'helo'
-      return [{ do: 'send', text: `HELO ${this.#options.hostname}\r\n` }]
+  #openFurther(opened: Opened, said: string): BackEndAction[] {
+    switch (opened.kind) {
+      case 'send':
+        return [{ do: 'send', text: opened.text }]
+      case 'start-tls':
+        return [{ do: 'start-tls' }]
+      case 'ready':
+        this.#phase = 'open'
+        return [{ do: 'ready' }, ...this.#flush()]
+      case 'fail':
+        return this.#fail(opened.reason, opened.detail ?? said)
+      default:
+        return assertNever(opened)
     }
-    this.#learnName(reply)
-    this.capabilities = parseCapabilities(reply.lines)
-    if (isSecured) return this.#open()
-    if (!this.capabilities.startTls) return this.#fail('tls_unavailable', 'STARTTLS is not offered')
-    this.#phase = 'starttls'
-    this.#isTlsAsked = true
-    return [{ do: 'send', text: 'STARTTLS\r\n' }]
-  }
-
-  #open(): BackEndAction[] {
-    this.#phase = 'open'
-    return [{ do: 'ready' }, ...this.#flush()]
-  }
-
-  #learnName({ lines: [first = ''] }: RawReply): void {
-    const [name = ''] = first.split(/\s/, 1)
-    if (/^[\w.-]{4,255}$/.test(name) && !this.names.includes(name)) this.names.push(name)
   }
 
   /** Sends what may be sent now, as one piece of text. */
@@ -222,22 +194,30 @@ export class SmtpBackEnd {
       case 'reset':
         this.#sent.push('reset')
         return 'RSET\r\n'
+      case 'client': {
+        const lines = formatAttributes('XFORWARD', request.client, this.capabilities.xforward)
+        this.#waiting.unshift(...lines.map((line) => ({ kind: 'forward', line }) as const))
+        return ''
+      }
+      case 'forward':
+        this.#sent.push('forward')
+        return request.line
       case 'mail': {
         const { sender } = request
         this.#accepted = 0
-        this.#wasMailSent = sender.body !== '8BITMIME' || this.capabilities.eightBitMime
-        this.#mailRefusal = this.#wasMailSent ? undefined : noEightBit
+        this.#mailRefusal = refusalOf(sender, this.capabilities)
+        this.#wasMailSent = this.#mailRefusal === undefined
         if (!this.#wasMailSent) return ''
         this.#sent.push('mail')
         return formatMail(sender, this.capabilities)
       }
       case 'recipient':
         if (!this.#wasMailSent) {
-          actions.push({ do: 'recipient', reply: noEightBit })
+          actions.push({ do: 'recipient', reply: this.#mailRefusal ?? noTransaction })
           return ''
         }
         this.#sent.push('recipient')
-        return `RCPT TO:<${request.address}>\r\n`
+        return formatRcpt(request.address, request.parameters, this.capabilities)
       case 'data':
         if (!this.#wasMailSent) {
           actions.push({ do: 'data', reply: noTransaction })
@@ -262,6 +242,8 @@ export class SmtpBackEnd {
     switch (request) {
       case 'reset':
         return isSuccess ? this.#flush() : this.#fail('bad_reply', describe(reply))
+      case 'forward':
+        return this.#flush()
       case 'mail':
         if (!isSuccess) this.#mailRefusal = reply
         return this.#flush()

@@ -4,7 +4,7 @@
  */
 import { limits } from '../../base/limit.ts'
 import { reply } from '../../mail/reply.ts'
-import { type Command, parseCommand } from './grammar.ts'
+import { type Command, type Dialect, parseCommand } from './grammar.ts'
 
 const lf = 0x0a
 const cr = 0x0d
@@ -22,8 +22,13 @@ const bareLineEnd: Command = {
 }
 
 export class CommandLines {
+  readonly #dialect: Dialect
   #bytes: Buffer = empty
   #discarded = 0
+
+  constructor(dialect: Dialect) {
+    this.#dialect = dialect
+  }
 
   /** Octets that were not taken yet. */
   get length(): number {
@@ -63,7 +68,7 @@ export class CommandLines {
     const line = this.#bytes.toString('latin1', 0, Math.max(0, end - 1))
     const isBare = this.#bytes[end - 1] !== cr
     this.#bytes = this.#bytes.subarray(end + 1)
-    return isBare ? bareLineEnd : parseCommand(line)
+    return isBare ? bareLineEnd : parseCommand(line, this.#dialect)
   }
 
   #discard(end: number): Command | undefined {

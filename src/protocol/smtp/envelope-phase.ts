@@ -11,9 +11,20 @@ export class EnvelopePhase {
   #recipients = 0
   /** Unknown recipients of the session so far. */
   #unknown = 0
+  readonly #isHarvestWatched: boolean
+
+  /** Who delivers from a list, as by LMTP, is not looking for addresses. */
+  constructor(isHarvestWatched: boolean) {
+    this.#isHarvestWatched = isHarvestWatched
+  }
 
   get isOpen(): boolean {
     return this.#phase === 'sender' || this.#phase === 'recipients'
+  }
+
+  /** Another client: what the one before has asked for is not its fault. */
+  forgetClient(): void {
+    this.#unknown = 0
   }
 
   /** Enters the next phase, or returns the refusal of an event that is out of order. */
@@ -36,6 +47,6 @@ export class EnvelopePhase {
   count(answer: Reply): boolean {
     if (answer.code < 300) this.accepted++
     if (answer.code === 550 && answer.status === '5.1.1') this.#unknown++
-    return this.#unknown <= limits.unknownRecipients
+    return !this.#isHarvestWatched || this.#unknown <= limits.unknownRecipients
   }
 }

@@ -1,27 +1,42 @@
 /** What the machine towards a client is told at its start, and what it asks of its driver. */
 import type { RefusalReason, SessionEnd } from '../../base/log.ts'
 import type { Sender } from './capabilities.ts'
-import type { Path } from './grammar.ts'
+import type { ClientAttributes } from './client-attributes.ts'
+import type { Dialect } from './grammar.ts'
 import type { Slot } from './outbox.ts'
+import type { RcptParameters } from './parameters.ts'
+import type { Path } from './path.ts'
 
-export interface FrontEndOptions {
+export interface FrontEndOptions extends Dialect {
   readonly hostname: string
-  readonly limitBytes: number
   readonly bareNewline: 'reject' | 'normalize'
   /** STARTTLS is offered until TLS is up. */
   readonly startTls: boolean
   /** TLS is up from the start. */
   readonly secure: boolean
+  /** It may say by XCLIENT and XFORWARD whom it speaks for. */
+  readonly isTrusted: boolean
 }
 
 export type FrontEndAction =
   | { readonly do: 'send'; readonly text: string }
   /** Upgrade once all text was sent; then `tlsStarted`. */
   | { readonly do: 'start-tls' }
-  /** A transaction begins; there is no back-end for it yet. */
-  | { readonly do: 'begin'; readonly sender: Sender }
+  /** Another client than the one that is connected: all that was told of it so far. */
+  | { readonly do: 'client'; readonly client: ClientAttributes }
+  /** A transaction begins; there is no back-end for it yet. `forwarded`: whose message it is. */
+  | {
+      readonly do: 'begin'
+      readonly sender: Sender
+      readonly forwarded: ClientAttributes | undefined
+    }
   /** Answered by `recipientAnswered` with the same slot. */
-  | { readonly do: 'recipient'; readonly path: Path; readonly slot: Slot }
+  | {
+      readonly do: 'recipient'
+      readonly path: Path
+      readonly parameters: RcptParameters
+      readonly slot: Slot
+    }
   /** Answered by `dataAnswered`, after all recipients. */
   | { readonly do: 'data' }
   /** Octets of the message, valid until the next chunk. */

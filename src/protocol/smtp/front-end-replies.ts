@@ -1,6 +1,8 @@
 /** What a client hears from us alone, without a back-end. RFC 5321, RFC 3463. */
+import { limits } from '../../base/limit.ts'
 import type { RefusalReason, SessionEnd } from '../../base/log.ts'
 import { type Reply, reply } from '../../mail/reply.ts'
+import { attributeNames } from './client-attributes.ts'
 import type { MessageFault } from './dot-reader.ts'
 import type { FrontEndOptions } from './front-end-action.ts'
 
@@ -18,6 +20,11 @@ export const replies = {
   tooManyRecipients: reply(452, '4.5.3', 'too many recipients'),
   tooBig: reply(552, '5.3.4', 'message too big'),
   noRecipients: reply(554, '5.5.1', 'no valid recipients'),
+  noSuccess: reply(503, '5.5.1', 'no valid recipients'),
+  wideRecipient: reply(553, '5.6.7', 'the sender did not ask for SMTPUTF8'),
+  badAttribute: reply(501, '5.5.4', 'bad attribute'),
+  notTrusted: reply(550, '5.7.0', 'not from this address'),
+  earlyTalker: reply(554, '5.5.0', 'protocol synchronization: you spoke before our greeting'),
   early: reply(554, '5.5.0', 'protocol synchronization: the message came before our 354'),
   goAhead: reply(354, '', 'end data with <CR><LF>.<CR><LF>'),
   stopping: reply(421, '4.3.2', 'shutting down, try again later'),
@@ -56,15 +63,24 @@ export const faultAnswers: Readonly<Record<MessageFault, FaultAnswer>> = {
 }
 
 /** What a client hears first. */
-export function greetingOf(hostname: string): string {
-  return `220 ${hostname} ESMTP mailmux\r\n`
+export function greetingOf({ hostname, protocol }: FrontEndOptions): string {
+  return `220 ${hostname} ${protocol === 'lmtp' ? 'LMTP' : 'ESMTP'} mailmux\r\n`
 }
 
-/** The answer to EHLO, or to HELO, which offers nothing. */
+/** The answer to EHLO and LHLO, or to HELO, which offers nothing. */
 export function helloReply(options: FrontEndOptions, isExtended: boolean, secure: boolean): Reply {
-  const { hostname, limitBytes, startTls } = options
+  const { hostname, offers, startTls, isTrusted } = options
   if (!isExtended) return reply(250, '', hostname)
-  const offered = ['PIPELINING', `SIZE ${limitBytes}`, '8BITMIME', 'ENHANCEDSTATUSCODES']
+  const offered = ['PIPELINING', `SIZE ${offers.limitBytes}`]
+  if (offers.eightBitMime) offered.push('8BITMIME')
+  if (offers.smtpUtf8) offered.push('SMTPUTF8')
+  if (offers.dsn) offered.push('DSN')
+  // RFC 9422.
+  offered.push('ENHANCEDSTATUSCODES', `LIMITS RCPTMAX=${limits.recipientsPerMessage}`)
   if (startTls && !secure) offered.push('STARTTLS')
+  if (isTrusted) {
+    offered.push(`XCLIENT ${attributeNames.XCLIENT.join(' ')}`)
+    offered.push(`XFORWARD ${attributeNames.XFORWARD.join(' ')}`)
+  }
   return reply(250, '', hostname, ...offered)
 }

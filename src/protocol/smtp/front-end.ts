@@ -1,116 +1,143 @@
 /**
- * What we answer a client of the relay: bytes in, actions out. RFC 5321, 2920, 1870, 6152, 3207.
+ * What we answer a client of the relay: bytes in, actions out. RFC 5321, 2033, 2920, 1870, 6152, 3207.
  *
- * What a client may do next is in session-table.ts. Recipients and DATA are answered by others,
- * later, so each has a place in the queue of replies. While one is awaited only RCPT and DATA are
- * taken, the group that RFC 2920 lets a client send at once; anything else waits unread. After our
- * 354, octets go through the dot reader; the next command is read when the message had its verdict.
+ * What a client may do next is in session-table.ts, what each command does in take-command.ts.
+ * Recipients and DATA are answered by others, later, so each has a place in the queue of replies. While
+ * one is awaited only RCPT and DATA are taken, the group that RFC 2920 lets a client send at once;
+ * anything else waits unread. After our 354, octets go through the dot reader; the next command is read
+ * when the message had its verdict: one reply, or by LMTP one for each accepted recipient, in order.
  *
  * Own rules: one reply a command, in order. `end` is asked for only after a good end of data. `close`
  * and `start-tls` are the last of their actions. A chunk is used up or copied before `push` returns.
  */
 import { limits } from '../../base/limit.ts'
-import type { RefusalReason, SessionEnd } from '../../base/log.ts'
 import type { Reply } from '../../mail/reply.ts'
-import { CommandLines } from './command-lines.ts'
-import { EnvelopePhase } from './envelope-phase.ts'
+import type { ClientAttributes } from './client-attributes.ts'
 import type { FrontEndAction, FrontEndOptions } from './front-end-action.ts'
-import { helloReply, replies } from './front-end-replies.ts'
-import type { Command } from './grammar.ts'
+import { FrontEndCore } from './front-end-core.ts'
+import { greetingOf, replies } from './front-end-replies.ts'
 import { MessageIntake } from './message-intake.ts'
-import { Outbox, type Slot } from './outbox.ts'
-import type { TableEvent } from './session-table.ts'
-
-type Mode = 'commands' | 'data-asked' | 'message' | 'verdict' | 'tls' | 'closing' | 'closed'
+import type { Slot } from './outbox.ts'
+import { takeCommand } from './take-command.ts'
 
 export class SmtpFrontEnd {
-  secure: boolean
-  /** What the client called itself, and whether with EHLO. */
-  hello = ''
-  isExtended = false
-  readonly #options: FrontEndOptions
-  readonly #lines = new CommandLines()
-  readonly #out = new Outbox()
-  readonly #envelope = new EnvelopePhase()
-  #mode: Mode = 'commands'
-  #end: SessionEnd = 'client_closed'
+  readonly #core: FrontEndCore
   #message: MessageIntake | undefined
-  #dataSlot: Slot | undefined
-  #badCommands = 0
   #isStopping = false
 
   constructor(options: FrontEndOptions) {
-    this.#options = options
-    this.secure = options.secure
+    this.#core = new FrontEndCore(options)
+  }
+
+  get secure(): boolean {
+    return this.#core.secure
+  }
+
+  /** What the client called itself, and whether with EHLO or LHLO. */
+  get hello(): string {
+    return this.#core.hello
+  }
+
+  get isExtended(): boolean {
+    return this.#core.isExtended
+  }
+
+  /** The open transaction was begun with SMTPUTF8. */
+  get isSmtpUtf8(): boolean {
+    return this.#core.isSmtpUtf8
+  }
+
+  /** Whom it speaks for, where XCLIENT has told. */
+  get client(): ClientAttributes | undefined {
+    return this.#core.client
   }
 
   /** False while more octets could only be kept: the client is to wait. */
   get wantsInput(): boolean {
-    return this.#lines.length < limits.unparsedBytes
+    return this.#core.lines.length < limits.unparsedBytes
   }
 
   /** It is the client's turn: nothing of ours is awaited. */
   get awaitsClient(): boolean {
-    return this.#mode === 'message' || (this.#mode === 'commands' && !this.#out.isWaiting)
+    const { mode, out } = this.#core
+    return mode === 'message' || (mode === 'commands' && !out.isWaiting)
+  }
+
+  /** The session begins. What came before it came from somebody who does not wait to be greeted. */
+  greet(): FrontEndAction[] {
+    if (this.#core.mode !== 'greeting') return []
+    this.#core.mode = 'commands'
+    this.#core.out.sayText(greetingOf(this.#core.options))
+    return this.#run()
   }
 
   push(chunk: Buffer): FrontEndAction[] {
-    if (this.#mode === 'closing' || this.#mode === 'closed' || this.#mode === 'tls') return []
-    this.#lines.push(chunk)
+    const core = this.#core
+    if (core.mode === 'closing' || core.mode === 'closed' || core.mode === 'tls') return []
+    if (core.mode === 'greeting') core.cutOff(replies.earlyTalker, 'early_talker')
+    else core.lines.push(chunk)
     const actions = this.#run()
-    this.#lines.settle()
+    core.lines.settle()
     return actions
   }
 
   recipientAnswered(slot: Slot, answer: Reply): FrontEndAction[] {
-    if (!this.#envelope.count(answer) && this.#mode !== 'closing') {
-      this.#hangUp('rcpt_harvest')
-      this.#out.fill(slot, replies.tooManyUnknown)
-    } else this.#out.fill(slot, answer)
+    const core = this.#core
+    if (!core.envelope.count(answer) && core.mode !== 'closing') {
+      core.hangUp('rcpt_harvest')
+      core.out.fill(slot, replies.tooManyUnknown)
+    } else core.out.fill(slot, answer)
     return this.#run()
   }
 
   /** 354: the message may come. Else DATA is refused, and the transaction is over. */
   dataAnswered(answer: Reply): FrontEndAction[] {
-    if (this.#mode !== 'data-asked' || this.#dataSlot === undefined) return []
-    if (answer.code === 354 && this.#envelope.accepted > 0) {
-      this.#mode = 'message'
-      this.#message = new MessageIntake(this.#options)
-      this.#out.fill(this.#dataSlot, replies.goAhead)
+    const core = this.#core
+    const { dataSlot, envelope, options } = core
+    if (core.mode !== 'data-asked' || dataSlot === undefined) return []
+    if (answer.code === 354 && envelope.accepted > 0) {
+      core.mode = 'message'
+      const { bareNewline, offers } = options
+      this.#message = new MessageIntake({ bareNewline, limitBytes: offers.limitBytes })
+      core.out.fill(dataSlot, replies.goAhead)
     } else {
-      const refusal = this.#envelope.accepted === 0 ? replies.noRecipients : answer
-      this.#out.fill(this.#dataSlot, refusal)
-      this.#abort()
+      // RFC 2033 4.2 has a code of its own for it.
+      const nobody = options.protocol === 'lmtp' ? replies.noSuccess : replies.noRecipients
+      core.out.fill(dataSlot, envelope.accepted === 0 ? nobody : answer)
+      core.abort()
       this.#endTransaction()
     }
     return this.#run()
   }
 
   /**
-   * The verdict on the message. Before its end (the back-end was lost): the rest is read and thrown
+   * The verdict on the message: one for all recipients, or to a client by LMTP one for each accepted,
+   * in the order of their RCPT. Before its end (the back-end was lost): the rest is read and thrown
    * away, and then this is said.
    */
-  messageAnswered(answer: Reply): FrontEndAction[] {
-    if (this.#mode === 'message' && this.#message !== undefined) {
-      this.#message.verdict ??= { reply: answer, end: undefined }
-    } else if (this.#mode === 'verdict') {
-      this.#out.say(answer)
+  messageAnswered(answers: readonly Reply[]): FrontEndAction[] {
+    if (this.#core.mode === 'message' && this.#message !== undefined) {
+      this.#message.verdict ??= { replies: answers, end: undefined }
+    } else if (this.#core.mode === 'verdict') {
+      this.#sayVerdict(answers)
       this.#endTransaction()
     }
     return this.#run()
   }
 
   tlsStarted(): FrontEndAction[] {
-    this.secure = true
-    this.hello = ''
-    this.#advance('secured')
-    this.#mode = 'commands'
+    const core = this.#core
+    core.secure = true
+    core.hello = ''
+    core.forwarded = undefined
+    core.advance('secured')
+    core.mode = 'commands'
     return this.#run()
   }
 
   /** The client has been silent for too long. */
   timedOut(): FrontEndAction[] {
-    this.#cutOff(replies.idle, 'idle_timeout')
+    this.#core.cutOff(replies.idle, 'idle_timeout')
     return this.#run()
   }
 
@@ -122,179 +149,72 @@ export class SmtpFrontEnd {
 
   /** Takes what may be taken now; returns what is to be done, what is to be said first. */
   #run(): FrontEndAction[] {
+    const core = this.#core
     while (this.#takeNext());
-    if (this.#mode === 'closing' && !this.#out.isWaiting) {
-      this.#mode = 'closed'
-      this.#out.ask({ do: 'close', end: this.#end })
+    if (core.mode === 'closing' && !core.out.isWaiting) {
+      core.mode = 'closed'
+      core.out.ask({ do: 'close', end: core.end })
     }
-    return this.#out.take()
+    return core.out.take()
   }
 
   /** False when nothing more can be taken. */
   #takeNext(): boolean {
-    const isBetween = this.#mode === 'commands' && !this.#envelope.isOpen && !this.#out.isWaiting
-    if (isBetween && this.#isStopping) this.#close(replies.stopping, 'shutdown')
-    if (this.#lines.length === 0) return false
-    if (this.#mode === 'message') return this.#takeMessage(this.#lines.takeAll())
-    if (this.#mode === 'data-asked') this.#refuseEarly(this.#dataSlot)
-    if (this.#mode !== 'commands' || this.#out.isFull) return false
-    if (this.#out.isWaiting && !this.#lines.isInGroup) return false
-    const command = this.#lines.next()
-    if (command !== undefined) this.#take(command)
+    const core = this.#core
+    const { lines, out } = core
+    const isAtRest = core.mode === 'commands' || core.mode === 'greeting'
+    const isBetween = isAtRest && !core.envelope.isOpen && !out.isWaiting
+    if (isBetween && this.#isStopping) core.close(replies.stopping, 'shutdown')
+    if (lines.length === 0) return false
+    if (core.mode === 'message') return this.#takeMessage(lines.takeAll())
+    if (core.mode === 'data-asked') core.refuseEarly(core.dataSlot)
+    if (core.mode !== 'commands' || out.isFull) return false
+    if (out.isWaiting && !lines.isInGroup) return false
+    const command = lines.next()
+    if (command !== undefined) takeCommand(core, command)
     return command !== undefined
   }
 
-  #take(command: Command): void {
-    switch (command.verb) {
-      case 'EHLO':
-      case 'HELO':
-        return this.#greet(command.verb === 'EHLO', command.domain)
-      case 'MAIL':
-        return this.#begin(command)
-      case 'RCPT':
-        if (!this.#advance('RCPT')) return
-        return this.#out.ask({ do: 'recipient', path: command.path, slot: this.#out.reserve() })
-      case 'DATA':
-        return this.#data()
-      case 'RSET':
-        this.#abort()
-        this.#advance('RSET')
-        return this.#out.say(replies.ok)
-      case 'NOOP':
-        return this.#out.say(replies.ok)
-      case 'VRFY':
-        return this.#out.say(replies.cannotVerify)
-      case 'QUIT':
-        this.#abort()
-        return this.#close(replies.bye, 'logout')
-      case 'STARTTLS':
-        return this.#startTls()
-      case 'HOSTILE':
-        return this.#cutOff(command.refusal, command.reason)
-      case 'BAD':
-        if (command.reason !== undefined) this.#refuse(command.reason)
-        return this.#bad(command.refusal)
-    }
-  }
-
-  #greet(isExtended: boolean, domain: string): void {
-    this.#abort()
-    this.#advance('HELLO')
-    this.hello = domain
-    this.isExtended = isExtended
-    this.#out.say(helloReply(this.#options, isExtended, this.secure))
-  }
-
-  #begin({ path, sizeBytes, body }: Command & { verb: 'MAIL' }): void {
-    if ((sizeBytes ?? 0) > this.#options.limitBytes) {
-      this.#refuse('message_too_big')
-      return this.#out.say(replies.tooBig)
-    }
-    if (!this.#advance('MAIL')) return
-    this.#out.ask({ do: 'begin', sender: { path: path.wire, sizeBytes, body } })
-    this.#out.say(replies.senderOk)
-  }
-
-  #data(): void {
-    if (!this.#advance('DATA')) return
-    if (this.#lines.length > 0) return this.#refuseEarly(undefined)
-    this.#dataSlot = this.#out.reserve()
-    this.#mode = 'data-asked'
-    this.#out.ask({ do: 'data' })
-  }
-
-  /** The message came before it was asked for: it may be meant for someone else's parser. */
-  #refuseEarly(slot: Slot | undefined): void {
-    if (slot === undefined) this.#out.say(replies.early)
-    else this.#out.fill(slot, replies.early)
-    this.#hangUp('unauth_pipelining')
-  }
-
   #takeMessage(chunk: Buffer): boolean {
+    const core = this.#core
     const message = this.#message
     if (message === undefined) return false
     const { pass, refusal, end, isOverrun } = message.push(chunk)
     if (refusal !== undefined) {
-      this.#refuse(refusal)
-      this.#abort()
+      core.refuse(refusal)
+      core.abort()
     }
-    if (pass.length > 0) this.#out.ask({ do: 'pass', parts: pass })
+    if (pass.length > 0) core.out.ask({ do: 'pass', parts: pass })
     if (end === undefined) {
-      if (isOverrun && message.verdict !== undefined) this.#close(message.verdict.reply, 'refused')
+      if (isOverrun && message.verdict !== undefined) {
+        this.#sayVerdict(message.verdict.replies)
+        core.leave('refused')
+      }
       return false
     }
-    if (end < chunk.length) this.#lines.push(chunk.subarray(end))
+    if (end < chunk.length) core.lines.push(chunk.subarray(end))
     if (message.verdict === undefined) {
-      this.#mode = 'verdict'
-      this.#out.ask({ do: 'end', bytes: message.bytes, bareLf: message.bareLf })
+      core.mode = 'verdict'
+      core.out.ask({ do: 'end', bytes: message.bytes, bareLf: message.bareLf })
       return false
     }
-    this.#out.say(message.verdict.reply)
+    this.#sayVerdict(message.verdict.replies)
     this.#endTransaction()
-    if (message.verdict.end !== undefined) this.#leave(message.verdict.end)
+    if (message.verdict.end !== undefined) core.leave(message.verdict.end)
     return true
   }
 
-  #startTls(): void {
-    if (this.secure) return this.#bad(replies.tlsActive)
-    if (!this.#options.startTls) return this.#bad(replies.notImplemented)
-    if (this.#lines.length > 0) return this.#cutOff(replies.tlsPipelined, 'starttls_pipelined')
-    this.#abort()
-    this.#out.say(replies.startTls)
-    this.#mode = 'tls'
-    this.#out.ask({ do: 'start-tls' })
-  }
-
-  /** Enters the next phase; where the event is out of order it says so and returns false. */
-  #advance(event: TableEvent): boolean {
-    const refusal = this.#envelope.advance(event)
-    if (refusal === undefined) return true
-    // A limit is no fault of the client.
-    if (refusal.code < 500) this.#out.say(refusal)
-    else this.#bad(refusal)
-    return false
+  #sayVerdict(answers: readonly Reply[]): void {
+    const { out, options, envelope } = this.#core
+    const count = options.protocol === 'lmtp' ? envelope.accepted : 1
+    for (let index = 0; index < count; index++) {
+      const answer = answers[index] ?? answers.at(-1)
+      if (answer !== undefined) out.say(answer)
+    }
   }
 
   #endTransaction(): void {
     this.#message = undefined
-    this.#dataSlot = undefined
-    this.#mode = 'commands'
-    this.#advance('ended')
-  }
-
-  #bad(refusal: Reply): void {
-    this.#badCommands++
-    if (this.#badCommands < limits.badCommands) return this.#out.say(refusal)
-    this.#cutOff(replies.tooManyBad, 'bad_commands')
-  }
-
-  /** Says no more than this; nothing after it is read. */
-  #cutOff(answer: Reply, reason: RefusalReason): void {
-    this.#out.say(answer)
-    this.#hangUp(reason)
-  }
-
-  #hangUp(reason: RefusalReason): void {
-    this.#refuse(reason)
-    this.#abort()
-    this.#leave('refused')
-  }
-
-  #close(answer: Reply, end: SessionEnd): void {
-    this.#out.say(answer)
-    this.#leave(end)
-  }
-
-  #leave(end: SessionEnd): void {
-    this.#mode = 'closing'
-    this.#end = end
-  }
-
-  #abort(): void {
-    if (this.#envelope.isOpen) this.#out.ask({ do: 'abort' })
-  }
-
-  #refuse(reason: RefusalReason): void {
-    this.#out.ask({ do: 'refuse', reason })
+    this.#core.endTransaction()
   }
 }

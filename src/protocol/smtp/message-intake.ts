@@ -5,7 +5,8 @@ import { type DotOptions, DotReader } from './dot-reader.ts'
 import { faultAnswers } from './front-end-replies.ts'
 
 export interface Verdict {
-  readonly reply: Reply
+  /** One for all, or one for each accepted recipient. */
+  readonly replies: readonly Reply[]
   /** The session is over after it. */
   readonly end: SessionEnd | undefined
 }
@@ -44,7 +45,7 @@ export class MessageIntake {
     let refusal: RefusalReason | undefined
     if (fault !== undefined) {
       const answer = faultAnswers[fault]
-      this.verdict = { reply: answer.reply, end: answer.end }
+      this.verdict = { replies: [answer.reply], end: answer.end }
       refusal = answer.refusal
     }
     return {

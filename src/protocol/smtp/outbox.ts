@@ -27,7 +27,11 @@ export class Outbox {
   }
 
   say(reply: Reply): void {
-    const text = formatReply(reply)
+    this.sayText(formatReply(reply))
+  }
+
+  /** Whole lines. */
+  sayText(text: string): void {
     if (this.#slots.length === 0) this.#text += text
     else this.#slots.push({ text })
   }

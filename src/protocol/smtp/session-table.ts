@@ -15,6 +15,9 @@ export type TableEvent =
   | 'RCPT'
   | 'DATA'
   | 'RSET'
+  /** Somebody else is the client from now on. */
+  | 'XCLIENT'
+  | 'XFORWARD'
   /** TLS is up. */
   | 'secured'
   /** The transaction has had its last reply: of DATA where that was refused, else of the message. */
@@ -37,6 +40,8 @@ const table: Readonly<Record<TableEvent, Row>> = {
   RCPT: { start: helloFirst, ready: mailFirst, sender: 'recipients', recipients: 'recipients' },
   DATA: { start: helloFirst, ready: mailFirst, sender: recipientFirst, recipients: 'recipients' },
   RSET: { start: 'start', ready: 'ready', sender: 'ready', recipients: 'ready' },
+  XCLIENT: { start: 'start', ready: 'start', sender: nested, recipients: nested },
+  XFORWARD: { start: helloFirst, ready: 'ready', sender: nested, recipients: nested },
   secured: always('start'),
   ended: { start: 'start', ready: 'ready', sender: 'ready', recipients: 'ready' },
 }

@@ -1,0 +1,46 @@
+/** What is said for those who share one reply to a message: all of its recipients, or one by LMTP. */
+import type { Reply } from '../mail/reply.ts'
+import { lost } from './relay-answers.ts'
+import { firstOf, type Outcome, verdictOn } from './relay-outcome.ts'
+import type { Target } from './relay-target.ts'
+
+export interface Judged {
+  readonly targets: readonly Target[]
+  /** What the targets are owed belongs into the spool. */
+  readonly isToKeep: boolean
+  /** Without a spool, where it is needed. */
+  readonly answer: Reply
+}
+
+/** By the one table of outcomes. */
+export function judge(targets: readonly Target[]): Judged {
+  const outcomes = outcomesOf(targets)
+  const verdict = verdictOn(outcomes)
+  const answer = verdict === 'accept' ? firstOf(outcomes, ['accepted'])?.reply : refusalOf(outcomes)
+  const held = firstOf(outcomes, ['held'])?.reply
+  return { targets, isToKeep: verdict === 'spool', answer: answer ?? held ?? lost.broken }
+}
+
+export function outcomesOf(targets: readonly Target[]): Outcome[] {
+  const outcomes: Outcome[] = []
+  for (const { outcome } of targets) if (outcome !== undefined) outcomes.push(outcome)
+  return outcomes
+}
+
+/** The client is to keep the message, if only for one address. */
+export function refusalOf(outcomes: readonly Outcome[]): Reply | undefined {
+  return firstOf(outcomes, ['deferred', 'unknown', 'refused'])?.reply
+}
+
+/** Back-ends that have it already, or may have it, and get it again. */
+export function uncertainOf(judged: readonly Judged[]): Set<string> {
+  const backends = new Set<string>()
+  for (const { targets, answer } of judged) {
+    const isAgain = answer.code >= 400 && answer.code < 500
+    for (const { outcome, leg } of targets) {
+      const isMet = outcome?.kind === 'unknown' || (isAgain && outcome?.kind === 'accepted')
+      if (isMet) backends.add(leg.plan.backend)
+    }
+  }
+  return backends
+}

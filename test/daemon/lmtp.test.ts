@@ -1,0 +1,81 @@
+/** `serve lmtp`: each recipient has its own answer, whatever the back-end speaks. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ask, deliver, reply } from '../support/message.ts'
+import type { Peer } from '../support/peer.ts'
+import { Sink, TestRelay, users } from '../support/relay.ts'
+
+const to = (name: string): string => `RCPT TO:<${name}@example.com>`
+
+async function hello(relay: TestRelay): Promise<Peer> {
+  const client = await relay.connect()
+  await client.expect(/^220 mx\.example\.com LMTP .*\r\n/)
+  await ask(client, 'LHLO lists.example.com')
+  return client
+}
+
+const team = {
+  result: 'expand',
+  user: 'team@example.com',
+  destinations: ['bob', 'eve'].map((name) => ({
+    address: `${name}@example.com`,
+    backend: 'fritz',
+    login: name,
+  })),
+} as const
+
+test('an LMTP back-end answers for each recipient, in the order of RCPT', async () => {
+  const { sink, backend } = await Sink.start({
+    lmtp: true,
+    answer: (command) => (command.includes('amy@') ? '550 5.1.1 gone\r\n' : undefined),
+    // ann, and the two members of team.
+    verdict: () => '250 2.0.0 one\r\n452 4.2.2 two\r\n250 2.0.0 three\r\n250 2.0.0 four\r\n',
+  })
+  await using fritz = backend
+  await using relay = await TestRelay.start({
+    protocol: 'lmtp',
+    backends: { fritz: `lmtp: ${fritz.port}` },
+    routes: { ...users, 'team@example.com': team, 'ida@example.com': users['ann@example.com']! },
+  })
+  using client = await hello(relay)
+  const replies = await ask(client, 'MAIL FROM:<>', to('ann'), to('amy'), to('team'), to('ida'))
+  assert.match(replies.join(), /^250.*,250.*,550 5\.1\.1 gone,250.*,250/)
+  await ask(client, 'DATA')
+  client.send('x\r\n.\r\n')
+  const verdicts = [await reply(client), await reply(client), await reply(client)]
+  // Of the alias one member has it, the other has not: the worst is told, so that no copy is lost.
+  assert.deepEqual(verdicts, ['250 2.0.0 one', '452 4.2.2 two', '250 2.0.0 four'])
+  assert.match(sink.stored[0]?.data ?? '', /\(mailmux\) with LMTP id 1-1;/)
+  const event = await relay.runtime.waitFor('message')
+  assert.deepEqual([event.service, event.recipients, event.code], ['lmtp', 3, 452])
+  assert.deepEqual(relay.runtime.eventsOf('uncertain'), [])
+})
+
+test('the one answer of an SMTP back-end is that of each of its recipients', async () => {
+  const { backend } = await Sink.start({ verdict: () => '552 5.2.2 full\r\n' })
+  await using fritz = backend
+  await using relay = await TestRelay.start({
+    protocol: 'lmtp',
+    backends: { fritz: fritz.port, ingrid: 9 },
+    routes: { ...users, 'team@example.com': team },
+  })
+  using client = await hello(relay)
+  assert.equal(await deliver(client, 'MAIL FROM:<>', to('ann'), to('team')), '552 5.2.2 full')
+  assert.equal(await reply(client), '552 5.2.2 full')
+  assert.match((await ask(client, 'NOOP')).join(), /^250 /)
+})
+
+test('a back-end that is lost in the message is told for each recipient', async () => {
+  const { backend } = await Sink.start({
+    answer: (command) => (command === 'DATA' ? '354 go\r\n' : undefined),
+    verdict: () => '421 4.3.2 closing\r\n',
+  })
+  await using fritz = backend
+  await using relay = await TestRelay.start({
+    protocol: 'lmtp',
+    backends: { fritz: fritz.port, ingrid: 9 },
+  })
+  using client = await hello(relay)
+  assert.match(await deliver(client, 'MAIL FROM:<>', to('ann'), to('amy')), /^451 4\.3\.2 /)
+  assert.match(await reply(client), /^451 4\.3\.2 /)
+})

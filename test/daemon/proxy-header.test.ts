@@ -1,0 +1,170 @@
+/** Listeners behind a proxy, with a real daemon: nobody but the proxy is heard, and what it says counts. */
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { loadConfig } from '../../src/config/load.ts'
+import { buildMap } from '../../src/map/build.ts'
+import { formatProxyHeader } from '../../src/protocol/proxy-header.ts'
+import { makeAuthority } from '../support/certificates.ts'
+import { type Daemon, startDaemon, writeConfig } from '../support/daemon.ts'
+import { deliver } from '../support/message.ts'
+import { Peer, ScriptedBackend } from '../support/peer.ts'
+import { Sink } from '../support/relay.ts'
+import { tempDir } from '../support/temp-dir.ts'
+import { writeFileSync } from 'node:fs'
+
+const stack = new AsyncDisposableStack()
+let daemon: Daemon
+let sink: Sink
+const imapSeen: string[] = []
+const authority = makeAuthority()
+
+before(async () => {
+  const started = await Sink.start()
+  sink = started.sink
+  const fritz = stack.use(started.backend)
+  const imap = stack.use(
+    await ScriptedBackend.start(async (peer) => {
+      const [header] = await peer.expect(/^PROXY .*\r\n/)
+      imapSeen.push(header)
+      peer.send('* OK fritz\r\n')
+      await peer.line()
+      peer.send('* CAPABILITY IMAP4rev1\r\n1 NO no\r\n')
+    }),
+  )
+  const dir = stack.use(tempDir())
+  const own = authority.issue(['localhost'])
+  writeFileSync(dir.join('cert.pem'), own.cert)
+  writeFileSync(dir.join('key.pem'), own.key)
+  const config = `hostname: mx.example.com
+domains: [example.com]
+client_names: none
+trusted_proxies: [127.0.0.1]
+backends:
+  fritz: {host: 127.0.0.1, smtp: ${fritz.port}}
+  ingrid: {host: 127.0.0.1, imap: ${imap.port}, client_address: proxy-v1}
+map: {rules: rules, popmap: popmap}
+tls: {certificates: [{cert: cert.pem, key: key.pem}]}
+listen:
+  smtp: [{address: "127.0.0.1:0", proxy: require}]
+  imap: [{address: "127.0.0.1:0", proxy: require, tls: implicit}]
+  pop3: ["127.0.0.1:0"]
+workers: 1
+`
+  writeFileSync(dir.join('rules'), '* fritz\n')
+  writeFileSync(dir.join('popmap'), 'ann@example.com: ingrid\n')
+  await buildMap((await loadConfig(writeConfig(dir, config))).config)
+  daemon = stack.use(await startDaemon({ dir, config }))
+})
+
+after(() => stack.disposeAsync())
+
+const from = { address: '192.0.2.7', port: 40123 }
+const to = { address: '198.51.100.1', port: 25 }
+const header = formatProxyHeader(2, { kind: 'proxied', source: from, destination: to })
+
+/** How often a peer was refused for its header so far. */
+function refusals(): number {
+  return daemon.eventsOf('refuse').filter(({ reason }) => reason === 'proxy_hdr').length
+}
+
+async function refused(count: number): Promise<void> {
+  for (let seen = 1; refusals() < count; seen++) await daemon.waitFor('refuse', seen)
+}
+
+test('the client that the header names is the one in the message and the log', async () => {
+  for (const bytes of [
+    header,
+    formatProxyHeader(1, { kind: 'proxied', source: from, destination: to }),
+  ]) {
+    using client = await Peer.connect(daemon.port('smtp'))
+    for (const octet of bytes) client.send(Buffer.of(octet))
+    await client.expect(/^220 .*\r\n/)
+    const envelope = ['EHLO c', 'MAIL FROM:<bob@example.net>', 'RCPT TO:<ann@example.com>']
+    assert.match(await deliver(client, ...envelope), /^250 2\.0\.0 stored/)
+    assert.match(sink.stored.at(-1)?.data ?? '', /^Received: from c \(\[192\.0\.2\.7\]\)\r\n/)
+    const event = await daemon.waitFor('message', sink.stored.length)
+    assert.equal(event['peer'], '192.0.2.7:40123')
+  }
+})
+
+test('who speaks along with the header does not wait to be greeted', async () => {
+  using client = await Peer.connect(daemon.port('smtp'))
+  client.send(Buffer.concat([header, Buffer.from('EHLO c\r\n')]))
+  assert.match(await client.end(), /^554 5\.5\.0 .*\r\n$/)
+  const reasons = () => daemon.eventsOf('refuse').map(({ reason }) => reason)
+  for (let seen = 1; !reasons().includes('early_talker'); seen++)
+    await daemon.waitFor('refuse', seen)
+})
+
+test('TLS begins after the header, and the back-end of a login is told', async () => {
+  using client = await Peer.connect(daemon.port('imap'))
+  client.send(header)
+  await client.startTls({ ca: authority.ca, servername: 'localhost' })
+  await client.expect(/^\* OK .*\r\n/)
+  client.send('a LOGIN ann secret\r\n')
+  await client.expect(/^a NO /)
+  assert.deepEqual(imapSeen, ['PROXY TCP4 192.0.2.7 198.51.100.1 40123 25\r\n'])
+})
+
+const bad: readonly [what: string, bytes: Buffer][] = [
+  ['no header', Buffer.from('EHLO c\r\n')],
+  ['a header too long', Buffer.from(`PROXY TCP4 ${'1'.repeat(200)}`)],
+  ['a length of 65535', Buffer.concat([header.subarray(0, 14), Buffer.from([0xff, 0xff])])],
+  ['garbage', Buffer.from([0, 1, 2, 3])],
+]
+
+for (const [what, bytes] of bad) {
+  test(`with ${what} nobody is heard`, async () => {
+    const before = refusals()
+    using client = await Peer.connect(daemon.port('smtp'))
+    client.send(bytes)
+    assert.equal(await client.end(), '')
+    await refused(before + 1)
+  })
+}
+
+test('a header that is not complete is not waited for longer than three seconds', async () => {
+  const before = refusals()
+  using client = await Peer.connect(daemon.port('smtp'))
+  client.send(header.subarray(0, 20))
+  assert.equal(await client.end(), '')
+  await refused(before + 1)
+})
+
+test('nobody but the proxy may connect', async () => {
+  const before = refusals()
+  using client = await Peer.connect(daemon.port('smtp'), '127.0.0.1', '127.0.0.2')
+  client.send(header)
+  assert.equal(await client.end(), '')
+  await refused(before + 1)
+})
+
+test('a look at the port leaves no line in the log', async () => {
+  const lines = () =>
+    daemon.events.filter(({ event }) => event === 'refuse' || event === 'session.end').length
+  const before = lines()
+  const silent = await Peer.connect(daemon.port('smtp'))
+  silent.socket.end()
+  await silent.end()
+  using check = await Peer.connect(daemon.port('smtp'))
+  check.send(formatProxyHeader(2, { kind: 'local' }))
+  await check.expect(/^220 .*\r\n/)
+  check.send('QUIT\r\n')
+  await check.expect(/^221 .*\r\n/)
+  await check.end()
+  // What comes after it in the log has come after it.
+  using client = await Peer.connect(daemon.port('smtp'))
+  client.send(header)
+  await client.expect(/^220 .*\r\n/)
+  client.send('QUIT\r\n')
+  await client.end()
+  for (let seen = 1; lines() < before + 1; seen++) await daemon.waitFor('session.end', seen)
+  assert.equal(lines(), before + 1)
+})
+
+test('a listener without a proxy takes a header for what it is: nonsense', async () => {
+  using client = await Peer.connect(daemon.port('pop3'))
+  await client.expect(/^\+OK .*\r\n/)
+  client.send('PROXY TCP4 192.0.2.7 198.51.100.1 40123 110\r\n')
+  await client.expect(/^-ERR /)
+})
