@@ -30,6 +30,8 @@ export const limits = {
   messageCopyBytes: 262_144,
   headerBytes: 262144,
   receivedHeaders: 50,
+  /** Lines of a header by which this very host has said that a message passed it. */
+  ownHops: 3,
   badCommands: 10,
   /** Unknown recipients in a session; more look like a search for addresses. */
   unknownRecipients: 20,

@@ -10,6 +10,7 @@ import { deliver } from '../support/message.ts'
 import { Peer, ScriptedBackend } from '../support/peer.ts'
 import { Sink } from '../support/relay.ts'
 import { tempDir } from '../support/temp-dir.ts'
+import { runTool } from '../support/tools.ts'
 import { writeFileSync } from 'node:fs'
 
 const stack = new AsyncDisposableStack()
@@ -104,6 +105,32 @@ test('TLS begins after the header, and the back-end of a login is told', async (
   client.send('a LOGIN ann secret\r\n')
   await client.expect(/^a NO /)
   assert.deepEqual(imapSeen, ['PROXY TCP4 192.0.2.7 198.51.100.1 40123 25\r\n'])
+})
+
+test('swaks is who it says by PROXY, in both versions', async () => {
+  for (const version of ['1', '2']) {
+    const known = sink.stored.length
+    const ends = [
+      '--proxy-source',
+      '192.0.2.9',
+      '--proxy-source-port',
+      '4242',
+      '--proxy-dest',
+      '192.0.2.1',
+    ]
+    const server = ['--server', '127.0.0.1', '--port', String(daemon.port('smtp'))]
+    const proxy = [
+      '--proxy-version',
+      version,
+      '--proxy-family',
+      version === '1' ? 'TCP4' : 'AF_INET',
+      ...ends,
+    ]
+    const rest = ['--proxy-dest-port', '25', '--from', 'b@example.net', '--to', 'ann@example.com']
+    const { code, stdout } = await runTool(daemon.dir.path, 'swaks', [...server, ...proxy, ...rest])
+    assert.equal(code, 0, stdout)
+    assert.match(sink.stored[known]?.data ?? '', /^Received: from \S+ \(\[192\.0\.2\.9\]\)/)
+  }
 })
 
 const bad: readonly [what: string, bytes: Buffer][] = [

@@ -169,6 +169,25 @@ test('a message that was received fifty times is not passed on', async () => {
   await client.expect(/354 /)
 })
 
+test('a message that comes back from its back-end is stopped at the third pass', async () => {
+  let data = 'Subject: round\r\n\r\nx\r\n'
+  const { backend } = await Sink.start({
+    taken: (text) => {
+      data = text
+    },
+  })
+  await using fritz = backend
+  await using relay = await TestRelay.start({ backends: { fritz: fritz.port, ingrid: 9 } })
+  const verdicts: string[] = []
+  for (let pass = 0; pass < 4; pass++) {
+    using client = await openMessage(relay)
+    client.send(`${data}.\r\n`)
+    const [verdict] = await client.expect(/^\d{3} \S+/)
+    verdicts.push(verdict)
+  }
+  assert.deepEqual(verdicts, ['250 2.0.0', '250 2.0.0', '250 2.0.0', '554 5.4.6'])
+})
+
 test('after a refused message the next recipient needs a new MAIL, and the back-end hears nothing', async () => {
   const { sink, backend } = await Sink.start({ verdict: () => '554 5.6.0 spam\r\n' })
   await using fritz = backend

@@ -56,3 +56,38 @@ test('swaks is told of an unknown user and of a foreign one', async () => {
   assert.match(foreign.output, /550 5\.7\.1 relaying denied/)
   assert.equal(foreign.code, 24)
 })
+
+test('swaks speaks for somebody else by XCLIENT, and is refused where it is not trusted', async () => {
+  const { sink, backend } = await Sink.start()
+  await using fritz = backend
+  const backends = { fritz: fritz.port, ingrid: 9 }
+  const told = ['--xclient', 'ADDR=192.0.2.7 NAME=mail.example.net HELO=origin.example.net']
+  await using trusting = await TestRelay.start({
+    backends,
+    config: 'trusted_proxies: [127.0.0.1]\n',
+  })
+  const sent = await swaks(trusting.port, '--to', 'ann@example.com', ...told)
+  assert.equal(sent.code, 0, sent.output)
+  assert.match(
+    sink.stored[0]?.data ?? '',
+    /^Received: from origin\.example\.net \(mail\.example\.net \[192\.0\.2\.7\]\)/,
+  )
+  await using relay = await TestRelay.start({ backends })
+  const refused = await swaks(relay.port, '--to', 'ann@example.com', ...told)
+  assert.notEqual(refused.code, 0, refused.output)
+  assert.equal(sink.stored.length, 1)
+})
+
+test('swaks delivers by LMTP', async () => {
+  const { sink, backend } = await Sink.start()
+  await using fritz = backend
+  await using relay = await TestRelay.start({
+    protocol: 'lmtp',
+    backends: { fritz: fritz.port, ingrid: 9 },
+  })
+  const to = ['--to', 'ann@example.com,amy@example.com']
+  const { code, output } = await swaks(relay.port, '--protocol', 'LMTP', ...to)
+  assert.equal(code, 0, output)
+  assert.equal(output.match(/<[-~]+ +250 2\.0\.0 stored/g)?.length, 2, output)
+  assert.match(sink.stored[0]?.data ?? '', /with LMTP id/)
+})

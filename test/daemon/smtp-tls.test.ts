@@ -100,6 +100,27 @@ test('octets that are no handshake after STARTTLS end the session', async () => 
   )
 })
 
+test('what follows the end of TLS in the middle of a message is not heard', async () => {
+  const { sink, backend } = await Sink.start()
+  await using fritz = backend
+  await using relay = await start(fritz.port)
+  using client = await relay.client()
+  const { socket: plain } = client
+  client.send('STARTTLS\r\n')
+  await client.expect(/^220 .*\r\n/)
+  await client.startTls({ ca: authority.ca, servername: 'mx.example.com' })
+  client.send('EHLO c\r\nMAIL FROM:<b@example.net>\r\nRCPT TO:<ann@example.com>\r\nDATA\r\n')
+  await client.expect(/^354 .*\r\n/m)
+  client.send('Subject: x\r\n\r\nhalf')
+  // Sends close_notify and leaves the connection open, as an attacker in between could.
+  client.socket.end()
+  plain.write('\r\n.\r\nMAIL FROM:<evil@example.net>\r\n')
+  await relay.runtime.waitFor('session.end')
+  await relay.runtime.idle()
+  assert.deepEqual(sink.stored, [])
+  assert.ok(!sink.commands.join().includes('evil'))
+})
+
 test('STARTTLS with an argument, or where it is not offered, is refused', async () => {
   await using relay = await start(9)
   using client = await relay.client()

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { createServer, type Socket } from 'node:net'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { before, test } from 'node:test'
-import type { SecureContext } from 'node:tls'
+import { createSecureContext, type SecureContext, TLSSocket } from 'node:tls'
 import type { TlsMode } from '../../src/config/config.ts'
 import { type DialResult, dial, type Inlet, type Trust, upgrade } from '../../src/net/dial.ts'
 import { createBackendTls } from '../../src/net/tls.ts'
@@ -29,10 +29,11 @@ function dialTo(
     timeoutMs = 5000,
     host = '127.0.0.1',
     inlet = undefined as Inlet | undefined,
+    preface: head = undefined as Buffer | undefined,
   } = {},
 ): Promise<DialResult> {
   return new Promise((resolve) => {
-    dial({ endpoint: { host, port, tls }, trust, timeoutMs, inlet }, resolve)
+    dial({ endpoint: { host, port, tls }, trust, timeoutMs, inlet, preface: head }, resolve)
   })
 }
 
@@ -219,4 +220,58 @@ test('a cancelled connection is destroyed and tells nothing', async () => {
   cancel()
   await backend.peers[0]?.end()
   assert.equal(told, 0)
+})
+
+/** A back-end that takes `HEAD` in clear text, and then says hello; inside TLS where it is asked to. */
+async function behindPreface(
+  tls: 'none' | 'implicit',
+): Promise<AsyncDisposable & { port: number }> {
+  const sockets: Socket[] = []
+  const server = createServer((plain) => {
+    sockets.push(plain.on('error', () => undefined))
+    plain.once('readable', () => {
+      assert.equal(String(plain.read(6)), 'HEAD\r\n')
+      const secureContext = createSecureContext(certificate)
+      const socket =
+        tls === 'none' ? plain : new TLSSocket(plain, { isServer: true, secureContext })
+      socket.on('error', () => undefined).write('hello\r\n')
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  return {
+    port,
+    [Symbol.asyncDispose]: async () => {
+      for (const socket of sockets) socket.destroy()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+}
+
+const preface = Buffer.from('HEAD\r\n')
+
+for (const tls of ['none', 'implicit'] as const) {
+  test(`a preface comes before everything else (TLS: ${tls})`, async () => {
+    await using backend = await behindPreface(tls)
+    const socket = opened(await dialTo(backend.port, tls, { preface }))
+    const [chunk] = (await once(socket, 'data')) as [Buffer]
+    assert.equal(chunk.toString(), 'hello\r\n')
+    socket.destroy()
+  })
+}
+
+test('a back-end with a wrong name is refused after a preface too', async () => {
+  await using backend = await behindPreface('implicit')
+  const trust = trustOf('ingrid.example.com')
+  assert.equal(failed(await dialTo(backend.port, 'implicit', { preface, trust })), 'tls cert')
+})
+
+test('a back-end that is silent after a preface fails by timeout', async () => {
+  await using backend = await ScriptedBackend.start(async (peer) => {
+    await peer.expect(/^HEAD\r\n/)
+  })
+  const result = await dialTo(backend.port, 'implicit', { preface, timeoutMs: 200 })
+  assert.equal(failed(result), 'tls timeout')
 })

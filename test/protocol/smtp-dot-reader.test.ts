@@ -191,6 +191,36 @@ test('the fiftieth hop is a loop, however its name is written', () => {
   }
 })
 
+function own(count: number, ours = 'mx.example.com'): string {
+  const lines = [
+    'Received: from x ([192.0.2.7])',
+    `\tby ${ours} (mailmux) with ESMTP id 1;`,
+    '\tnow',
+    '',
+  ]
+  return lines.join('\r\n').repeat(count)
+}
+
+test('the third hop of our own is a loop, however few there are of others', () => {
+  const options = { ownHop: 'by mx.example.com (mailmux)' }
+  const rest = '\r\nby mx.example.com (mailmux)\r\n.\r\n'
+  assert.equal(whole(own(2) + rest, options).fault, undefined)
+  assert.equal(whole(own(3) + rest, options).fault, 'loop')
+  assert.equal(whole(own(40, 'mx2.example.com') + rest, options).fault, undefined)
+  assert.equal(whole(own(3, 'bmx.example.com') + rest, options).fault, undefined)
+  assert.equal(whole(own(3, 'x by mx.example.com') + rest, options).fault, 'loop')
+  const text = own(3) + rest
+  for (let at = 1; at < text.length; at += 7) {
+    assert.equal(
+      read(
+        [text.slice(0, at), text.slice(at)].map((one) => Buffer.from(one)),
+        options,
+      ).fault,
+      'loop',
+    )
+  }
+})
+
 test('what only looks like a hop does not count', () => {
   for (const text of [
     `Subject: x\r\n\r\n${hops(60)}.\r\n`,

@@ -130,6 +130,8 @@ export interface SinkOptions {
   readonly answer?: (command: string) => string | undefined
   /** The reply to a message; without one it hangs up. */
   readonly verdict?: (stored: Stored) => string | undefined
+  /** Told of the text of each message, before its verdict. */
+  readonly taken?: (data: string) => void
 }
 
 /** A back-end that takes every message and keeps it. Speaks as its script says where there is one. */
@@ -165,6 +167,7 @@ export class Sink {
       if (verb !== 'DATA') continue
       const [, data = ''] = await peer.expect(/^([\s\S]*?\r\n)?\.\r\n/)
       this.stored.push({ ...message, data })
+      this.#options.taken?.(data)
       if (this.#options.verdict === undefined) {
         const count = this.#options.lmtp === true ? message.recipients.length : 1
         peer.send('250 2.0.0 stored\r\n'.repeat(count))

@@ -25,6 +25,8 @@ export interface DotOptions {
   readonly bareNewline: 'reject' | 'normalize'
   /** The most octets between DATA and the final dot. */
   readonly limitBytes: number
+  /** What our own `Received:` line says and no other. */
+  readonly ownHop?: string
 }
 
 /** What one chunk brought. */
@@ -69,7 +71,7 @@ export class DotReader {
   /** Octets that were read and thrown away after a fault. */
   drainedBytes = 0
   readonly #options: DotOptions
-  readonly #header = new HeaderWatch()
+  readonly #header: HeaderWatch
   #place: Place = 'line-start'
   #isFaulty = false
   /** The line began after a mended LF. */
@@ -77,6 +79,7 @@ export class DotReader {
 
   constructor(options: DotOptions) {
     this.#options = options
+    this.#header = new HeaderWatch(options.ownHop ?? '')
   }
 
   push(chunk: Buffer): DotResult {

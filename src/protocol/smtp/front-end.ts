@@ -19,6 +19,7 @@ import { greetingOf, replies } from './front-end-replies.ts'
 import { MessageIntake } from './message-intake.ts'
 import type { Slot } from './outbox.ts'
 import { takeCommand } from './take-command.ts'
+import { hopOf } from './trace.ts'
 
 export class SmtpFrontEnd {
   readonly #core: FrontEndCore
@@ -97,8 +98,9 @@ export class SmtpFrontEnd {
     if (core.mode !== 'data-asked' || dataSlot === undefined) return []
     if (answer.code === 354 && envelope.accepted > 0) {
       core.mode = 'message'
-      const { bareNewline, offers } = options
-      this.#message = new MessageIntake({ bareNewline, limitBytes: offers.limitBytes })
+      const { bareNewline, offers, hostname } = options
+      const ownHop = hopOf(hostname)
+      this.#message = new MessageIntake({ bareNewline, limitBytes: offers.limitBytes, ownHop })
       core.out.fill(dataSlot, replies.goAhead)
     } else {
       // RFC 2033 4.2 has a code of its own for it.

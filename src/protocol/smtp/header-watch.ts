@@ -1,6 +1,7 @@
 /**
  * Watches the header section of a message as it passes: how long it is, and how often the message
- * has been received already (RFC 5321 6.3). Needs no line in memory, whatever is cut where.
+ * has been received already, by anybody and by us (RFC 5321 6.3). Needs no line in memory, whatever is
+ * cut where.
  */
 import { limits } from '../../base/limit.ts'
 
@@ -24,6 +25,15 @@ export class HeaderWatch {
   #matched = 0
   /** Nothing but CR stands in the line yet. */
   #lineEmpty = true
+  readonly #ownHop: Buffer
+  /** Octets of `ownHop` that came last. */
+  #ownMatched = 0
+  #ownHops = 0
+
+  /** `ownHop`: words of our own line that no other host writes; '' where there are none. */
+  constructor(ownHop: string) {
+    this.#ownHop = Buffer.from(ownHop)
+  }
 
   /** The first fault, once. Octets after the header section cost nothing. */
   push(part: Buffer): 'header_too_big' | 'loop' | undefined {
@@ -44,10 +54,20 @@ export class HeaderWatch {
           this.#received++
           if (this.#received >= limits.receivedHeaders) return 'loop'
         }
+        if (this.#endsOwnHop(octet) && ++this.#ownHops >= limits.ownHops) return 'loop'
       }
       if (this.#bytes > limits.headerBytes) return 'header_too_big'
     }
     return undefined
+  }
+
+  /** True for the last octet of our own words, which hardly ever begin anew inside themselves. */
+  #endsOwnHop(octet: number): boolean {
+    if (octet === this.#ownHop[this.#ownMatched]) this.#ownMatched++
+    else this.#ownMatched = octet === this.#ownHop[0] ? 1 : 0
+    if (this.#ownMatched === 0 || this.#ownMatched < this.#ownHop.length) return false
+    this.#ownMatched = 0
+    return true
   }
 
   /** True for the colon after a field name `received`, in any case, with blanks before it. */

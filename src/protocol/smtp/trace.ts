@@ -43,12 +43,17 @@ export function formatTrace(trace: Trace): string {
   const isTold = recipient !== undefined && isAscii(recipient)
   return [
     `Received: from ${helloName(trace.hello)} (${hostOf(trace)})`,
-    `\tby ${hostname} (mailmux) with ${transmission} id ${id}`,
+    `\t${hopOf(hostname)} with ${transmission} id ${id}`,
     ...(tls === undefined ? [] : [`\t(using ${tls.version} with cipher ${tls.cipher})`]),
     ...(isTold ? [`\tfor <${recipient}>`] : []),
   ]
     .join('\r\n')
     .concat(`;\r\n\t${formatDate(date)}\r\n`)
+}
+
+/** By what a host knows its own line again. */
+export function hopOf(hostname: string): string {
+  return `by ${hostname} (mailmux)`
 }
 
 function hostOf({ clientAddress: address, clientName: name }: Trace): string {
