@@ -104,14 +104,18 @@ function parseCatchAll(text: string): ParsedKey {
   return { key, address: { local: '', user: '', detail: undefined, domain, key }, bare: false }
 }
 
-/** The addresses that a key may decide, of a bare one that in the default domain first. */
-export function addressesOf(key: string, naming: Naming): Address[] {
+/** The addresses that a key may decide, one by one: of a bare one that in the default domain first. */
+export function* addressesOf(key: string, naming: Naming): Generator<Address, void, undefined> {
   if (!key.endsWith('@')) {
     const parsed = parseKey(key, naming)
-    if (!('key' in parsed) || !naming.domains.has(parsed.address.domain)) return []
-    return [parsed.address]
+    if ('key' in parsed && naming.domains.has(parsed.address.domain)) yield parsed.address
+    return
   }
   const name = key.slice(0, -1)
-  const domains = new Set([naming.defaultDomain, ...naming.domains])
-  return [...domains].flatMap((domain) => makeAddress(name, domain, naming) ?? [])
+  const first = makeAddress(name, naming.defaultDomain, naming)
+  if (first !== undefined) yield first
+  for (const domain of naming.domains) {
+    const next = domain === naming.defaultDomain ? undefined : makeAddress(name, domain, naming)
+    if (next !== undefined) yield next
+  }
 }
