@@ -2,9 +2,11 @@
 // Runs src/ directly, without a build and without the list of commands that a build makes.
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { endWithReader } from './quiet-pipe.js'
 import { requireNode } from './require-node.js'
 
 requireNode()
+endWithReader()
 const root = fileURLToPath(new URL('..', import.meta.url))
 const pjson = JSON.parse(readFileSync(`${root}/package.json`, 'utf8'))
 // Only the command that is asked for, where the words name one: loading all takes far longer.

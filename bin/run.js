@@ -1,8 +1,10 @@
 #!/usr/bin/env node
 // Runs the compiled program. Says in one line what is missing on a Node that is too old, before
 // anything is loaded that such a Node could not read.
+import { endWithReader } from './quiet-pipe.js'
 import { requireNode } from './require-node.js'
 
 requireNode()
+endWithReader()
 const { execute } = await import('@oclif/core')
 await execute({ dir: import.meta.url })

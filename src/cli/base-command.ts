@@ -27,14 +27,6 @@ export abstract class MailmuxCommand extends Command {
     }),
   }
 
-  /** A reader that has seen enough (`| head`) ends the command, quietly. */
-  protected override async init(): Promise<void> {
-    await super.init()
-    process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => {
-      if (code === 'EPIPE') process.exit()
-    })
-  }
-
   /** Reads the config that the flags name; warnings go to stderr. */
   protected async loadConfig(flags: { readonly config?: string | undefined }): Promise<Config> {
     const { findConfig, loadConfig } = await import('../config/load.ts')

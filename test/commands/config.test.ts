@@ -101,6 +101,8 @@ test('a reader that has seen enough ends a command without a word', async () => 
   const shell = [
     'node="$0"; bin="$1"; "$node" "$bin" build-map >/dev/null || exit 1',
     'yes ann@example.com | head -n 200000 | "$node" "$bin" lookup - | head -n 1',
+    '"$node" "$bin" map import --help | true',
+    '"$node" "$bin" map import --help 2>&1 >/dev/null | true',
   ].join('\n')
   const run = promisify(execFile)
   const bin = new URL('../../bin/dev.js', import.meta.url).pathname

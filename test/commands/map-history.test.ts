@@ -138,6 +138,11 @@ test('a build that sends everybody elsewhere is refused, shown, forced and taken
     'kept',
     'inForce',
   ])
+  for (const text of ['0', 'x', '-1', '1.5']) {
+    const wrong = await runCommand(['map', 'rollback', '--yes', ...config, '--', text])
+    assert.equal(wrong.code, 2, wrong.stderr)
+    assert.match(wrong.stderr, /is no generation/)
+  }
   const unknown = await runCommand(['map', 'rollback', '77', '--yes', ...config])
   assert.equal(unknown.code, 78)
 })

@@ -9,6 +9,15 @@ import { Difference } from '../../map/difference.ts'
 import { type RollbackReport, rollBack } from '../../map/rollback.ts'
 import type { Config } from '../../config/config.ts'
 
+function parseGeneration(text: string): number {
+  const generation = Number(text)
+  if (/^\d{1,15}$/.test(text) && generation > 0) return generation
+  throw new MailmuxError(
+    'USAGE',
+    `${JSON.stringify(text)} is no generation: \`mailmux map history\``,
+  )
+}
+
 export default class MapRollback extends MailmuxCommand {
   static override summary = 'Put the map of an older generation in force again, as a new one.'
   static override description =
@@ -19,7 +28,7 @@ export default class MapRollback extends MailmuxCommand {
     '<%= config.bin %> <%= command.id %> 41 --yes',
   ]
   static override args = {
-    generation: Args.integer({ required: true, min: 1, description: 'one that is kept' }),
+    generation: Args.string({ required: true, description: 'one that is kept' }),
   }
   static override flags = {
     yes: Flags.boolean({ char: 'y', summary: 'Do it.' }),
@@ -27,9 +36,10 @@ export default class MapRollback extends MailmuxCommand {
 
   async run(): Promise<RollbackReport> {
     const { args, flags } = await this.parse(MapRollback)
+    const wanted = parseGeneration(args.generation)
     const config = await this.loadConfig(flags)
-    if (!flags.yes) await this.#refuse(config, args.generation)
-    const report = await rollBack(config, args.generation)
+    if (!flags.yes) await this.#refuse(config, wanted)
+    const report = await rollBack(config, wanted)
     const { database, generation, restored, users, aliases, warning } = report
     if (warning !== undefined && !this.jsonEnabled()) this.tell(`warning: ${warning}`)
     this.log(

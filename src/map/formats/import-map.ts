@@ -24,12 +24,22 @@ export async function importMap(request: ImportRequest): Promise<WrittenSources>
   const { parse } = format
   if (parse === undefined) throw new MailmuxError('USAGE', `${format.name} is only written`)
   const parsed: Parsed[] = []
-  for (const file of files) parsed.push(parse({ file, text: await readText(file), backend }))
+  for (const file of files) {
+    const found = parse({ file, text: await readText(file), backend })
+    const isNothing = found.facts.length + found.notes.length === 0
+    parsed.push(isNothing ? { facts: [], notes: [nothingIn(file, format.name)] } : found)
+  }
   const written = writeSources(
     parsed.flatMap(({ facts }) => facts),
     config,
   )
   return { ...written, notes: [...parsed.flatMap(({ notes }) => notes), ...written.notes] }
+}
+
+/** As of an empty file, or of one that is all comments. */
+function nothingIn(file: string, format: string): Note {
+  const at = { file, line: 1, column: 1 }
+  return { at, about: file, reason: `nothing of the form ${format} is in it`, isCarried: true }
 }
 
 /** More than a string can hold, and than any such map has. */

@@ -447,3 +447,14 @@ test('docs/formats.md names every form, and which ways it goes', () => {
     ]),
   )
 })
+
+test('a file with nothing in it is told', async () => {
+  using dir = tempDir()
+  writeFileSync(dir.join('empty'), '\r\n# nobody yet\r\n')
+  for (const format of mapFormats.values()) {
+    if (format.parse === undefined) continue
+    const request = { format, files: [dir.join('empty')], backend: undefined, config: undefined }
+    const { notes } = await importMap(request)
+    assert.ok(notes.length > 0, format.name)
+  }
+})
