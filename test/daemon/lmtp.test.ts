@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ask, deliver, reply } from '../support/message.ts'
+import { MemorySpool } from '../support/memory-spool.ts'
 import type { Peer } from '../support/peer.ts'
 import { Sink, TestRelay, users } from '../support/relay.ts'
+import { routeTo } from '../support/test-runtime.ts'
 
 const to = (name: string): string => `RCPT TO:<${name}@example.com>`
 
@@ -32,23 +34,81 @@ test('an LMTP back-end answers for each recipient, in the order of RCPT', async 
     verdict: () => '250 2.0.0 one\r\n452 4.2.2 two\r\n250 2.0.0 three\r\n250 2.0.0 four\r\n',
   })
   await using fritz = backend
+  const spool = new MemorySpool()
   await using relay = await TestRelay.start({
     protocol: 'lmtp',
+    offered: ['PIPELINING', 'DSN'],
+    spool,
     backends: { fritz: `lmtp: ${fritz.port}` },
-    routes: { ...users, 'team@example.com': team, 'ida@example.com': users['ann@example.com']! },
+    routes: {
+      ...users,
+      'team@example.com': team,
+      'ida@example.com': routeTo('fritz', 'ida@example.com'),
+    },
   })
   using client = await hello(relay)
-  const replies = await ask(client, 'MAIL FROM:<>', to('ann'), to('amy'), to('team'), to('ida'))
+  const asTeam = `${to('team')} NOTIFY=DELAY,FAILURE ORCPT=rfc822;Team@example.com`
+  const mail = 'MAIL FROM:<joe@example.net> RET=HDRS ENVID=e1'
+  const replies = await ask(client, mail, to('ann'), to('amy'), asTeam, to('ida'))
   assert.match(replies.join(), /^250.*,250.*,550 5\.1\.1 gone,250.*,250/)
   await ask(client, 'DATA')
   client.send('x\r\n.\r\n')
   const verdicts = [await reply(client), await reply(client), await reply(client)]
-  // Of the alias one member has it, the other has not: the worst is told, so that no copy is lost.
-  assert.deepEqual(verdicts, ['250 2.0.0 one', '452 4.2.2 two', '250 2.0.0 four'])
+  // Of the alias one member has it: the other's copy is ours from now on, and nobody else's.
+  assert.deepEqual(verdicts, ['250 2.0.0 one', '250 2.0.0 ok, queued as Q1', '250 2.0.0 four'])
+  const [kept] = spool.kept
+  assert.deepEqual([kept?.envelope.ret, kept?.envelope.envelopeId], ['HDRS', 'e1'])
+  assert.deepEqual(
+    kept?.envelope.recipients.map(({ state, ...recipient }) => [state.kind, recipient]),
+    [
+      [
+        'owed',
+        {
+          address: 'bob@example.com',
+          notify: ['DELAY', 'FAILURE'],
+          originalRecipient: 'rfc822;Team@example.com',
+        },
+      ],
+    ],
+  )
   assert.match(sink.stored[0]?.data ?? '', /\(mailmux\) with LMTP id 1-1;/)
   const event = await relay.runtime.waitFor('message')
-  assert.deepEqual([event.service, event.recipients, event.code], ['lmtp', 3, 452])
+  assert.deepEqual([event.service, event.recipients, event.code], ['lmtp', 3, 250])
   assert.deepEqual(relay.runtime.eventsOf('uncertain'), [])
+})
+
+test('an alias that one member put off is put off where there is no spool', async () => {
+  const { backend } = await Sink.start({
+    lmtp: true,
+    verdict: () => '250 2.0.0 one\r\n452 4.2.2 two\r\n',
+  })
+  await using fritz = backend
+  await using relay = await TestRelay.start({
+    protocol: 'lmtp',
+    backends: { fritz: `lmtp: ${fritz.port}` },
+    routes: { 'team@example.com': team },
+  })
+  using client = await hello(relay)
+  assert.equal(await deliver(client, 'MAIL FROM:<>', to('team')), '452 4.2.2 two')
+  assert.equal((await relay.runtime.waitFor('uncertain')).backend, 'fritz')
+})
+
+test('who put it off by LMTP keeps nobody else from an answer, and nothing is spooled', async () => {
+  const { backend } = await Sink.start({
+    lmtp: true,
+    verdict: () => '250 2.0.0 one\r\n452 4.2.2 two\r\n',
+  })
+  await using fritz = backend
+  const spool = new MemorySpool()
+  await using relay = await TestRelay.start({
+    protocol: 'lmtp',
+    backends: { fritz: `lmtp: ${fritz.port}`, ingrid: 9 },
+    spool,
+  })
+  using client = await hello(relay)
+  assert.equal(await deliver(client, 'MAIL FROM:<>', to('ann'), to('amy')), '250 2.0.0 one')
+  assert.equal(await reply(client), '452 4.2.2 two')
+  assert.equal(spool.attempts, 0)
 })
 
 test('the one answer of an SMTP back-end is that of each of its recipients', async () => {
@@ -57,6 +117,7 @@ test('the one answer of an SMTP back-end is that of each of its recipients', asy
   await using relay = await TestRelay.start({
     protocol: 'lmtp',
     backends: { fritz: fritz.port, ingrid: 9 },
+    spool: new MemorySpool(),
     routes: { ...users, 'team@example.com': team },
   })
   using client = await hello(relay)
