@@ -86,6 +86,17 @@ export class PatternReader {
 
   #isUsable(source: PatternSource): boolean {
     const { problems } = this.#context
+    const [collating] = /\[[^\]]*\[[.=]/.exec(source.pattern) ?? []
+    if (collating !== undefined) {
+      const what = 'the expression is not supported: letters that sort alike, [.a.] or [=a=]'
+      problems.error('bad-pattern', source.at, what, 'name each letter')
+      return false
+    }
+    if (source.login?.includes('$0') === true) {
+      const what = '$0 stands for nothing'
+      problems.error('bad-pattern', source.at, what, 'put what is meant into parentheses: $1 to $9')
+      return false
+    }
     try {
       const highest = Math.max(
         0,

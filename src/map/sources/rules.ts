@@ -131,6 +131,7 @@ function parseVerdictWords(verb: 'reject' | 'defer', words: string): Parsed<Dest
 export function parseMatch(text: string, foldCase: boolean): Parsed<Match> {
   if (text === '*') return { kind: 'any' }
   const regex = /^\/(.*)\/$/su.exec(text)?.[1]
+  if (regex === '') return refuse('bad-match', 'the expression is empty', 'write * for anybody')
   if (regex !== undefined) return { kind: 'regex', pattern: regex.replaceAll(String.raw`\/`, '/') }
   if (text.startsWith('/')) {
     return refuse('bad-match', `${quote(text)} has no second slash`, 'write /expression/')

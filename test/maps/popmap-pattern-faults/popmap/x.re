@@ -5,3 +5,5 @@
 ^c@  nobody
 *@elsewhere.example  fritz
 alone
+^(.*)@example\.com$: $0@fritz
+^[[.a.]]: fritz
