@@ -7,7 +7,15 @@ import type { Socket } from 'node:net'
 import { assertNever } from '../base/never.ts'
 import type { Endpoint } from '../config/config.ts'
 import { deadlines, type Timed } from '../net/deadline.ts'
-import { type Cancel, type DialResult, dial, type Inlet, type Trust, upgrade } from '../net/dial.ts'
+import {
+  type Cancel,
+  type DialResult,
+  dial,
+  type Inlet,
+  type Preface,
+  type Trust,
+  upgrade,
+} from '../net/dial.ts'
 import { quietBuffer } from '../net/read-buffer.ts'
 import type { BackEndAction, BackEndOutcome, LoginBackEnd } from '../protocol/login.ts'
 
@@ -21,7 +29,7 @@ export interface LoginPlan {
   /** For everything from dialling to the answer to the login. */
   readonly loginTimeoutMs: number
   /** Sent before anything else. */
-  readonly preface: Buffer | undefined
+  readonly preface: Preface | undefined
 }
 
 type Failed = Extract<BackEndOutcome, { kind: 'failed' }>

@@ -1,6 +1,9 @@
 /** How a back-end is told whom a connection or a message is for. */
+import type { Socket } from 'node:net'
 import type { ClientPassing } from '../config/config.ts'
-import { formatProxyHeader } from '../protocol/proxy-header.ts'
+import { canonicalHost } from '../mail/network.ts'
+import type { Preface } from '../net/dial.ts'
+import { formatProxyHeader, type ProxyHeader } from '../protocol/proxy-header.ts'
 import type { ClientAttributes } from '../protocol/smtp/client-attributes.ts'
 
 export interface PassedClient {
@@ -10,17 +13,31 @@ export interface PassedClient {
 }
 
 /** What goes before everything on the connection; undefined where the back-end expects nothing. */
-export function prefaceFor({ clientAddress, client }: PassedClient): Buffer | undefined {
+export function prefaceFor({ clientAddress, client }: PassedClient): Preface | undefined {
   if (clientAddress !== 'proxy-v1' && clientAddress !== 'proxy-v2') return undefined
   const version = clientAddress === 'proxy-v1' ? 1 : 2
-  if (client === undefined) return formatProxyHeader(version, { kind: 'local' })
-  const { address, port = 0, destinationAddress, destinationPort = 0 } = client
-  if (address === undefined || destinationAddress === undefined) {
-    return formatProxyHeader(version, { kind: 'unknown' })
-  }
+  return (socket) => formatProxyHeader(version, headerFor(client) ?? ownHeader(socket, version))
+}
+
+function headerFor(client: ClientAttributes | undefined): ProxyHeader | undefined {
+  const { address, port = 0, destinationAddress, destinationPort = 0 } = client ?? {}
+  if (address === undefined || destinationAddress === undefined) return undefined
   const source = { address, port }
   const destination = { address: destinationAddress, port: destinationPort }
-  return formatProxyHeader(version, { kind: 'proxied', source, destination })
+  return { kind: 'proxied', source, destination }
+}
+
+/** For ourselves, or for whom we do not know. Postfix takes no UNKNOWN of version 1: it hears our ends. */
+function ownHeader(socket: Socket, version: 1 | 2): ProxyHeader {
+  if (version === 2) return { kind: 'local' }
+  const { localAddress = '', localPort = 0, remoteAddress = '', remotePort = 0 } = socket
+  const [own, other] = [localAddress, remoteAddress].map((text) => canonicalHost(text))
+  if (own === undefined || other === undefined) return { kind: 'unknown' }
+  return {
+    kind: 'proxied',
+    source: { address: own, port: localPort },
+    destination: { address: other, port: remotePort },
+  }
 }
 
 /** Whom XCLIENT is to name. */

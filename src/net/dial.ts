@@ -42,9 +42,11 @@ export interface DialOptions {
   readonly timeoutMs: number
   /** Takes what arrives; without one the socket emits `data`. */
   readonly inlet?: Inlet | undefined
-  /** Sent before anything else, TLS included. */
-  readonly preface?: Buffer | undefined
+  readonly preface?: Preface | undefined
 }
+
+/** What is sent before anything else, TLS included, once it is known which ends are connected. */
+export type Preface = (socket: Socket) => Buffer
 
 export interface UpgradeOptions {
   /** A connection made by `dial`, with nothing unsent. */
@@ -89,7 +91,7 @@ export function dial(options: DialOptions, done: (result: DialResult) => void): 
   }
   if (endpoint.tls !== 'implicit') {
     const socket = netConnect(target)
-    if (preface !== undefined) socket.write(preface)
+    if (preface !== undefined) socket.once('connect', () => socket.write(preface(socket)))
     return settle({ socket, ready: 'connect', timeoutMs }, done)
   }
   const socket = tlsConnect({ ...target, ...verification(required(trust)) })

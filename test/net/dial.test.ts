@@ -4,7 +4,14 @@ import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { before, test } from 'node:test'
 import { createSecureContext, type SecureContext, TLSSocket } from 'node:tls'
 import type { TlsMode } from '../../src/config/config.ts'
-import { type DialResult, dial, type Inlet, type Trust, upgrade } from '../../src/net/dial.ts'
+import {
+  type DialResult,
+  dial,
+  type Inlet,
+  type Preface,
+  type Trust,
+  upgrade,
+} from '../../src/net/dial.ts'
 import { createBackendTls } from '../../src/net/tls.ts'
 import { type Authority, type IssuedCertificate, makeAuthority } from '../support/certificates.ts'
 import { ScriptedBackend } from '../support/peer.ts'
@@ -29,7 +36,7 @@ function dialTo(
     timeoutMs = 5000,
     host = '127.0.0.1',
     inlet = undefined as Inlet | undefined,
-    preface: head = undefined as Buffer | undefined,
+    preface: head = undefined as Preface | undefined,
   } = {},
 ): Promise<DialResult> {
   return new Promise((resolve) => {
@@ -250,7 +257,7 @@ async function behindPreface(
   }
 }
 
-const preface = Buffer.from('HEAD\r\n')
+const preface: Preface = () => Buffer.from('HEAD\r\n')
 
 for (const tls of ['none', 'implicit'] as const) {
   test(`a preface comes before everything else (TLS: ${tls})`, async () => {

@@ -85,7 +85,8 @@ export class BackEndOpening {
       case 'tls':
         return { kind: 'fail', reason: 'starttls_surplus' }
       case 'xclient':
-        if (code !== 220) return { kind: 'fail', reason: 'bad_reply' }
+        // 220, or 250 of those that do not go back to their beginning (Postfix before 2.3, smtp-sink).
+        if (code >= 300) return { kind: 'fail', reason: 'bad_reply' }
         return this.#tellClient() ?? this.#sayHello()
       case 'done':
         return { kind: 'fail', reason: 'desync' }

@@ -63,7 +63,7 @@ export function parseCapabilities(lines: readonly string[]): Capabilities {
   }
 }
 
-/** In the words of EHLO, for people. */
+/** What of it can be offered on, in the words of EHLO. XCLIENT depends on who asks. */
 export function describeCapabilities(offered: Capabilities): string[] {
   const words: readonly (readonly [boolean, string])[] = [
     [offered.pipelining, 'PIPELINING'],
@@ -71,8 +71,6 @@ export function describeCapabilities(offered: Capabilities): string[] {
     [offered.eightBitMime, '8BITMIME'],
     [offered.smtpUtf8, 'SMTPUTF8'],
     [offered.dsn, 'DSN'],
-    [offered.xclient.size > 0, 'XCLIENT'],
-    [offered.xforward.size > 0, 'XFORWARD'],
   ]
   return words.flatMap(([isOffered, word]) => (isOffered ? [word] : []))
 }

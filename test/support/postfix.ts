@@ -1,0 +1,97 @@
+/**
+ * A real Postfix that takes every message for example.com and throws it away; what it thinks of its
+ * clients is in its log. Only root can start one.
+ */
+import { execFileSync } from 'node:child_process'
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { setTimeout } from 'node:timers/promises'
+import { freePorts } from '../../src/demo/free-port.ts'
+import type { TempDir } from './temp-dir.ts'
+import { runTool, skipWithout } from './tools.ts'
+
+/** Why a test with Postfix cannot run here; false where it can. */
+export function skipWithoutPostfix(): string | false {
+  const missing = skipWithout('postfix')
+  return missing === false && process.getuid?.() !== 0 ? 'only root can start Postfix' : missing
+}
+
+const services = `cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+discard unix - - n - - discard
+postlog unix-dgram n - n - 1 postlogd
+proxymap unix - - n - - proxymap
+anvil unix - - n - 1 anvil
+`
+
+export class Postfix implements AsyncDisposable {
+  readonly port: number
+  /** Expects a PROXY header. */
+  readonly proxyPort: number
+  readonly #dir: TempDir
+
+  private constructor(dir: TempDir, port: number, proxyPort: number) {
+    this.#dir = dir
+    this.port = port
+    this.proxyPort = proxyPort
+  }
+
+  static async start(dir: TempDir): Promise<Postfix> {
+    const [port = 0, proxyPort = 0] = await freePorts(2)
+    chmodSync(dir.path, 0o755)
+    for (const folder of ['etc', 'queue', 'data']) mkdirSync(dir.join(folder))
+    execFileSync('chown', ['postfix', dir.join('data')])
+    const main = {
+      compatibility_level: '3.6',
+      queue_directory: dir.join('queue'),
+      data_directory: dir.join('data'),
+      myhostname: 'fritz.internal',
+      mydestination: 'example.com',
+      local_recipient_maps: '',
+      local_transport: 'discard:',
+      default_transport: 'discard:',
+      inet_interfaces: '127.0.0.1',
+      inet_protocols: 'ipv4',
+      alias_maps: '',
+      smtputf8_enable: 'yes',
+      smtpd_authorized_xclient_hosts: '127.0.0.1',
+      smtpd_authorized_xforward_hosts: '127.0.0.1',
+      maillog_file: dir.join('mail.log'),
+      maillog_file_prefixes: dir.path,
+    }
+    const lines = Object.entries(main).map(([key, value]) => `${key} = ${value}\n`)
+    writeFileSync(dir.join('etc/main.cf'), lines.join(''))
+    const behindProxy = `127.0.0.1:${proxyPort} inet n - n - - smtpd -o smtpd_upstream_proxy_protocol=haproxy\n`
+    writeFileSync(
+      dir.join('etc/master.cf'),
+      `127.0.0.1:${port} inet n - n - - smtpd\n${behindProxy}${services}`,
+    )
+    const { code, stderr } = await runTool(dir.path, 'postfix', ['-c', dir.join('etc'), 'start'])
+    if (code !== 0) throw new Error(`postfix: ${stderr}`)
+    return new Postfix(dir, port, proxyPort)
+  }
+
+  /** Waits until a line of the log matches. */
+  async logged(pattern: RegExp): Promise<void> {
+    const deadline = performance.now() + 10_000
+    while (!pattern.test(this.#log())) {
+      if (performance.now() > deadline) throw new Error(`no ${pattern} in:\n${this.#log()}`)
+      await setTimeout(20)
+    }
+  }
+
+  #log(): string {
+    try {
+      return readFileSync(this.#dir.join('mail.log'), 'utf8')
+    } catch {
+      return ''
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await runTool(this.#dir.path, 'postfix', ['-c', this.#dir.join('etc'), 'stop'])
+  }
+}
