@@ -119,6 +119,28 @@ const wrong: readonly (readonly [name: string, text: string, expected: readonly 
     ],
   ],
   [
+    'a network is written as one',
+    `${minimal}trusted_proxies: [10.0.0.0/8, proxy.example.com, 10.0.0.0/33]\n`,
+    [
+      'mailmux.yaml:5:31: error: trusted_proxies.1: "proxy.example.com" is no network; write 10.0.1.0/24, 2001:db8::/32 or one address',
+      'mailmux.yaml:5:50: error: trusted_proxies.2: "10.0.0.0/33" is no network; write 10.0.1.0/24, 2001:db8::/32 or one address',
+    ],
+  ],
+  [
+    'a listener that requires a proxy needs one that is trusted',
+    `${minimal}listen: {lmtp: [{address: "127.0.0.1:24", proxy: require}]}\n`,
+    [
+      'mailmux.yaml:5:43: error: listen.lmtp.0.proxy: require needs a proxy that is trusted; name its network in trusted_proxies',
+    ],
+  ],
+  [
+    'a name server is an address',
+    `${minimal}dns_servers: [10.0.0.53, "[2001:db8::53]:53", "10.0.0.53:53", 2001:db8::53, ns.example.com]\n`,
+    [
+      'mailmux.yaml:5:77: error: dns_servers.4: "ns.example.com" is no address; write 10.0.0.53, "10.0.0.53:5353" or "[2001:db8::53]:53"',
+    ],
+  ],
+  [
     'a key given twice is a fault of the file',
     `${minimal}hostname: mx2\n`,
     ['mailmux.yaml:5:1: error: Map keys must be unique'],
@@ -180,4 +202,18 @@ test('an alias that leads nowhere, and a few that stand for millions, are proble
   })
   const [problem = ''] = problemsIn(['a0: &a0 [1]', ...levels, ''].join('\n'))
   assert.match(problem, /Excessive alias count/)
+})
+
+test('a way to tell of clients that can have no effect is warned of', () => {
+  const text = minimal.replace('imap: 143}', 'imap: 143, client_address: id}')
+  const more = `${text}  ingrid: {host: 10.0.0.12, imap: 143, client_address: xclient}\n`
+  const parsed = parseConfig(more, '/etc/mailmux/mailmux.yaml')
+  assert.ok('config' in parsed)
+  assert.deepEqual(
+    parsed.warnings.map(({ message }) => message),
+    [
+      'backends.fritz.client_address: id has no effect in this version',
+      'backends.ingrid.client_address: xclient needs smtp or lmtp',
+    ],
+  )
 })

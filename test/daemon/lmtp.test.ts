@@ -1,10 +1,15 @@
 /** `serve lmtp`: each recipient has its own answer, whatever the back-end speaks. */
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { loadConfig } from '../../src/config/load.ts'
+import { buildMap } from '../../src/map/build.ts'
+import { startDaemon, writeConfig } from '../support/daemon.ts'
 import { ask, deliver, reply } from '../support/message.ts'
 import { MemorySpool } from '../support/memory-spool.ts'
-import type { Peer } from '../support/peer.ts'
+import { Peer } from '../support/peer.ts'
 import { Sink, TestRelay, users } from '../support/relay.ts'
+import { tempDir } from '../support/temp-dir.ts'
 import { routeTo } from '../support/test-runtime.ts'
 
 const to = (name: string): string => `RCPT TO:<${name}@example.com>`
@@ -139,4 +144,37 @@ test('a back-end that is lost in the message is told for each recipient', async 
   using client = await hello(relay)
   assert.match(await deliver(client, 'MAIL FROM:<>', to('ann'), to('amy')), /^451 4\.3\.2 /)
   assert.match(await reply(client), /^451 4\.3\.2 /)
+})
+
+test('a daemon serves LMTP, asks its back-ends at the start, and counts what it served', async () => {
+  const { sink, backend } = await Sink.start({
+    lmtp: true,
+    capabilities: ['8BITMIME', 'SIZE 5000'],
+  })
+  await using fritz = backend
+  using dir = tempDir()
+  const config = `hostname: mx.example.com
+domains: [example.com]
+backends: {fritz: {host: 127.0.0.1, lmtp: ${fritz.port}}}
+map: {rules: rules}
+listen: {lmtp: ["127.0.0.1:0"], imap: ["127.0.0.1:0"]}
+workers: 1
+`
+  writeFileSync(dir.join('rules'), '* fritz\n')
+  await buildMap((await loadConfig(writeConfig(dir, config))).config)
+  await using daemon = await startDaemon({ dir, config, services: ['lmtp'] })
+  const { backend: name, offers } = await daemon.waitFor('backend.offers')
+  assert.deepEqual([name, offers], ['fritz', ['SIZE 5000', '8BITMIME']])
+  using client = await Peer.connect(daemon.port('lmtp'))
+  await client.expect(/^220 mx\.example\.com LMTP .*\r\n/)
+  client.send('LHLO c\r\n')
+  await client.expect(/^(?:250-.*\r\n)*250-SIZE 5000\r\n250-8BITMIME\r\n(?:250-.*\r\n)*250 .*\r\n/)
+  assert.match(await deliver(client, 'MAIL FROM:<>', to('ann'), to('amy')), /^250 /)
+  assert.match(await reply(client), /^250 /)
+  assert.equal(sink.stored[0]?.recipients.length, 2)
+  const status = await daemon.command('status', '--json')
+  const [service] = (JSON.parse(status.stdout) as { services: object[] }).services
+  assert.equal(Reflect.get(service ?? {}, 'service'), 'lmtp')
+  const messages = { accepted: 1, deferred: 0, refused: 0 }
+  assert.deepEqual(Reflect.get(service ?? {}, 'messages'), messages)
 })
