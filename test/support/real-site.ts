@@ -17,8 +17,8 @@ import { runTool, type ToolResult } from './tools.ts'
 export const password = 'correct horse'
 
 const people = {
-  fritz: ['bob', 'carl', 'dora', 'emil', 'fred', 'gina', 'hans'],
-  ingrid: ['ann', 'nora', 'otto', 'paul', 'rosa', 'sven', 'zoe'],
+  fritz: ['bob', 'carl', 'dora', 'emil', 'fred', 'gina', 'hans', 'ida', 'karl'],
+  ingrid: ['ann', 'nora', 'otto', 'paul', 'rosa', 'sven', 'tina', 'ute', 'zoe'],
 } as const
 
 export interface SiteOptions {
@@ -31,7 +31,7 @@ export interface SiteOptions {
 }
 
 const sources = {
-  aliases: 'team: bob, carl\ninfo: nora\neverybody: dora, otto\n',
+  aliases: 'team: bob, carl\ninfo: nora\neverybody: karl, ute\n',
   user_map: 'ann@example.com ingrid\n',
   rules: 'a-m fritz\nn-z ingrid\n',
 }
