@@ -23,7 +23,15 @@ export async function traceChange(folder: string, inject: string): Promise<Trace
     'strace',
     [...trace, '-e', `inject=${inject}`, process.execPath, killedChange, folder, 'all'],
     // Calls that io_uring makes would not be seen; a single thread makes the order certain.
-    { env: { ...process.env, UV_USE_IO_URING: '0', UV_THREADPOOL_SIZE: '1' } },
+    // Nor may a cache of compiled modules be read and written between them.
+    {
+      env: {
+        ...process.env,
+        UV_USE_IO_URING: '0',
+        UV_THREADPOOL_SIZE: '1',
+        NODE_DISABLE_COMPILE_CACHE: '1',
+      },
+    },
   )
   const [stdout, stderr, [code, signal]] = await Promise.all([
     child.stdout.toArray(),
