@@ -20,5 +20,6 @@ pjson.oclif.commands = {
   target: './src/commands',
   globPatterns: named === undefined ? ['**/*.ts'] : [named],
 }
+pjson.oclif.hooks = { command_not_found: './src/cli/command-not-found' }
 const { execute } = await import('@oclif/core')
 await execute({ dir: import.meta.url, loadOptions: { root, pjson, ignoreManifest: true } })

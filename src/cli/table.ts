@@ -1,14 +1,10 @@
 /** Rows of cells as aligned columns. */
-import { stripVTControlCharacters } from 'node:util'
+import stringWidth from 'string-width'
 
 export interface Column {
   readonly title: string
   /** Numbers stand to the right. */
   readonly align?: 'left' | 'right'
-}
-
-function widthOf(text: string): number {
-  return stripVTControlCharacters(text).length
 }
 
 /** Lines of text, two spaces between columns, no trailing blanks; titles first where any is not ''. */
@@ -19,13 +15,13 @@ export function formatTable(
   const titles = columns.map(({ title }) => title)
   const all = titles.some((title) => title !== '') ? [titles, ...rows] : rows
   const widths = columns.map((_, index) =>
-    Math.max(0, ...all.map((row) => widthOf(row[index] ?? ''))),
+    Math.max(0, ...all.map((row) => stringWidth(row[index] ?? ''))),
   )
   return all.map((row) =>
     columns
       .map(({ align }, index) => {
         const cell = row[index] ?? ''
-        const fill = ' '.repeat(Math.max(0, (widths[index] ?? 0) - widthOf(cell)))
+        const fill = ' '.repeat(Math.max(0, (widths[index] ?? 0) - stringWidth(cell)))
         return align === 'right' ? fill + cell : cell + fill
       })
       .join('  ')

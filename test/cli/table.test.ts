@@ -27,3 +27,16 @@ test('colour codes take no room', () => {
   )
   assert.deepEqual(lines, ['\u001b[31mred\u001b[39m    |', 'green  |'])
 })
+
+test('wide characters take two columns, and marks that combine take none', () => {
+  assert.deepEqual(
+    formatTable(
+      [{ title: 'user' }, { title: 'back-end' }],
+      [
+        ['田中', 'fritz'],
+        ['e\u0301va', 'ingrid'],
+      ],
+    ),
+    ['user  back-end', '田中  fritz', 'e\u0301va   ingrid'],
+  )
+})
