@@ -1,10 +1,11 @@
 /** Finds and reads the config file. The only room that looks at the environment for it. */
-import { access, readFile } from 'node:fs/promises'
+import { lstat } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { MailmuxError, messageOf } from '../base/error.ts'
+import { MailmuxError } from '../base/error.ts'
 import { formatProblem, type Problem } from '../base/problem.ts'
 import type { Config } from './config.ts'
 import { parseConfig } from './parse.ts'
+import { readConfigText } from './read-text.ts'
 
 /** What was found wrong with a config file: all of it, for a person and for `--json`. */
 export class ConfigProblems extends MailmuxError {
@@ -28,27 +29,22 @@ export async function findConfig(flag: string | undefined): Promise<string> {
   if (named !== undefined && named !== '') return resolve(named)
   for (const candidate of ['mailmux.yaml', '/etc/mailmux/mailmux.yaml']) {
     const file = resolve(candidate)
-    if (await isReadable(file)) return file
+    if (await isThere(file)) return file
   }
   throw new MailmuxError('CONFIG_NOT_FOUND', 'no config file found')
 }
 
-async function isReadable(file: string): Promise<boolean> {
-  return access(file).then(
+/** A file that may not be read, or a link to nothing, is a mistake to be told of, not to be passed by. */
+async function isThere(file: string): Promise<boolean> {
+  return lstat(file).then(
     () => true,
-    () => false,
+    ({ code }: NodeJS.ErrnoException) => code !== 'ENOENT' && code !== 'ENOTDIR',
   )
 }
 
 /** Reads and checks a config file. Throws CONFIG_UNREADABLE, CONFIG_INVALID (as ConfigProblems). */
 export async function loadConfig(file: string): Promise<LoadedConfig> {
-  let text: string
-  try {
-    text = await readFile(file, 'utf8')
-  } catch (error) {
-    throw new MailmuxError('CONFIG_UNREADABLE', `${file}: ${messageOf(error)}`, { cause: error })
-  }
-  const parsed = parseConfig(text, file)
+  const parsed = parseConfig(await readConfigText(file), file)
   if ('problems' in parsed) throw new ConfigProblems(file, parsed.problems)
   return parsed
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { execFile, execFileSync } from 'node:child_process'
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
 import { configSchema } from '../../src/config/schema.ts'
@@ -72,6 +72,19 @@ test('wrong usage ends with 2', async () => {
   assert.match(stderr, /Nonexistent flag: --nonsense/)
 })
 
+test('a word that is no command ends with 2, and the nearest command is named', async () => {
+  const { code, stdout, stderr } = await runCommand(['lokup', 'ann@example.com'])
+  assert.deepEqual([code, stdout], [2, ''])
+  assert.equal(
+    stderr,
+    'mailmux: no such command: lokup ann@example.com; did you mean lookup? else see mailmux help\n',
+  )
+  const asJson = await runCommand(['usr', 'list', '--json'])
+  assert.equal(asJson.code, 2)
+  const { error } = JSON.parse(asJson.stdout) as { error: { code: string; message: string } }
+  assert.deepEqual([error.code, error.message], ['USAGE', 'no such command: usr list'])
+})
+
 test('an old Node is told in one line what is needed and how to get it', async (t) => {
   const old = process.env['MAILMUX_OLD_NODE'] ?? '/usr/bin/node'
   const run = promisify(execFile)
@@ -110,4 +123,37 @@ test('a reader that has seen enough ends a command without a word', async () => 
     cwd: dir.path,
   })
   assert.deepEqual([stdout, stderr], ['ann@example.com: fritz\n', ''])
+})
+
+test('a config that may not be read, leads to nothing or is no file is told of, not passed by', async () => {
+  using dir = tempDir()
+  const file = dir.join('mailmux.yaml')
+  const check = async (...args: string[]): Promise<[number, string]> => {
+    const { code, stderr } = await runCommand(['config', 'check', ...args], { cwd: dir.path })
+    return [code, stderr.replaceAll(file, 'F').split(';')[0] ?? '']
+  }
+  symlinkSync(dir.join('gone'), file)
+  const [code, text] = await check()
+  assert.deepEqual([code, text.slice(0, 18)], [78, 'mailmux: F: ENOENT'])
+  rmSync(file)
+  execFileSync('mkfifo', [file])
+  assert.deepEqual(await check(), [78, 'mailmux: F: not a regular file'])
+  assert.deepEqual(await check('--config', '/dev/zero'), [
+    78,
+    'mailmux: /dev/zero: not a regular file',
+  ])
+  rmSync(file)
+  mkdirSync(file)
+  assert.deepEqual(await check(), [
+    78,
+    'mailmux: F: EISDIR: illegal operation on a directory, read',
+  ])
+})
+
+test('a config comes through a pipe of the shell, too', async () => {
+  const run = promisify(execFile)
+  const bin = new URL('../../bin/dev.js', import.meta.url).pathname
+  const script = '"$0" "$1" config check --config <(printf %s "$2")'
+  const { stdout } = await run('bash', ['-c', script, process.execPath, bin, good])
+  assert.match(stdout, /: good; 1 back-ends, 0 listeners\n$/)
 })
