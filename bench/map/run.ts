@@ -107,9 +107,11 @@ function millions(rate: number): string {
 }
 
 function printLookups(folder: string): void {
-  const { openMs = 0, hits = 0, misses = 0, indexBytes = 0, heldBytes = 0 } = run('lookup', folder)
+  const found = run('lookup', folder)
+  const { openMs = 0, hits = 0, misses = 0, reads = 0, indexBytes = 0, heldBytes = 0 } = found
   console.log(`open and verify: ${openMs.toFixed(0)} ms`)
   console.log(`lookups in one process: ${millions(hits)} hit, ${millions(misses)} miss`)
+  console.log(`bare reads of as much memory, at random: ${millions(reads)}`)
   console.log(
     `memory a user: index ${indexBytes.toFixed(1)} bytes, all ${heldBytes.toFixed(1)} bytes`,
   )

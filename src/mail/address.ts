@@ -46,7 +46,8 @@ export function canonicalLocal(local: string, foldCase: boolean): string {
 
 /** Puts parts together that a grammar has already divided; undefined where they name nobody. */
 export function makeAddress(local: string, domain: string, naming: Naming): Address | undefined {
-  const canonical = canonicalDomain(domain)
+  // Most are ours, and written as they are compared.
+  const canonical = naming.domains.has(domain) ? domain : canonicalDomain(domain)
   if (canonical === undefined || local === '' || unsendable.test(local)) return undefined
   const folded = canonicalLocal(local, naming.foldCase)
   const { recipientDelimiter } = naming
