@@ -30,6 +30,7 @@ export type RefusalReason =
   | 'rcpt_harvest'
   | 'idle_timeout'
   | 'relay_denied'
+  | 'slow_data'
   | 'starttls_pipelined'
   | 'tls_handshake'
   | 'unauth_pipelining'

@@ -110,7 +110,7 @@ export class RelaySession implements Session, LineOwner, Timed, TransactionOwner
   }
 
   timedOut(): void {
-    if (this.#end === undefined) this.#react(this.#machine.timedOut())
+    if (this.#end === undefined) this.#react(this.#machine.timedOut('idle_timeout'))
     else this.#line?.destroy()
   }
 
@@ -163,14 +163,14 @@ export class RelaySession implements Session, LineOwner, Timed, TransactionOwner
     this.#transaction?.flush()
     this.#flush(line)
     if (this.#end !== undefined) return
-    if (this.#hasClientEnded && machine.awaitsClient) {
+    if (this.#hasClientEnded && machine.awaitsClient !== undefined) {
       this.#close(line, 'client_closed')
       return
     }
     const isBlocked = this.#transaction?.isBlocked === true
     if (isBlocked || !machine.wantsInput) line.hold()
     else line.release()
-    if (machine.awaitsClient && !isBlocked) {
+    if (machine.awaitsClient !== undefined && !isBlocked) {
       deadlines.arm(this, this.#generation.config.limits.commandTimeoutMs)
     } else deadlines.disarm(this)
   }

@@ -348,7 +348,7 @@ test('a stop lets the running transaction end', () => {
 
 test('a silent client is told so', () => {
   const played = new Played().push('HELO c\r\n')
-  played.perform(played.machine.timedOut())
+  played.perform(played.machine.timedOut('idle_timeout'))
   assert.match(played.said, /421 4\.4\.2 [^\r]*\r\n$/)
   assert.deepEqual([played.closed, played.reasons], ['refused', ['idle_timeout']])
 })

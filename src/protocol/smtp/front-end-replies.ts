@@ -28,7 +28,8 @@ export const replies = {
   early: reply(554, '5.5.0', 'protocol synchronization: the message came before our 354'),
   goAhead: reply(354, '', 'end data with <CR><LF>.<CR><LF>'),
   stopping: reply(421, '4.3.2', 'shutting down, try again later'),
-  idle: reply(421, '4.4.2', 'waited too long, closing'),
+  slow_data: reply(421, '4.4.2', 'the message comes too slowly, closing'),
+  idle_timeout: reply(421, '4.4.2', 'waited too long, closing'),
 } as const
 
 interface FaultAnswer {

@@ -58,10 +58,11 @@ export class SmtpFrontEnd {
     return this.#core.lines.length < limits.unparsedBytes
   }
 
-  /** It is the client's turn: nothing of ours is awaited. */
-  get awaitsClient(): boolean {
+  /** What the client is to send, where it is its turn: nothing of ours is awaited. */
+  get awaitsClient(): 'message' | 'command' | undefined {
     const { mode, out } = this.#core
-    return mode === 'message' || (mode === 'commands' && !out.isWaiting)
+    if (mode === 'message') return 'message'
+    return mode === 'commands' && !out.isWaiting ? 'command' : undefined
   }
 
   /** The session begins. What came before it came from somebody who does not wait to be greeted. */
@@ -137,9 +138,9 @@ export class SmtpFrontEnd {
     return this.#run()
   }
 
-  /** The client has been silent for too long. */
-  timedOut(): FrontEndAction[] {
-    this.#core.cutOff(replies.idle, 'idle_timeout')
+  /** The client has been silent for too long, or a message comes too slowly. */
+  timedOut(reason: 'idle_timeout' | 'slow_data'): FrontEndAction[] {
+    this.#core.cutOff(replies[reason], reason)
     return this.#run()
   }
 
