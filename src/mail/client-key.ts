@@ -1,0 +1,20 @@
+/** What counts as one client: an IPv4 address, or the /64 of an IPv6 one, which a host owns as a whole. */
+import ipaddr from 'ipaddr.js'
+
+export interface ClientKey {
+  readonly own: string
+  /** The /48 of an IPv6 client, which a site owns as a whole. */
+  readonly site: string | undefined
+}
+
+/** Canonical address → keys. */
+export function clientKey(address: string): ClientKey {
+  if (!address.includes(':')) return { own: address, site: undefined }
+  const { parts } = ipaddr.IPv6.parse(address)
+  const prefix = (groups: number): string =>
+    parts
+      .slice(0, groups)
+      .map((part) => part.toString(16))
+      .join(':')
+  return { own: `${prefix(4)}/64`, site: `${prefix(3)}/48` }
+}
