@@ -36,6 +36,9 @@ export const limits = {
   /** Unknown recipients in a session; more look like a search for addresses. */
   unknownRecipients: 20,
   failedLogins: 3,
+  /** A message comes at least this fast in a second, averaged over the window; milliseconds. */
+  dataRateBytes: 1024,
+  dataRateWindowMs: 60_000,
   /** How much of a peer's text goes into a log event. */
   loggedTextChars: 160,
 } as const
@@ -44,6 +47,8 @@ export const limits = {
 export const waits = {
   preAuthenticationMs: 60_000,
   smtpCommandMs: 300_000,
+  /** For either of the two, while there is little room for sessions. */
+  crowdedMs: 10_000,
   /** RFC 5321 4.5.3.2.6 asks a client for 10 minutes; we answer before it gives up. */
   endOfDataMs: 300_000,
   /** How long one back-end may hold up a message that others take. */

@@ -4,6 +4,7 @@ import { parseAddress } from '../mail/address.ts'
 import { canonicalDomain } from '../mail/domain.ts'
 import { parseQueryKeys } from '../mail/query-key.ts'
 import { checkClients } from './check-clients.ts'
+import { checkLimits } from './check-limits.ts'
 import type { Config, TlsMode } from './config.ts'
 import { checkFilledSources } from './filled-sources.ts'
 import { type Locate, type Path, problem } from './locate.ts'
@@ -21,6 +22,7 @@ export function checkConfig(raw: RawConfig, config: Config, locate: Locate): Pro
     ...checkPostmaster(raw, config, locate),
     ...checkQueryKey(raw, locate),
     ...checkClients(raw, locate),
+    ...checkLimits(raw, locate),
   ]
 }
 

@@ -37,6 +37,8 @@ export interface ListenerConfig {
   /** 0: any free port; the bound one is in `daemon.ready` and in `mailmux status`. */
   readonly port: number
   readonly tls: TlsMode
+  /** SMTP: who talks before our greeting, which waits so long, is sent away. */
+  readonly greetingDelayMs: number
   readonly bareNewline: 'reject' | 'normalize'
   /** Logins in clear text from other hosts than this one. */
   readonly authAllowCleartext: boolean
@@ -66,8 +68,27 @@ export interface MapConfig {
   readonly history: number
 }
 
+/** So many in a time. */
+export interface RateLimit {
+  readonly count: number
+  readonly periodMs: number
+}
+
+/** What one address may have; of IPv6, one /64. */
+export interface AddressLimits {
+  /** Sessions at once; 0: as many as there is room for. */
+  readonly sessions: Readonly<Record<Service, number>>
+  /** New connections, for each service. */
+  readonly connections: RateLimit | undefined
+  readonly messages: RateLimit | undefined
+  readonly recipients: RateLimit | undefined
+  /** Networks that have no such limits. */
+  readonly exempt: readonly string[]
+}
+
 export interface LimitConfig {
   readonly sessions: number
+  readonly perAddress: AddressLimits
   readonly messageSizeBytes: number
   readonly authFailureDelayMs: number
   readonly connectTimeoutMs: number

@@ -4,6 +4,7 @@ import { waits } from '../base/limit.ts'
 import { canonicalDomain } from '../mail/domain.ts'
 import { parseQueryKeys, type QueryKey } from '../mail/query-key.ts'
 import type {
+  AddressLimits,
   BackendConfig,
   BackendProtocol,
   Config,
@@ -19,7 +20,7 @@ import type {
 import { databasesOf, textsOf } from './filled-sources.ts'
 import type { Locate } from './locate.ts'
 import type { RawConfig } from './schema.ts'
-import { parseDurationMs, parseListenAddress, parseSizeBytes } from './unit.ts'
+import { parseDurationMs, parseListenAddress, parseRate, parseSizeBytes } from './unit.ts'
 
 type RawBackend = RawConfig['backends'][string]
 
@@ -151,6 +152,7 @@ function listenerOf(service: Service, raw: RawListener, hasCertificates: boolean
     service,
     ...address,
     tls: options.tls ?? defaultTls,
+    greetingDelayMs: duration(options.greeting_delay, 0),
     bareNewline: options.bare_newline ?? 'reject',
     authAllowCleartext: options.auth_allow_cleartext ?? false,
     hasProxyHeader: options.proxy === 'require',
@@ -169,6 +171,7 @@ function metricsListenerOf(raw: RawMetricsListener): MetricsListener {
 function limitsOf(raw: NonNullable<RawConfig['limits']>): LimitConfig {
   return {
     sessions: raw.sessions ?? 20_000,
+    perAddress: addressLimitsOf(raw),
     messageSizeBytes: parseSizeBytes(raw.message_size ?? '50MiB'),
     authFailureDelayMs: duration(raw.auth_failure_delay, 2_000),
     connectTimeoutMs: duration(raw.connect_timeout, waits.backendConnectMs),
@@ -178,6 +181,24 @@ function limitsOf(raw: NonNullable<RawConfig['limits']>): LimitConfig {
     dataTimeoutMs: duration(raw.data_timeout, waits.endOfDataMs),
     sessionTimeoutMs: duration(raw.session_timeout, 1_860_000),
     drainTimeoutMs: duration(raw.drain_timeout, 30_000),
+  }
+}
+
+/** Mail servers of the world; and households and offices behind one address, or a host of ours. */
+const sessionsOf = (service: Service): number => (service === 'smtp' ? 50 : 500)
+
+function addressLimitsOf(raw: NonNullable<RawConfig['limits']>): AddressLimits {
+  const given = raw.sessions_per_ip ?? {}
+  const entries = services.map((service) => {
+    const own = typeof given === 'number' ? given : given[service]
+    return [service, own ?? sessionsOf(service)] as const
+  })
+  return {
+    sessions: Object.fromEntries(entries) as Record<Service, number>,
+    connections: parseRate(raw.connections_per_ip),
+    messages: parseRate(raw.messages_per_ip),
+    recipients: parseRate(raw.recipients_per_ip),
+    exempt: raw.exempt ?? ['127.0.0.0/8', '::1'],
   }
 }
 

@@ -84,6 +84,7 @@ const listener = {
         address: name,
         tls: tlsMode,
         proxy: { type: 'string', enum: ['none', 'require'] },
+        greeting_delay: duration,
         bare_newline: { type: 'string', enum: ['reject', 'normalize'] },
         auth_allow_cleartext: { type: 'boolean' },
       },
@@ -91,7 +92,7 @@ const listener = {
       additionalProperties: false,
     },
   ],
-  form: 'address:port, or {address, tls, proxy, bare_newline, auth_allow_cleartext}',
+  form: 'address:port, or {address, tls, proxy, greeting_delay, bare_newline, auth_allow_cleartext}',
 } as const
 
 const listeners = { type: 'array', items: listener } as const

@@ -1,4 +1,5 @@
-/** Durations and sizes as people write them. The schema has checked the form already. */
+/** Durations, sizes and rates as people write them. The schema has checked the form already. */
+import type { RateLimit } from './config.ts'
 
 const durationMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 const sizeBytes: Readonly<Record<string, number>> = {
@@ -26,6 +27,15 @@ export function parseSizeBytes(size: string | number): number {
   if (typeof size === 'number') return size
   const [, digits = '0', unit = ''] = /^(\d+) ?(\w*)$/.exec(size) ?? []
   return Number(digits) * (sizeBytes[unit] ?? 1)
+}
+
+const periodMs = { second: 1000, minute: 60_000, hour: 3_600_000, day: 86_400_000 } as const
+
+/** `60/minute` → 60 in 60000 ms. */
+export function parseRate(text: string | undefined): RateLimit | undefined {
+  const [, count, period] = /^(\d+)\/(\w+)$/.exec(text ?? '') ?? []
+  if (count === undefined || period === undefined) return undefined
+  return { count: Number(count), periodMs: periodMs[period as keyof typeof periodMs] }
 }
 
 /** `[::1]:25`, `127.0.0.1:25`, `mx:25`, `25` (every address) → host and port; undefined where it is neither. */

@@ -8,12 +8,19 @@ import type { BreakerReport } from '../control/messages.ts'
 import type { QueueChange, QueuePage, QueueRequest } from '../mail/queued-message.ts'
 import type { KnownChanges } from '../map/state/override-reader.ts'
 import type { SpoolUsage } from '../spool/file-spool-writer.ts'
+import type { BoardShare } from './admission/boards.ts'
 import type { BackendTrouble } from './backend-troubles.ts'
 import type { Counts } from './counters.ts'
 import type { Settings } from './settings.ts'
 
 export type Ask =
-  | { readonly do: 'prepare'; readonly settings: Settings; readonly changes: KnownChanges }
+  | {
+      readonly do: 'prepare'
+      readonly settings: Settings
+      readonly changes: KnownChanges
+      /** The worker's place among counts that all share; undefined where there is none for it. */
+      readonly board: BoardShare | undefined
+    }
   | { readonly do: 'commit' }
   | { readonly do: 'abort' }
   | { readonly do: 'report' }

@@ -1,6 +1,6 @@
 /** Where a client connects from: as its socket tells it, or the proxy before us. */
 import type { Socket } from 'node:net'
-import { canonicalHost, type HostAddress } from '../mail/network.ts'
+import { canonicalHost, formatHost, type HostAddress } from '../mail/network.ts'
 import type { ClientAttributes } from '../protocol/smtp/client-attributes.ts'
 
 export interface ClientAddress {
@@ -32,6 +32,12 @@ export function clientOf(socket: Socket): ClientAddress | undefined {
     server: { address: ours, port: localPort },
     isCheck: false,
   }
+}
+
+/** `192.0.2.7:40123`, `[2001:db8::7]:40123`; empty where the client is gone already. */
+export function peerOf(socket: Socket): string {
+  const address = clientOf(socket)
+  return address === undefined ? '' : formatHost(address.client)
 }
 
 /** As it is told to back-ends. */

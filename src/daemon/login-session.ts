@@ -7,23 +7,21 @@
  * to the machine or to the back-end afterwards, each byte once.
  */
 import type { Socket } from 'node:net'
-import { waits } from '../base/limit.ts'
 import type { RefusalReason, SessionEnd } from '../base/log.ts'
 import { assertNever } from '../base/never.ts'
 import type { ListenerConfig } from '../config/config.ts'
 import { formatHost } from '../mail/network.ts'
-import { deadlines, type Timed } from '../net/deadline.ts'
 import { Pump, type PumpEnd } from '../net/pump.ts'
 import type { Credentials, FrontEndAction, LoginFrontEnd, LoginOutcome } from '../protocol/login.ts'
 import { brakeMs } from './brake.ts'
 import { type ClientAddress, isFromThisHost } from './client-address.ts'
 import { ClientLine, type LineOwner } from './client-line.ts'
+import { ClientPatience, type PatienceOwner } from './client-patience.ts'
 import type { Accepted, LoginProtocol, PeerFields } from './login-attempt.ts'
 import { LoginAttempt } from './login-attempt.ts'
 import type { Runtime, Session } from './runtime.ts'
 
-export class LoginSession implements Session, LineOwner, Timed {
-  dueTick = 0
+export class LoginSession implements Session, LineOwner, PatienceOwner {
   readonly service: 'imap' | 'pop3'
   readonly id: string
   readonly peer: string
@@ -36,6 +34,7 @@ export class LoginSession implements Session, LineOwner, Timed {
   readonly #runtime: Runtime
   readonly #generation: number
   readonly #leave: () => void
+  readonly #patience: ClientPatience
   /** Line and machine live until the join, or the end. */
   #line: ClientLine | undefined
   #machine: LoginFrontEnd | undefined
@@ -59,12 +58,13 @@ export class LoginSession implements Session, LineOwner, Timed {
     this.#runtime = runtime
     this.#generation = runtime.current.map.generation
     this.#leave = runtime.enter(this)
+    this.#patience = new ClientPatience(this, runtime)
   }
 
   begin(socket: Socket, listener: ListenerConfig): void {
     const line = new ClientLine(socket, this)
     this.#line = line
-    deadlines.arm(this, this.#runtime.current.config.limits.preauthTimeoutMs)
+    this.#patience.allow(this.#runtime.current.config.limits.preauthTimeoutMs)
     if (listener.tls === 'implicit') this.#startTls(line, () => this.#greet(line, listener))
     else {
       line.listen()
@@ -84,10 +84,13 @@ export class LoginSession implements Session, LineOwner, Timed {
     this.#line?.destroy()
   }
 
-  timedOut(): void {
+  outOfPatience(): void {
     if (this.#machine !== undefined) this.#interrupt(this.#machine.timedOut())
-    else if (this.#end === undefined) this.#cutOff('preauth_timeout')
-    else this.#line?.destroy()
+    else this.#cutOff('preauth_timeout')
+  }
+
+  closedTooLate(): void {
+    this.#line?.destroy()
   }
 
   received(chunk: Buffer): void {
@@ -211,7 +214,7 @@ export class LoginSession implements Session, LineOwner, Timed {
   #join(line: ClientLine, machine: LoginFrontEnd, { client, surplus }: Accepted): void {
     const backend = client.socket
     if (backend === undefined) throw new Error('an accepted login without its connection')
-    deadlines.disarm(this)
+    this.#patience.rest()
     this.#dropLine()
     this.#machine = undefined
     const idleTimeoutMs = this.#runtime.current.config.limits.sessionTimeoutMs
@@ -222,16 +225,11 @@ export class LoginSession implements Session, LineOwner, Timed {
 
   #startTls(line: ClientLine, secured: () => void): void {
     const { serverTls } = this.#runtime.current
-    if (serverTls === undefined) {
-      this.#cutOff('tls_handshake')
-      return
-    }
+    if (serverTls === undefined) return this.#cutOff('tls_handshake')
     line.startTls(serverTls, (isSecure) => {
-      if (isSecure) secured()
-      else {
-        if (this.#end === undefined) this.#refuse('tls_handshake')
-        this.#over('refused')
-      }
+      if (isSecure) return secured()
+      if (this.#end === undefined) this.#refuse('tls_handshake')
+      this.#over('refused')
     })
   }
 
@@ -253,7 +251,7 @@ export class LoginSession implements Session, LineOwner, Timed {
     this.#abandon()
     this.#machine = undefined
     this.#line?.end()
-    deadlines.arm(this, waits.closeMs)
+    this.#patience.awaitClose()
   }
 
   #cutOff(reason: RefusalReason): void {
@@ -281,7 +279,7 @@ export class LoginSession implements Session, LineOwner, Timed {
     this.#abandon()
     this.#dropLine()
     this.#machine = undefined
-    deadlines.disarm(this)
+    this.#patience.rest()
     this.#leave()
     if (this.#address.isCheck && this.user === undefined) return
     this.#runtime.log('session.end', {

@@ -11,6 +11,7 @@ import type { Slot } from '../protocol/smtp/outbox.ts'
 import type { ClientLine } from './client-line.ts'
 import type { RelayClient } from './relay-client.ts'
 import type { MessageFate, TransactionOwner } from './relay-delivery.ts'
+import { RelayLimits } from './relay-limits.ts'
 import { relayMeansOf } from './relay-pool.ts'
 import type { RelayReport } from './relay-report.ts'
 import { routeRecipient } from './relay-route.ts'
@@ -35,6 +36,7 @@ export class RelayMessage {
   /** A transaction is decided by one generation, whatever is reloaded meanwhile. */
   readonly #generation: Generation
   readonly #sender: Sender
+  readonly #limits: RelayLimits
   /** Whose message it is, where the client has told by XFORWARD. */
   readonly #forwarded: ClientAttributes | undefined
   readonly #asked = new Map<Slot, string>()
@@ -46,6 +48,7 @@ export class RelayMessage {
     this.#start = start
     this.#generation = runtime.current
     this.#sender = sender
+    this.#limits = new RelayLimits(start)
     this.#forwarded = forwarded
     this.transaction = new RelayTransaction({
       ...relayMeansOf(runtime),
@@ -61,7 +64,8 @@ export class RelayMessage {
   recipient({ path, parameters, slot }: Asked<'recipient'>): void {
     const { client, machine, report, owner } = this.#start
     this.#asked.set(slot, path.wire)
-    const route = routeRecipient(this.#generation, path, this.#sender.smtpUtf8)
+    const { smtpUtf8 } = this.#sender
+    const route = this.#limits.refusal() ?? routeRecipient(this.#generation, path, smtpUtf8)
     if (route.kind === 'deliver') {
       const members = route.members.map((member) => {
         const plan = client.passTo(member.plan, machine, this.#forwarded)

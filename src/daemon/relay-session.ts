@@ -4,23 +4,22 @@
  * chunk; when one side is slow the other waits.
  */
 import type { Socket } from 'node:net'
-import { waits } from '../base/limit.ts'
 import type { SessionEnd } from '../base/log.ts'
 import { assertNever } from '../base/never.ts'
 import type { ListenerConfig } from '../config/config.ts'
 import type { Reply } from '../mail/reply.ts'
-import { deadlines, type Timed } from '../net/deadline.ts'
 import type { ClientAttributes } from '../protocol/smtp/client-attributes.ts'
-import { SmtpFrontEnd } from '../protocol/smtp/front-end.ts'
+import type { SmtpFrontEnd } from '../protocol/smtp/front-end.ts'
 import type { FrontEndAction } from '../protocol/smtp/front-end-action.ts'
 import type { Slot } from '../protocol/smtp/outbox.ts'
 import type { ClientAddress } from './client-address.ts'
 import { ClientLine, type LineOwner } from './client-line.ts'
+import { ClientPatience, type PatienceOwner } from './client-patience.ts'
 import { worstOf } from './relay-answers.ts'
 import { RelayClient } from './relay-client.ts'
 import type { MessageFate, TransactionOwner } from './relay-delivery.ts'
+import { frontEndFor, greetAfter } from './relay-greeting.ts'
 import { RelayMessage } from './relay-message.ts'
-import { relayOffersOf } from './relay-offers.ts'
 import { relayPoolOf } from './relay-pool.ts'
 import { RelayReport } from './relay-report.ts'
 import type { RelayTransaction } from './relay-transaction.ts'
@@ -32,8 +31,7 @@ export interface Entrance {
   readonly listener: ListenerConfig
 }
 
-export class RelaySession implements Session, LineOwner, Timed, TransactionOwner {
-  dueTick = 0
+export class RelaySession implements Session, LineOwner, PatienceOwner, TransactionOwner {
   readonly service: 'smtp' | 'lmtp'
   readonly id: string
   readonly startedAt = performance.now()
@@ -45,6 +43,8 @@ export class RelaySession implements Session, LineOwner, Timed, TransactionOwner
   readonly #report: RelayReport
   readonly #client: RelayClient
   readonly #machine: SmtpFrontEnd
+  readonly #patience: ClientPatience
+  #greeting: NodeJS.Timeout | undefined
   #generation: Generation
   #line: ClientLine | undefined
   #message: RelayMessage | undefined
@@ -55,25 +55,18 @@ export class RelaySession implements Session, LineOwner, Timed, TransactionOwner
   #isGone = false
   #isOver = false
 
-  constructor(address: ClientAddress, { protocol, listener }: Entrance, runtime: Runtime) {
+  constructor(address: ClientAddress, entrance: Entrance, runtime: Runtime) {
+    const { protocol, listener } = entrance
     this.id = runtime.nextSessionId()
     this.service = protocol
     this.#listener = listener
     this.#runtime = runtime
     this.#generation = runtime.current
-    const { config, serverTls } = runtime.current
-    this.#client = new RelayClient(this.id, address, config)
+    this.#client = new RelayClient(this.id, address, runtime.current.config)
     this.#report = new RelayReport(runtime, protocol, this.id, this.#client.peer)
-    this.#machine = new SmtpFrontEnd({
-      protocol,
-      hostname: config.hostname,
-      offers: relayOffersOf(runtime).offersFor(runtime.current),
-      bareNewline: listener.bareNewline,
-      startTls: listener.tls === 'starttls' && serverTls !== undefined,
-      secure: listener.tls === 'implicit',
-      isTrusted: this.#client.isTrusted,
-    })
+    this.#machine = frontEndFor(runtime, entrance, this.#client.isTrusted)
     this.#leave = runtime.enter(this)
+    this.#patience = new ClientPatience(this, runtime)
   }
 
   get peer(): string {
@@ -87,14 +80,16 @@ export class RelaySession implements Session, LineOwner, Timed, TransactionOwner
   begin(socket: Socket): void {
     const line = new ClientLine(socket, this)
     this.#line = line
-    const greet = (): void => this.#react(this.#machine.greet())
-    if (this.#listener.tls === 'implicit') this.#startTls(line, greet)
+    const { tls, greetingDelayMs } = this.#listener
+    const greet = (delayMs: number): void => {
+      this.#greeting = greetAfter(delayMs, () => this.#react(this.#machine.greet()))
+    }
+    if (tls === 'implicit') this.#startTls(line, () => greet(greetingDelayMs))
     else {
-      const isEarly = line.hasInput
-      line.listen()
       // What has come already was said before our greeting, and is to be seen before it.
-      if (isEarly) setImmediate(greet)
-      else greet()
+      const soonestMs = line.hasInput ? 1 : 0
+      line.listen()
+      greet(Math.max(soonestMs, greetingDelayMs))
     }
   }
 
@@ -109,9 +104,12 @@ export class RelaySession implements Session, LineOwner, Timed, TransactionOwner
     this.#line?.destroy()
   }
 
-  timedOut(): void {
-    if (this.#end === undefined) this.#react(this.#machine.timedOut('idle_timeout'))
-    else this.#line?.destroy()
+  outOfPatience(reason: 'idle_timeout' | 'slow_data'): void {
+    if (this.#end === undefined) this.#react(this.#machine.timedOut(reason))
+  }
+
+  closedTooLate(): void {
+    this.#line?.destroy()
   }
 
   received(chunk: Buffer): void {
@@ -131,7 +129,7 @@ export class RelaySession implements Session, LineOwner, Timed, TransactionOwner
 
   gone(): void {
     this.#end ??= 'client_closed'
-    deadlines.disarm(this)
+    this.#patience.rest()
     this.#isGone = true
     // After the end of data the verdict is waited for, so that it is in the log.
     if (this.#transaction?.awaitsVerdict === true) return
@@ -163,16 +161,18 @@ export class RelaySession implements Session, LineOwner, Timed, TransactionOwner
     this.#transaction?.flush()
     this.#flush(line)
     if (this.#end !== undefined) return
-    if (this.#hasClientEnded && machine.awaitsClient !== undefined) {
+    const { awaitsClient } = machine
+    if (this.#hasClientEnded && awaitsClient !== undefined) {
       this.#close(line, 'client_closed')
       return
     }
     const isBlocked = this.#transaction?.isBlocked === true
     if (isBlocked || !machine.wantsInput) line.hold()
     else line.release()
-    if (machine.awaitsClient !== undefined && !isBlocked) {
-      deadlines.arm(this, this.#generation.config.limits.commandTimeoutMs)
-    } else deadlines.disarm(this)
+    const { commandTimeoutMs } = this.#generation.config.limits
+    if (awaitsClient === undefined || isBlocked) this.#patience.rest()
+    else if (awaitsClient === 'message') this.#patience.awaitMessage(commandTimeoutMs, line.bytesIn)
+    else this.#patience.awaitCommand(commandTimeoutMs)
   }
 
   #react(actions: readonly FrontEndAction[]): void {
@@ -249,7 +249,7 @@ export class RelaySession implements Session, LineOwner, Timed, TransactionOwner
     const line = this.#line
     if (line === undefined) return
     this.#flush(line)
-    deadlines.disarm(this)
+    this.#patience.rest()
     this.#startTls(line, () => this.#react(this.#machine.tlsStarted()))
   }
 
@@ -278,13 +278,14 @@ export class RelaySession implements Session, LineOwner, Timed, TransactionOwner
     this.#flush(line)
     this.#transaction?.abort()
     line.end()
-    deadlines.arm(this, waits.closeMs)
+    this.#patience.awaitClose()
   }
 
   #over(): void {
     if (this.#isOver) return
     this.#isOver = true
-    deadlines.disarm(this)
+    clearTimeout(this.#greeting)
+    this.#patience.rest()
     this.#transaction?.abort()
     const { generation } = this.#generation.map
     const end = this.#end ?? 'client_closed'

@@ -48,6 +48,8 @@ export interface Runtime {
   readonly current: Generation
   /** True once the worker takes no new sessions or transactions. */
   readonly draining: boolean
+  /** So few sessions more have room that nobody is waited for long. */
+  readonly isCrowded: boolean
   /** Reports an event; a worker's log also counts it. */
   readonly log: Log
   readonly counters: Counters
@@ -55,6 +57,9 @@ export interface Runtime {
   readonly spool: SpoolWriter | undefined
   /** Registers a session; returns what its end must call, once. */
   enter(session: Session): () => void
+  /** Counts a message, or a recipient, of a client: whether it is one too many in its time. */
+  isMessageOver(address: string): boolean
+  isRecipientOver(address: string): boolean
   /** Has `breakers` asked whenever this worker tells its numbers. */
   reportBreakers(breakers: () => readonly BreakerReport[]): void
   /** Number for a new session, unique for the life of the daemon. */

@@ -11,6 +11,7 @@ import { loadConfig } from '../config/load.ts'
 import type { ReloadReport, StatusReport } from '../control/messages.ts'
 import { openControl } from '../control/server.ts'
 import type { QueueChange, QueuePage, QueueRequest } from '../mail/queued-message.ts'
+import { BoardKeeper } from './admission/boards.ts'
 import { claimRunDir } from './claim-run-dir.ts'
 import { cleanEnvironment } from './clean-environment.ts'
 import { coalesce } from './coalesce.ts'
@@ -47,6 +48,7 @@ export async function supervise(options: SuperviseOptions): Promise<void> {
   await using resources = new AsyncDisposableStack()
   const logWriter = resources.use(openLog())
   resources.use(await claimRunDir(options.config.runDir))
+  const boards = resources.use(await BoardKeeper.create(options.config))
   cleanEnvironment()
   const found = findRunAs(options.config)
   const signals = resources.use(listenForSignals())
@@ -69,7 +71,7 @@ export async function supervise(options: SuperviseOptions): Promise<void> {
     }),
   )
   try {
-    const means = { logWriter, metrics }
+    const means = { logWriter, metrics, boards }
     const supervisor = await Supervisor.start({ ...options, ...found }, means, signals)
     running = supervisor
     resources.defer(() => supervisor.release())
@@ -114,13 +116,13 @@ class Supervisor {
 
   static async start(options: StartOptions, means: Means, signals: Signals): Promise<Supervisor> {
     const { config, services, runAs } = options
-    const { logWriter } = means
+    const { logWriter, boards } = means
     const entry = options.workerEntry ?? defaultEntry()
     if (runAs !== undefined) refuseUnless('read', fileURLToPath(entry), runAs)
     for (let attempt = 1; ; attempt++) {
       const loaded = await loadSettings({ config, services, inForce: [], runAs })
       if ('problems' in loaded) throw combined(loaded.problems)
-      const pool = new WorkerPool(entry, logWriter.log, checked(loaded), runAs)
+      const pool = new WorkerPool({ entry, runAs, boards }, logWriter.log, checked(loaded))
       signals.onHurry = () => pool.killAll()
       const problems = await pool.start()
       if (problems.length === 0) {
@@ -284,6 +286,7 @@ class Supervisor {
 interface Means {
   readonly logWriter: LogWriter
   readonly metrics: MetricsListeners
+  readonly boards: BoardKeeper
 }
 
 function checked(loaded: LoadedSettings): CheckedSettings {

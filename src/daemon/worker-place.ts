@@ -1,6 +1,8 @@
 /** A place in the pool: what kind of child stands there, one after the other, and how each is started. */
+import type { StdioOptions } from 'node:child_process'
 import cluster, { type Worker } from 'node:cluster'
 import { fileURLToPath } from 'node:url'
+import { boardDescriptor, type BoardKeeper } from './admission/boards.ts'
 import type { RunAs } from './run-as.ts'
 import type { Exit, Role, WorkerProcess } from './worker-process.ts'
 
@@ -19,6 +21,8 @@ export interface ChildStart {
   /** Where workers begin. */
   readonly workerEntry: string
   readonly runAs: RunAs | undefined
+  /** The counts that workers share. */
+  readonly boards: Pick<BoardKeeper, 'descriptor' | 'take' | 'giveBack'>
 }
 
 /** How somebody else ends a process: that says nothing of what it did. */
@@ -29,12 +33,15 @@ export function emptyPlace(role: Role): Place {
 }
 
 /** Starts the child of a place. */
-export function forkInto({ role, hasCrashed }: Place, { workerEntry, runAs }: ChildStart): Worker {
+export function forkInto({ role, hasCrashed }: Place, start: ChildStart): Worker {
+  const { workerEntry, runAs, boards } = start
+  const stdio: Exclude<StdioOptions, string> = ['inherit', 'inherit', 'inherit', 'ipc']
+  if (role === 'worker') stdio[boardDescriptor] = boards.descriptor
   cluster.setupPrimary({
     exec: role === 'queue' ? queueEntry() : workerEntry,
     args: [],
     execArgv: [],
-    silent: false,
+    stdio,
     serialization: 'advanced',
     // That of the daemon may be gone, or closed to the workers' user.
     cwd: '/',

@@ -12,7 +12,6 @@ import { coalesce } from './coalesce.ts'
 import { type Counts, sumCounts } from './counters.ts'
 import type { KeptChanges } from './kept-changes.ts'
 import { RestartPolicy } from './restart-policy.ts'
-import type { RunAs } from './run-as.ts'
 import { needsQueue, type Settings } from './settings.ts'
 import { type ChildStart, emptyPlace, forkInto, isCrash, type Place } from './worker-place.ts'
 import { type Exit, WorkerProcess } from './worker-process.ts'
@@ -37,6 +36,10 @@ export interface CheckedSettings {
   readonly changes: KeptChanges
 }
 
+export interface PoolStart extends Omit<ChildStart, 'workerEntry'> {
+  readonly entry: URL
+}
+
 export class WorkerPool {
   readonly #log: Log
   readonly #start: ChildStart
@@ -51,12 +54,13 @@ export class WorkerPool {
   #retiredCounts: Counts = {}
   #retiredDrops = 0
 
-  constructor(entry: URL, log: Log, settings: CheckedSettings, runAs: RunAs | undefined) {
+  constructor(start: PoolStart, log: Log, settings: CheckedSettings) {
+    const { entry, ...shared } = start
     this.#log = log
     this.#inForce = settings
     // The kernel hands connections to whichever worker is free; none goes through this process.
     cluster.schedulingPolicy = cluster.SCHED_NONE
-    this.#start = { workerEntry: fileURLToPath(entry), runAs }
+    this.#start = { workerEntry: fileURLToPath(entry), ...shared }
   }
 
   get inForce(): CheckedSettings {
@@ -176,7 +180,7 @@ export class WorkerPool {
     const { role, restarts } = place
     const worker = new WorkerProcess(
       forkInto(place, this.#start),
-      { role, restarts },
+      { role, restarts, board: role === 'worker' ? this.#start.boards.take() : undefined },
       {
         failing: (failing) => this.#letGo(failing),
         exited: (gone, exit) => this.#noteExit(gone, exit),
@@ -228,7 +232,8 @@ export class WorkerPool {
   /** Returns why the worker cannot take the settings; nothing where it can, or has died. */
   async #prepare(worker: WorkerProcess, next: CheckedSettings): Promise<readonly string[]> {
     const changes = next.changes.known
-    const reply = await worker.ask({ do: 'prepare', settings: next.settings, changes }, prepareMs)
+    const ask = { do: 'prepare', settings: next.settings, changes, board: worker.board } as const
+    const reply = await worker.ask(ask, prepareMs)
     // What comes in the place of a worker that died gets the settings that are in force by then.
     if (reply === undefined && worker.isGone) return []
     if (reply === undefined) return [`worker ${worker.number} does not answer`]
@@ -263,6 +268,7 @@ export class WorkerPool {
 
   #noteExit(worker: WorkerProcess, exit: Exit): void {
     this.#living.delete(worker)
+    if (worker.board !== undefined) this.#start.boards.giveBack(worker.board)
     this.#retiredCounts = sumCounts([this.#retiredCounts, worker.lastReport.counters])
     this.#retiredDrops += worker.lastReport.logDropped
     this.#log('worker.exited', { worker: worker.number, pid: worker.pid, ...exit })

@@ -2,6 +2,7 @@
 import type { Worker } from 'node:cluster'
 import type { WorkerStatus } from '../control/messages.ts'
 import type { SpoolUsage } from '../spool/file-spool-writer.ts'
+import type { BoardShare } from './admission/boards.ts'
 import type { Ask, FromWorker, Replies, ToWorker, WorkerReport } from './channel.ts'
 
 export interface Exit {
@@ -19,6 +20,14 @@ export interface WorkerEvents {
   spoolUsage(usage: SpoolUsage): void
 }
 
+/** What a worker is and has by the place in which it stands. */
+export interface WorkerPlace {
+  readonly role: Role
+  readonly restarts: number
+  /** Where it counts clients; the queue has none. */
+  readonly board: BoardShare | undefined
+}
+
 const emptyReport: WorkerReport = {
   generation: undefined,
   sessions: [],
@@ -33,6 +42,8 @@ export class WorkerProcess {
   state: WorkerStatus['state'] = 'starting'
   /** What it was told to serve with. */
   given: object | undefined
+  /** Its place among the counts that all workers share. */
+  readonly board: BoardShare | undefined
   /** How often the worker of this place has been replaced. */
   readonly restarts: number
   readonly role: Role
@@ -52,12 +63,9 @@ export class WorkerProcess {
   #isUnreachable = false
   #becomeReady: () => void = () => undefined
 
-  constructor(
-    worker: Worker,
-    { role, restarts }: { readonly role: Role; readonly restarts: number },
-    events: WorkerEvents,
-  ) {
+  constructor(worker: Worker, { role, restarts, board }: WorkerPlace, events: WorkerEvents) {
     this.#worker = worker
+    this.board = board
     this.#events = events
     this.role = role
     this.restarts = restarts

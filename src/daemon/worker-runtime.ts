@@ -1,9 +1,13 @@
 /** What sessions share within one worker: the generation in force, counts, and who is there. */
 import type { EventFields, Log, RefusalReason, ServiceName } from '../base/log.ts'
+import type { Service } from '../config/config.ts'
 import type { BreakerReport } from '../control/messages.ts'
 import type { FileSpoolWriter, SpoolUsage } from '../spool/file-spool-writer.ts'
 import type { SpoolWriter } from '../spool/spooled-message.ts'
+import { Admission } from './admission/admission.ts'
+import { type BoardShare, openBoards } from './admission/boards.ts'
 import { BackendTroubles } from './backend-troubles.ts'
+import type { NoRoom } from './busy-answer.ts'
 import type { SessionCount, WorkerReport } from './channel.ts'
 import type { CounterTable } from './counters.ts'
 import type { LogWriter } from './log-writer.ts'
@@ -11,6 +15,9 @@ import { RetiredMaps } from './retired-maps.ts'
 import type { Generation, Runtime, Session } from './runtime.ts'
 import { needsQueue, type Settings } from './settings.ts'
 import { openWorkerSpool } from './worker-spool.ts'
+
+/** Beyond this share of its sessions a worker has no patience left. */
+const crowdedShare = 0.8
 
 export class WorkerRuntime implements Runtime {
   readonly counters: CounterTable
@@ -28,6 +35,9 @@ export class WorkerRuntime implements Runtime {
   #spool: FileSpoolWriter | undefined
   #lastSession = 0
   #whenEmpty: (() => void) | undefined
+  #admission: Admission | undefined
+  /** What the end of the session must call that is about to begin. */
+  #entering: (() => void) | undefined
 
   constructor(worker: number, counters: CounterTable, logWriter: LogWriter) {
     this.#worker = worker
@@ -58,6 +68,7 @@ export class WorkerRuntime implements Runtime {
     this.#current = generation
     this.sessionLimit = settings.sessionsPerWorker
     this.#troubles.keepOnly(generation.config.backends)
+    this.#admission?.use(generation.config)
     if (needsQueue(settings)) {
       this.#spool ??= openWorkerSpool(generation.config, this.log)
       this.#spool.caps = generation.config.spool
@@ -71,11 +82,14 @@ export class WorkerRuntime implements Runtime {
 
   enter(session: Session): () => void {
     this.#sessions.add(session)
+    const leave = this.#entering
+    this.#entering = undefined
     this.counters.count('session', session.service)
     // Accepted a moment before the stop.
     if (this.draining) setImmediate(() => session.shutdown())
     return () => {
       this.#sessions.delete(session)
+      leave?.()
       this.#retired.leave(session)
       if (this.#sessions.size === 0) this.#whenEmpty?.()
     }
@@ -88,6 +102,35 @@ export class WorkerRuntime implements Runtime {
   nextSessionId(): string {
     this.#lastSession++
     return `${this.#worker}-${this.#lastSession}`
+  }
+
+  /** Takes its part in the counts that all workers share; once. */
+  joinBoards(share: BoardShare | undefined): void {
+    if (share !== undefined) this.#admission ??= new Admission(openBoards(share))
+  }
+
+  /** Runs `start` where there is room for a session from `address`; else says why there is none. */
+  admit(service: Service, address: string, start: () => void): NoRoom | undefined {
+    const admitted = this.#admission?.enter(service, address, Date.now())
+    if (admitted?.ok === false) return admitted.reason
+    this.#entering = admitted?.leave
+    start()
+    // The client had gone before it began.
+    this.#entering?.()
+    this.#entering = undefined
+    return undefined
+  }
+
+  get isCrowded(): boolean {
+    return this.#sessions.size > this.sessionLimit * crowdedShare
+  }
+
+  isMessageOver(address: string): boolean {
+    return this.#admission?.isMessageOver(address, Date.now()) === true
+  }
+
+  isRecipientOver(address: string): boolean {
+    return this.#admission?.isRecipientOver(address, Date.now()) === true
   }
 
   /** A client that was turned away before it had a session. */

@@ -10,8 +10,9 @@ import { printable } from '../base/log.ts'
 import { assertNever } from '../base/never.ts'
 import type { ListenerConfig, Service } from '../config/config.ts'
 import type { KnownChanges } from '../map/state/override-reader.ts'
-import { busyAnswer } from './busy-answer.ts'
+import { busyAnswer, type NoRoom } from './busy-answer.ts'
 import type { Ask, PrepareReply, Replies } from './channel.ts'
+import { clientOf, peerOf } from './client-address.ts'
 import { CounterTable } from './counters.ts'
 import { isTrusted } from './client-knowledge.ts'
 import { openGeneration } from './generation.ts'
@@ -30,6 +31,8 @@ export type FrontEnds = Readonly<Record<Service, () => Promise<StartSession>>>
 /** The longest that sessions may go on in a worker that met a fault of ours. */
 const failingDrainMs = 30_000
 const stackChars = 1000
+/** Of those who find no room, so many at once are told why. */
+const mostLeaving = 32
 
 interface Prepared {
   readonly settings: Settings
@@ -51,6 +54,8 @@ class Worker implements Supervised {
   #failing = false
   /** Connections whose proxy has not yet said whose they are. */
   #unnamed = 0
+  /** Clients that are being told that there is no room for them. */
+  #leaving = 0
 
   constructor(number: number, frontEnds: FrontEnds) {
     const counters = new CounterTable()
@@ -64,6 +69,7 @@ class Worker implements Supervised {
   async perform(ask: Ask): Promise<Replies[Ask['do']]> {
     switch (ask.do) {
       case 'prepare':
+        this.#runtime.joinBoards(ask.board)
         return this.#prepare(ask.settings, ask.changes)
       case 'commit':
         this.#commit()
@@ -134,7 +140,7 @@ class Worker implements Supervised {
       return
     }
     if (this.#runtime.sessionCount + this.#unnamed >= this.#runtime.sessionLimit) {
-      this.#refuse(socket, listener)
+      this.#refuse(socket, listener, 'conn_limit')
       return
     }
     if (listener.hasProxyHeader) this.#acceptProxied(socket, listener)
@@ -142,13 +148,18 @@ class Worker implements Supervised {
   }
 
   #start(socket: Socket, listener: ListenerConfig): void {
-    this.#starters.get(listener.service)?.(socket, listener, this.#runtime)
+    const { service } = listener
+    const address = clientOf(socket)?.client.address ?? ''
+    const reason = this.#runtime.admit(service, address, () => {
+      this.#starters.get(service)?.(socket, listener, this.#runtime)
+    })
+    if (reason !== undefined) this.#refuse(socket, listener, reason)
   }
 
   /** Nobody but a proxy that is trusted is let in, and that only with a word on its client. */
   #acceptProxied(socket: Socket, listener: ListenerConfig): void {
     const { config } = this.#runtime.current
-    const peer = `${socket.remoteAddress}:${socket.remotePort}`
+    const peer = peerOf(socket)
     const refuse = (): void => {
       this.#runtime.refuse(listener.service, peer, 'proxy_hdr')
       socket.destroy()
@@ -163,15 +174,17 @@ class Worker implements Supervised {
     })
   }
 
-  #refuse(socket: Socket, listener: ListenerConfig): void {
-    const peer = `${socket.remoteAddress}:${socket.remotePort}`
-    this.#runtime.refuse(listener.service, peer, 'conn_limit')
+  #refuse(socket: Socket, listener: ListenerConfig, reason: NoRoom): void {
+    this.#runtime.refuse(listener.service, peerOf(socket), reason)
     // Words before a TLS handshake would not be understood, and handshakes are what we lack room for.
-    if (listener.tls === 'implicit') {
+    // Who waits for words has a descriptor: of those that are kept for other things.
+    if (listener.tls === 'implicit' || this.#leaving >= mostLeaving) {
       socket.destroy()
       return
     }
-    socket.end(busyAnswer(listener.service, this.#runtime.current.config.hostname))
+    this.#leaving++
+    socket.once('close', () => this.#leaving--)
+    socket.end(busyAnswer(listener.service, this.#runtime.current.config.hostname, reason))
     socket.setTimeout(waits.closeMs, () => socket.destroy())
     // A client that goes on talking must not keep the socket: what it says is not read.
     socket.pause()

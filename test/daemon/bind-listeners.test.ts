@@ -11,6 +11,7 @@ const listener: ListenerConfig = {
   host: '127.0.0.1',
   port: 0,
   tls: 'none',
+  greetingDelayMs: 0,
   bareNewline: 'reject',
   authAllowCleartext: true,
   hasProxyHeader: false,

@@ -13,6 +13,7 @@ const any: ListenerConfig = {
   host: '127.0.0.1',
   port: 0,
   tls: 'none',
+  greetingDelayMs: 0,
   bareNewline: 'reject',
   authAllowCleartext: true,
   hasProxyHeader: false,

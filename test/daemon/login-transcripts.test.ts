@@ -133,7 +133,7 @@ class Stage {
         await this.#joined(strings(rest)[0] ?? '')
         break
       case 'time-out':
-        for (const session of runtime.sessions) (session as LoginSession).timedOut()
+        for (const session of runtime.sessions) (session as LoginSession).outOfPatience()
         break
       case 'shut-down':
         for (const session of runtime.sessions) session.shutdown()

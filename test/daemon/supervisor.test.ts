@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { test } from 'node:test'
+import type { StatusReport } from '../../src/control/messages.ts'
 import { askDaemon } from '../../src/control/client.ts'
 import { openListener } from '../../src/net/listener.ts'
 import type { Daemon } from '../support/daemon.ts'
@@ -172,6 +173,25 @@ test('a fault of ours ends one worker, after its sessions, and another takes its
   await other.end()
   const exited = await daemon.waitFor('worker.exited')
   assert.deepEqual([exited.pid, exited.code], [first, 1])
+})
+
+test('however a handler fails, its session hears of it and others go on in another worker', async () => {
+  for (const fault of ['throw', 'throw later', 'reject', 'throw in a stream']) {
+    using dir = tempDir()
+    await using daemon = await startEcho(dir, 'workers: 1\n')
+    using culprit = await Peer.connect(daemon.port('imap'))
+    await culprit.line()
+    await culprit.send(`${fault}\r\n`).expect(/bye\r\n/)
+    await culprit.end()
+    const { reason, detail } = await daemon.waitFor('internal')
+    assert.equal(reason, 'exception', fault)
+    assert.match(detail, /a fault of ours/, fault)
+    const { pid } = await daemon.waitFor('worker.started', 2)
+    using fresh = await sessionOn(daemon, pid)
+    assert.equal(await fresh.send('hello\r\n').line(), 'hello')
+    const { stdout } = await daemon.command('status', '--json')
+    assert.equal((JSON.parse(stdout) as StatusReport).workers.at(-1)?.restarts, 1)
+  }
 })
 
 test('workers that die again and again are replaced more and more slowly', async () => {

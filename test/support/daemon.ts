@@ -26,6 +26,8 @@ export interface DaemonOptions {
   readonly program?: string
   readonly env?: Readonly<Record<string, string>>
   readonly cwd?: string
+  /** The most descriptors that each of its processes may have. */
+  readonly openFiles?: number
 }
 
 /** A line of the log. */
@@ -60,7 +62,12 @@ export function launchDaemon(options: DaemonOptions): Daemon {
   const { dir, services = [], program, env, cwd } = options
   const file = writeConfig(dir, options.config)
   const args = program === undefined ? [bin, 'serve', '--config', file] : [program, file]
-  const child = spawn(process.execPath, [...args, ...services], {
+  const command = [process.execPath, ...args, ...services]
+  const limited =
+    options.openFiles === undefined
+      ? command
+      : ['/bin/sh', '-c', `ulimit -n ${options.openFiles} && exec "$0" "$@"`, ...command]
+  const child = spawn(limited[0] ?? '', limited.slice(1), {
     env: { ...process.env, MAILMUX_CONFIG: '', NO_COLOR: '1', NODE_TEST_CONTEXT: '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     ...(cwd === undefined ? {} : { cwd }),

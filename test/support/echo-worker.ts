@@ -4,6 +4,7 @@
  */
 import cluster from 'node:cluster'
 import type { Socket } from 'node:net'
+import { Readable } from 'node:stream'
 import type { ListenerConfig } from '../../src/config/config.ts'
 import type { Runtime, Session, StartSession } from '../../src/daemon/runtime.ts'
 import { runWorker } from '../../src/daemon/worker.ts'
@@ -55,6 +56,19 @@ class EchoSession implements Session {
         break
       case 'throw':
         throw new Error('a fault of ours')
+      case 'throw later':
+        setImmediate(() => {
+          throw new Error('a fault of ours')
+        })
+        break
+      case 'reject':
+        void Promise.reject(new Error('a fault of ours'))
+        break
+      case 'throw in a stream':
+        Readable.from(['x']).on('data', () => {
+          throw new Error('a fault of ours')
+        })
+        break
       case 'stay':
         this.#stays = true
         this.#socket.write('staying\r\n')

@@ -48,6 +48,7 @@ export class FrontEnd implements AsyncDisposable {
       host: '127.0.0.1',
       port: 0,
       tls: options.tls ?? 'none',
+      greetingDelayMs: 0,
       bareNewline: 'reject',
       authAllowCleartext: options.cleartext ?? true,
       hasProxyHeader: false,

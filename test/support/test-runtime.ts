@@ -79,6 +79,10 @@ export class TestRuntime implements Runtime {
   current: Generation & { readonly map: TableMap }
   draining = false
   spool: SpoolWriter | undefined
+  isCrowded = false
+  /** How many messages and recipients more there may be. */
+  messagesLeft = Number.POSITIVE_INFINITY
+  recipientsLeft = Number.POSITIVE_INFINITY
   readonly events: RecordedEvent[] = []
   readonly counters = new RecordedCounters()
   readonly sessions = new Set<Session>()
@@ -117,6 +121,14 @@ export class TestRuntime implements Runtime {
   }
 
   reportBreakers(): void {}
+
+  isMessageOver(): boolean {
+    return this.messagesLeft-- <= 0
+  }
+
+  isRecipientOver(): boolean {
+    return this.recipientsLeft-- <= 0
+  }
 
   nextSessionId(): string {
     return `1-${this.#nextId++}`

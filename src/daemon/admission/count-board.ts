@@ -1,0 +1,119 @@
+/**
+ * Counts by key that all workers of a host share, without asking each other: each worker writes its
+ * own column and reads all of them. A count is exact but for what two workers do within the same few
+ * microseconds, and for keys that find no room; it never counts what is not there.
+ *
+ * A key has a row by its hash, and in each column of the row a few entries of eight bytes: the rest
+ * of the hash (0: free), a stamp, the count. An entry with another stamp than those in use is free.
+ */
+import { KeyHash, type Seed } from '../../map/database/key-hash.ts'
+import type { SharedBytes } from '../../storage/shared-bytes.ts'
+
+const rows = 16_384
+const entriesPerCell = 4
+const entryBytes = 8
+const cellBytes = entriesPerCell * entryBytes
+const mostCounted = 0xffff
+
+export interface BoardPlace {
+  readonly bytes: SharedBytes
+  /** Where in `bytes` it begins. */
+  readonly offset: number
+  readonly columns: number
+  /** Whose entries are written. */
+  readonly column: number
+  readonly seed: Seed
+}
+
+/** The room that one board takes. */
+export function boardBytes(columns: number): number {
+  return rows * columns * cellBytes
+}
+
+export class CountBoard {
+  readonly #place: BoardPlace
+  readonly #hash: KeyHash
+  readonly #row: Buffer
+  #rowAt = 0
+  #tag = 0
+
+  constructor(place: BoardPlace) {
+    this.#place = place
+    this.#hash = new KeyHash(place.seed)
+    this.#row = Buffer.alloc(place.columns * cellBytes)
+  }
+
+  /**
+   * Adds to the count of a key and returns its sum over all workers, under `stamp`. Entries with a
+   * stamp that is neither this one nor `kept` give way. What finds no room counts for this once.
+   */
+  add(key: string, by: number, stamp = 0, kept = stamp): number {
+    this.#read(key)
+    const at = this.#ownEntry(stamp, kept)
+    if (at === undefined) return this.#sum(stamp) + Math.max(0, by)
+    const isOurs = this.#isEntry(at, stamp)
+    const count = Math.min(mostCounted, Math.max(0, (isOurs ? this.#countAt(at) : 0) + by))
+    this.#row.writeUInt32LE(count === 0 ? 0 : this.#tag, at)
+    this.#row.writeUInt16LE(stamp, at + 4)
+    this.#row.writeUInt16LE(count, at + 6)
+    this.#place.bytes.write(this.#row.subarray(at, at + entryBytes), this.#rowAt + at)
+    return this.#sum(stamp)
+  }
+
+  /** The sum over all workers. */
+  sum(key: string, stamp: number): number {
+    this.#read(key)
+    return this.#sum(stamp)
+  }
+
+  /** Forgets all that a worker counted, which is gone. */
+  clear(column: number): void {
+    const { bytes, offset, columns } = this.#place
+    const chunkRows = 512
+    const chunk = Buffer.alloc(chunkRows * columns * cellBytes)
+    const empty = Buffer.alloc(cellBytes)
+    for (let row = 0; row < rows; row += chunkRows) {
+      const start = offset + row * columns * cellBytes
+      bytes.read(chunk, start)
+      for (let at = column * cellBytes; at < chunk.length; at += columns * cellBytes) {
+        if (!chunk.subarray(at, at + cellBytes).equals(empty)) bytes.write(empty, start + at)
+      }
+    }
+  }
+
+  #read(key: string): void {
+    const { bytes, offset } = this.#place
+    this.#hash.hashText(key)
+    this.#tag = this.#hash.high === 0 ? 1 : this.#hash.high
+    this.#rowAt = offset + (this.#hash.low % rows) * this.#row.length
+    bytes.read(this.#row, this.#rowAt)
+  }
+
+  #countAt(at: number): number {
+    return this.#row.readUInt16LE(at + 6)
+  }
+
+  #isEntry(at: number, stamp: number): boolean {
+    return this.#row.readUInt32LE(at) === this.#tag && this.#row.readUInt16LE(at + 4) === stamp
+  }
+
+  /** Ours, or one that is free or has had its time. */
+  #ownEntry(stamp: number, kept: number): number | undefined {
+    const start = this.#place.column * cellBytes
+    let free: number | undefined
+    for (let at = start; at < start + cellBytes; at += entryBytes) {
+      if (this.#isEntry(at, stamp)) return at
+      const of = this.#row.readUInt16LE(at + 4)
+      if (this.#row.readUInt32LE(at) === 0 || (of !== stamp && of !== kept)) free ??= at
+    }
+    return free
+  }
+
+  #sum(stamp: number): number {
+    let sum = 0
+    for (let at = 0; at < this.#row.length; at += entryBytes) {
+      if (this.#isEntry(at, stamp)) sum += this.#countAt(at)
+    }
+    return sum
+  }
+}

@@ -1,0 +1,156 @@
+/** How long clients are waited for. The deadlines' interval is moved by hand. */
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
+import { startImapSession } from '../../src/daemon/front-end/imap.ts'
+import { FrontEnd } from '../support/front-end.ts'
+import { seen, Sink, TestRelay } from '../support/relay.ts'
+
+const envelope = 'MAIL FROM:<bob@example.net>\r\nRCPT TO:<ann@example.com>\r\nDATA\r\n'
+
+/** Time stands still until the function is called, with seconds. */
+function stoppedClock(t: TestContext): (seconds: number) => Promise<void> {
+  t.mock.timers.enable({ apis: ['setInterval'] })
+  return async (seconds) => {
+    for (let tenth = 0; tenth < seconds * 10; tenth++) {
+      t.mock.timers.tick(100)
+      if (tenth % 10 === 0) await setImmediate()
+    }
+  }
+}
+
+test('clients that say little more than nothing before a login are gone after a minute', async (t) => {
+  const pass = stoppedClock(t)
+  await using front = await FrontEnd.start({ service: 'imap', start: startImapSession })
+  using client = await front.connect()
+  await client.line()
+  for (let second = 0; second < 55; second += 5) {
+    client.send('a')
+    await pass(5)
+  }
+  assert.equal(client.closed, false)
+  await pass(6)
+  assert.match(await client.end(), /^\* BYE /)
+  assert.equal((await front.runtime.waitFor('refuse')).reason, 'preauth_timeout')
+})
+
+test('where there is little room they are gone after ten seconds, also those of before', async (t) => {
+  const pass = stoppedClock(t)
+  await using front = await FrontEnd.start({ service: 'imap', start: startImapSession })
+  const early = await Promise.all(Array.from({ length: 50 }, () => front.connect()))
+  for (const client of early) await client.line()
+  await pass(15)
+  assert.equal(front.runtime.sessions.size, 50)
+  front.runtime.isCrowded = true
+  using late = await front.connect()
+  await late.line()
+  for (const client of early) client.send('a')
+  await pass(6)
+  for (const client of early) assert.match(await client.end(), /^\* BYE /)
+  assert.equal(late.closed, false)
+  await pass(6)
+  assert.match(await late.end(), /^\* BYE /)
+  await front.runtime.waitFor('refuse', 51)
+  assert.ok(front.runtime.eventsOf('refuse').every(({ reason }) => reason === 'preauth_timeout'))
+})
+
+test('an SMTP client may be silent for five minutes, or ten seconds where there is little room', async (t) => {
+  const pass = stoppedClock(t)
+  await using relay = await TestRelay.start({ backends: { fritz: 9, ingrid: 9 } })
+  using client = await relay.client()
+  await pass(200)
+  client.send('NOOP\r\n')
+  await client.expect(/^250 .*\r\n/)
+  await pass(200)
+  client.send('NOOP\r\n')
+  await client.expect(/^250 .*\r\n/)
+  relay.runtime.isCrowded = true
+  await pass(22)
+  await client.expect(/^421 4\.4\.2 waited too long/)
+  await client.end()
+  assert.equal((await relay.runtime.waitFor('refuse')).reason, 'idle_timeout')
+})
+
+test('a message that trickles is given up after a minute, and leaves nothing behind', async (t) => {
+  const pass = stoppedClock(t)
+  const { sink, backend } = await Sink.start()
+  await using fritz = backend
+  await using relay = await TestRelay.start({ backends: { fritz: fritz.port, ingrid: 9 } })
+  using client = await relay.client()
+  client.send(envelope)
+  await client.expect(/354 .*\r\n/)
+  client.send('Subject: x\r\n\r\n')
+  for (let line = 0; line < 12 && !client.closed; line++) {
+    client.send(`line ${line}.\r\n`)
+    await seen(fritz, new RegExp(`line ${line}\\.`))
+    await pass(5)
+  }
+  await pass(11)
+  await client.expect(/421 4\.4\.2 the message comes too slowly, closing\r\n/)
+  await client.end()
+  assert.equal((await relay.runtime.waitFor('refuse')).reason, 'slow_data')
+  await relay.runtime.idle()
+  assert.deepEqual(sink.stored, [])
+})
+
+test('a message that comes fast enough takes as long as it needs', async (t) => {
+  const pass = stoppedClock(t)
+  const { sink, backend } = await Sink.start()
+  await using fritz = backend
+  await using relay = await TestRelay.start({ backends: { fritz: fritz.port, ingrid: 9 } })
+  using client = await relay.client()
+  client.send(envelope)
+  await client.expect(/354 .*\r\n/)
+  client.send('Subject: x\r\n\r\n')
+  const filling = `${'x'.repeat(70)}\r\n`.repeat(200)
+  for (let part = 0; part < 18; part++) {
+    client.send(`${filling}part ${part}.\r\n`)
+    await seen(fritz, new RegExp(`part ${part}\\.`))
+    await pass(12)
+  }
+  client.send('.\r\n')
+  await client.expect(/^250 2\.0\.0 stored\r\n/)
+  assert.equal(sink.stored.length, 1)
+  assert.deepEqual(relay.runtime.eventsOf('refuse'), [])
+})
+
+test('what comes before the greeting is refused, and who waits is greeted', async () => {
+  await using relay = await TestRelay.start({
+    backends: { fritz: 9, ingrid: 9 },
+    listener: 'tls: none, greeting_delay: 300ms',
+  })
+  using early = await relay.connect()
+  using patient = await relay.connect()
+  early.send('EHLO client.example.net\r\n')
+  assert.match(await early.end(), /^554 5\.5\.0 [^\r]*\r\n$/)
+  assert.equal((await relay.runtime.waitFor('refuse')).reason, 'early_talker')
+  await patient.expect(/^220 .*\r\n/)
+  patient.send('EHLO client.example.net\r\n')
+  await patient.expect(/^250 [^\r]*\r\n/m)
+  using gone = await relay.connect()
+  gone.socket.resetAndDestroy()
+  await relay.runtime.waitFor('session.end', 2)
+})
+
+test('messages and recipients beyond those of an address are put off', async () => {
+  const { sink, backend } = await Sink.start()
+  await using fritz = backend
+  await using relay = await TestRelay.start({ backends: { fritz: fritz.port, ingrid: 9 } })
+  relay.runtime.messagesLeft = 2
+  relay.runtime.recipientsLeft = 3
+  using client = await relay.client()
+  client.send('MAIL FROM:<bob@example.net>\r\nRCPT TO:<ann@example.com>\r\n')
+  await client.expect(/^250 .*\r\n250 .*\r\n/)
+  client.send('DATA\r\n')
+  await client.expect(/^354 .*\r\n/)
+  client.send('x\r\n.\r\n')
+  await client.expect(/^250 .*\r\n/)
+  client.send('MAIL FROM:<bob@example.net>\r\n')
+  for (let count = 0; count < 3; count++) client.send('RCPT TO:<amy@example.com>\r\n')
+  await client.expect(/^250 .*\r\n250 .*\r\n250 .*\r\n450 4\.7\.1 too many recipients .*\r\n/)
+  client.send('RSET\r\nMAIL FROM:<bob@example.net>\r\nRCPT TO:<ann@example.com>\r\n')
+  await client.expect(/^250 .*\r\n250 .*\r\n450 4\.7\.1 too many messages .*\r\n/)
+  const reasons = relay.runtime.eventsOf('refuse').map(({ reason }) => reason)
+  assert.deepEqual(reasons, ['rcpt_rate', 'message_rate'])
+  assert.equal(sink.stored.length, 1)
+})
