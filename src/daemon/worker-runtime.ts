@@ -106,7 +106,7 @@ export class WorkerRuntime implements Runtime {
 
   /** Takes its part in the counts that all workers share; once. */
   joinBoards(share: BoardShare | undefined): void {
-    if (share !== undefined) this.#admission ??= new Admission(openBoards(share))
+    this.#admission ??= new Admission(openBoards(share))
   }
 
   /** Runs `start` where there is room for a session from `address`; else says why there is none. */

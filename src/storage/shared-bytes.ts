@@ -60,3 +60,17 @@ export function openSharedBytes(descriptor: number): SharedBytes {
     },
   }
 }
+
+/** The same for one process alone. */
+export function makeOwnBytes(sizeBytes: number): SharedBytes {
+  const own = Buffer.alloc(sizeBytes)
+  return {
+    read(into, position) {
+      into.set(own.subarray(position, position + into.length))
+    },
+    write(bytes, position) {
+      own.set(bytes, position)
+      return true
+    },
+  }
+}

@@ -40,11 +40,12 @@ export class Admission {
     const key = this.#keyOf(address)
     if (key === undefined || this.#limits === undefined) return free
     const { connections, sessions } = this.#limits
-    if (isOver(this.#boards.connections, `${service} ${key.own}`, connections, now)) {
+    const places = placesOf(key, `${service} `)
+    if (isOver(this.#boards.connections, places, connections, now)) {
       return { ok: false, reason: 'conn_rate' }
     }
     const limit = sessions[service]
-    return limit === 0 ? free : this.#enterSession(service, key, limit)
+    return limit === 0 ? free : this.#enterSession(places, limit)
   }
 
   /** Whether one message more is too many. `now` is of the epoch, in milliseconds. */
@@ -61,7 +62,7 @@ export class Admission {
     const limit = this.#limits?.[what]
     if (limit === undefined) return false
     const key = this.#keyOf(address)
-    return key !== undefined && isOver(this.#boards[what], key.own, limit, now)
+    return key !== undefined && isOver(this.#boards[what], placesOf(key), limit, now)
   }
 
   #keyOf(address: string): ClientKey | undefined {
@@ -71,24 +72,37 @@ export class Admission {
   }
 
   /** Counted first, looked at then: two workers at the same moment never let in one too many. */
-  #enterSession(service: Service, { own, site }: ClientKey, limit: number): Admitted {
+  #enterSession(places: readonly Place[], limit: number): Admitted {
     const { sessions } = this.#boards
-    const wanted = [{ key: `${service} ${own}`, most: limit }]
-    if (site !== undefined) wanted.push({ key: `${service} ${site}`, most: limit * perSite })
-    const sums = wanted.map(({ key }) => sessions.add(key, 1))
+    const counted = places.map((place) => ({ ...place, ...sessions.add(place.key, 1) }))
     const leave = (): void => {
-      for (const { key } of wanted) sessions.add(key, -1)
+      for (const { key, isKept } of counted) if (isKept) sessions.add(key, -1)
     }
-    if (sums.every((sum, index) => sum <= (wanted[index]?.most ?? 0))) return { ok: true, leave }
+    if (counted.every(({ sum, times }) => sum <= limit * times)) return { ok: true, leave }
     leave()
     return { ok: false, reason: 'ip_limit' }
   }
 }
 
-/** The last period counts by the share of it that a sliding one of the same length would still see. */
+/** Where a client is counted, and how many times the limit there may be. */
+interface Place {
+  readonly key: string
+  readonly times: number
+}
+
+function placesOf({ own, site }: ClientKey, prefix = ''): Place[] {
+  const places = [{ key: prefix + own, times: 1 }]
+  if (site !== undefined) places.push({ key: prefix + site, times: perSite })
+  return places
+}
+
+/**
+ * Counts one more, also where it is too many. The last period counts by the share of it that a sliding
+ * one of the same length would still see.
+ */
 function isOver(
   board: CountBoard,
-  key: string,
+  places: readonly Place[],
   limit: RateLimit | undefined,
   now: number,
 ): boolean {
@@ -96,6 +110,9 @@ function isOver(
   const period = Math.floor(now / limit.periodMs)
   const [stamp, before] = [period & 0xffff, (period - 1) & 0xffff]
   const passed = (now % limit.periodMs) / limit.periodMs
-  const older = board.sum(key, before) * (1 - passed)
-  return board.add(key, 1, stamp, before) + older > limit.count
+  const sums = places.map(({ key, times }) => {
+    const older = board.sum(key, before) * (1 - passed)
+    return (board.add(key, 1, stamp, before).sum + older) / times
+  })
+  return sums.some((sum) => sum > limit.count)
 }

@@ -4,6 +4,7 @@ import { MailmuxError, messageOf } from '../../base/error.ts'
 import type { Config } from '../../config/config.ts'
 import {
   createSharedBytes,
+  makeOwnBytes,
   openSharedBytes,
   type OwnedBytes,
   type SharedBytes,
@@ -36,9 +37,19 @@ function boardsIn(bytes: SharedBytes, share: BoardShare): Boards {
   return Object.fromEntries(made) as Record<BoardName, CountBoard>
 }
 
-/** For a worker. */
-export function openBoards(share: BoardShare, descriptor = boardDescriptor): Boards {
-  return boardsIn(openSharedBytes(descriptor), share)
+/** For a worker. Without a share it counts by itself what it sees. */
+export function openBoards(
+  share: BoardShare | undefined,
+  descriptor: number = boardDescriptor,
+): Boards {
+  if (share !== undefined) return boardsIn(openSharedBytes(descriptor), share)
+  const bytes = makeOwnBytes(boardNames.length * boardBytes(1))
+  return boardsIn(bytes, { columns: 1, column: 0, seed: randomSeed() })
+}
+
+function randomSeed(): BoardShare['seed'] {
+  const random = randomBytes(8)
+  return [random.readUInt32LE(0), random.readUInt32LE(4)]
 }
 
 /** The supervisor's: hands out columns, and clears those of workers that are gone. */
@@ -67,9 +78,7 @@ export class BoardKeeper implements Disposable {
         throw new MailmuxError('RUN_DIR_UNUSABLE', text, { cause: error })
       },
     )
-    const random = randomBytes(8)
-    const seed = [random.readUInt32LE(0), random.readUInt32LE(4)] as const
-    return new BoardKeeper(bytes, { columns, seed })
+    return new BoardKeeper(bytes, { columns, seed: randomSeed() })
   }
 
   /** For workers to inherit as `boardDescriptor`. */

@@ -30,6 +30,13 @@ export function boardBytes(columns: number): number {
   return rows * columns * cellBytes
 }
 
+export interface Counted {
+  /** Over all workers. */
+  readonly sum: number
+  /** False where there was no room: it counts for this once, and is not to be taken back. */
+  readonly isKept: boolean
+}
+
 export class CountBoard {
   readonly #place: BoardPlace
   readonly #hash: KeyHash
@@ -44,20 +51,21 @@ export class CountBoard {
   }
 
   /**
-   * Adds to the count of a key and returns its sum over all workers, under `stamp`. Entries with a
-   * stamp that is neither this one nor `kept` give way. What finds no room counts for this once.
+   * Adds to the count of a key, under `stamp`. Entries with a stamp that is neither this one nor
+   * `kept` give way.
    */
-  add(key: string, by: number, stamp = 0, kept = stamp): number {
+  add(key: string, by: number, stamp = 0, kept = stamp): Counted {
     this.#read(key)
     const at = this.#ownEntry(stamp, kept)
-    if (at === undefined) return this.#sum(stamp) + Math.max(0, by)
+    if (at === undefined) return { sum: this.#sum(stamp) + Math.max(0, by), isKept: false }
     const isOurs = this.#isEntry(at, stamp)
     const count = Math.min(mostCounted, Math.max(0, (isOurs ? this.#countAt(at) : 0) + by))
     this.#row.writeUInt32LE(count === 0 ? 0 : this.#tag, at)
     this.#row.writeUInt16LE(stamp, at + 4)
     this.#row.writeUInt16LE(count, at + 6)
-    this.#place.bytes.write(this.#row.subarray(at, at + entryBytes), this.#rowAt + at)
-    return this.#sum(stamp)
+    const entry = this.#row.subarray(at, at + entryBytes)
+    const isKept = this.#place.bytes.write(entry, this.#rowAt + at)
+    return { sum: this.#sum(stamp), isKept }
   }
 
   /** The sum over all workers. */
