@@ -32,6 +32,8 @@ export class ClientLine {
   #socket: Owned
   #isHeld = false
   #isUnread = false
+  /** A handshake is under way, in which nothing can be said. */
+  #isSecuring = false
 
   constructor(socket: Socket, owner: LineOwner) {
     this.#socket = socket
@@ -59,6 +61,7 @@ export class ClientLine {
 
   /** Text as latin1. Who does not read our answers is not asked for more questions. */
   send(text: string): void {
+    if (this.#isSecuring) return
     this.bytesOut += text.length
     if (this.#socket.write(text, 'latin1') || this.#isUnread) return
     this.#isUnread = true
@@ -86,7 +89,9 @@ export class ClientLine {
 
   /** Takes the client's handshake; the owner hears nothing until then. */
   startTls(serverTls: ServerTls, done: (isSecure: boolean) => void): void {
+    this.#isSecuring = true
     acceptTls(this.detach(), serverTls, (socket) => {
+      this.#isSecuring = false
       if (socket !== undefined) {
         this.#socket = socket
         this.tls = socket.getProtocol() ?? 'TLS'
@@ -111,6 +116,7 @@ export class ClientLine {
 
   /** Sends what is unsent, then ends; input is thrown away, so that no reset loses the last words. */
   end(): void {
+    if (this.#isSecuring) return this.destroy()
     this.#socket.off('data', onData)
     this.#socket.end()
     this.#socket.resume()

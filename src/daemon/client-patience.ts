@@ -45,9 +45,9 @@ export class ClientPatience implements Timed {
     this.#begin('turn')
   }
 
-  /** A command is waited for; the time begins anew with each call. */
-  awaitCommand(limitMs: number): void {
-    this.allow(limitMs)
+  /** A command is waited for: the next one, or more of the one whose time has begun. */
+  awaitCommand(limitMs: number, isNext: boolean): void {
+    if (isNext || this.#mode !== 'turn' || this.dueTick === 0) this.allow(limitMs)
   }
 
   /** More of a message is waited for. `bytes`: all that the client has sent so far. */

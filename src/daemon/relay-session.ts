@@ -159,6 +159,7 @@ export class RelaySession implements Session, LineOwner, PatienceOwner, Transact
     const machine = this.#machine
     if (line === undefined || this.#isGone) return
     this.#transaction?.flush()
+    const hasAnswered = this.#text !== ''
     this.#flush(line)
     if (this.#end !== undefined) return
     const { awaitsClient } = machine
@@ -172,7 +173,7 @@ export class RelaySession implements Session, LineOwner, PatienceOwner, Transact
     const { commandTimeoutMs } = this.#generation.config.limits
     if (awaitsClient === undefined || isBlocked) this.#patience.rest()
     else if (awaitsClient === 'message') this.#patience.awaitMessage(commandTimeoutMs, line.bytesIn)
-    else this.#patience.awaitCommand(commandTimeoutMs)
+    else this.#patience.awaitCommand(commandTimeoutMs, hasAnswered)
   }
 
   #react(actions: readonly FrontEndAction[]): void {

@@ -3,10 +3,13 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { startImapSession } from '../../src/daemon/front-end/imap.ts'
+import { createServerTls } from '../../src/net/tls.ts'
+import { makeAuthority } from '../support/certificates.ts'
 import { FrontEnd } from '../support/front-end.ts'
 import { seen, Sink, TestRelay } from '../support/relay.ts'
 
 const envelope = 'MAIL FROM:<bob@example.net>\r\nRCPT TO:<ann@example.com>\r\nDATA\r\n'
+const serverTls = createServerTls([makeAuthority().issue(['mx1.example.com'])], 'TLSv1.2')
 
 /** Time stands still until the function is called, with seconds. */
 function stoppedClock(t: TestContext): (seconds: number) => Promise<void> {
@@ -69,6 +72,49 @@ test('an SMTP client may be silent for five minutes, or ten seconds where there 
   await client.expect(/^421 4\.4\.2 waited too long/)
   await client.end()
   assert.equal((await relay.runtime.waitFor('refuse')).reason, 'idle_timeout')
+})
+
+test('a command that comes octet by octet has no longer than one that comes at once', async (t) => {
+  const pass = stoppedClock(t)
+  for (const protocol of ['smtp', 'lmtp'] as const) {
+    await using relay = await TestRelay.start({ backends: { fritz: 9, ingrid: 9 }, protocol })
+    using client = await relay.connect()
+    await client.expect(/^220 .*\r\n/)
+    for (let second = 0; second < 290; second += 10) {
+      client.send('N')
+      await pass(10)
+    }
+    assert.equal(client.closed, false)
+    client.send('OOP\r\n')
+    await client.expect(/^500 .*\r\n/)
+    relay.runtime.isCrowded = true
+    await pass(4)
+    for (let second = 0; second < 20 && !client.closed; second += 4) {
+      client.send('N')
+      await pass(4)
+    }
+    await client.expect(/^421 4\.4\.2 waited too long/)
+    await client.end()
+    assert.equal((await relay.runtime.waitFor('refuse')).reason, 'idle_timeout')
+  }
+})
+
+test('a client that does not come to its handshake is gone, and hears nothing in clear text', async (t) => {
+  const pass = stoppedClock(t)
+  await using front = await FrontEnd.start({
+    service: 'imap',
+    start: startImapSession,
+    tls: 'starttls',
+    serverTls,
+  })
+  using client = await front.connect()
+  await client.line()
+  client.send('a STARTTLS\r\n')
+  await client.expect(/^a OK .*\r\n/)
+  front.runtime.isCrowded = true
+  await pass(12)
+  assert.equal(await client.end(), '')
+  assert.equal((await front.runtime.waitFor('refuse')).reason, 'preauth_timeout')
 })
 
 test('a message that trickles is given up after a minute, and leaves nothing behind', async (t) => {
