@@ -40,6 +40,7 @@ before(async () => {
 domains: [example.com]
 client_names: none
 trusted_proxies: [127.0.0.1]
+limits: {sessions_per_ip: 4, exempt: []}
 backends:
   fritz: {host: 127.0.0.1, smtp: ${fritz.port}}
   ingrid: {host: 127.0.0.1, imap: ${imap.port}, client_address: proxy-v1}
@@ -165,6 +166,46 @@ test('nobody but the proxy may connect', async () => {
   assert.equal(await client.end(), '')
   await refused(before + 1)
 })
+
+/** A session of a client that the proxy names, and what it hears first. */
+async function named(address: string): Promise<{ client: Peer; line: string }> {
+  const client = await Peer.connect(daemon.port('smtp'))
+  const destination = { address: address.includes(':') ? '2001:db8::1' : '198.51.100.1', port: 25 }
+  client.send(
+    formatProxyHeader(2, { kind: 'proxied', source: { address, port: 4242 }, destination }),
+  )
+  return { client, line: await client.line() }
+}
+
+test('the client that the header names has its limits, and the proxy has none', async () => {
+  using open = new DisposableStack()
+  const firstLine = async (address: string): Promise<string> => {
+    const { client, line } = await named(address)
+    open.use(client)
+    return line
+  }
+  for (let count = 0; count < 4; count++) assert.match(await firstLine('192.0.2.99'), /^220 /)
+  assert.match(await firstLine('192.0.2.99'), /^421 4\.7\.0 .* too many sessions from your address/)
+  const { peer, reason } = await lastRefusal()
+  assert.deepEqual([peer, reason], ['192.0.2.99:4242', 'ip_limit'])
+  assert.match(await firstLine('192.0.2.98'), /^220 /)
+  // Four times as many of a site of IPv6, however many addresses it has.
+  for (let net = 1; net <= 16; net++) {
+    assert.match(await firstLine(`2001:db8:7:${net.toString(16)}::1`), /^220 /)
+  }
+  assert.match(await firstLine('2001:db8:7:99::1'), /^421 4\.7\.0 /)
+  for (let count = 0; count < 6; count++) {
+    const direct = open.use(await Peer.connect(daemon.port('pop3')))
+    assert.match(await direct.line(), /^\+OK /)
+  }
+})
+
+async function lastRefusal(): Promise<{ peer: string; reason: string }> {
+  for (let seen = 1; ; seen++) {
+    const refusal = await daemon.waitFor('refuse', seen)
+    if (refusal.reason === 'ip_limit') return refusal
+  }
+}
 
 test('a look at the port leaves no line in the log', async () => {
   const silent = await Peer.connect(daemon.port('smtp'))

@@ -53,6 +53,8 @@ test('what a trusted host tells by XCLIENT is in the message, in the log, and wi
     ann[0],
   ])
   assert.equal((await site.relay.runtime.waitFor('message')).peer, '[2001:db8::7]:40123')
+  // What one client may bring in a time is counted for the one that was told.
+  assert.deepEqual(site.relay.runtime.senders, ['2001:db8::7'])
 })
 
 test('from others XCLIENT changes nothing', async () => {

@@ -83,6 +83,8 @@ export class TestRuntime implements Runtime {
   /** How many messages and recipients more there may be. */
   messagesLeft = Number.POSITIVE_INFINITY
   recipientsLeft = Number.POSITIVE_INFINITY
+  /** To whom each message was counted. */
+  readonly senders: string[] = []
   readonly events: RecordedEvent[] = []
   readonly counters = new RecordedCounters()
   readonly sessions = new Set<Session>()
@@ -122,7 +124,8 @@ export class TestRuntime implements Runtime {
 
   reportBreakers(): void {}
 
-  isMessageOver(): boolean {
+  isMessageOver(address: string): boolean {
+    this.senders.push(address)
     return this.messagesLeft-- <= 0
   }
 
