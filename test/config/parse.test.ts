@@ -127,6 +127,21 @@ const wrong: readonly (readonly [name: string, text: string, expected: readonly 
     ],
   ],
   [
+    'a network without limits is written as one too',
+    `${minimal}limits: {exempt: [10.0.0.0/8, mx.example.com]}\n`,
+    [
+      'mailmux.yaml:5:31: error: limits.exempt.1: "mx.example.com" is no network; write 192.0.2.0/24, 2001:db8::/32, or one address',
+    ],
+  ],
+  [
+    'a rate is a number and a time',
+    `${minimal}limits: {connections_per_ip: 60/fortnight, messages_per_ip: 0/hour}\n`,
+    [
+      'mailmux.yaml:5:30: error: limits.connections_per_ip: must be a number up to 9999 and second, minute, hour or day, such as 60/minute',
+      'mailmux.yaml:5:61: error: limits.messages_per_ip: must be a number up to 9999 and second, minute, hour or day, such as 60/minute',
+    ],
+  ],
+  [
     'a listener that requires a proxy needs one that is trusted',
     `${minimal}listen: {lmtp: [{address: "127.0.0.1:24", proxy: require}]}\n`,
     [
@@ -176,6 +191,29 @@ workers: many
     'mailmux.yaml:6:28',
     'mailmux.yaml:7:10',
   ])
+})
+
+test('limits for an address hold for every service, or are told apart', () => {
+  const limitsOf = (limits: string) => configOf(`${minimal}limits: ${limits}\n`).limits.perAddress
+  assert.deepEqual(limitsOf('{}'), {
+    sessions: { smtp: 50, lmtp: 500, imap: 500, pop3: 500 },
+    connections: undefined,
+    messages: undefined,
+    recipients: undefined,
+    exempt: ['127.0.0.0/8', '::1'],
+  })
+  const { sessions, connections, recipients } = limitsOf(
+    '{sessions_per_ip: {smtp: 9, imap: 0}, connections_per_ip: 60/minute, recipients_per_ip: 7/day}',
+  )
+  assert.deepEqual(sessions, { smtp: 9, lmtp: 500, imap: 0, pop3: 500 })
+  assert.deepEqual(connections, { count: 60, periodMs: 60_000 })
+  assert.deepEqual(recipients, { count: 7, periodMs: 86_400_000 })
+  assert.deepEqual(limitsOf('{sessions_per_ip: 3}').sessions, {
+    smtp: 3,
+    lmtp: 3,
+    imap: 3,
+    pop3: 3,
+  })
 })
 
 test('a key that this version does nothing with is warned about', () => {

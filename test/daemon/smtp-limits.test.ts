@@ -58,6 +58,46 @@ test('a web client is sent off at its first line', async () => {
   assert.equal((await relay.runtime.waitFor('refuse')).reason, 'http_on_smtp')
 })
 
+test('who asks for addresses is sent off, in whatever words a back-end says that there is none', async () => {
+  for (const answer of [
+    '550 no such user',
+    '550 5.1.1 unknown',
+    '553 5.1.3 bad',
+    '550 5.1.10 none',
+  ]) {
+    const { backend } = await Sink.start({
+      answer: (command) => (command.startsWith('RCPT') ? `${answer}\r\n` : undefined),
+    })
+    await using fritz = backend
+    await using relay = await TestRelay.start({ backends: { fritz: fritz.port, ingrid: 9 } })
+    using client = await relay.client()
+    for (let count = 0; count < 1000; count++) {
+      if (count % 7 === 0) client.send('RSET\r\nMAIL FROM:<bob@example.net>\r\n')
+      client.send('RCPT TO:<ann@example.com>\r\n')
+    }
+    const heard = await client.end()
+    assert.equal(heard.match(/^55[03] /gm)?.length, 20, answer)
+    assert.match(heard, /\r\n421 4\.7\.0 too many unknown recipients\r\n$/, answer)
+    const reasons = relay.runtime.eventsOf('refuse').map(({ reason }) => reason)
+    assert.deepEqual(reasons, ['rcpt_harvest'], answer)
+  }
+})
+
+test('refusals that say nothing of an address are no search for addresses', async () => {
+  const { backend } = await Sink.start({
+    answer: (command) => (command.startsWith('RCPT') ? '550 5.7.1 not from you\r\n' : undefined),
+  })
+  await using fritz = backend
+  await using relay = await TestRelay.start({ backends: { fritz: fritz.port, ingrid: 9 } })
+  using client = await relay.client()
+  client.send(
+    `MAIL FROM:<bob@example.net>\r\n${'RCPT TO:<ann@example.com>\r\n'.repeat(30)}QUIT\r\n`,
+  )
+  const heard = await client.end()
+  assert.equal(heard.match(/^550 /gm)?.length, 30)
+  assert.match(heard, /\r\n221 /)
+})
+
 test('a message of 200 MiB streams through bounded memory, though the back-end is slow', async () => {
   const chunk = Buffer.from(`${'x'.repeat(126)}\r\n`.repeat(512))
   const chunks = (200 * 1024 * 1024) / chunk.length

@@ -1,6 +1,6 @@
 /** Where a session stands between two commands, and what its open transaction has come to. */
 import { limits } from '../../base/limit.ts'
-import type { Reply } from '../../mail/reply.ts'
+import { classOf, type Reply } from '../../mail/reply.ts'
 import { replies } from './front-end-replies.ts'
 import { next, type Phase, type TableEvent } from './session-table.ts'
 
@@ -46,7 +46,12 @@ export class EnvelopePhase {
   /** Counts the answer to a recipient; false where this session looks for addresses. */
   count(answer: Reply): boolean {
     if (answer.code < 300) this.accepted++
-    if (answer.code === 550 && answer.status === '5.1.1') this.#unknown++
+    if (isUnknown(answer)) this.#unknown++
     return !this.#isHarvestWatched || this.#unknown <= limits.unknownRecipients
   }
+}
+
+/** It may be that there is no such address: RFC 3463 3.2, or nothing more exact than the code is said. */
+function isUnknown(answer: Reply): boolean {
+  return classOf(answer) === 'permanent' && /^(?:|5\.0\.0|5\.1\.\d+)$/.test(answer.status)
 }
