@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { formatProblem } from '../../src/base/problem.ts'
-import type { Config } from '../../src/config/config.ts'
+import type { AddressLimits, Config } from '../../src/config/config.ts'
 import { parseConfig } from '../../src/config/parse.ts'
 
 const minimal = `hostname: mx1.example.com
@@ -193,8 +193,11 @@ workers: many
   ])
 })
 
+function limitsOf(limits: string): AddressLimits {
+  return configOf(`${minimal}limits: ${limits}\n`).limits.perAddress
+}
+
 test('limits for an address hold for every service, or are told apart', () => {
-  const limitsOf = (limits: string) => configOf(`${minimal}limits: ${limits}\n`).limits.perAddress
   assert.deepEqual(limitsOf('{}'), {
     sessions: { smtp: 50, lmtp: 500, imap: 500, pop3: 500 },
     connections: undefined,
