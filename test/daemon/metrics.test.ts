@@ -209,6 +209,8 @@ test('metrics listeners come and go with the config', async () => {
   await using daemon = await startEcho(dir, 'listen: {imap: ["127.0.0.1:0"]}\n')
   writeConfig(dir, echoConfig(listen))
   assert.equal((await daemon.command('reload')).code, 0)
+  // The command may return before its line is read from the log.
+  await daemon.waitFor('reload.done')
   const port = metricsPort(daemon)
   assert.equal((await get(port, '/livez')).status, 200)
   const { stdout } = await daemon.command('status')
