@@ -5,9 +5,8 @@ import { connect } from 'node:net'
 import { after, before, test } from 'node:test'
 import type { Service } from '../../src/config/config.ts'
 import { askDaemon } from '../../src/control/client.ts'
-import { startDaemon, type Daemon, writeConfig } from '../support/daemon.ts'
-import { echoConfig, mapOf, startEcho } from '../support/echo-daemon.ts'
-import { writeEmptyMap } from '../support/map-file.ts'
+import { type Daemon, writeConfig } from '../support/daemon.ts'
+import { echoConfig, startEcho } from '../support/echo-daemon.ts'
 import { Peer } from '../support/peer.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
@@ -46,7 +45,7 @@ async function reload(limits: string): Promise<void> {
 
 /** What `mailmux status` and the metrics say was refused of a service, by reason. */
 async function refusedOf(daemon: Daemon, service: Service): Promise<Record<string, number>> {
-  const report = await askDaemon(daemon.dir.join('run'), 'status', 10_000)
+  const report = await daemon.status()
   const refused = report.services.find((of) => of.service === service)?.refused ?? {}
   const page = await (await fetch(`http://${report.metrics?.[0]}/metrics`)).text()
   const lines = page.matchAll(
@@ -155,21 +154,11 @@ test('reconnecting without a pause leaves nothing counted, whatever ends a sessi
       }
     }),
   )
-  await idle(shared)
+  await shared.idle()
   await using open = new AsyncDisposableStack()
   for (let count = 0; count < 20; count++) await letIn(open, 'pop3', from)
   assert.match((await knock(shared, 'pop3', from)).line, /^-ERR /)
 })
-
-/** Returns when the daemon has no session. */
-async function idle(daemon: Daemon): Promise<void> {
-  const signal = AbortSignal.timeout(10_000)
-  for (;;) {
-    const { services } = await askDaemon(daemon.dir.join('run'), 'status', 10_000)
-    if (services.every(({ sessions }) => sessions === 0)) return
-    signal.throwIfAborted()
-  }
-}
 
 test('with few descriptors, those who find none are told so, and what runs goes on', async () => {
   using dir = tempDir()
@@ -206,75 +195,4 @@ test('with few descriptors, those who find none are told so, and what runs goes 
   const next = await knock(daemon, 'pop3')
   open.use(next.peer)
   assert.match(next.line, /^pop3 none/)
-})
-
-/** Bytes that no client of ours sends. */
-function garbage(number: number): Buffer {
-  const hello = Buffer.from('16030100c8010000c40303', 'hex')
-  const kinds = [
-    Buffer.from(Array.from({ length: 64 }, (_, at) => (number * 31 + at * 17) % 256)),
-    Buffer.concat([hello, Buffer.alloc(180, number)]),
-    Buffer.from('\r\n\r\n\0\0((((((((((({{{{{\r\n'),
-    Buffer.from('POST / HTTP/1.1\r\nHost: x\r\n\r\n'),
-    Buffer.from([]),
-  ]
-  return kinds[number % kinds.length] ?? hello
-}
-
-test('a flood of garbage ends no worker and is written down in a few lines', async () => {
-  using dir = tempDir()
-  await writeEmptyMap(mapOf(dir), 1)
-  const config = `hostname: mx.example.com
-domains: [example.com]
-backends: {fritz: {host: 127.0.0.1, imap: 1, pop3: 1, smtp: 1}}
-${all}workers: 2
-`
-  await using daemon = await startDaemon({ dir, config })
-  const flood = 2_000
-  const atOnce = 60
-  const numbers = Array.from({ length: flood }, (_, number) => number).values()
-  await Promise.all(
-    Array.from({ length: atOnce }, async () => {
-      for (const number of numbers) {
-        const socket = connect(daemon.port(services[number % 4] ?? 'smtp'), '127.0.0.1')
-        socket.on('error', () => undefined)
-        socket.resume().write(garbage(number))
-        await once(socket, 'connect').catch(() => undefined)
-        if (number % 2 === 0) socket.end()
-        else socket.resetAndDestroy()
-        await once(socket, 'close').catch(() => undefined)
-      }
-    }),
-  )
-  for (const [service, greeting] of [
-    ['smtp', /^220 /],
-    ['imap', /^\* OK /],
-    ['pop3', /^\+OK /],
-    ['lmtp', /^220 /],
-  ] as const) {
-    const { peer, line } = await knock(daemon, service)
-    peer.socket.destroy()
-    assert.match(line, greeting)
-  }
-  await idle(daemon)
-  const report = await askDaemon(dir.join('run'), 'status', 10_000)
-  const total = report.services.reduce((sum, { sessions_total }) => sum + sessions_total, 0)
-  assert.ok(total > flood / 2, `${total}`)
-  const reasons = report.services.map(({ refused }) => refused)
-  const refused = reasons.flatMap((of) => Object.values(of)).reduce((sum, count) => sum + count, 0)
-  assert.ok(refused > flood / 10, `${refused}`)
-  await daemon.stop()
-  assert.deepEqual(
-    daemon.eventsOf('worker.exited').map(({ code }) => code),
-    [0, 0, 0],
-  )
-  assert.deepEqual(daemon.eventsOf('internal'), [])
-  // What was not written one by one is in the sums, so that nothing is lost.
-  const written = daemon.eventsOf('refuse')
-  const summed = daemon.eventsOf('log.suppressed').reduce((sum, { count }) => sum + count, 0)
-  assert.equal(written.length + summed, refused)
-  const kinds = new Set(written.map(({ service, reason }) => `${service} ${reason}`)).size
-  const seconds = new Set(written.map(({ time }) => time.slice(0, 19))).size
-  // Ten of a kind in a second, by each of two workers, whose seconds begin at any time.
-  assert.ok(written.length <= kinds * (seconds + 1) * 2 * 10, `${written.length}`)
 })

@@ -10,6 +10,8 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { EventFields, EventName } from '../../src/base/log.ts'
 import type { Service } from '../../src/config/config.ts'
+import { askDaemon } from '../../src/control/client.ts'
+import type { StatusReport } from '../../src/control/messages.ts'
 import { type CommandResult, runCommand } from './command.ts'
 import type { TempDir } from './temp-dir.ts'
 
@@ -172,6 +174,21 @@ export class Daemon implements AsyncDisposable {
   /** A mailmux command with this daemon's config. */
   command(...args: string[]): Promise<CommandResult> {
     return runCommand([...args, '--config', this.configFile])
+  }
+
+  /** What `mailmux status --json` prints. */
+  status(): Promise<StatusReport> {
+    return askDaemon(this.dir.join('run'), 'status', patience)
+  }
+
+  /** Returns when there is no session. */
+  async idle(): Promise<void> {
+    const signal = AbortSignal.timeout(patience)
+    for (;;) {
+      const { services } = await this.status()
+      if (services.every(({ sessions }) => sessions === 0)) return
+      signal.throwIfAborted()
+    }
   }
 
   /** SIGTERM, and how it ended. */

@@ -1,0 +1,151 @@
+/** What a daemon bears of clients that mean it no good, all of them at once. */
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { after, before, test } from 'node:test'
+import type { Service } from '../../src/config/config.ts'
+import { loadConfig } from '../../src/config/load.ts'
+import { buildMap } from '../../src/map/build.ts'
+import { type Daemon, startDaemon, writeConfig } from '../support/daemon.ts'
+import { Peer, ScriptedBackend } from '../support/peer.ts'
+import { tempDir } from '../support/temp-dir.ts'
+
+const stack = new AsyncDisposableStack()
+let daemon: Daemon
+let silent: ScriptedBackend
+
+before(async () => {
+  silent = stack.use(await ScriptedBackend.start(() => new Promise(() => undefined)))
+  const dir = stack.use(tempDir())
+  const { port } = silent
+  const config = `hostname: mx.example.com
+domains: [example.com]
+client_names: none
+probe_interval: 0s
+backends: {fritz: {host: 127.0.0.1, imap: ${port}, pop3: ${port}, smtp: ${port}, connections: 500}}
+map: {rules: rules}
+listen: {imap: ["127.0.0.1:0"], pop3: ["127.0.0.1:0"], smtp: ["127.0.0.1:0"], lmtp: ["127.0.0.1:0"]}
+workers: 2
+`
+  await writeFile(dir.join('rules'), '* fritz\n')
+  await buildMap((await loadConfig(writeConfig(dir, config))).config)
+  daemon = stack.use(await startDaemon({ dir, config }))
+})
+
+after(() => stack.disposeAsync())
+
+/** Of all workers, in MiB. */
+function residentMib(): number {
+  const pids = daemon.eventsOf('worker.started').map(({ pid }) => pid)
+  const kib = pids.map((pid) => {
+    const [, size] = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
+    return Number(size)
+  })
+  return kib.reduce((sum, size) => sum + size, 0) / 1024
+}
+
+const envelope = 'MAIL FROM:<bob@example.net>\r\nRCPT TO:<ann@example.com>\r\n'
+/** What makes a session wait for the back-end, which says nothing. */
+const waiting: readonly [Service, string][] = [
+  ['smtp', `EHLO c\r\n${envelope}`],
+  ['lmtp', `LHLO c\r\n${envelope}`],
+  ['imap', 'a LOGIN ann secret\r\n'],
+  ['pop3', 'USER ann\r\nPASS secret\r\n'],
+]
+
+test('sessions that send without an end while they are to wait cost bounded memory', async () => {
+  const each = 25
+  const surplus = Buffer.alloc(1024 * 1024, 'NOOP\r\n')
+  using open = new DisposableStack()
+  const sessions: Peer[] = []
+  for (const [service, words] of waiting) {
+    for (let count = 0; count < each; count++) {
+      const peer = open.use(await Peer.connect(daemon.port(service)))
+      await peer.line()
+      sessions.push(peer.send(words))
+    }
+  }
+  await daemon.status()
+  const idleMib = residentMib()
+  for (const peer of sessions) peer.send(surplus)
+  // Each answer comes after what the workers have read by then.
+  for (let count = 0; count < 10; count++) {
+    using other = await Peer.connect(daemon.port('pop3'))
+    assert.match(await other.line(), /^\+OK /)
+    await other.send('QUIT\r\n').end()
+    await daemon.status()
+  }
+  const fullMib = residentMib() - idleMib
+  assert.ok(sessions.every(({ closed }) => !closed))
+  // A quarter MiB for each: what is unparsed, and what its stream has read ahead.
+  for (const { socket } of silent.peers) socket.destroy()
+  assert.ok(fullMib < (sessions.length / 4) * 1.5, `${fullMib} MiB`)
+})
+
+const services = waiting.map(([service]) => service)
+
+/** Bytes that no client of ours sends. */
+function garbage(number: number): Buffer {
+  const hello = Buffer.from('16030100c8010000c40303', 'hex')
+  const kinds = [
+    Buffer.from(Array.from({ length: 64 }, (_, at) => (number * 31 + at * 17) % 256)),
+    Buffer.concat([hello, Buffer.alloc(180, number)]),
+    Buffer.from('\r\n\r\n\0\0((((((((((({{{{{\r\n'),
+    Buffer.from('POST / HTTP/1.1\r\nHost: x\r\n\r\n'),
+    Buffer.from([]),
+  ]
+  return kinds[number % kinds.length] ?? hello
+}
+
+test('a flood of garbage ends no worker and is written down in a few lines', async () => {
+  await daemon.idle()
+  const flood = 2_000
+  const atOnce = 60
+  const numbers = Array.from({ length: flood }, (_, number) => number).values()
+  await Promise.all(
+    Array.from({ length: atOnce }, async () => {
+      for (const number of numbers) {
+        const socket = connect(daemon.port(services[number % 4] ?? 'smtp'), '127.0.0.1')
+        socket.on('error', () => undefined)
+        socket.resume().write(garbage(number))
+        await once(socket, 'connect').catch(() => undefined)
+        if (number % 2 === 0) socket.end()
+        else socket.resetAndDestroy()
+        await once(socket, 'close').catch(() => undefined)
+      }
+    }),
+  )
+  for (const [service, greeting] of [
+    ['smtp', /^220 /],
+    ['imap', /^\* OK /],
+    ['pop3', /^\+OK /],
+    ['lmtp', /^220 /],
+  ] as const) {
+    using peer = await Peer.connect(daemon.port(service))
+    assert.match(await peer.line(), greeting)
+  }
+  await daemon.idle()
+  const report = await daemon.status()
+  const total = report.services.reduce((sum, { sessions_total }) => sum + sessions_total, 0)
+  assert.ok(total > flood / 2, `${total}`)
+  const reasons = report.services.map(({ refused }) => refused)
+  const refused = reasons.flatMap((of) => Object.values(of)).reduce((sum, count) => sum + count, 0)
+  assert.ok(refused > flood / 10, `${refused}`)
+  await daemon.stop()
+  assert.deepEqual(
+    daemon.eventsOf('worker.exited').map(({ code }) => code),
+    [0, 0, 0],
+  )
+  assert.deepEqual(daemon.eventsOf('internal'), [])
+  // What was not written one by one is in the sums, so that nothing is lost.
+  const written = daemon.eventsOf('refuse')
+  const sums = daemon.eventsOf('log.suppressed').filter(({ of }) => of === 'refuse')
+  const summed = sums.reduce((sum, { count }) => sum + count, 0)
+  assert.equal(written.length + summed, refused)
+  const kinds = new Set(written.map(({ service, reason }) => `${service} ${reason}`)).size
+  const seconds = new Set(written.map(({ time }) => time.slice(0, 19))).size
+  // Ten of a kind in a second, by each of two workers, whose seconds begin at any time.
+  assert.ok(written.length <= kinds * (seconds + 1) * 2 * 10, `${written.length}`)
+})
