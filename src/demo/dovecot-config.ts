@@ -19,6 +19,8 @@ export interface DovecotUser {
   /** The full address; it is the login, too. */
   readonly address: string
   readonly password: string
+  /** The most that the mailbox may hold; without it there is no limit. */
+  readonly quotaKib?: number
 }
 
 export type DovecotRelease = '2.3' | '2.4'
@@ -29,6 +31,8 @@ export interface DovecotSettings {
   readonly hostname: string
   readonly ports: DovecotPorts
   readonly hasCertificate: boolean
+  /** Some user has one. */
+  readonly hasQuota: boolean
   /** The names of the user and group it runs as, where it is not started by root. */
   readonly account: { readonly user: string; readonly group: string } | undefined
 }
@@ -74,6 +78,7 @@ export function dovecotConfig(settings: DovecotSettings): string {
     '  inbox = yes',
     '  separator = /',
     '}',
+    ...quotaLines(settings),
     ...tlsLines(settings, path),
     ...listenerLines(ports),
     ...accountLines(settings.account),
@@ -113,6 +118,14 @@ function loginAndMailLines(release: DovecotRelease, path: PathOf): string[] {
       '}',
     ]),
   ]
+}
+
+function quotaLines({ hasQuota, release }: DovecotSettings): string[] {
+  if (!hasQuota) return []
+  if (release === '2.4')
+    return ['mail_plugins {', '  quota = yes', '}', 'quota "User quota" {', '}']
+  const rules = ['quota = count:User quota', 'quota_vsizes = yes', 'quota_grace = 0']
+  return ['mail_plugins = quota', 'plugin {', ...rules.map((rule) => `  ${rule}`), '}']
 }
 
 function tlsLines({ hasCertificate, release }: DovecotSettings, path: PathOf): string[] {
@@ -171,9 +184,15 @@ export function dovecotUsers(
   mailFolder: string,
 ): string {
   return users
-    .map(({ address, password }) => {
+    .map(({ address, password, quotaKib }) => {
       const home = join(mailFolder, address)
-      return `${address}:{PLAIN}${password}:${owner.uid}:${owner.gid}::${home}::\n`
+      return `${address}:{PLAIN}${password}:${owner.uid}:${owner.gid}::${home}::${quota(quotaKib)}\n`
     })
     .join('')
+}
+
+/** By the names of both releases: what one does not know, it passes over. */
+function quota(kib: number | undefined): string {
+  if (kib === undefined) return ''
+  return `userdb_quota_rule=*:storage=${kib}K userdb_quota_storage_size=${kib}K`
 }

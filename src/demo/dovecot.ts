@@ -182,7 +182,7 @@ export class Dovecot implements AsyncDisposable {
   }
 
   async #writeConfig(): Promise<void> {
-    const { folder, name, certificate } = this.#options
+    const { folder, name, certificate, users } = this.#options
     const account = process.getuid?.() === 0 ? undefined : await ownAccount()
     const text = dovecotConfig({
       release: await this.#release(),
@@ -190,6 +190,7 @@ export class Dovecot implements AsyncDisposable {
       hostname: `${name}.example.com`,
       ports: this.ports,
       hasCertificate: certificate !== undefined,
+      hasQuota: users.some(({ quotaKib }) => quotaKib !== undefined),
       account,
     })
     writeFileSync(this.configFile, text)

@@ -1,6 +1,6 @@
 /**
- * A real Postfix that takes every message for example.com and throws it away; what it thinks of its
- * clients is in its log. Only root can start one.
+ * A real Postfix that takes every message for example.com and throws it away, or sends on what is for
+ * the domains that it is told of; what it thinks of others is in its log. Only root can start one.
  */
 import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -22,10 +22,19 @@ bounce unix - - n - 0 bounce
 defer unix - - n - 0 bounce
 trace unix - - n - 0 bounce
 discard unix - - n - - discard
+smtp unix - - n - - smtp
+lmtp unix - - n - - lmtp
+error unix - - n - - error
+retry unix - - n - - error
 postlog unix-dgram n - n - 1 postlogd
 proxymap unix - - n - - proxymap
 anvil unix - - n - 1 anvil
 `
+
+function inline(table: Readonly<Record<string, string>>): string {
+  const entries = Object.entries(table).map(([key, value]) => `{ ${key} = ${value} }`)
+  return entries.length === 0 ? '' : `inline:{ ${entries.join(', ')} }`
+}
 
 export class Postfix implements AsyncDisposable {
   readonly port: number
@@ -39,7 +48,8 @@ export class Postfix implements AsyncDisposable {
     this.proxyPort = proxyPort
   }
 
-  static async start(dir: TempDir): Promise<Postfix> {
+  /** `ways`: how mail for a domain is sent on, as transport(5) says it. */
+  static async start(dir: TempDir, ways: Readonly<Record<string, string>> = {}): Promise<Postfix> {
     const [port = 0, proxyPort = 0] = await freePorts(2)
     chmodSync(dir.path, 0o755)
     for (const folder of ['etc', 'queue', 'data']) mkdirSync(dir.join(folder))
@@ -53,6 +63,9 @@ export class Postfix implements AsyncDisposable {
       local_recipient_maps: '',
       local_transport: 'discard:',
       default_transport: 'discard:',
+      transport_maps: inline(ways),
+      smtp_tls_security_level: 'none',
+      local_header_rewrite_clients: '',
       inet_interfaces: '127.0.0.1',
       inet_protocols: 'ipv4',
       alias_maps: '',
@@ -72,6 +85,11 @@ export class Postfix implements AsyncDisposable {
     const { code, stderr } = await runTool(dir.path, 'postfix', ['-c', dir.join('etc'), 'start'])
     if (code !== 0) throw new Error(`postfix: ${stderr}`)
     return new Postfix(dir, port, proxyPort)
+  }
+
+  /** Asks for what it holds to be tried again now. */
+  async flush(): Promise<void> {
+    await runTool(this.#dir.path, 'postqueue', ['-c', this.#dir.join('etc'), '-f'])
   }
 
   /** Waits until a line of the log matches. */
