@@ -1,0 +1,179 @@
+/** The processes of a ledger run: back-ends and `mailmux serve`, each ended by its own id. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as delay } from 'node:timers/promises'
+import { type BackendRole, backends, domain, mapSources } from './cast.ts'
+
+const bin = new URL('../../bin/run.js', import.meta.url).pathname
+const backendProgram = new URL('./backend.ts', import.meta.url).pathname
+const patienceMs = 60_000
+
+/** A line of the log. */
+export type Logged = { readonly event: string } & Readonly<Record<string, unknown>>
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  return address !== null && typeof address === 'object' ? address.port : 0
+}
+
+/** A back-end that can be killed, held and started again; its record stays. */
+export class RecordingBackend {
+  readonly role: BackendRole
+  readonly file: string
+  readonly port: number
+  #child: ChildProcess | undefined
+
+  constructor(role: BackendRole, port: number, folder: string) {
+    this.role = role
+    this.port = port
+    this.file = join(folder, `${role.name}.record`)
+    writeFileSync(this.file, '')
+    this.start()
+  }
+
+  start(): void {
+    if (this.isRunning) return
+    const args = [backendProgram, this.role.protocol, `${this.port}`, this.file]
+    this.#child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] })
+  }
+
+  get isRunning(): boolean {
+    return this.#child?.exitCode === null && this.#child.signalCode === null
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    if (this.isRunning) this.#child?.kill(signal)
+  }
+}
+
+export interface SiteOptions {
+  readonly folder: string
+  readonly ports: { readonly smtp: number; readonly lmtp: number }
+  readonly backendPorts: readonly number[]
+}
+
+/** Writes sources and config, and builds the map. */
+export function layOut(options: SiteOptions): void {
+  mkdirSync(options.folder, { recursive: true })
+  const { users, aliases } = mapSources()
+  writeFileSync(join(options.folder, 'user_map'), users)
+  writeFileSync(join(options.folder, 'aliases'), aliases)
+  writeConfig(options, 'answer')
+  execFileSync(process.execPath, [bin, 'build-map', ...configOf(options)], { stdio: 'ignore' })
+}
+
+/** With the one policy or the other for back-ends that are down. */
+export function writeConfig(
+  { folder, ports, backendPorts }: SiteOptions,
+  onBackendDown: 'answer' | 'spool',
+): void {
+  const places = backends.map(
+    ({ name, protocol }, at) =>
+      `  ${name}: {host: 127.0.0.1, ${protocol}: ${backendPorts[at]}, connections: 40}\n`,
+  )
+  writeFileSync(
+    join(folder, 'mailmux.yaml'),
+    `hostname: mx.example.com
+domains: [${domain}]
+backends:
+${places.join('')}map: {user_map: user_map, aliases: aliases, database: map.db}
+listen: {smtp: ["127.0.0.1:${ports.smtp}"], lmtp: ["127.0.0.1:${ports.lmtp}"]}
+client_names: none
+limits: {login_timeout: 3s, command_timeout: 10s, data_timeout: 2s, drain_timeout: 5s}
+on_backend_down: ${onBackendDown}
+workers: 2
+state_dir: state
+run_dir: run
+`,
+  )
+}
+
+function configOf({ folder }: SiteOptions): string[] {
+  return ['--config', join(folder, 'mailmux.yaml')]
+}
+
+/** A command of mailmux; what it says on stdout. */
+export function command(options: SiteOptions, ...args: readonly string[]): string {
+  const all = [bin, ...args, ...configOf(options)]
+  return execFileSync(process.execPath, all, { encoding: 'utf8', timeout: patienceMs })
+}
+
+/** One life of the daemon. */
+export class Life {
+  /** Ids of the processes that do something now, by the number of the worker. */
+  readonly workers = new Map<number, number>()
+  readonly queues = new Map<number, number>()
+  readonly exited: Promise<unknown>
+  readonly #child: ChildProcess
+  readonly #heard: (line: Logged, life: Life) => void
+  readonly #seen = new Map<string, () => void>()
+  #queueNumbers = new Set<number>()
+
+  private constructor(options: SiteOptions, heard: (line: Logged, life: Life) => void) {
+    this.#heard = heard
+    this.#child = spawn(process.execPath, [bin, 'serve', ...configOf(options)], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    this.exited = once(this.#child, 'exit')
+    if (this.#child.stdout === null) throw new Error('no log')
+    createInterface({ input: this.#child.stdout }).on('line', (line) => this.#read(line))
+  }
+
+  /** Starts it; tries again while ports and spool are still in the hands of the one before. */
+  static async begin(
+    options: SiteOptions,
+    heard: (line: Logged, life: Life) => void,
+  ): Promise<Life> {
+    for (let attempt = 1; ; attempt++) {
+      const life = new Life(options, heard)
+      const isReady = life.next('daemon.ready').then(() => true)
+      if (await Promise.race([isReady, life.exited.then(() => false)])) return life
+      if (attempt === 50) throw new Error('mailmux serve does not start')
+      await delay(200)
+    }
+  }
+
+  /** Whether that worker is, or was, the queue. */
+  isQueue(worker: unknown): boolean {
+    return this.#queueNumbers.has(Number(worker))
+  }
+
+  /** Resolves at the next event of that name. */
+  next(event: string): Promise<void> {
+    return new Promise((resolve) => this.#seen.set(event, resolve))
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal)
+  }
+
+  #read(text: string): void {
+    let line: Logged
+    try {
+      line = JSON.parse(text) as Logged
+    } catch {
+      // The process that wrote it was killed meanwhile.
+      return
+    }
+    const [worker, pid] = [Number(line['worker']), Number(line['pid'])]
+    if (line.event === 'worker.started') this.workers.set(worker, pid)
+    if (line.event === 'queue.started') {
+      this.queues.set(worker, pid)
+      this.#queueNumbers.add(worker)
+    }
+    if (line.event === 'worker.exited') {
+      this.workers.delete(worker)
+      this.queues.delete(worker)
+    }
+    this.#heard(line, this)
+    this.#seen.get(line.event)?.()
+    this.#seen.delete(line.event)
+  }
+}
