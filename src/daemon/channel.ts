@@ -26,6 +26,8 @@ export type Ask =
   | { readonly do: 'report' }
   /** To the queue: these messages have come into the spool. */
   | { readonly do: 'spooled'; readonly ids: readonly string[] }
+  /** To the queue: there may be messages in the spool that nobody has told of. */
+  | { readonly do: 'look' }
   /** To workers: what the spool holds. */
   | { readonly do: 'spool-usage'; readonly usage: SpoolUsage }
   /** To the queue: what an administrator wants of it. */
@@ -39,6 +41,7 @@ export interface Replies {
   abort: null
   report: WorkerReport
   spooled: null
+  look: null
   'spool-usage': null
   queue: QueuePage | QueueChange
   /** False where sessions had to be ended. The exit follows. */

@@ -1,5 +1,6 @@
 /** What the queue keeps in memory of each message: little, since there may be very many. */
 import type { Clock } from '../base/clock.ts'
+import type { Log } from '../base/log.ts'
 import type { JournalRecord } from '../spool/journal.ts'
 import type { MessageFile } from '../spool/message-file.ts'
 import { waitUntilMs } from '../spool/schedule.ts'
@@ -33,6 +34,7 @@ export interface QueueEntry {
 export interface EntrySource {
   readonly store: SpoolStore
   readonly clock: Clock
+  readonly log: Log
   /** The process before this one ended by itself during an attempt. */
   readonly hasCrashed: boolean
 }
@@ -40,13 +42,17 @@ export interface EntrySource {
 /** Reads a message of the spool. Throws as SpoolStore.open does, and what the disk does. */
 export async function readEntry(
   id: string,
-  { store, clock, hasCrashed }: EntrySource,
+  { store, clock, log, hasCrashed }: EntrySource,
 ): Promise<QueueEntry> {
   const file = await store.open(id)
   try {
     if (file.progress.isInAttempt) {
       // By a fault of its own only where nobody killed the process.
       await writeDown(file, { do: 'interrupted', crashed: hasCrashed }, 'lazy')
+      // What a back-end said last may not have been written down.
+      const { session, peer } = file.head.envelope
+      for (const backend of owedAt(file))
+        log('uncertain', { service: 'smtp', session, peer, backend })
     }
     return entryOf(file, clock)
   } finally {

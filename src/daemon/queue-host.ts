@@ -81,6 +81,9 @@ export class QueueHost implements Supervised {
       case 'spooled':
         await this.#queue?.notice(ask.ids)
         return null
+      case 'look':
+        await this.#queue?.look()
+        return null
       case 'spool-usage':
         return null
       case 'queue':

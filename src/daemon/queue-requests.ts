@@ -35,6 +35,7 @@ export async function performRequest(
       return showMessages(store, standings, request.ids)
     case 'retry': {
       if (request.ids === undefined) {
+        await queue.look()
         queue.retry()
         return { done: [...queue.entries.keys()], unknown: [], unreadable: [] }
       }

@@ -1,11 +1,12 @@
 /**
- * Finds what the spool holds: at the start, and every few minutes what nobody has told of. A few files
- * at a time, so that delivery goes on meanwhile.
+ * Finds what the spool holds: at the start, when a worker has died that may have told nobody, and every
+ * few minutes. A few files at a time, so that delivery goes on meanwhile.
  */
 import type { Clock } from '../base/clock.ts'
 import { messageOf } from '../base/error.ts'
 import type { Log } from '../base/log.ts'
 import type { SpoolStore } from '../spool/spool-store.ts'
+import { coalesce } from './coalesce.ts'
 import type { QueueEntry } from './queue-entry.ts'
 
 export interface ScanOptions {
@@ -26,25 +27,32 @@ export class QueueScan {
   readonly #odd = new Set<string>()
   #isStopped = false
   #isFirst = true
+  /** Something could not be looked at. */
+  #isIncomplete = false
   #cancel: () => void = () => undefined
 
   constructor(options: ScanOptions) {
     this.#options = options
   }
 
-  /** Returns when all was looked at; goes on by itself afterwards. */
-  async run(): Promise<void> {
+  /** Returns when all was looked at that was there before; goes on by itself afterwards. */
+  readonly run = coalesce(() => this.#look())
+
+  async #look(): Promise<void> {
+    if (this.#isStopped) return
+    this.#isIncomplete = false
     try {
       await this.#once()
     } catch (error) {
       const detail = `the spool cannot be listed: ${messageOf(error)}`
       this.#options.log('internal', { reason: 'spool_eio', detail })
     }
-    this.#next(everyMs)
+    this.#next(this.#isIncomplete ? soonMs : everyMs)
   }
 
   /** Some of it could not be looked at now. */
   again(): void {
+    this.#isIncomplete = true
     this.#next(soonMs)
   }
 

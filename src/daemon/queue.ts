@@ -75,6 +75,11 @@ export class Queue {
     return this.#scan.run()
   }
 
+  /** Finds what nobody has told of; returns when that is done. */
+  look(): Promise<void> {
+    return this.#scan.run()
+  }
+
   /** Messages that have just been taken in. */
   async notice(ids: readonly string[]): Promise<void> {
     for (const id of ids) if (!this.entries.has(id)) await this.#load(id)
@@ -94,11 +99,6 @@ export class Queue {
   reached(backend: string): void {
     if (!this.#probes.reached(backend)) return
     this.#wake((entry) => entry.unreachable.includes(backend))
-  }
-
-  /** Makes messages due that wait at this back-end, as when a freeze has ended. */
-  wakeBackend(backend: string): void {
-    this.#wake((entry) => entry.backends.includes(backend))
   }
 
   /** Makes one due, or all; false where there is none of that id. */

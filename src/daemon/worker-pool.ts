@@ -272,6 +272,8 @@ export class WorkerPool {
     this.#retiredCounts = sumCounts([this.#retiredCounts, worker.lastReport.counters])
     this.#retiredDrops += worker.lastReport.logDropped
     this.#log('worker.exited', { worker: worker.number, pid: worker.pid, ...exit })
+    // What it put into the spool last, it may have told nobody.
+    if (worker.role === 'worker') void this.#queue?.worker?.ask({ do: 'look' }, queueMs)
     this.#replace(worker, isCrash(exit))
   }
 

@@ -85,6 +85,7 @@ class Worker implements Supervised {
         this.#runtime.spoolUsage = ask.usage
         return null
       case 'spooled':
+      case 'look':
       case 'queue':
         throw new Error(`a worker has no ${ask.do}`)
       default:

@@ -4,11 +4,16 @@ import { once } from 'node:events'
 import { readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { systemClock } from '../../src/daemon/system-clock.ts'
 import type { QueuedMessage } from '../../src/mail/queued-message.ts'
+import { FileSpoolWriter } from '../../src/spool/file-spool-writer.ts'
+import { spoolPlaces } from '../../src/spool/spool-places.ts'
+import { realDisk } from '../../src/storage/disk.ts'
 import { runCommand } from '../support/command.ts'
 import { type Daemon, launchDaemon, startDaemon, writeConfig } from '../support/daemon.ts'
 import { Peer, ScriptedBackend } from '../support/peer.ts'
 import { Sink } from '../support/relay.ts'
+import { envelopeOf, inMemory, owed, plainMessage } from '../support/spool.ts'
 import { type TempDir, tempDir } from '../support/temp-dir.ts'
 
 const program = fileURLToPath(new URL('../support/serve-spooling.ts', import.meta.url))
@@ -56,7 +61,7 @@ async function listed(daemon: Daemon): Promise<QueuedMessage[]> {
     .map((line) => JSON.parse(line) as QueuedMessage)
 }
 
-test('what workers take in is delivered by the queue at once', async () => {
+test('what workers take in is delivered at once, also where one was killed before it told of it', async () => {
   using dir = tempDir()
   const { sink, backend } = await Sink.start()
   await using _backend = backend
@@ -71,6 +76,21 @@ test('what workers take in is delivered by the queue at once', async () => {
   const { stdout } = await daemon.command('status', '--json')
   const { workers } = JSON.parse(stdout) as { workers: { role: string }[] }
   assert.deepEqual(workers.map(({ role }) => role).sort(), ['queue', 'worker', 'worker'])
+  await daemon.waitFor('spool.ready')
+  const putIn = (): Promise<string> => writer.accept(envelopeOf([owed('ann@example.com')]), text)
+  const text = inMemory(plainMessage)
+  const writer = new FileSpoolWriter({
+    disk: realDisk,
+    places: spoolPlaces(dir.join('state')),
+    caps: { maxMessages: 10, maxSizeBytes: Infinity },
+    clock: systemClock,
+  })
+  const untold = await putIn()
+  process.kill((await daemon.waitFor('worker.started')).pid, 'SIGKILL')
+  assert.equal((await daemon.waitFor('delivery', 2)).id, untold)
+  const other = await putIn()
+  assert.equal((await daemon.command('queue', 'retry', '--all')).stderr, '')
+  assert.equal((await daemon.waitFor('delivery', 3)).id, other)
   assert.equal((await daemon.stop()).code, 0)
 })
 
@@ -131,6 +151,7 @@ test('killed after the back-end has it and before that is written down, one mess
   await spool(daemon, 'ann@example.com')
   assert.equal((await daemon.waitFor('delivery')).result, 'delivered')
   assert.deepEqual(stored, [0, 1])
+  assert.equal((await daemon.waitFor('uncertain')).backend, 'fritz')
   assert.deepEqual(daemon.eventsOf('spool.quarantined'), [])
 })
 
