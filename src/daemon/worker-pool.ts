@@ -19,9 +19,6 @@ import { type Exit, WorkerProcess } from './worker-process.ts'
 /** Opening a very large map on a slow disk included. */
 const prepareMs = 60_000
 const commitMs = 10_000
-const reportMs = 2_000
-/** A worker that leaves so many questions in a row unanswered serves nobody any more. */
-const hungAnswers = 10
 /** What a worker may take beyond the drain, to write its log out, before it is killed. */
 const exitMs = 4_000
 /** A part of a long list on a slow disk included. */
@@ -113,7 +110,7 @@ export class WorkerPool {
     return []
   }
 
-  /** Asks every worker for its numbers; one that does not answer keeps those it told last. */
+  /** Asks every worker for its numbers; one that is hung is ended. */
   readonly refreshReports = coalesce(async () => {
     await Promise.all(this.workers.map((worker) => this.#refresh(worker)))
   })
@@ -249,10 +246,8 @@ export class WorkerPool {
   }
 
   async #refresh(worker: WorkerProcess): Promise<void> {
-    const report = await worker.ask({ do: 'report' }, reportMs)
-    if (report !== undefined) worker.lastReport = report
-    worker.unanswered = report === undefined ? worker.unanswered + 1 : 0
-    if (worker.unanswered < hungAnswers || worker.isGone || worker.state === 'starting') return
+    await worker.refreshReport()
+    if (!worker.isHung) return
     this.#log('worker.hung', { worker: worker.number, pid: worker.pid })
     worker.kill()
   }

@@ -28,6 +28,9 @@ export interface WorkerPlace {
   readonly board: BoardShare | undefined
 }
 
+const reportMs = 2_000
+const hungAnswers = 10
+
 const emptyReport: WorkerReport = {
   generation: undefined,
   sessions: [],
@@ -52,12 +55,12 @@ export class WorkerProcess {
   readonly exited: Promise<Exit>
   /** The newest that it told of itself. */
   lastReport: WorkerReport = emptyReport
-  /** How often in a row it did not answer in time. */
-  unanswered = 0
   readonly #worker: Worker
   readonly #events: WorkerEvents
   readonly #startedAt = performance.now()
   readonly #waiting = new Map<number, (reply: Replies[Ask['do']] | undefined) => void>()
+  /** How often in a row it told nothing of itself when it was asked to. */
+  #unanswered = 0
   #lastId = 0
   #hasExited = false
   #isUnreachable = false
@@ -117,6 +120,18 @@ export class WorkerProcess {
         settle(undefined)
       })
     })
+  }
+
+  /** Asks for its numbers, and keeps those it told last where it does not answer. */
+  async refreshReport(): Promise<void> {
+    const report = await this.ask({ do: 'report' }, reportMs)
+    if (report !== undefined) this.lastReport = report
+    this.#unanswered = report === undefined ? this.#unanswered + 1 : 0
+  }
+
+  /** It has left so many questions in a row unanswered that it serves nobody any more. */
+  get isHung(): boolean {
+    return this.#unanswered >= hungAnswers && !this.isGone && this.state !== 'starting'
   }
 
   kill(): void {
