@@ -33,9 +33,7 @@ export interface CheckedSettings {
   readonly changes: KeptChanges
 }
 
-export interface PoolStart extends Omit<ChildStart, 'workerEntry'> {
-  readonly entry: URL
-}
+type PoolStart = Omit<ChildStart, 'workerEntry'> & { readonly entry: URL }
 
 export class WorkerPool {
   readonly #log: Log
@@ -83,9 +81,9 @@ export class WorkerPool {
     const added = [...this.#addPlaces(this.#inForce.workers), ...this.#addQueue()]
     const problems = (await Promise.all(added.map((place) => this.#fill(place)))).flat()
     if (problems.length > 0) {
-      this.#phase = 'stopping'
       this.killAll()
       await Promise.all(this.workers.map(({ exited }) => exited))
+      this.#phase = 'stopping'
       return [...new Set(problems)]
     }
     this.#phase = 'serving'
@@ -263,7 +261,8 @@ export class WorkerPool {
 
   #noteExit(worker: WorkerProcess, exit: Exit): void {
     this.#living.delete(worker)
-    if (worker.board !== undefined) this.#start.boards.giveBack(worker.board)
+    // At a stop nobody looks at the counts any more.
+    if (this.#phase !== 'stopping') this.#start.boards.giveBack(worker.board)
     this.#retiredCounts = sumCounts([this.#retiredCounts, worker.lastReport.counters])
     this.#retiredDrops += worker.lastReport.logDropped
     this.#log('worker.exited', { worker: worker.number, pid: worker.pid, ...exit })

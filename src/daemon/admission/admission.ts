@@ -111,8 +111,8 @@ function isOver(
   const [stamp, before] = [period & 0xffff, (period - 1) & 0xffff]
   const passed = (now % limit.periodMs) / limit.periodMs
   const sums = places.map(({ key, times }) => {
-    const older = board.sum(key, before) * (1 - passed)
-    return (board.add(key, 1, stamp, before).sum + older) / times
+    const { sum, keptSum } = board.add(key, 1, stamp, before)
+    return (sum + keptSum * (1 - passed)) / times
   })
   return sums.some((sum) => sum > limit.count)
 }

@@ -93,7 +93,9 @@ export class BoardKeeper implements Disposable {
   }
 
   /** The worker that had it has ended. */
-  giveBack({ column }: BoardShare): void {
+  giveBack(share: BoardShare | undefined): void {
+    if (share === undefined) return
+    const { column } = share
     for (const board of Object.values(this.#boards)) board.clear(column)
     this.#free.push(column)
   }

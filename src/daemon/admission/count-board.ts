@@ -33,6 +33,8 @@ export function boardBytes(columns: number): number {
 export interface Counted {
   /** Over all workers. */
   readonly sum: number
+  /** The same under the stamp that was kept. */
+  readonly keptSum: number
   /** False where there was no room: it counts for this once, and is not to be taken back. */
   readonly isKept: boolean
 }
@@ -57,7 +59,10 @@ export class CountBoard {
   add(key: string, by: number, stamp = 0, kept = stamp): Counted {
     this.#read(key)
     const at = this.#ownEntry(stamp, kept)
-    if (at === undefined) return { sum: this.#sum(stamp) + Math.max(0, by), isKept: false }
+    const keptSum = kept === stamp ? 0 : this.#sum(kept)
+    if (at === undefined) {
+      return { sum: this.#sum(stamp) + Math.max(0, by), keptSum, isKept: false }
+    }
     const isOurs = this.#isEntry(at, stamp)
     const count = Math.min(mostCounted, Math.max(0, (isOurs ? this.#countAt(at) : 0) + by))
     this.#row.writeUInt32LE(count === 0 ? 0 : this.#tag, at)
@@ -65,7 +70,7 @@ export class CountBoard {
     this.#row.writeUInt16LE(count, at + 6)
     const entry = this.#row.subarray(at, at + entryBytes)
     const isKept = this.#place.bytes.write(entry, this.#rowAt + at)
-    return { sum: this.#sum(stamp), isKept }
+    return { sum: this.#sum(stamp), keptSum, isKept }
   }
 
   /** The sum over all workers. */
@@ -79,12 +84,13 @@ export class CountBoard {
     const { bytes, offset, columns } = this.#place
     const chunkRows = 512
     const chunk = Buffer.alloc(chunkRows * columns * cellBytes)
+    const words = new Uint32Array(chunk.buffer, chunk.byteOffset, chunk.length / 4)
     const empty = Buffer.alloc(cellBytes)
     for (let row = 0; row < rows; row += chunkRows) {
       const start = offset + row * columns * cellBytes
       bytes.read(chunk, start)
       for (let at = column * cellBytes; at < chunk.length; at += columns * cellBytes) {
-        if (!chunk.subarray(at, at + cellBytes).equals(empty)) bytes.write(empty, start + at)
+        if (!isFree(words, at / 4)) bytes.write(empty, start + at)
       }
     }
   }
@@ -124,4 +130,12 @@ export class CountBoard {
     }
     return sum
   }
+}
+
+/** Whether no entry of a cell has a hash; looked at in words, since there are many cells. */
+function isFree(words: Uint32Array, cell: number): boolean {
+  for (let entry = 0; entry < entriesPerCell; entry++) {
+    if (words[cell + (entry * entryBytes) / 4] !== 0) return false
+  }
+  return true
 }

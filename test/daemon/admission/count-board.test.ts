@@ -103,5 +103,5 @@ test('memory that cannot be read or written counts nobody', () => {
   }
   const board = new CountBoard({ bytes, offset: 0, columns, column: 0, seed })
   for (let count = 0; count < 100; count++)
-    assert.deepEqual(board.add('key', 1), { sum: 1, isKept: false })
+    assert.deepEqual(board.add('key', 1), { sum: 1, keptSum: 0, isKept: false })
 })
