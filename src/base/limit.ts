@@ -39,6 +39,14 @@ export const limits = {
   /** A message comes at least this fast in a second, averaged over the window; milliseconds. */
   dataRateBytes: 1024,
   dataRateWindowMs: 60_000,
+  /**
+   * Of the file descriptors of a worker, so many are kept from clients: for back-ends, listeners, the
+   * map, the log; so many of these from clients that are told that there is no room; and so many of
+   * these from back-ends, for the spool. So a client can always be accepted and be told, or counted.
+   */
+  reservedDescriptors: 64,
+  wordlessDescriptors: 32,
+  lastDescriptors: 16,
   /** How much of a peer's text goes into a log event. */
   loggedTextChars: 160,
 } as const

@@ -44,6 +44,7 @@ export type RefusalReason =
 /** What went wrong with a back-end; the label `reason` of the counter `backend_error`. */
 export type BackendReason =
   | 'refused'
+  | 'no_descriptor'
   | 'timeout'
   | 'closed'
   | 'bad_banner'

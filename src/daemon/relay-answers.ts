@@ -35,19 +35,24 @@ export const noRoom: BackEndFailure = {
   isShutdown: false,
 }
 
+/** There is no room on this side. */
+function isOurs(failure: BackEndFailure): boolean {
+  return failure === noRoom || failure.reason === 'no_descriptor'
+}
+
 export function isBeforeReady({ step }: BackEndFailure): boolean {
   return step === 'connect' || step === 'tls' || step === 'greeting' || step === 'hello'
 }
 
 /** Whether others should be spared it: it does not serve, or hangs before it has to do any work. */
 export function isOutage(failure: BackEndFailure): boolean {
-  if (failure === notTried || failure === noRoom) return false
+  if (failure === notTried || isOurs(failure)) return false
   return isBeforeReady(failure) || (failure.step === 'envelope' && failure.reason === 'timeout')
 }
 
 /** What a client hears of a connection that failed before its message was complete. */
 export function answerTo(failure: BackEndFailure): Reply {
-  if (failure === noRoom) return lost.busy
+  if (isOurs(failure)) return lost.busy
   if (isBeforeReady(failure)) return lost.unreachable
   if (failure.isShutdown) return lost.stopping
   const isNonsense = failure.reason === 'desync' || failure.reason === 'bad_reply'

@@ -3,11 +3,10 @@
  * its file descriptors carry: at that limit the kernel's and Node's answer would be a silent close.
  */
 import { availableParallelism } from 'node:os'
+import { limits } from '../base/limit.ts'
 import type { Config } from '../config/config.ts'
 import { realDisk } from '../storage/disk.ts'
 
-/** For listeners, the map, the log, the channel. */
-const reservedDescriptors = 64
 /** Client and back-end. */
 const descriptorsPerSession = 2
 
@@ -22,12 +21,12 @@ export async function sessionsPerWorker(sessions: number, workers: number): Prom
 
 /** `openFiles`: the limit of each process. */
 export function shareOf(sessions: number, workers: number, openFiles: number): number {
-  const carried = Math.floor((openFiles - reservedDescriptors) / descriptorsPerSession)
+  const carried = Math.floor((openFiles - limits.reservedDescriptors) / descriptorsPerSession)
   return Math.max(1, Math.min(Math.ceil(sessions / workers), carried))
 }
 
 /** Node raises the soft limit to the hard one at its start. */
-async function openFileLimit(): Promise<number> {
+export async function openFileLimit(): Promise<number> {
   try {
     const text = (await realDisk.read('/proc/self/limits')).toString('latin1')
     return Number(/^Max open files\s+(\d+)/m.exec(text)?.[1] ?? Number.POSITIVE_INFINITY)

@@ -167,8 +167,17 @@ export class WorkerRuntime implements Runtime {
       logDropped: this.#logWriter.dropped,
       troubles: this.#troubles.newest,
       breakers: this.#breakers(),
-      residentBytes: process.memoryUsage.rss(),
+      residentBytes: residentBytes(),
     }
+  }
+}
+
+/** 0 where it cannot be told: asking takes a file descriptor, of which there may be none. */
+function residentBytes(): number {
+  try {
+    return process.memoryUsage.rss()
+  } catch {
+    return 0
   }
 }
 

@@ -5,7 +5,7 @@
  */
 import type { Socket } from 'node:net'
 import { MailmuxError, messageOf } from '../base/error.ts'
-import { waits } from '../base/limit.ts'
+import { limits, waits } from '../base/limit.ts'
 import { printable } from '../base/log.ts'
 import { assertNever } from '../base/never.ts'
 import type { ListenerConfig, Service } from '../config/config.ts'
@@ -15,12 +15,14 @@ import type { Ask, PrepareReply, Replies } from './channel.ts'
 import { clientOf, peerOf } from './client-address.ts'
 import { CounterTable } from './counters.ts'
 import { isTrusted } from './client-knowledge.ts'
+import { boundDescriptors, isShortOfDescriptors } from '../net/descriptors.ts'
 import { openGeneration } from './generation.ts'
 import { ListenerSet } from './listener-set.ts'
 import { type LogWriter, openLog } from './log-writer.ts'
 import { watchLoop } from './loop-watch.ts'
 import { acceptProxied } from './proxy-accept.ts'
 import type { Generation, StartSession } from './runtime.ts'
+import { openFileLimit } from './session-share.ts'
 import { type Settings, servicesOf } from './settings.ts'
 import { type Supervised, serveSupervisor, tell } from './supervised.ts'
 import { WorkerRuntime } from './worker-runtime.ts'
@@ -95,6 +97,7 @@ class Worker implements Supervised {
 
   async #prepare(settings: Settings, known: KnownChanges): Promise<PrepareReply> {
     this.#abort()
+    boundDescriptors(await openFileLimit())
     const report = ({ code, message }: MailmuxError): void => {
       this.#runtime.log('map.changes_unread', { code, detail: message })
     }
@@ -140,7 +143,8 @@ class Worker implements Supervised {
       socket.destroy()
       return
     }
-    if (this.#runtime.sessionCount + this.#unnamed >= this.#runtime.sessionLimit) {
+    const isFull = this.#runtime.sessionCount + this.#unnamed >= this.#runtime.sessionLimit
+    if (isFull || isShortOfDescriptors(socket, limits.reservedDescriptors)) {
       this.#refuse(socket, listener, 'conn_limit')
       return
     }
@@ -179,7 +183,9 @@ class Worker implements Supervised {
     this.#runtime.refuse(listener.service, peerOf(socket), reason)
     // Words before a TLS handshake would not be understood, and handshakes are what we lack room for.
     // Who waits for words has a descriptor: of those that are kept for other things.
-    if (listener.tls === 'implicit' || this.#leaving >= mostLeaving) {
+    const isCrowd = this.#leaving >= mostLeaving
+    const isShort = isShortOfDescriptors(socket, limits.wordlessDescriptors)
+    if (listener.tls === 'implicit' || isCrowd || isShort) {
       socket.destroy()
       return
     }

@@ -13,8 +13,10 @@ import {
   connect as tlsConnect,
 } from 'node:tls'
 import { messageOf } from '../base/error.ts'
+import { limits } from '../base/limit.ts'
 import { type BackendReason, printable } from '../base/log.ts'
 import type { Endpoint } from '../config/config.ts'
+import { isShortOfDescriptors } from './descriptors.ts'
 import { hostResolver } from './resolve-host.ts'
 
 /** What a back-end must prove: a certificate of these authorities that bears this name. */
@@ -179,6 +181,7 @@ function settle(attempt: Attempt, done: (result: DialResult) => void): Cancel {
     connected = true
   }
   const onReady = (): void => {
+    if (isShortOfDescriptors(socket, limits.lastDescriptors)) return fail(shortage())
     finish()
     done({ ok: true, socket })
   }
@@ -208,8 +211,13 @@ function connectFailure(error: Error | undefined): DialFailure {
   if (code === 'ETIMEDOUT' || code === 'ERR_SOCKET_CONNECTION_TIMEOUT') {
     return { step: 'connect', reason: 'timeout', detail }
   }
+  if (code === 'EMFILE' || code === 'ENFILE') return shortage()
   const reason = error === undefined || code === 'ECONNRESET' ? 'closed' : 'refused'
   return { step: 'connect', reason, detail }
+}
+
+function shortage(): DialFailure {
+  return { step: 'connect', reason: 'no_descriptor', detail: 'too many open files (ulimit -n)' }
 }
 
 function tlsFailure(socket: Socket, error: Error | undefined): DialFailure {

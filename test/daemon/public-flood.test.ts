@@ -10,6 +10,7 @@ import { loadConfig } from '../../src/config/load.ts'
 import { buildMap } from '../../src/map/build.ts'
 import { type Daemon, startDaemon, writeConfig } from '../support/daemon.ts'
 import { Peer, ScriptedBackend } from '../support/peer.ts'
+import { Sink } from '../support/relay.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
 const stack = new AsyncDisposableStack()
@@ -148,4 +149,52 @@ test('a flood of garbage ends no worker and is written down in a few lines', asy
   const seconds = new Set(written.map(({ time }) => time.slice(0, 19))).size
   // Ten of a kind in a second, by each of two workers, whose seconds begin at any time.
   assert.ok(written.length <= kinds * (seconds + 1) * 2 * 10, `${written.length}`)
+})
+
+test('messages for many back-ends do not take the last descriptors', async () => {
+  using dir = tempDir()
+  await using open = new AsyncDisposableStack()
+  const sinks = await Promise.all(['a', 'b', 'c'].map(() => Sink.start()))
+  const backends = sinks.map(({ backend }, index) => {
+    const { port } = open.use(backend)
+    return `b${index}: {host: 127.0.0.1, smtp: ${port}}`
+  })
+  const config = `hostname: mx.example.com
+domains: [example.com]
+client_names: none
+probe_interval: 0s
+backends: {${backends.join(', ')}}
+map: {user_map: user_map}
+listen: {smtp: ["127.0.0.1:0"]}
+workers: 1
+`
+  await writeFile(dir.join('user_map'), 'u0 b0\nu1 b1\nu2 b2\n')
+  await buildMap((await loadConfig(writeConfig(dir, config))).config)
+  await using few = await startDaemon({ dir, config, openFiles: 140 })
+  const inside: Peer[] = []
+  let refused = 0
+  for (let count = 0; count < 60; count++) {
+    const client = open.use(await Peer.connect(few.port('smtp')))
+    // Nobody is closed without a word.
+    const line = await client.line()
+    if (line.startsWith('421 4.3.2 ')) {
+      refused++
+      continue
+    }
+    assert.match(line, /^220 /)
+    inside.push(client)
+    client.send('EHLO c\r\nMAIL FROM:<bob@example.net>\r\n')
+    await client.expect(/^250 2\.1\.0 .*\r\n/m)
+    for (const user of ['u0', 'u1', 'u2']) client.send(`RCPT TO:<${user}@example.com>\r\n`)
+    await client.expect(/^(?:250 2\.1\.0 .*\r\n){3}/m)
+  }
+  assert.ok(inside.length >= 5 && refused > 5, `${inside.length} in, ${refused} refused`)
+  const [smtp] = (await few.status()).services
+  assert.deepEqual([smtp?.sessions, smtp?.refused], [inside.length, { conn_limit: refused }])
+  for (const client of inside) {
+    client.send('DATA\r\n')
+    await client.expect(/^354 .*\r\n/)
+    assert.match(await client.send('x\r\n.\r\n').line(), /^250 /)
+  }
+  assert.deepEqual([few.eventsOf('internal'), few.eventsOf('worker.exited')], [[], []])
 })

@@ -1,0 +1,18 @@
+/**
+ * How near this process is to its last file descriptor. The kernel gives out the lowest number that
+ * is free, so that the number of a new socket tells how many are open at least: none is counted.
+ */
+import type { Socket } from 'node:net'
+
+let most = Number.POSITIVE_INFINITY
+
+/** `openFiles`: how many this process may have. */
+export function boundDescriptors(openFiles: number): void {
+  most = openFiles
+}
+
+/** Whether there are no more than `reserve` descriptors beside that of a new socket. */
+export function isShortOfDescriptors(socket: Socket, reserve: number): boolean {
+  const { _handle: handle } = socket as { _handle?: { readonly fd?: number } | null }
+  return (handle?.fd ?? -1) >= most - reserve
+}
