@@ -173,9 +173,16 @@ test('what comes before the greeting is refused, and who waits is greeted', asyn
   await patient.expect(/^220 .*\r\n/)
   patient.send('EHLO client.example.net\r\n')
   await patient.expect(/^250 [^\r]*\r\n/m)
+  using half = await relay.connect()
+  half.socket.end()
+  assert.match(await half.end(), /^220 [^\r]*\r\n$/)
+  using late = await relay.connect()
+  while (relay.runtime.sessions.size < 2) await setImmediate()
+  for (const session of relay.runtime.sessions) session.shutdown()
+  assert.match(await late.end(), /^421 4\.3\.2 [^\r]*\r\n$/)
   using gone = await relay.connect()
   gone.socket.resetAndDestroy()
-  await relay.runtime.waitFor('session.end', 2)
+  await relay.runtime.waitFor('session.end', 5)
 })
 
 test('messages and recipients beyond those of an address are put off', async () => {

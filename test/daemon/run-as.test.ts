@@ -33,7 +33,7 @@ domains: [example.com]
 backends: {fritz: {host: 127.0.0.1, pop3: ${port}}}
 map: {user_map: user_map}
 listen: {pop3: ["127.0.0.1:0"]}
-limits: {auth_failure_delay: 1ms}
+limits: {auth_failure_delay: 1ms, sessions_per_ip: 9, exempt: [127.0.0.1]}
 workers: 2
 ${more}`
 }
@@ -87,6 +87,12 @@ test('workers run as the user of the config, take changes of root, and a reload'
     assert.equal(readFileSync(`/proc/${pid}/environ`, 'latin1').includes('NODE_OPTIONS'), false)
   }
   assert.equal(idsOf(daemon.pid)[0], '0')
+  // What they count together they inherit open.
+  using others = new DisposableStack()
+  for (let count = 1; count <= 10; count++) {
+    const peer = others.use(await Peer.connect(daemon.port('pop3'), '127.0.0.1', '127.0.0.2'))
+    assert.match(await peer.line(), count <= 9 ? /^\+OK / : /^-ERR .* from your address/)
+  }
   assert.equal(statSync(dir.join('run/control.sock')).mode & 0o777, 0o600)
   assert.deepEqual(daemon.eventsOf('daemon.user_kept'), [])
   assert.equal(await login(daemon, 'ann'), '+OK')
