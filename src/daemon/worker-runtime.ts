@@ -1,4 +1,5 @@
 /** What sessions share within one worker: the generation in force, counts, and who is there. */
+import { messageOf } from '../base/error.ts'
 import type { EventFields, Log, RefusalReason, ServiceName } from '../base/log.ts'
 import type { Service } from '../config/config.ts'
 import type { BreakerReport } from '../control/messages.ts'
@@ -106,7 +107,9 @@ export class WorkerRuntime implements Runtime {
 
   /** Takes its part in the counts that all workers share; once. */
   joinBoards(share: BoardShare | undefined): void {
-    this.#admission ??= new Admission(openBoards(share))
+    const onFault = (error: unknown): void =>
+      this.log('internal', { reason: 'admission', detail: messageOf(error) })
+    this.#admission ??= new Admission(openBoards(share, { onFault }))
   }
 
   /** Runs `start` where there is room for a session from `address`; else says why there is none. */

@@ -33,28 +33,37 @@ export async function createSharedBytes(directory: string, sizeBytes: number): P
   }
   const { fd: descriptor } = handle
   return {
-    ...openSharedBytes(descriptor),
+    ...openSharedBytes(descriptor, () => undefined),
     descriptor,
     [Symbol.dispose]: () => void handle.close(),
   }
 }
 
-/** What another process has made. */
-export function openSharedBytes(descriptor: number): SharedBytes {
+/** What another process has made. `onFault` is told what the system reports first, and once. */
+export function openSharedBytes(
+  descriptor: number,
+  onFault: (error: unknown) => void,
+): SharedBytes {
+  let hasFailed = false
+  const failed = (error: unknown): void => {
+    if (!hasFailed) onFault(error)
+    hasFailed = true
+  }
   return {
     read(into, position) {
       let length = 0
       try {
         length = readSync(descriptor, into, 0, into.length, position)
-      } catch {
-        // Counts that cannot be had refuse nobody.
+      } catch (error) {
+        failed(error)
       }
       into.fill(0, length)
     },
     write(bytes, position) {
       try {
         return writeSync(descriptor, bytes, 0, bytes.length, position) === bytes.length
-      } catch {
+      } catch (error) {
+        failed(error)
         return false
       }
     },

@@ -71,7 +71,7 @@ export class Admission {
     return clientKey(canonical)
   }
 
-  /** Counted first, looked at then: two workers at the same moment never let in one too many. */
+  /** Two workers within the same few microseconds may let in one too many. */
   #enterSession(places: readonly Place[], limit: number): Admitted {
     const { sessions } = this.#boards
     const counted = places.map((place) => ({ ...place, ...sessions.add(place.key, 1) }))

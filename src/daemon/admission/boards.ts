@@ -37,12 +37,16 @@ function boardsIn(bytes: SharedBytes, share: BoardShare): Boards {
   return Object.fromEntries(made) as Record<BoardName, CountBoard>
 }
 
+export interface BoardOptions {
+  readonly descriptor?: number
+  /** The counts cannot be read or written; told once. Nobody is refused for what is not known. */
+  readonly onFault?: (error: unknown) => void
+}
+
 /** For a worker. Without a share it counts by itself what it sees. */
-export function openBoards(
-  share: BoardShare | undefined,
-  descriptor: number = boardDescriptor,
-): Boards {
-  if (share !== undefined) return boardsIn(openSharedBytes(descriptor), share)
+export function openBoards(share: BoardShare | undefined, options: BoardOptions = {}): Boards {
+  const { descriptor = boardDescriptor, onFault = () => undefined } = options
+  if (share !== undefined) return boardsIn(openSharedBytes(descriptor, onFault), share)
   const bytes = makeOwnBytes(boardNames.length * boardBytes(1))
   return boardsIn(bytes, { columns: 1, column: 0, seed: randomSeed() })
 }

@@ -33,7 +33,7 @@ async function withHost(limits: string, use: (host: Host) => void): Promise<void
   const workers = [0, 1].map(() => {
     const share = keeper.take()
     assert.ok(share)
-    const admission = new Admission(openBoards(share, keeper.descriptor))
+    const admission = new Admission(openBoards(share, keeper))
     admission.use(config)
     return admission
   })

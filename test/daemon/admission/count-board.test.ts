@@ -1,12 +1,9 @@
 import assert from 'node:assert/strict'
+import { closeSync, openSync } from 'node:fs'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { boardBytes, CountBoard } from '../../../src/daemon/admission/count-board.ts'
-import {
-  createSharedBytes,
-  openSharedBytes,
-  type SharedBytes,
-} from '../../../src/storage/shared-bytes.ts'
+import { createSharedBytes, openSharedBytes } from '../../../src/storage/shared-bytes.ts'
 import { tempDir } from '../../support/temp-dir.ts'
 
 const columns = 3
@@ -17,7 +14,7 @@ async function boards(use: (workers: CountBoard[]) => void): Promise<void> {
   using dir = tempDir()
   using owned = await createSharedBytes(dir.join('.'), 512 + boardBytes(columns))
   const workers = Array.from({ length: columns }, (_, column) => {
-    const bytes = openSharedBytes(owned.descriptor)
+    const bytes = openSharedBytes(owned.descriptor, (error) => assert.fail(String(error)))
     return new CountBoard({ bytes, offset: 512, columns, column, seed })
   })
   use(workers)
@@ -96,12 +93,14 @@ test('however many keys come, no count is more than was counted, and most are ex
   })
 })
 
-test('memory that cannot be read or written counts nobody', () => {
-  const bytes: SharedBytes = {
-    read: (into) => void into.fill(0),
-    write: () => false,
-  }
+test('memory that cannot be written counts nobody, and is told of once', () => {
+  const faults: unknown[] = []
+  const descriptor = openSync('/dev/null', 'r')
+  using _ = { [Symbol.dispose]: () => closeSync(descriptor) }
+  const bytes = openSharedBytes(descriptor, (error) => faults.push(error))
   const board = new CountBoard({ bytes, offset: 0, columns, column: 0, seed })
   for (let count = 0; count < 100; count++)
     assert.deepEqual(board.add('key', 1), { sum: 1, keptSum: 0, isKept: false })
+  assert.match(String(faults), /^Error: EBADF/)
+  assert.equal(faults.length, 1)
 })
