@@ -25,6 +25,7 @@ import type { Recipient, Target } from './relay-target.ts'
 
 interface Waiting extends Delivery {
   readonly slot: Slot
+  readonly order: number
 }
 
 interface TargetStart {
@@ -42,8 +43,6 @@ export interface EnvelopeOwner {
 }
 
 export class RelayEnvelope implements LegOwner {
-  /** The targets of each recipient of the client that was accepted, in the order of the answers. */
-  readonly shares: (readonly Target[])[] = []
   legs: RelayLeg[] = []
   /** Answers all that is still asked, after accepted recipients were lost with their connection. */
   broken: Reply | undefined
@@ -53,6 +52,9 @@ export class RelayEnvelope implements LegOwner {
   readonly #canKeep: boolean
   readonly #isSplit: boolean
   #targets = new Map<string, Target>()
+  #accepted: Recipient[] = []
+  /** Recipients that the client has asked for so far. */
+  #asked = 0
   #waiting: Waiting[] = []
   #isPlacing = false
   /** Recipients that are asked about. */
@@ -68,6 +70,20 @@ export class RelayEnvelope implements LegOwner {
     this.#owner = owner
     this.#canKeep = canKeep
     this.#isSplit = start.relay.fanOut === 'split' || !canKeep
+  }
+
+  /** How many recipients of the client were accepted. */
+  get accepted(): number {
+    return this.#accepted.length
+  }
+
+  /**
+   * The targets of each of them, in the order in which the client asked: by that order it takes the
+   * answers to an LMTP message, whichever back-end answered for its recipients first.
+   */
+  get shares(): (readonly Target[])[] {
+    const inOrder = this.#accepted.toSorted((one, other) => one.order - other.order)
+    return inOrder.map(({ targets }) => targets)
   }
 
   /** Every recipient so far was answered. */
@@ -92,7 +108,7 @@ export class RelayEnvelope implements LegOwner {
   }
 
   add(slot: Slot, delivery: Delivery): void {
-    this.#waiting.push({ slot, ...delivery })
+    this.#waiting.push({ slot, order: this.#asked++, ...delivery })
     this.#placeWaiting()
   }
 
@@ -146,7 +162,7 @@ export class RelayEnvelope implements LegOwner {
     this.#isPlacing = true
     for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
       const hopeless = this.broken ?? (this.#fits(next) ? undefined : tooMany)
-      if (hopeless === tooMany && this.shares.length === 0) {
+      if (hopeless === tooMany && this.accepted === 0) {
         // Who is asked about may yet be refused, and then this one decides.
         if (this.#open > 0) break
         this.#beginAnew()
@@ -181,11 +197,11 @@ export class RelayEnvelope implements LegOwner {
   }
 
   #place(delivery: Waiting): void {
-    const { slot, members, owner } = delivery
+    const { slot, order, members, owner } = delivery
     const start = { path: this.#senderFor(owner), parameters: parametersOf(delivery) }
     this.#open++
     this.#hasAlias ||= members.length > 1
-    const recipient: Recipient = { slot, targets: [], open: 1 }
+    const recipient: Recipient = { slot, order, targets: [], open: 1 }
     const asked: Target[] = []
     for (const member of members) {
       const target = this.#targetFor(member, start)
@@ -237,13 +253,14 @@ export class RelayEnvelope implements LegOwner {
     return this.#start.sender.path === '' ? '' : (owner ?? this.#start.sender.path)
   }
 
-  #answer({ slot, targets }: Recipient): void {
+  #answer(recipient: Recipient): void {
     if (this.#isOver) return
+    const { slot, targets } = recipient
     this.#open--
     const outcomes = targets.flatMap(({ outcome }) => outcome ?? [])
     const answer = this.#replyTo(outcomes)
     if (classOf(answer) === 'success') {
-      this.shares.push(targets)
+      this.#accepted.push(recipient)
       for (const target of targets) this.#count(target)
     }
     this.#start.owner.recipientAnswered(slot, answer)

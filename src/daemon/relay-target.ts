@@ -23,6 +23,8 @@ export interface Target {
 /** One recipient of the client. */
 export interface Recipient {
   readonly slot: Slot
+  /** Its place among those asked for. */
+  readonly order: number
   readonly targets: Target[]
   /** How many of the targets have no outcome yet. */
   open: number

@@ -7,8 +7,8 @@ import { buildMap } from '../../src/map/build.ts'
 import { startDaemon, writeConfig } from '../support/daemon.ts'
 import { ask, deliver, reply } from '../support/message.ts'
 import { MemorySpool } from '../support/memory-spool.ts'
-import { Peer } from '../support/peer.ts'
-import { Sink, TestRelay, users } from '../support/relay.ts'
+import { Peer, ScriptedBackend } from '../support/peer.ts'
+import { Sink, seen, TestRelay, users } from '../support/relay.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import { routeTo } from '../support/test-runtime.ts'
 
@@ -80,6 +80,31 @@ test('an LMTP back-end answers for each recipient, in the order of RCPT', async 
   const event = await relay.runtime.waitFor('message')
   assert.deepEqual([event.service, event.recipients, event.code], ['lmtp', 3, 250])
   assert.deepEqual(relay.runtime.eventsOf('uncertain'), [])
+})
+
+test('whichever back-end answers for its recipients first, each hears its own verdict', async () => {
+  const first = Promise.withResolvers<void>()
+  const other = await Sink.start({ verdict: () => '451 4.2.0 later\r\n' })
+  await using ingrid = other.backend
+  // ann is asked for first, and answered last.
+  await using fritz = await ScriptedBackend.start(async (peer) => {
+    const sink = new Sink()
+    await first.promise
+    await sink.serve(peer)
+  })
+  await using relay = await TestRelay.start({
+    protocol: 'lmtp',
+    backends: { fritz: fritz.port, ingrid: ingrid.port },
+    spool: new MemorySpool(),
+  })
+  using client = await hello(relay)
+  client.send(`MAIL FROM:<>\r\n${to('ann')}\r\n${to('ida')}\r\n${to('amy')}\r\nDATA\r\n`)
+  await seen(ingrid, /^RCPT .*\r\n/m)
+  first.resolve()
+  await client.expect(/^(?:250 .*\r\n){4}354 .*\r\n/)
+  client.send('x\r\n.\r\n')
+  const verdicts = [await reply(client), await reply(client), await reply(client)]
+  assert.deepEqual(verdicts, ['250 2.0.0 stored', '451 4.2.0 later', '250 2.0.0 stored'])
 })
 
 test('an alias that one member put off is put off where there is no spool', async () => {
