@@ -3,7 +3,7 @@
  * `node bench/ledger/run.ts [MESSAGES [SEED]]`; ends with 1 where a message is lost, turns up where it
  * should not, or more than once without anybody having said so.
  */
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { createWriteStream, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Balance, balance, isBalanced } from './account.ts'
@@ -40,7 +40,10 @@ const spool = join(folder, 'state', 'spool')
 const uncertain = { relay: 0, queue: 0 }
 const events = new Map<string, number>()
 
+const log = createWriteStream(join(folder, 'log'))
+
 function hear(line: Logged, life: Life): void {
+  log.write(`${JSON.stringify(line)}\n`)
   const kind = line.event === 'internal' ? `internal ${String(line['reason'])}` : line.event
   events.set(kind, (events.get(kind) ?? 0) + 1)
   if (line.event === 'uncertain') uncertain[life.isQueue(line['worker']) ? 'queue' : 'relay']++
@@ -65,7 +68,7 @@ async function lookOnceMore(life: Life): Promise<void> {
   life.signal('SIGTERM')
   await life.exited
   const last = await Life.begin(site, hear)
-  await last.next('spool.ready')
+  await last.first('spool.ready')
   last.signal('SIGTERM')
   await last.exited
 }

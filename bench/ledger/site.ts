@@ -113,7 +113,7 @@ export class Life {
   readonly exited: Promise<unknown>
   readonly #child: ChildProcess
   readonly #heard: (line: Logged, life: Life) => void
-  readonly #seen = new Map<string, () => void>()
+  readonly #firsts = new Map<string, PromiseWithResolvers<void>>()
   #queueNumbers = new Set<number>()
 
   private constructor(options: SiteOptions, heard: (line: Logged, life: Life) => void) {
@@ -133,7 +133,7 @@ export class Life {
   ): Promise<Life> {
     for (let attempt = 1; ; attempt++) {
       const life = new Life(options, heard)
-      const isReady = life.next('daemon.ready').then(() => true)
+      const isReady = life.first('daemon.ready').then(() => true)
       if (await Promise.race([isReady, life.exited.then(() => false)])) return life
       if (attempt === 50) throw new Error('mailmux serve does not start')
       await delay(200)
@@ -145,9 +145,15 @@ export class Life {
     return this.#queueNumbers.has(Number(worker))
   }
 
-  /** Resolves at the next event of that name. */
-  next(event: string): Promise<void> {
-    return new Promise((resolve) => this.#seen.set(event, resolve))
+  /** Resolves at the first event of that name, or at once where it has come. */
+  first(event: string): Promise<void> {
+    return this.#firstOf(event).promise
+  }
+
+  #firstOf(event: string): PromiseWithResolvers<void> {
+    const known = this.#firsts.get(event) ?? Promise.withResolvers<void>()
+    this.#firsts.set(event, known)
+    return known
   }
 
   signal(signal: NodeJS.Signals): void {
@@ -173,7 +179,6 @@ export class Life {
       this.queues.delete(worker)
     }
     this.#heard(line, this)
-    this.#seen.get(line.event)?.()
-    this.#seen.delete(line.event)
+    this.#firstOf(line.event).resolve()
   }
 }
