@@ -74,7 +74,8 @@ export class SmtpConnection implements Inlet, Timed {
   #isCorked = false
   #isOver = false
 
-  constructor(plan: SmtpPlan, user: SmtpUser) {
+  /** `readyMs`: how long it may take until the greetings are over. */
+  constructor(plan: SmtpPlan, user: SmtpUser, readyMs = plan.readyTimeoutMs) {
     this.plan = plan
     this.user = user
     this.stallMs = plan.dataTimeoutMs
@@ -85,7 +86,7 @@ export class SmtpConnection implements Inlet, Timed {
       startTls: endpoint.tls === 'starttls',
       client: connectedFor(plan),
     })
-    deadlines.arm(this, plan.readyTimeoutMs)
+    deadlines.arm(this, readyMs)
     const preface = prefaceFor(plan)
     const options = { endpoint, trust, timeoutMs: plan.connectTimeoutMs, inlet: this, preface }
     this.#cancel = dial(options, (result) => this.#connected(result))

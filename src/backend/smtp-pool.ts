@@ -19,6 +19,8 @@ type BreakerState = ReturnType<BackendBreaker['state']>
 export interface LeaseOptions {
   /** Who has one already must not wait for the next: what it waits for may be its own. */
   readonly isFurther?: boolean
+  /** Until when a new one must be ready, monotonic; all of `readyTimeoutMs` is left where absent. */
+  readonly readyBy?: number
 }
 
 export class SmtpPool {
@@ -39,7 +41,7 @@ export class SmtpPool {
   lease(
     plan: SmtpPlan,
     user: SmtpUser,
-    { isFurther = false }: LeaseOptions = {},
+    { isFurther = false, readyBy }: LeaseOptions = {},
   ): SmtpConnection | 'full' | 'spared' {
     const place = this.#placeFor(plan)
     if (place.leased >= plan.connectionLimit && !isFurther) return 'full'
@@ -57,7 +59,7 @@ export class SmtpPool {
       found.onUseless = undefined
       found.quit()
     }
-    return this.#open(plan, user)
+    return this.#open(plan, user, readyBy)
   }
 
   /** A new one in place of one that failed without an answer, whatever else there is. */
@@ -114,8 +116,9 @@ export class SmtpPool {
     }
   }
 
-  #open(plan: SmtpPlan, user: SmtpUser): SmtpConnection {
-    const connection = new SmtpConnection(plan, user)
+  #open(plan: SmtpPlan, user: SmtpUser, readyBy?: number): SmtpConnection {
+    const leftMs = readyBy === undefined ? plan.readyTimeoutMs : readyBy - performance.now()
+    const connection = new SmtpConnection(plan, user, Math.max(1, leftMs))
     connection.onReady = (offered) => this.learn(plan, offered)
     return lent(connection, this.#placeFor(plan))
   }

@@ -57,6 +57,8 @@ export class QueueDelivery implements SmtpUser, RoomWaiter {
   #wasRetried = false
   #resume: () => void = () => undefined
   #leaveQueue: (() => void) | undefined
+  /** Who waits for room has so much less time left for a connection. */
+  #readyBy: number | undefined
 
   constructor(options: DeliveryOptions) {
     this.#options = options
@@ -149,7 +151,8 @@ export class QueueDelivery implements SmtpUser, RoomWaiter {
 
   #open(): void {
     const { pool, plan } = this.#options
-    const leased = pool.lease(plan, this)
+    this.#readyBy ??= performance.now() + plan.readyTimeoutMs
+    const leased = pool.lease(plan, this, { readyBy: this.#readyBy })
     if (leased === 'full') this.#leaveQueue = pool.awaitRoom(plan, this)
     else if (leased === 'spared') this.#lose(`${plan.backend} ${notTried}`)
     else this.#begin(leased)

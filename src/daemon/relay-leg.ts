@@ -49,6 +49,7 @@ export class RelayLeg implements SmtpUser, RoomWaiter {
   #asked: Target[] = []
   #connection: SmtpConnection | undefined
   #leaveQueue: (() => void) | undefined
+  #readyBy: number | undefined
   #isDataWanted = false
   #wasRetried = false
   #isSound = false
@@ -186,7 +187,9 @@ export class RelayLeg implements SmtpUser, RoomWaiter {
 
   #open(): void {
     const { pool, isFurther } = this.#start
-    const leased = pool.lease(this.plan, this, { isFurther })
+    // Who waits for room has so much less time left for a connection.
+    this.#readyBy ??= performance.now() + this.plan.readyTimeoutMs
+    const leased = pool.lease(this.plan, this, { isFurther, readyBy: this.#readyBy })
     if (leased === 'full') this.#leaveQueue = pool.awaitRoom(this.plan, this)
     else if (leased === 'spared') this.#fail(notTried)
     else this.#begin(leased)

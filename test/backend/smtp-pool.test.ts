@@ -112,6 +112,16 @@ test('a connection that the back-end closes is forgotten', async () => {
   fresh.destroy()
 })
 
+test('who has waited for room has only the rest of the time for a connection', async () => {
+  await using silent = await ScriptedBackend.start(async (peer) => void (await peer.end()))
+  const pool = new SmtpPool()
+  const waiter = new Waiter()
+  const plan = planFor(silent.port, { readyTimeoutMs: 3_600_000 })
+  pool.lease(plan, waiter, { readyBy: performance.now() + 10 })
+  const { step, reason } = await waiter.failed.promise
+  assert.deepEqual([step, reason], ['greeting', 'timeout'])
+})
+
 test('a connection in the middle of something is destroyed, not kept', async () => {
   await using fritz = await ScriptedBackend.start(async (peer) => {
     peer.send('220 fritz\r\n')
