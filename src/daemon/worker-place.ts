@@ -25,8 +25,8 @@ export interface ChildStart {
   readonly boards: Pick<BoardKeeper, 'descriptor' | 'take' | 'giveBack'>
 }
 
-/** How somebody else ends a process: that says nothing of what it did. */
-const outside: ReadonlySet<string> = new Set(['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP'])
+/** How a person ends a process: that says nothing of what it did. The kernel kills by SIGKILL. */
+const outside: ReadonlySet<string> = new Set(['SIGTERM', 'SIGINT', 'SIGHUP'])
 
 export function emptyPlace(role: Role): Place {
   return { role, hasCrashed: false, worker: undefined, restarts: 0, timer: undefined }
@@ -56,7 +56,7 @@ function queueEntry(): string {
   return fileURLToPath(new URL(`./queue-main.${extension}`, import.meta.url))
 }
 
-/** Whether it ended by itself, without having been told to. */
+/** Whether what it did may have ended it: by a fault, or since it took too much of something. */
 export function isCrash({ code, signal }: Exit): boolean {
   return signal === null ? code !== 0 : !outside.has(signal)
 }

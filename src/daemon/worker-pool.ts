@@ -247,7 +247,7 @@ export class WorkerPool {
     await worker.refreshReport()
     if (!worker.isHung) return
     this.#log('worker.hung', { worker: worker.number, pid: worker.pid })
-    worker.kill()
+    worker.kill('hung')
   }
 
   async #retire(worker: WorkerProcess, drainMs: number): Promise<boolean> {
@@ -268,7 +268,7 @@ export class WorkerPool {
     this.#log('worker.exited', { worker: worker.number, pid: worker.pid, ...exit })
     // What it put into the spool last, it may have told nobody.
     if (worker.role === 'worker') void this.#queue?.worker?.ask({ do: 'look' }, queueMs)
-    this.#replace(worker, isCrash(exit))
+    this.#replace(worker, isCrash(exit) && !worker.isBlameless)
   }
 
   /** One that met a fault of ours ends by itself; if it cannot, it is ended. */

@@ -55,6 +55,8 @@ export class WorkerProcess {
   readonly exited: Promise<Exit>
   /** The newest that it told of itself. */
   lastReport: WorkerReport = emptyReport
+  /** We have ended it, and not for anything that it did. */
+  isBlameless = false
   readonly #worker: Worker
   readonly #events: WorkerEvents
   readonly #startedAt = performance.now()
@@ -134,8 +136,11 @@ export class WorkerProcess {
     return this.#unanswered >= hungAnswers && !this.isGone && this.state !== 'starting'
   }
 
-  kill(): void {
-    if (!this.#hasExited) this.#worker.process.kill('SIGKILL')
+  /** Ends it at once; `blameless`: not for anything that it did. */
+  kill(why: 'blameless' | 'hung' = 'blameless'): void {
+    if (this.#hasExited) return
+    this.isBlameless = why === 'blameless'
+    this.#worker.process.kill('SIGKILL')
   }
 
   status(): WorkerStatus {
