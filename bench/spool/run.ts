@@ -31,6 +31,7 @@ const envelope: SpooledEnvelope = {
   smtpUtf8: false,
   ret: undefined,
   envelopeId: undefined,
+  service: 'smtp',
   session: '1-1',
   peer: '192.0.2.1:1',
   recipients: [

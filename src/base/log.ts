@@ -140,6 +140,10 @@ export interface EventFields {
     bare_lf: number
     /** Ids in the spool of what was left over. */
     queue?: string
+    /** Back-ends that it is kept for. */
+    queued_for?: string
+    /** Back-ends that refused it for good, of which its sender is told from the spool. */
+    refused_by?: string
     /** Address of whoever sent it to the client, which XFORWARD told. */
     client?: string
   }

@@ -92,8 +92,11 @@ export interface ProtocolStatus {
   readonly sessions: number
   /** Logins that were tried there. */
   readonly logins?: Readonly<Record<LoginResult, number>>
-  /** Messages that had it among their back-ends, by the reply that their senders got. */
-  readonly messages?: Readonly<Record<MessageResult | 'spooled', number>>
+  /**
+   * Messages that had it among their back-ends, by the reply that their senders got; `spooled`: kept
+   * for it; `delivered`: recipients to whom it took one from the spool.
+   */
+  readonly messages?: Readonly<Record<MessageResult | 'spooled' | 'delivered', number>>
   readonly failures: number
   readonly last_minute: { readonly requests: number; readonly failures: number }
   /** SMTP and LMTP: whether new connections are tried; the worst of the workers. */

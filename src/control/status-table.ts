@@ -138,7 +138,7 @@ function backendRows({ backend, protocols }: BackendStatus, now: number): Status
       protocol.protocol,
       String(protocol.sessions),
       String(recent.requests),
-      String(logins?.ok ?? (messages?.accepted ?? 0) + (messages?.spooled ?? 0)),
+      String(logins?.ok ?? (messages?.accepted ?? 0) + (messages?.delivered ?? 0)),
       String(protocol.failures),
       stateOf(protocol, now),
     ]

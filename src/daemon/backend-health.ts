@@ -45,14 +45,14 @@ const doubtMs = 4_000
 /** Up to here it is the port that fails; beyond it, what is asked of it. */
 const wayIn: ReadonlySet<BackendStep> = new Set(['connect', 'tls', 'greeting', 'hello'])
 
-/** What is spoken to a back-end for a service: LMTP where it takes that. */
+/** What is spoken to a back-end for a service; for mail that came either way LMTP where it takes that. */
 export function protocolOf(
   config: Config,
   backend: string,
   service: BackendProtocol,
 ): BackendProtocol {
-  const hasLmtp = config.backends.get(backend)?.endpoints.lmtp !== undefined
-  return service === 'smtp' && hasLmtp ? 'lmtp' : service
+  if (service !== 'smtp' && service !== 'lmtp') return service
+  return config.backends.get(backend)?.endpoints.lmtp === undefined ? 'smtp' : 'lmtp'
 }
 
 export class BackendHealth {
@@ -158,7 +158,6 @@ export class BackendHealth {
     }
     for (const { labels, count } of countsOf(counts, 'backend_message')) {
       const [backend = '', outcome] = labels
-      // Of those that had to be spooled, it is not known which of their back-ends answered.
       const isAnswered = outcome === 'accepted' || outcome === 'refused'
       if (isAnswered) add(backend, 'smtp', count)
     }

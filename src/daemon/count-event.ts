@@ -59,11 +59,17 @@ export function countEvent<Name extends EventName>(
     const { backend, service } = fields as EventFields['backend']
     counters.count('backend_failure', `${backend},${service}`)
   } else if (name === 'message') {
-    const { backend, code, queue } = fields as EventFields['message']
-    const outcome = queue === undefined ? outcomeOf(code) : 'spooled'
+    const {
+      backend,
+      code,
+      queued_for: kept = '',
+      refused_by: refused = '',
+    } = fields as EventFields['message']
     // A message may have several back-ends.
     for (const one of backend.split(',')) {
-      counters.count('backend_message', `${one},${outcome}`)
+      const isKept = kept.split(',').includes(one)
+      const other = refused.split(',').includes(one) ? 'refused' : outcomeOf(code)
+      counters.count('backend_message', `${one},${isKept ? 'spooled' : other}`)
     }
   }
 }

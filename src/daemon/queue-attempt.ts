@@ -195,8 +195,8 @@ export class QueueAttempt {
     const { envelope } = this.#file.head
     const { log, pool, deliveries } = this.#tools
     const { backend } = plan
-    const peer = { service: 'smtp', session: envelope.session, peer: envelope.peer } as const
-    const { body, smtpUtf8, ret, envelopeId } = envelope
+    const { body, smtpUtf8, ret, envelopeId, service, session, peer: client } = envelope
+    const peer = { service, session, peer: client } as const
     const sender = {
       path: envelope.sender,
       sizeBytes: this.#file.contentBytes,
@@ -210,7 +210,7 @@ export class QueueAttempt {
       plan,
       sender,
       targets,
-      client: envelope.peer,
+      client,
       content: () => this.#file.content(),
       reached: () => this.#tools.reached(backend),
       failed: ({ step, reason, detail }) =>

@@ -50,9 +50,8 @@ export async function readEntry(
       // By a fault of its own only where nobody killed the process.
       await writeDown(file, { do: 'interrupted', crashed: hasCrashed }, 'lazy')
       // What a back-end said last may not have been written down.
-      const { session, peer } = file.head.envelope
-      for (const backend of owedAt(file))
-        log('uncertain', { service: 'smtp', session, peer, backend })
+      const { service, session, peer } = file.head.envelope
+      for (const backend of owedAt(file)) log('uncertain', { service, session, peer, backend })
     }
     return entryOf(file, clock)
   } finally {

@@ -109,6 +109,7 @@ function envelopeFor(
     ret: undefined,
     envelopeId: undefined,
     recipients,
+    service: envelope.service,
     session: envelope.session,
     peer: envelope.peer,
   }

@@ -38,8 +38,18 @@ export function parametersOf({ owner, parameters }: Delivery): RcptParameters {
 export interface MessageFate {
   /** Names of the back-ends that were concerned, joined with a comma. */
   readonly backend: string
-  /** Ids in the spool, joined with a comma; '' where nothing was left over. */
+  /** What was left over, and is in the spool. */
+  readonly kept: Kept | undefined
+}
+
+/** Names are joined with a comma. */
+export interface Kept {
+  /** Ids in the spool. */
   readonly queue: string
+  /** Back-ends that it is owed at. */
+  readonly owedAt: string
+  /** Back-ends that refused it for good. */
+  readonly refusedBy: string
 }
 
 /** Who asked. Answers may come before the call that asked returns. */

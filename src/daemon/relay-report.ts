@@ -1,5 +1,5 @@
 /** What is written down of one session of the relay: in the log, and in the messages it passes on. */
-import type { RefusalReason, SessionEnd } from '../base/log.ts'
+import type { EventFields, RefusalReason, SessionEnd } from '../base/log.ts'
 import type { BackEndFailure } from '../protocol/smtp/back-end-action.ts'
 import {
   formatTrace,
@@ -9,7 +9,8 @@ import {
 } from '../protocol/smtp/trace.ts'
 import type { ClientLine } from './client-line.ts'
 import type { RelayClient } from './relay-client.ts'
-import type { MessageFate } from './relay-delivery.ts'
+import type { Kept, MessageFate } from './relay-delivery.ts'
+import type { Origin } from './relay-spool.ts'
 import type { Runtime } from './runtime.ts'
 
 /** A message that was complete, as it came from the client. */
@@ -55,10 +56,9 @@ export class RelayReport {
     return this.#fields.peer.replace(/:\d+$/, '').replace(/^\[|\]$/g, '')
   }
 
-  /** Session and peer, for what is kept of a message. */
-  get origin(): { readonly session: string; readonly peer: string } {
-    const { session, peer } = this.#fields
-    return { session, peer }
+  /** For what is kept of a message. */
+  get origin(): Origin {
+    return { ...this.#fields }
   }
 
   /** The session is another client's from now on. */
@@ -103,13 +103,12 @@ export class RelayReport {
     this.#runtime.log('unreported', { ...this.#fields, backend, code })
   }
 
-  message(sent: SentMessage, code: number, { backend, queue }: MessageFate): void {
+  message(sent: SentMessage, code: number, { backend, kept }: MessageFate): void {
     if (code < 300) this.#messages++
     const { recipients, bytes, bareLf, client } = sent
     const message = { backend, recipients, bytes, code, bare_lf: bareLf }
-    const kept = queue === '' ? {} : { queue }
     const origin = client === undefined ? {} : { client }
-    this.#runtime.log('message', { ...this.#fields, ...message, ...kept, ...origin })
+    this.#runtime.log('message', { ...this.#fields, ...message, ...describeKept(kept), ...origin })
   }
 
   /** The client did not wait for the reply: it will send the message again. */
@@ -130,5 +129,17 @@ export class RelayReport {
       messages: this.#messages,
       generation,
     })
+  }
+}
+
+function describeKept(
+  kept: Kept | undefined,
+): Pick<EventFields['message'], 'queue' | 'queued_for' | 'refused_by'> {
+  if (kept === undefined) return {}
+  const { queue, owedAt, refusedBy } = kept
+  return {
+    queue,
+    ...(owedAt === '' ? {} : { queued_for: owedAt }),
+    ...(refusedBy === '' ? {} : { refused_by: refusedBy }),
   }
 }

@@ -1,10 +1,11 @@
 /**
  * The way of a message into the spool: whether there is one that takes something, and what is owed to
  * whom. After the spool was full or failed, nothing that might need it is begun for a while: messages
- * for one back-end go through, others are asked to come one by one.
+ * for one back-end go through, others are asked to come one by one. So it is while a disk hangs.
  */
 import { join } from 'node:path'
 import { MailmuxError, messageOf } from '../base/error.ts'
+import { waits } from '../base/limit.ts'
 import { printable } from '../base/log.ts'
 import type { Reply } from '../mail/reply.ts'
 import type { Sender } from '../protocol/smtp/capabilities.ts'
@@ -17,6 +18,7 @@ import type {
 import type { DiskFile } from '../storage/disk.ts'
 import { openUnnamedFile } from '../storage/unnamed-file.ts'
 import { spoolTrouble } from './relay-answers.ts'
+import type { Kept } from './relay-delivery.ts'
 import type { Runtime } from './runtime.ts'
 import type { Target } from './relay-target.ts'
 
@@ -24,13 +26,22 @@ import type { Target } from './relay-target.ts'
 const restMs = 30_000
 
 /** Who brought the message, for the log. */
-export interface Origin {
-  readonly session: string
-  readonly peer: string
+export type Origin = Pick<SpooledEnvelope, 'service' | 'session' | 'peer'>
+
+/** A message on its way into the spool. */
+interface Taking {
+  /** Within a bounded time: the ids, one for each envelope, or what the client hears instead. */
+  readonly heard: Promise<{ readonly ids: readonly string[]; readonly trouble: Reply | undefined }>
+  /** What is in the spool in the end; the content is needed until then. Never rejects. */
+  readonly inTheEnd: Promise<readonly string[]>
 }
 
 export class SpoolGate {
+  /** How long a client is kept waiting for the disk; milliseconds. */
+  patienceMs: number = waits.spoolMs
   readonly #runtime: Runtime
+  /** Clients were told that it failed, and the disk has not answered yet. */
+  #hanging = 0
   /** Monotonic milliseconds. */
   #restsUntil = 0
 
@@ -39,7 +50,8 @@ export class SpoolGate {
   }
 
   get isUsable(): boolean {
-    return this.#runtime.spool !== undefined && performance.now() >= this.#restsUntil
+    const isResting = this.#hanging > 0 || performance.now() < this.#restsUntil
+    return this.#runtime.spool !== undefined && !isResting
   }
 
   /** On the disk of the spool. */
@@ -47,18 +59,36 @@ export class SpoolGate {
     return openUnnamedFile(join(this.#runtime.current.config.stateDir, 'spool'))
   }
 
-  /** Returns the ids, one for each envelope, or what the client hears where it was not taken. */
-  async accept(
-    envelopes: readonly SpooledEnvelope[],
-    content: Promise<SpooledContent>,
-  ): Promise<{ readonly ids: readonly string[]; readonly trouble: Reply | undefined }> {
+  accept(envelopes: readonly SpooledEnvelope[], content: Promise<SpooledContent>): Taking {
     const ids: string[] = []
-    try {
+    const late = new AbortController()
+    const work = async (): Promise<void> => {
       const whole = await content
-      for (const envelope of envelopes) ids.push(await this.#writer().accept(envelope, whole))
-      return { ids, trouble: undefined }
-    } catch (error) {
-      return { ids, trouble: this.failed(error) }
+      for (const envelope of envelopes) {
+        if (late.signal.aborted) return
+        ids.push(await this.#writer().accept(envelope, whole, late.signal))
+      }
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const timer = setTimeout(() => {
+      late.abort()
+      this.#hanging++
+      reject(new Error('the disk does not answer'))
+    }, this.patienceMs)
+    const working = work().finally(() => {
+      clearTimeout(timer)
+      if (late.signal.aborted) this.#hanging--
+    })
+    working.then(resolve, reject)
+    return {
+      heard: promise.then(
+        () => ({ ids, trouble: undefined }),
+        (error: unknown) => ({ ids, trouble: this.failed(error) }),
+      ),
+      inTheEnd: working.then(
+        () => ids,
+        () => ids,
+      ),
     }
   }
 
@@ -107,6 +137,19 @@ export function envelopesFor(targets: Iterable<Target>, origin: Origin): Spooled
     recipients,
     ...origin,
   }))
+}
+
+/** For the log. A back-end that is owed at has not refused for good as far as it is told. */
+export function keptOf(targets: Iterable<Target>, ids: readonly string[]): Kept {
+  const owed = new Set<string>()
+  const refused = new Set<string>()
+  for (const { leg, outcome } of targets) {
+    if (outcome === undefined || outcome.kind === 'accepted') continue
+    const places = outcome.kind === 'refused' ? refused : owed
+    places.add(leg.plan.backend)
+  }
+  const [owedAt, refusedBy] = [owed, refused].map((names) => [...names].join(','))
+  return { queue: ids.join(','), owedAt: owedAt ?? '', refusedBy: refusedBy ?? '' }
 }
 
 function leftOver(target: Target): SpooledRecipient | undefined {

@@ -13,13 +13,13 @@ import type { Reply } from '../mail/reply.ts'
 import type { Slot } from '../protocol/smtp/outbox.ts'
 import { goAhead, lost, noRecipients, queued } from './relay-answers.ts'
 import { MessageCopy } from './relay-copy.ts'
-import type { Delivery, TransactionStart } from './relay-delivery.ts'
+import type { Delivery, Kept, TransactionStart } from './relay-delivery.ts'
 import { type EnvelopeOwner, RelayEnvelope } from './relay-envelope.ts'
 import { firstOf, type Outcome } from './relay-outcome.ts'
 import type { RelayLeg } from './relay-leg.ts'
 import type { Target } from './relay-target.ts'
 import { type Judged, judge, outcomesOf, refusalOf, uncertainOf } from './relay-verdict.ts'
-import { envelopesFor } from './relay-spool.ts'
+import { envelopesFor, keptOf } from './relay-spool.ts'
 
 type Stage = 'recipients' | 'data-asked' | 'message' | 'verdict' | 'over'
 
@@ -45,7 +45,7 @@ export class RelayTransaction implements EnvelopeOwner {
 
   /** Recipients of the client that were accepted. */
   get accepted(): number {
-    return this.#envelope.shares.length
+    return this.#envelope.accepted
   }
 
   /** Of the first recipient. */
@@ -189,7 +189,7 @@ export class RelayTransaction implements EnvelopeOwner {
 
   /** Before the end of data: nobody gets it, and the client keeps it. */
   #giveUp(answer: Reply): void {
-    const fate = { backend: this.#backends(), queue: '' }
+    const fate = { backend: this.#backends(), kept: undefined }
     this.#finish()
     this.#envelope.dropLegs()
     this.#start.owner.messageAnswered([answer], fate)
@@ -212,25 +212,32 @@ export class RelayTransaction implements EnvelopeOwner {
     const { spool, report } = this.#start
     const left = new Set(judged.flatMap(({ isToKeep, targets }) => (isToKeep ? targets : [])))
     const envelopes = envelopesFor(left, report.origin)
-    const { ids, trouble } = await spool.accept(envelopes, copy.content())
-    if (this.#stage === 'over') return copy.discard()
-    // What is in the spool already is delivered from there too.
-    if (trouble !== undefined && ids.length > 0) report.uncertain('spool')
-    const queue = ids.join(',')
-    const answer = trouble ?? queued(queue)
+    // The disk may need it for longer than anybody waits.
+    this.#copy = undefined
+    const { heard, inTheEnd } = spool.accept(envelopes, copy.content())
+    const { ids, trouble } = await heard
+    const settled = inTheEnd.finally(() => copy.discard())
+    if (trouble !== undefined) void this.#awaitLate(settled)
+    if (this.#stage === 'over') return
+    const answer = trouble ?? queued(ids.join(','))
     this.#tell(
       judged.map((one) => (one.isToKeep ? { ...one, answer } : one)),
-      queue,
+      trouble === undefined ? keptOf(left, ids) : undefined,
     )
     this.settled()
   }
 
-  #tell(judged: readonly Judged[], queue = ''): void {
+  /** What is in the spool although its sender was told otherwise is delivered from there too. */
+  async #awaitLate(taken: Promise<readonly string[]>): Promise<void> {
+    if ((await taken).length > 0) this.#start.report.uncertain('spool')
+  }
+
+  #tell(judged: readonly Judged[], kept?: Kept): void {
     const backend = this.#backends()
     for (const name of uncertainOf(judged)) this.#start.report.uncertain(name)
     this.#finish()
     const answers = judged.map(({ answer }) => answer)
-    this.#start.owner.messageAnswered(answers, { backend, queue })
+    this.#start.owner.messageAnswered(answers, { backend, kept })
   }
 
   #outcomes(): Outcome[] {

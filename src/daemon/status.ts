@@ -131,21 +131,24 @@ type Usage = Omit<ProtocolStatus, 'protocol' | 'state' | 'since' | 'breaker' | '
 function usageOf(backend: string, protocol: BackendProtocol, figures: Figures): Usage {
   const { settings, sessions, counts, lastMinute } = figures
   const isMail = protocol === 'smtp' || protocol === 'lmtp'
-  const service = isMail ? 'smtp' : protocol
-  // Of two ports for messages, the one that they go to.
-  const isUsed = protocolOf(settings.config, backend, service) === protocol
+  // Of two ports for messages, the one that they go to, however they came.
+  const isUsed = protocolOf(settings.config, backend, protocol) === protocol
+  const services: readonly Service[] = !isUsed ? [] : isMail ? ['smtp', 'lmtp'] : [protocol]
+  const sumUp = (countOf: (service: Service) => number): number =>
+    services.reduce((sum, service) => sum + countOf(service), 0)
   const own = (from: Counts): Record<string, number> => {
     if (!isUsed) return {}
     return isMail
       ? under(from, 'backend_message', backend)
-      : under(from, 'backend_login', backend, service)
+      : under(from, 'backend_login', backend, protocol)
   }
   const failures = (from: Counts): number =>
-    isUsed ? (from[`backend_failure:${backend},${service}`] ?? 0) : 0
+    sumUp((service) => from[`backend_failure:${backend},${service}`] ?? 0)
+  const delivered = isUsed ? (counts[`delivery:${backend},delivered`] ?? 0) : 0
   return {
-    sessions: isUsed ? sessionsIn(sessions, { service, backend }) : 0,
+    sessions: sumUp((service) => sessionsIn(sessions, { service, backend })),
     ...(isMail
-      ? { messages: { ...noMessages, spooled: 0, ...own(counts) } }
+      ? { messages: { ...noMessages, spooled: 0, ...own(counts), delivered } }
       : { logins: { ...noLogins, ...own(counts) } }),
     failures: failures(counts),
     last_minute: { requests: total(own(lastMinute)), failures: failures(lastMinute) },

@@ -46,6 +46,12 @@ export interface SpoolWriterOptions {
   readonly suspect?: (detail: string) => void
 }
 
+interface Given {
+  readonly envelope: SpooledEnvelope
+  readonly content: SpooledContent
+  readonly unwanted?: AbortSignal | undefined
+}
+
 /** How long nothing is taken after the disk has failed to sync; then one message tries it. */
 const suspectMs = 60_000
 const copyBytes = 65_536
@@ -70,21 +76,22 @@ export class FileSpoolWriter implements SpoolWriter {
     this.#usage = usage
   }
 
-  accept(envelope: SpooledEnvelope, content: SpooledContent): Promise<string> {
-    return this.#accept(envelope, content, undefined)
+  accept(
+    envelope: SpooledEnvelope,
+    content: SpooledContent,
+    unwanted?: AbortSignal,
+  ): Promise<string> {
+    return this.#accept({ envelope, content, unwanted }, undefined)
   }
 
   /** As `accept`; where there is a message of that id already, it is that one. */
   acceptAs(id: string, envelope: SpooledEnvelope, content: SpooledContent): Promise<string> {
-    return this.#accept(envelope, content, id)
+    return this.#accept({ envelope, content }, id)
   }
 
-  async #accept(
-    envelope: SpooledEnvelope,
-    content: SpooledContent,
-    givenId: string | undefined,
-  ): Promise<string> {
+  async #accept(given: Given, givenId: string | undefined): Promise<string> {
     const { clock, places, accepted } = this.#options
+    const { envelope, content } = given
     if (clock.now() < this.#suspectUntil) {
       throw new MailmuxError(
         'SPOOL_FAILED',
@@ -97,7 +104,7 @@ export class FileSpoolWriter implements SpoolWriter {
       await this.#prepare()
       const id = givenId ?? (await this.#freeId())
       if (givenId === undefined || !(await this.#isTaken(id))) {
-        await this.#store(id, envelope, content)
+        await this.#store(id, given)
       }
       accepted?.(id, bytes, envelope)
       return id
@@ -149,7 +156,7 @@ export class FileSpoolWriter implements SpoolWriter {
     }
   }
 
-  async #store(id: string, envelope: SpooledEnvelope, content: SpooledContent): Promise<void> {
+  async #store(id: string, { envelope, content, unwanted }: Given): Promise<void> {
     const { disk, places, clock } = this.#options
     const temporary = temporaryPath(places, id)
     const head = formatHead({ id, arrivedAt: clock.wall(), envelope })
@@ -161,6 +168,7 @@ export class FileSpoolWriter implements SpoolWriter {
       } finally {
         await file.close()
       }
+      if (unwanted?.aborted === true) throw new Error('nobody waits for it any more')
       await disk.rename(temporary, messagePath(places, id))
     } catch (error) {
       // What could not be synced has gone to quarantine already.

@@ -112,6 +112,8 @@ function completed({ id, arrivedAt, envelope }: MessageHead): MessageHead {
             ? { kind: 'owed', backend: state.backend, reason: state.reason }
             : { kind: 'refused', backend: state.backend, reply: state.reply },
       })),
+      // Absent in files of before it was told.
+      service: envelope.service === 'lmtp' ? 'lmtp' : 'smtp',
       session,
       peer,
     },

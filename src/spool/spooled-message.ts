@@ -23,7 +23,8 @@ export interface SpooledEnvelope {
   readonly ret: 'FULL' | 'HDRS' | undefined
   readonly envelopeId: string | undefined
   readonly recipients: readonly SpooledRecipient[]
-  /** Session id and peer it came by, for the log. */
+  /** Service, session id and peer it came by, for the log. */
+  readonly service: 'smtp' | 'lmtp'
   readonly session: string
   readonly peer: string
 }
@@ -34,6 +35,14 @@ export type SpooledContent =
   | { readonly kind: 'file'; readonly file: DiskFile; readonly lengthBytes: number }
 
 export interface SpoolWriter {
-  /** Returns the queue id when data, name and directory are durable. Throws MailmuxError SPOOL_FULL (→ 452 4.3.1) or SPOOL_FAILED (→ 451 4.3.0). */
-  accept(envelope: SpooledEnvelope, content: SpooledContent): Promise<string>
+  /**
+   * Returns the queue id when data, name and directory are durable. Throws MailmuxError SPOOL_FULL
+   * (→ 452 4.3.1) or SPOOL_FAILED (→ 451 4.3.0). `unwanted`: once it is aborted, nothing is taken any
+   * more that is not there yet.
+   */
+  accept(
+    envelope: SpooledEnvelope,
+    content: SpooledContent,
+    unwanted?: AbortSignal,
+  ): Promise<string>
 }

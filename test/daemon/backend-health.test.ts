@@ -90,6 +90,14 @@ test('a session that could not get through has the port asked soon, and the prob
   assert.deepEqual(health.due(quietMs, 17_000), [])
 })
 
+test('mail that came by LMTP has the port of its back-end asked, whichever that is', () => {
+  const smtpOnly = parseTestConfig(text('fritz: {host: 127.0.0.1, smtp: 25}'))
+  const health = new BackendHealth(smtpOnly, () => undefined, 0)
+  health.note({}, [{ ...failed, service: 'lmtp', at: 10_000 }], 10_000)
+  const due = health.due(quietMs, 10_000).map(({ backend, protocol }) => `${backend} ${protocol}`)
+  assert.deepEqual(due, ['fritz smtp'])
+})
+
 test('what goes wrong behind the login is told, and does not put the port in doubt', () => {
   const { health } = watched()
   probe(health, 1_000, true)

@@ -47,13 +47,16 @@ test('messages are counted by what their final reply means, and for each of thei
   }
 })
 
-test('a message that is in the spool is counted apart for its back-ends', () => {
+test('a message that is kept for a back-end, or refused by one, is counted apart for those alone', () => {
   const counters = new CounterTable()
-  const message = { backend: 'fritz', recipients: 1, bytes: 10, code: 250, bare_lf: 0, queue: 'x' }
-  countEvent(counters, 'message', { ...peer, service: 'smtp', ...message })
+  const message = { backend: 'fritz,ingrid,klaus', recipients: 1, bytes: 10, code: 250, bare_lf: 0 }
+  const kept = { queue: 'x', queued_for: 'ingrid', refused_by: 'klaus' }
+  countEvent(counters, 'message', { ...peer, service: 'smtp', ...message, ...kept })
   assert.deepEqual(counters.snapshot(), {
     'message:smtp,accepted': 1,
-    'backend_message:fritz,spooled': 1,
+    'backend_message:fritz,accepted': 1,
+    'backend_message:ingrid,spooled': 1,
+    'backend_message:klaus,refused': 1,
   })
 })
 

@@ -140,9 +140,10 @@ for (const { at, step, isUncertain } of drops) {
     const backends = { fritz: backend.port }
     await using queue = await TestQueue.start({ stateDir: dir.path, backends })
     const content = inFile(Buffer.from(`${text}\r\n`))
-    const id = await queue.accept(envelopeOf([owed('ann@example.com')]), content)
+    const envelope = envelopeOf([owed('ann@example.com')], { service: 'lmtp' })
+    const id = await queue.accept(envelope, content)
     const failure = await queue.runtime.waitFor('backend')
-    assert.equal(failure.step, step)
+    assert.deepEqual([failure.service, failure.step], ['lmtp', step])
     assert.equal((await queue.runtime.waitFor('delivery')).result, 'deferred')
     assert.equal(queue.runtime.eventsOf('uncertain').length, isUncertain ? 1 : 0)
     isBack = true

@@ -1,6 +1,7 @@
 /** One message for several back-ends: who gets what, and what the sender hears in every case. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { relayMeansOf } from '../../src/daemon/relay-pool.ts'
 import {
   alias,
   body,
@@ -215,6 +216,7 @@ test('what is left over is kept with what a later attempt needs, and nothing els
     smtpUtf8: false,
     ret: undefined,
     envelopeId: undefined,
+    service: 'smtp',
     session: '1-1',
   })
   const asked = { originalRecipient: undefined, notify: undefined }
@@ -235,7 +237,8 @@ test('what is left over is kept with what a later attempt needs, and nothing els
     },
   ])
   assert.equal(kept.content, place.sinks.fritz.stored[0]?.data, 'as the others got it')
-  assert.equal((await place.relay.runtime.waitFor('message')).queue, 'Q1')
+  const told = await place.relay.runtime.waitFor('message')
+  assert.deepEqual([told.queue, told.queued_for, told.refused_by], ['Q1', 'ingrid', 'klaus'])
 })
 
 test('after the reply nothing of the message stays open, and the next one begins afresh', async () => {
@@ -373,6 +376,31 @@ test('the reply waits for the spool, and a client that has gone changes nothing'
   assert.equal(code, 250)
   other.socket.destroy()
   await place.relay.runtime.idle()
+  assert.deepEqual(spool.states, ['owed ida@example.com'])
+})
+
+test('a disk that hangs leaves the message to its sender, and what it takes late is told', async () => {
+  const spool = new MemorySpool()
+  const { promise, resolve } = Promise.withResolvers<void>()
+  spool.gate = promise
+  await using place = await startFanOut({
+    spool,
+    sinks: { ingrid: { verdict: () => '451 4.2.0 later\r\n' } },
+  })
+  const { runtime } = place.relay
+  relayMeansOf(runtime).spool.patienceMs = 10
+  using client = await place.relay.client()
+  assert.match(await sendMessage(client, ['ann', 'ida']), /^451 4\.3\.0 /)
+  const { detail } = await runtime.waitFor('internal')
+  assert.equal(detail, 'the disk does not answer')
+  // It rests: nothing more is begun that may need it.
+  assert.match((await openMessage(client, ['ann', 'ida']))[1] ?? '', /^452 4\.5\.3 /)
+  assert.deepEqual(
+    runtime.eventsOf('uncertain').map(({ backend }) => backend),
+    ['fritz'],
+  )
+  resolve()
+  assert.equal((await runtime.waitFor('uncertain', 2)).backend, 'spool')
   assert.deepEqual(spool.states, ['owed ida@example.com'])
 })
 

@@ -41,6 +41,7 @@ const figures: Figures = {
     { service: 'imap', backend: 'fritz', count: 3 },
     { service: 'imap', backend: undefined, count: 1 },
     { service: 'smtp', backend: 'fritz', count: 2 },
+    { service: 'lmtp', backend: 'fritz', count: 1 },
     { service: 'imap', backend: 'fritz', count: 1 },
   ],
   counts: {
@@ -55,6 +56,10 @@ const figures: Figures = {
     'backend_login:fritz,imap,ok': 9,
     'backend_login:ingrid,imap,unavailable': 8,
     'backend_message:fritz,accepted': 5,
+    'backend_message:fritz,spooled': 3,
+    'delivery:fritz,delivered': 2,
+    'backend_failure:fritz,smtp': 1,
+    'backend_failure:fritz,lmtp': 4,
     'backend_error:ingrid,connect,refused': 7,
     'backend_error:ingrid,login,timeout': 1,
     'backend_failure:ingrid,imap': 8,
@@ -103,26 +108,26 @@ test('of each back-end it is told by port whether it answers, what was asked of 
   assert.deepEqual(numbersOf(figures).backends, [
     {
       backend: 'fritz',
-      sessions: 6,
+      sessions: 7,
       protocols: [
         {
           protocol: 'smtp',
           state: 'unknown',
           since,
           sessions: 0,
-          messages: { accepted: 0, deferred: 0, refused: 0, spooled: 0 },
+          messages: { accepted: 0, deferred: 0, refused: 0, spooled: 0, delivered: 0 },
           failures: 0,
           last_minute: none,
           breaker: 'closed',
         },
-        // Messages go to the LMTP port where there are both.
+        // Messages go to the LMTP port where there are both, however they came.
         {
           protocol: 'lmtp',
           state: 'unknown',
           since,
-          sessions: 2,
-          messages: { accepted: 5, deferred: 0, refused: 0, spooled: 0 },
-          failures: 0,
+          sessions: 3,
+          messages: { accepted: 5, deferred: 0, refused: 0, spooled: 3, delivered: 2 },
+          failures: 5,
           last_minute: none,
           breaker: 'open',
         },
@@ -212,7 +217,7 @@ test('a person reads the same numbers in tables', () => {
   ])
   assert.deepEqual(backends, [
     ['fritz', 'smtp', '0', '0', '0', '0', 'unknown'],
-    ['', 'lmtp', '2', '0', '5', '0', 'unknown, not tried'],
+    ['', 'lmtp', '3', '0', '7', '5', 'unknown, not tried'],
     ['', 'imap', '4', '1', '9', '0', 'up'],
     ['ingrid', 'imap', '0', '0', '0', '8', 'down 1m 0s'],
   ])

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readdirSync } from 'node:fs'
 import { test } from 'node:test'
 import { FileSpoolWriter } from '../../src/spool/file-spool-writer.ts'
 import { meaningOf, newId, notificationId } from '../../src/spool/spool-places.ts'
@@ -15,6 +16,18 @@ import {
   refused,
 } from '../support/spool.ts'
 import { tempDir } from '../support/temp-dir.ts'
+
+test('what nobody waits for any more when it is written is not taken in', async () => {
+  using dir = tempDir()
+  using spool = await openSpool(dir.path)
+  const given = [envelopeOf([owed('ann@example.com')]), inMemory(plainMessage)] as const
+  await assert.rejects(spool.writer.accept(...given, AbortSignal.abort()), { code: 'SPOOL_FAILED' })
+  const names = readdirSync(spool.places.directory)
+  assert.deepEqual(
+    names.filter((name) => meaningOf(name).kind !== 'own'),
+    [],
+  )
+})
 
 test('what is taken in is read again: envelope, content, and when it came', async () => {
   using dir = tempDir()

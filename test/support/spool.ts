@@ -42,6 +42,7 @@ export function envelopeOf(
     ret: undefined,
     envelopeId: undefined,
     recipients,
+    service: 'smtp',
     session: '1-7',
     peer: '192.0.2.1:4711',
     ...more,
