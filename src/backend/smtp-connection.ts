@@ -102,6 +102,11 @@ export class SmtpConnection implements Inlet, Timed {
     return [...this.#machine.names, this.plan.endpoint.host]
   }
 
+  /** It tells senders of its own outcomes, as they asked (RFC 3461). */
+  get offersDsn(): boolean {
+    return this.#machine.capabilities.dsn
+  }
+
   /** What it has said so far of the message that it had last, where it answers for each recipient. */
   get verdicts(): readonly RawReply[] {
     return this.#machine.verdicts

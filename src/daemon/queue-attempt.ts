@@ -10,7 +10,6 @@ import type { SmtpPlan } from '../backend/smtp-connection.ts'
 import type { SmtpPool } from '../backend/smtp-pool.ts'
 import type { Reply } from '../mail/reply.ts'
 import type { Destination } from '../mail/route.ts'
-import type { RcptParameters } from '../protocol/smtp/parameters.ts'
 import type { FileSpoolWriter } from '../spool/file-spool-writer.ts'
 import type { JournalRecord, LostReason, Outcome } from '../spool/journal.ts'
 import type { MessageFile } from '../spool/message-file.ts'
@@ -128,8 +127,7 @@ export class QueueAttempt {
         const { backend } = route.plan
         const group = groups.get(backend) ?? { plan: route.plan, targets: [] }
         groups.set(backend, group)
-        const parameters = passedOn(recipient)
-        group.targets.push({ index, address: route.address, parameters })
+        group.targets.push({ index, address: route.address, parameters: recipient })
         break
       }
       case 'expand':
@@ -265,12 +263,6 @@ export class QueueAttempt {
     })
     await this.#record(outcomes)
   }
-}
-
-/** Of success the sender is told from here, so that the back-end is not to do it again. */
-function passedOn({ notify, originalRecipient }: SpooledRecipient): RcptParameters {
-  const others = notify?.filter((keyword) => keyword !== 'SUCCESS')
-  return { notify: others?.length === 0 ? ['NEVER'] : others, originalRecipient }
 }
 
 function said(

@@ -234,6 +234,7 @@ export class QueueDelivery implements SmtpUser, RoomWaiter {
       code: answer.code,
       status: answer.status,
       text: answer.lines.join(' '),
+      ...(kind === 'success' && this.#connection?.offersDsn === true ? { isToldThere: true } : {}),
     })
   }
 

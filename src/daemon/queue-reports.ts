@@ -6,6 +6,7 @@ import type { Clock } from '../base/clock.ts'
 import { MailmuxError } from '../base/error.ts'
 import { parseWrittenAddress } from '../mail/address.ts'
 import type { Destination } from '../mail/route.ts'
+import { isAscii } from '../protocol/smtp/path.ts'
 import type { FileSpoolWriter } from '../spool/file-spool-writer.ts'
 import type { MessageFile } from '../spool/message-file.ts'
 import type { RecipientProgress } from '../spool/progress.ts'
@@ -51,6 +52,9 @@ export class QueueReports {
     if (!this.#takeToken()) return { kind: 'later' }
     const { config } = generation
     const { envelope, id, arrivedAt } = file.head
+    // What its message needed it needs only where its own addresses do: others may not take it.
+    const own = [envelope.sender, ...recipients.map(({ address }) => address)]
+    const smtpUtf8 = !own.every(isAscii)
     const content = await composeReport({
       kind,
       hostname: config.hostname,
@@ -63,15 +67,17 @@ export class QueueReports {
       id,
       recipients: about,
       isFinal: (backend) => config.backends.get(backend ?? '')?.endpoints.lmtp !== undefined,
-      original: await shown(file, kind),
-      smtpUtf8: envelope.smtpUtf8,
+      original: await shown(file, kind, smtpUtf8),
+      smtpUtf8,
     })
     // The same after a crash, so that it is not written a second time.
-    const own = notificationId(id, file.progress.notifications + 1)
+    const ownId = notificationId(id, file.progress.notifications + 1)
     const parts = { kind: 'memory', parts: [content] } as const
+    const isEightBit = content.some((octet) => octet > 0x7f)
+    const needs = { body: isEightBit ? '8BITMIME' : undefined, smtpUtf8 } as const
     try {
-      await this.#writer.acceptAs(own, envelopeFor(file, recipients, content), parts)
-      return { kind: 'written', id: own }
+      await this.#writer.acceptAs(ownId, { ...envelopeFor(file, recipients), ...needs }, parts)
+      return { kind: 'written', id: ownId }
     } catch (error) {
       // The disk: it is written when there is room again.
       if (error instanceof MailmuxError) return { kind: 'later' }
@@ -90,22 +96,21 @@ export class QueueReports {
 }
 
 /** RET; RFC 3461 4.3. Successes and delays never bring the whole message back. */
-async function shown(file: MessageFile, kind: ReportKind): Promise<Original> {
-  const isWhole =
-    kind === 'failure' && file.head.envelope.ret === 'FULL' && file.contentBytes <= wholeLimitBytes
+async function shown(file: MessageFile, kind: ReportKind, smtpUtf8: boolean): Promise<Original> {
+  const { envelope } = file.head
+  const isWanted = kind === 'failure' && envelope.ret === 'FULL'
+  // A head beyond ASCII goes only where SMTPUTF8 does, and alone it can be encoded.
+  const isPassable = smtpUtf8 || !envelope.smtpUtf8
+  const isWhole = isWanted && isPassable && file.contentBytes <= wholeLimitBytes
   return originalOf(await file.beginning(isWhole ? wholeLimitBytes : headLimitBytes), isWhole)
 }
 
 function envelopeFor(
   { head: { envelope } }: MessageFile,
   recipients: readonly SpooledRecipient[],
-  content: Buffer,
-): SpooledEnvelope {
-  const isEightBit = content.some((octet) => octet > 0x7f)
+): Omit<SpooledEnvelope, 'body' | 'smtpUtf8'> {
   return {
     sender: '',
-    body: isEightBit ? '8BITMIME' : undefined,
-    smtpUtf8: envelope.smtpUtf8,
     ret: undefined,
     envelopeId: undefined,
     recipients,

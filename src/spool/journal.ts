@@ -18,6 +18,8 @@ export interface Outcome {
   /** Enhanced status code. */
   readonly status: string
   readonly text: string
+  /** A success of which whoever has the message now tells the sender, where that was asked for. */
+  readonly isToldThere?: true
 }
 
 /** A notification of its own that failed, or a sender that nothing can be sent to. */

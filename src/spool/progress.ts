@@ -13,6 +13,8 @@ export interface RecipientProgress {
   readonly status: string
   /** Why it is still owed, or what was said of it in the end. */
   readonly text: string
+  /** Whoever has the message now tells the sender of its success. */
+  readonly isToldThere?: true
   /** The sender has heard of the final outcome, or need not. */
   readonly isReported: boolean
   /** The sender has heard of the delay, or need not. */

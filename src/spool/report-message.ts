@@ -25,7 +25,7 @@ export interface ReportInput {
   /** Whether a back-end keeps mailboxes itself, or may pass on. */
   readonly isFinal: (backend: string | undefined) => boolean
   readonly original: Original
-  /** Addresses may have other than ASCII letters. RFC 6533. */
+  /** It may have other than ASCII letters in its head, and in addresses as they are. RFC 6533. */
   readonly smtpUtf8: boolean
 }
 
@@ -63,7 +63,7 @@ export async function composeReport(input: ReportInput): Promise<Buffer> {
   const fields = statusOf(input)
   if (isEightBit(fields)) status.setHeader('Content-Transfer-Encoding', '8bit')
   status.setContent(fields)
-  appendOriginal(root, input.original)
+  appendOriginal(root, input)
   const composed = await root.build()
   const text = composed.toString('latin1')
   const ended = text.endsWith('\r\n') ? text : `${text}\r\n`
@@ -79,10 +79,11 @@ const subjects: Readonly<Record<ReportKind, string>> = {
 /** RFC 5322 2.1.1. */
 const longLine = /[^\r\n]{999}/
 
-function appendOriginal(root: MimeNode, { isWhole, bytes }: Original): void {
+function appendOriginal(root: MimeNode, { original, smtpUtf8 }: ReportInput): void {
+  const { isWhole, bytes } = original
   const text = bytes.toString('latin1')
   if (isWhole) {
-    const part = root.createChild('message/rfc822')
+    const part = root.createChild(smtpUtf8 ? 'message/global' : 'message/rfc822')
     if (isEightBit(text)) part.setHeader('Content-Transfer-Encoding', '8bit')
     part.setContent(bytes)
   } else if (isEightBit(text) || longLine.test(text)) {
@@ -140,13 +141,12 @@ function statusOf(input: ReportInput): string {
 
 function recipientFields(one: RecipientProgress, input: ReportInput): string[] {
   const { recipient, code, status, text } = one
-  const type = isEightBit(recipient.address) ? 'utf-8' : 'rfc822'
   const reply = [code, status, text].filter(Boolean).join(' ')
   return [
     ...(recipient.originalRecipient === undefined
       ? []
-      : [`Original-Recipient: ${originalRecipient(recipient.originalRecipient)}`]),
-    `Final-Recipient: ${type}; ${recipient.address}`,
+      : [`Original-Recipient: ${originalRecipient(recipient.originalRecipient, input)}`]),
+    `Final-Recipient: ${finalRecipient(recipient.address, input)}`,
     `Action: ${actionOf(one, input)}`,
     `Status: ${statusCode(status, input.kind)}`,
     // Only a back-end's own reply is one in the words of SMTP.
@@ -174,10 +174,25 @@ function dateOf(date: Date): string {
   return date.toUTCString().replace('GMT', '+0000')
 }
 
-/** ORCPT is `type;xtext`; RFC 3461 4.2. */
-function originalRecipient(written: string): string {
+function finalRecipient(address: string, { smtpUtf8 }: ReportInput): string {
+  if (!isEightBit(address)) return `rfc822; ${address}`
+  return `utf-8; ${smtpUtf8 ? address : escaped(address)}`
+}
+
+/** ORCPT is `type;xtext` (RFC 3461 4.2), or `utf-8;` and an address of RFC 6533 section 3. */
+function originalRecipient(written: string, { smtpUtf8 }: ReportInput): string {
   const [type = '', ...rest] = written.split(';')
-  return `${type};${decodeXtext(rest.join(';'))}`
+  const address = rest.join(';')
+  if (type.toLowerCase() !== 'utf-8') return `${type};${decodeXtext(address)}`
+  return `${type};${smtpUtf8 ? address : escaped(address)}`
+}
+
+/** utf-8-addr-xtext, for parts that must be ASCII. */
+function escaped(address: string): string {
+  return address.replace(/[\u{80}-\u{10ffff}]/gu, (letter) => {
+    const code = letter.codePointAt(0) ?? 0
+    return `\\x{${code.toString(16).toUpperCase()}}`
+  })
 }
 
 /** RFC 3461 section 4. What decodes to something that would break the line stays as it is. */

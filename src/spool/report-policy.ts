@@ -1,4 +1,4 @@
-/** Who is told of what. RFC 3461 4.1 (NOTIFY), 5.2; never a null sender. Pure. */
+/** Who is told of what. RFC 3461 4.1 (NOTIFY), 5.2.1; never a null sender. Pure. */
 import type { Progress, RecipientProgress } from './progress.ts'
 
 export type ReportKind = 'failure' | 'success' | 'delay'
@@ -39,14 +39,15 @@ export function whatToReport(progress: Progress, situation: Situation): Reportab
 }
 
 /** Without NOTIFY a sender hears of failures, and of delays (RFC 3461 4.1). */
-function isAskedFor(kind: ReportKind, { recipient: { notify } }: RecipientProgress): boolean {
+function isAskedFor(kind: ReportKind, one: RecipientProgress): boolean {
+  const { notify } = one.recipient
   switch (kind) {
     case 'failure':
       return notify === undefined || notify.includes('FAILURE')
     case 'delay':
       return notify === undefined || notify.includes('DELAY')
     case 'success':
-      return notify?.includes('SUCCESS') === true
+      return notify?.includes('SUCCESS') === true && one.isToldThere !== true
     default:
       return kind satisfies never
   }
