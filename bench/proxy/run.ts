@@ -6,6 +6,7 @@
  */
 import { parseArgs } from 'node:util'
 import { setTimeout as delay } from 'node:timers/promises'
+import { median } from '../rig/median.ts'
 import { holdSessions, load, openRig, type Rig, stop, useOf } from '../rig/rig.ts'
 import { mailmux, nginx, nginxLarge, type Target } from './targets.ts'
 
@@ -112,13 +113,6 @@ const workloads: Readonly<Record<string, Workload>> = {
     peer: nginx,
     measure: idleMemory(true, 2000),
   },
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((left, right) => left - right)
-  const middle = sorted.length >> 1
-  const upper = sorted[middle] ?? Number.NaN
-  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2
 }
 
 async function measureOnce(target: Target, workload: Workload, scale: number): Promise<number> {

@@ -35,6 +35,7 @@ export interface Rig extends AsyncDisposable {
     readonly pop3: number
     readonly smtp: number
     readonly http: number
+    readonly pid: number
   }
   /** Where the proxy under test is to listen. */
   readonly proxy: Ports
@@ -44,6 +45,7 @@ export interface TreeUse {
   /** Microseconds of processor time, ended children included. */
   readonly cpu_us: number
   readonly pss_kb: number
+  readonly rss_kb: number
 }
 
 export async function openRig(): Promise<Rig> {
@@ -64,7 +66,8 @@ export async function openRig(): Promise<Rig> {
     folder,
     cert,
     key,
-    backend,
+    // taskset becomes the program that it starts.
+    backend: { ...backend, pid: child.pid ?? 0 },
     proxy,
     async [Symbol.asyncDispose]() {
       await stop(child)
@@ -128,6 +131,27 @@ export function load(args: readonly string[]): Readonly<Record<string, number>> 
   const report = JSON.parse(text) as Record<string, number>
   if ((report['errors'] ?? 0) > 0) throw new Error(`the load met errors: ${text}`)
   return report
+}
+
+/** The same, told when it has ended. */
+export async function loading(args: readonly string[]): Promise<Readonly<Record<string, number>>> {
+  const child = spawn('taskset', ['-c', loadCpu, join(built, 'loadgen'), ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  let text = ''
+  child.stdout.on('data', (chunk: Buffer) => {
+    text += chunk.toString()
+  })
+  await once(child, 'close')
+  const report = JSON.parse(text) as Record<string, number>
+  if ((report['errors'] ?? 0) > 0) throw new Error(`the load met errors: ${text}`)
+  return report
+}
+
+/** How many messages the stand-in back-end has taken. */
+export async function storedAt(rig: Rig): Promise<number> {
+  const answer = await fetch(`http://127.0.0.1:${rig.backend.http}/stats`)
+  return ((await answer.json()) as { readonly messages: number }).messages
 }
 
 /** Opens sessions and holds them while `measure` looks; ends them then. */
