@@ -5,10 +5,10 @@ import { type Naming, parseAddress } from '../mail/address.ts'
 import { queriesFor } from '../mail/query-key.ts'
 import type { Direction } from '../mail/route.ts'
 import { answerQuestion, describeAnswer, type LookupJson } from './answer.ts'
-import { leadingTo } from './edit/candidate.ts'
 import { bareKey, detailKey, nameOf, parseKey, queryKey } from './key.ts'
 import type { TracingReader } from './open.ts'
 import type { SourceName } from './place.ts'
+import { reachedBy } from './reached-by.ts'
 import { describeValue, type Value } from './value.ts'
 
 /** A line of `user list`. Values are in the words of the sources. */
@@ -133,9 +133,7 @@ export function showUser(
     delivery: answers.delivery.json,
     retrieval: answers.retrieval.json,
     lines: keys.flatMap((key) => linesOf(map, key)),
-    aliases: map.hasExpansions
-      ? leadingTo(map, [address.key], naming).map(({ key }) => nameOf(key))
-      : [],
+    aliases: reachedBy(map, address, naming),
     routes: {
       delivery: describeAnswer(answers.delivery),
       retrieval: describeAnswer(answers.retrieval),

@@ -120,11 +120,7 @@ function describe({ node, kind, reason }: Fault, map: TracingReader): string {
 }
 
 /** Aliases and forwards that lead to the keys, in however many steps; told apart by local part. */
-export function leadingTo(
-  map: TracingReader,
-  keys: readonly string[],
-  naming: Naming,
-): MapRecord[] {
+function leadingTo(map: TracingReader, keys: readonly string[], naming: Naming): MapRecord[] {
   const found = new Map<string, MapRecord>()
   let open = usersOf(keys, naming)
   const seen = new Set(open)
@@ -154,7 +150,11 @@ function namesAny(targets: readonly string[], users: ReadonlySet<string>, naming
 }
 
 /** Keys of aliases and forwards that may work otherwise after a change of some. */
-function concernedBy(map: TracingReader, keys: readonly string[], naming: Naming): Set<string> {
+export function concernedBy(
+  map: TracingReader,
+  keys: readonly string[],
+  naming: Naming,
+): Set<string> {
   if (!map.hasExpansions) return new Set()
   const users = usersOf(keys, naming)
   const hidden: string[] = []
