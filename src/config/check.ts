@@ -2,6 +2,7 @@
 import type { Problem } from '../base/problem.ts'
 import { parseAddress } from '../mail/address.ts'
 import { canonicalDomain } from '../mail/domain.ts'
+import { isHost } from '../mail/network.ts'
 import { parseQueryKeys } from '../mail/query-key.ts'
 import { checkClients } from './check-clients.ts'
 import { checkLimits } from './check-limits.ts'
@@ -82,12 +83,19 @@ function checkSmarthost(raw: RawConfig, config: Config, locate: Locate): Problem
 
 function checkBackends(raw: RawConfig, locate: Locate): Problem[] {
   return Object.entries(raw.backends).flatMap(([name, backend]) => {
-    const { smtp, lmtp, imap, pop3 } = backend
-    if ([smtp, lmtp, imap, pop3].some((port) => port !== undefined)) return []
-    const at = locate(['backends', name])
-    return [
-      problem('no-port', `backends.${name}: has no port`, at, 'give smtp or lmtp, imap, pop3'),
-    ]
+    const { host, smtp, lmtp, imap, pop3 } = backend
+    const problems: Problem[] = []
+    if (!isHost(host)) {
+      const what = `backends.${name}.host: ${JSON.stringify(host)} is no host`
+      const hint = 'write a name of DNS, or an address without brackets'
+      problems.push(problem('bad-host', what, locate(['backends', name, 'host'], true), hint))
+    }
+    if ([smtp, lmtp, imap, pop3].every((port) => port === undefined)) {
+      const hint = 'give smtp or lmtp, imap, pop3'
+      const at = locate(['backends', name])
+      problems.push(problem('no-port', `backends.${name}: has no port`, at, hint))
+    }
+    return problems
   })
 }
 

@@ -1,8 +1,9 @@
 /** Asks ports of the back-ends of a config, several at a time. */
 import type { SecureContext } from 'node:tls'
 import { type ProbeReport, probeBackend } from '../backend/probe.ts'
-import { MailmuxError } from '../base/error.ts'
+import type { MailmuxError } from '../base/error.ts'
 import type { BackendProtocol, Config } from '../config/config.ts'
+import { namedBackend } from '../config/named-backend.ts'
 import { backendTlsOf } from './generation.ts'
 import { readAuthorities } from './load-settings.ts'
 
@@ -65,10 +66,7 @@ export async function checkBackends(
   config: Config,
   names: readonly string[],
 ): Promise<ProbeReport[]> {
-  for (const name of names) {
-    if (!config.backends.has(name))
-      throw new MailmuxError('BACKEND_UNKNOWN', `no back-end is called ${name}`)
-  }
+  for (const name of names) namedBackend(config, name)
   const problems: MailmuxError[] = []
   const authorities = await readAuthorities(config, problems)
   const prober = new BackendProber(config, authorities)

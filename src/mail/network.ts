@@ -1,5 +1,6 @@
 /** Addresses of hosts, and networks that contain them. RFC 4632, RFC 4291, RFC 5952. */
 import ipaddr from 'ipaddr.js'
+import { canonicalDomain } from './domain.ts'
 
 /** Where a host connects from, or to. */
 export interface HostAddress {
@@ -23,6 +24,13 @@ export function canonicalHost(text: string): string | undefined {
   return address.isIPv4MappedAddress()
     ? address.toIPv4Address().toString()
     : address.toRFC5952String()
+}
+
+/** True for what a connection can be made to: an address, of IPv6 with its zone, or a name of DNS. */
+export function isHost(text: string): boolean {
+  if (text.includes(':')) return ipaddr.IPv6.isValid(text)
+  // Numbers and dots are meant as an address, and no top-level domain is a number.
+  return /^[\d.]*$/.test(text) ? dottedDecimal.test(text) : canonicalDomain(text) !== undefined
 }
 
 /** `10.0.1.0/24`, `2001:db8::/32` or one address; undefined where the text is neither. */

@@ -136,6 +136,9 @@ test('user list streams, filtered; user show says everything of one', async () =
     retrieval: 'fritz',
     at: { file: dir.join('user_map'), line: 3, column: 1 },
   })
+  const typo = await run('user', 'list', '--backend', 'ingird')
+  assert.deepEqual([typo.code, typo.stdout], [67, ''])
+  assert.match(typo.stderr, /no back-end is called ingird: did you mean ingrid\?/)
   const shown = await run('user', 'show', 'bob', '--json')
   const { delivery, retrieval, lines, aliases } = JSON.parse(shown.stdout) as {
     delivery: { backend: string }

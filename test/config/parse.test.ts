@@ -99,6 +99,16 @@ const wrong: readonly (readonly [name: string, text: string, expected: readonly 
     `${minimal}smarthost: frits\n`,
     ['mailmux.yaml:5:12: error: smarthost: no back-end is called frits; did you mean fritz?'],
   ],
+  ...['not a host', '10.0.0.300', '[::1]', '10.0.0.11:143', 'fritz..example'].map(
+    (host) =>
+      [
+        `a back-end is at a host, not at ${host}`,
+        minimal.replace('10.0.0.11', JSON.stringify(host)),
+        [
+          `mailmux.yaml:4:17: error: backends.fritz.host: "${host}" is no host; write a name of DNS, or an address without brackets`,
+        ],
+      ] as const,
+  ),
   [
     'a default domain must be ours',
     `${minimal}default_domain: example.org\n`,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { canonicalHost, NetworkList, parseNetwork } from '../../src/mail/network.ts'
+import { canonicalHost, isHost, NetworkList, parseNetwork } from '../../src/mail/network.ts'
 
 const hosts: readonly [written: string, canonical: string | undefined][] = [
   ['192.0.2.7', '192.0.2.7'],
@@ -27,6 +27,12 @@ for (const [written, canonical] of hosts) {
     assert.equal(canonicalHost(written), canonical)
   })
 }
+
+test('a back-end may be at any address, or at a name of DNS', () => {
+  for (const host of ['192.0.2.7', '2001:db8::7', 'fe80::1%eth0', 'fritz', 'fritz.example.com.']) {
+    assert.ok(isHost(host), host)
+  }
+})
 
 const lists: readonly [network: string, inside: readonly string[], outside: readonly string[]][] = [
   ['10.0.1.0/24', ['10.0.1.0', '10.0.1.255', '::ffff:10.0.1.9'], ['10.0.2.0', '::', 'fd00::1']],

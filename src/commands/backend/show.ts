@@ -1,7 +1,7 @@
 import { Args } from '@oclif/core'
-import { MailmuxError } from '../../base/error.ts'
 import { MailmuxCommand } from '../../cli/base-command.ts'
 import { formatTable } from '../../cli/table.ts'
+import { namedBackend } from '../../config/named-backend.ts'
 import { type BackendUse, usesOf } from '../../map/backend-use.ts'
 import { openMapInForce } from '../../map/open.ts'
 
@@ -15,10 +15,7 @@ export default class BackendShow extends MailmuxCommand {
   async run(): Promise<BackendUse> {
     const { args, flags } = await this.parse(BackendShow)
     const config = await this.loadConfig(flags)
-    const backend = config.backends.get(args.backend)
-    if (backend === undefined) {
-      throw new MailmuxError('BACKEND_UNKNOWN', `no back-end is called ${args.backend}`)
-    }
+    const backend = namedBackend(config, args.backend)
     const map = openMapInForce(config, (problem) => this.warnOfError(problem))
     try {
       const use = usesOf(map, config, backend.name)

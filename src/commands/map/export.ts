@@ -15,7 +15,11 @@ export default class MapExport extends MailmuxCommand {
     '<%= config.bin %> <%= command.id %> json-lines > map.jsonl',
   ]
   static override args = {
-    format: Args.string({ required: true, options: [...mapFormats.keys()] }),
+    format: Args.string({
+      required: true,
+      options: [...mapFormats.keys()],
+      description: 'see docs/formats.md',
+    }),
   }
   static override flags = {
     partial: Flags.boolean({ summary: 'Exit 0 also where something is left out.' }),

@@ -24,7 +24,11 @@ export default class MapImport extends MailmuxCommand {
     '<%= config.bin %> <%= command.id %> postfix-transport transport --into /etc/mailmux',
   ]
   static override args = {
-    format: Args.string({ required: true, options: [...mapFormats.keys()] }),
+    format: Args.string({
+      required: true,
+      options: [...mapFormats.keys()],
+      description: 'see docs/formats.md',
+    }),
     file: Args.string({ required: true, multiple: true, description: 'the text, not a .db file' }),
   }
   static override flags = {

@@ -1,5 +1,6 @@
 import { Flags } from '@oclif/core'
 import { MailmuxCommand } from '../../cli/base-command.ts'
+import { namedBackend } from '../../config/named-backend.ts'
 import { listUsers } from '../../map/listing.ts'
 import { openMapInForce } from '../../map/open.ts'
 
@@ -19,6 +20,7 @@ export default class UserList extends MailmuxCommand {
   async run(): Promise<void> {
     const { flags } = await this.parse(UserList)
     const config = await this.loadConfig(flags)
+    if (flags.backend !== undefined) namedBackend(config, flags.backend)
     const map = openMapInForce(config, (problem) => this.warnOfError(problem))
     try {
       for (const listed of listUsers(map, flags)) {
