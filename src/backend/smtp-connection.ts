@@ -16,7 +16,9 @@ import type { BackEndAction, BackEndFailure } from '../protocol/smtp/back-end-ac
 import type { Capabilities, Sender } from '../protocol/smtp/capabilities.ts'
 import type { RcptParameters } from '../protocol/smtp/parameters.ts'
 import type { RawReply } from '../protocol/smtp/reply-reader.ts'
+import type { Overdue } from './late-verdicts.ts'
 import { connectedFor, forwardedFor, type PassedClient, prefaceFor } from './passed-client.ts'
+import type { SmtpUser } from './smtp-user.ts'
 
 export interface SmtpPlan extends PassedClient {
   /** Name of the back-end. */
@@ -39,19 +41,6 @@ export interface SmtpPlan extends PassedClient {
   readonly connectionLimit: number
 }
 
-/** Who has a connection. After `connectionFailed` nothing follows. */
-export interface SmtpUser {
-  connectionReady(): void
-  recipientAnswered(reply: RawReply): void
-  dataAnswered(reply: RawReply): void
-  messageAnswered(replies: readonly RawReply[]): void
-  connectionFailed(failure: BackEndFailure): void
-  /** More of the message may be written. */
-  drained(): void
-  /** All that one piece of input brought has been told. */
-  settled(): void
-}
-
 export class SmtpConnection implements Inlet, Timed {
   dueTick = 0
   /** Of the present user, or the last. */
@@ -65,6 +54,8 @@ export class SmtpConnection implements Inlet, Timed {
   stallMs: number
   /** Whoever counts it; told once when it is of no more use. */
   onUseless: (() => void) | undefined
+  /** Takes over from a user for whom a verdict is too late; undefined: nobody does. */
+  onOverdue: ((overdue: Overdue) => ((octets: Buffer) => void) | undefined) | undefined
   /** Told what the back-end offers, when the connection is ready. */
   onReady: ((offered: Capabilities) => void) | undefined
   readonly #machine: SmtpBackEnd
@@ -73,6 +64,7 @@ export class SmtpConnection implements Inlet, Timed {
   #isReady = false
   #isCorked = false
   #isOver = false
+  #heir: ((octets: Buffer) => void) | undefined
 
   /** `readyMs`: how long it may take until the greetings are over. */
   constructor(plan: SmtpPlan, user: SmtpUser, readyMs = plan.readyTimeoutMs) {
@@ -80,12 +72,8 @@ export class SmtpConnection implements Inlet, Timed {
     this.user = user
     this.stallMs = plan.dataTimeoutMs
     const { endpoint, protocol, hostname, trust } = plan
-    this.#machine = new SmtpBackEnd({
-      protocol,
-      hostname,
-      startTls: endpoint.tls === 'starttls',
-      client: connectedFor(plan),
-    })
+    const startTls = endpoint.tls === 'starttls'
+    this.#machine = new SmtpBackEnd({ protocol, hostname, startTls, client: connectedFor(plan) })
     deadlines.arm(this, readyMs)
     const preface = prefaceFor(plan)
     const options = { endpoint, trust, timeoutMs: plan.connectTimeoutMs, inlet: this, preface }
@@ -168,7 +156,7 @@ export class SmtpConnection implements Inlet, Timed {
   destroy(): void {
     this.#end()
     this.#cancel?.()
-    this.#socket?.destroy()
+    if (this.#heir === undefined) this.#socket?.destroy()
   }
 
   readBuffer(): Buffer {
@@ -176,6 +164,7 @@ export class SmtpConnection implements Inlet, Timed {
   }
 
   take(length: number, buffer: Buffer): boolean {
+    this.#heir?.(buffer.subarray(0, length))
     if (this.#isOver) return true
     // It may have another user afterwards, or none.
     const { user } = this
@@ -282,9 +271,21 @@ export class SmtpConnection implements Inlet, Timed {
   #failed(failure: BackEndFailure): void {
     if (this.#isOver) return
     const { user } = this
+    this.#handOver(failure)
     this.destroy()
     user?.connectionFailed(failure)
     user?.settled()
+  }
+
+  /** What it says of a message is worth hearing, also where nobody waits for it any more. */
+  #handOver({ step, reason }: BackEndFailure): void {
+    const { user, plan } = this
+    const socket = this.#socket
+    // What is unsent is taken back, so that the back-end does not get the end of it.
+    const isHeard = user !== undefined && socket?.writableLength === 0
+    if (!isHeard || step !== 'end_of_data' || reason !== 'timeout') return
+    const overdue = { socket, machine: this.#machine, user, waitedMs: plan.dataTimeoutMs }
+    this.#heir = this.onOverdue?.(overdue)
   }
 
   #end(): void {

@@ -1,6 +1,7 @@
 /** Asks a back-end what it offers to those who bring mail, on a connection made for that alone. */
 import type { Capabilities } from '../protocol/smtp/capabilities.ts'
-import { SmtpConnection, type SmtpPlan, type SmtpUser } from './smtp-connection.ts'
+import { SmtpConnection, type SmtpPlan } from './smtp-connection.ts'
+import type { SmtpUser } from './smtp-user.ts'
 
 /** Undefined where it does not say. Never rejects. */
 export function askOffers(plan: SmtpPlan): Promise<Capabilities | undefined> {

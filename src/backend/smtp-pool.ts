@@ -7,8 +7,10 @@ import { deadlines } from '../net/deadline.ts'
 import type { BackendBreaker } from './backend-breaker.ts'
 import type { Capabilities } from '../protocol/smtp/capabilities.ts'
 import { BackendPlace, type RoomWaiter } from './backend-place.ts'
+import { LateVerdicts } from './late-verdicts.ts'
 import { clientKeyOf } from './passed-client.ts'
-import { SmtpConnection, type SmtpPlan, type SmtpUser } from './smtp-connection.ts'
+import { SmtpConnection, type SmtpPlan } from './smtp-connection.ts'
+import type { SmtpUser } from './smtp-user.ts'
 
 /** Shorter than what servers allow a silent client (Postfix: 300 s, Dovecot: 300 s). */
 const defaultIdleMs = 60_000
@@ -29,6 +31,7 @@ export class SmtpPool {
   /** The newest plan for each back-end and protocol: a reload may have moved it. */
   readonly #newest = new Map<string, SmtpPlan>()
   readonly #idleMs: number
+  readonly #late = new LateVerdicts()
   /** Told what a back-end offers, at each new connection to it. */
   learn: (plan: SmtpPlan, offered: Capabilities) => void = () => undefined
 
@@ -111,6 +114,7 @@ export class SmtpPool {
 
   /** Ends all that wait. */
   close(): void {
+    this.#late.close()
     for (const { idle } of this.#places.values()) {
       for (const connection of idle.splice(0)) connection.quit()
     }
@@ -120,6 +124,7 @@ export class SmtpPool {
     const leftMs = readyBy === undefined ? plan.readyTimeoutMs : readyBy - performance.now()
     const connection = new SmtpConnection(plan, user, Math.max(1, leftMs))
     connection.onReady = (offered) => this.learn(plan, offered)
+    connection.onOverdue = (overdue) => this.#late.listen(overdue)
     return lent(connection, this.#placeFor(plan))
   }
 

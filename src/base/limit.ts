@@ -59,6 +59,8 @@ export const waits = {
   crowdedMs: 10_000,
   /** RFC 5321 4.5.3.2.6 asks a client for 10 minutes; we answer before it gives up. */
   endOfDataMs: 300_000,
+  /** How much longer a back-end's verdict is listened for, for the log alone. */
+  lateVerdictMs: 900_000,
   /** How long a client waits for what is left of its message to be durable; then it keeps it. */
   spoolMs: 60_000,
   /** How long one back-end may hold up a message that others take. */

@@ -193,6 +193,8 @@ export interface EventFields {
   'backend.offers': { backend: string; offers: readonly string[] }
   /** The back-end has the message, or may have it, and will get it again. */
   uncertain: PeerFields & { backend: string }
+  /** A back-end has answered, after its sender had been told to try again: the worst of its codes. */
+  'verdict.late': PeerFields & { backend: string; code: number; waited_ms: number }
   /** A member of an alias was refused for good, and there is no spool to tell the sender from. */
   unreported: PeerFields & { backend: string; code: number }
   /** Changes of the map since its build cannot be read; those read before stay in force. */

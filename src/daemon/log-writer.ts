@@ -25,6 +25,7 @@ const levels: Readonly<Partial<Record<EventName, Level>>> = {
   backend: 'warn',
   uncertain: 'warn',
   unreported: 'warn',
+  'verdict.late': 'warn',
   'spool.quarantined': 'error',
   'spool.odd': 'warn',
   'clock.stepped': 'warn',

@@ -214,6 +214,8 @@ export class QueueAttempt {
       failed: ({ step, reason, detail }) =>
         log('backend', { ...peer, backend, step, reason, detail }),
       uncertain: () => log('uncertain', { ...peer, backend }),
+      late: (code, waitedMs) =>
+        log('verdict.late', { ...peer, backend, code, waited_ms: Math.round(waitedMs) }),
     })
     deliveries.add(delivery)
     try {

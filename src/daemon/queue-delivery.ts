@@ -6,7 +6,8 @@
  * back-end did not answer stays owed. Whoever calls hears one outcome for each recipient, once.
  */
 import type { RoomWaiter } from '../backend/backend-place.ts'
-import type { SmtpConnection, SmtpPlan, SmtpUser } from '../backend/smtp-connection.ts'
+import type { SmtpConnection, SmtpPlan } from '../backend/smtp-connection.ts'
+import type { SmtpUser } from '../backend/smtp-user.ts'
 import type { SmtpPool } from '../backend/smtp-pool.ts'
 import { classOf, type Reply } from '../mail/reply.ts'
 import type { BackEndFailure } from '../protocol/smtp/back-end-action.ts'
@@ -38,6 +39,8 @@ export interface DeliveryOptions {
   readonly failed: (failure: BackEndFailure) => void
   /** Whether the back-end has the message cannot be known. */
   readonly uncertain: () => void
+  /** It has answered after all; the worst code. */
+  readonly late: (code: number, waitedMs: number) => void
 }
 
 type Stage = 'recipients' | 'data' | 'message' | 'verdict' | 'over'
@@ -139,6 +142,10 @@ export class QueueDelivery implements SmtpUser, RoomWaiter {
     if (isOutage(failure)) pool.report(plan, false, client)
     const what = isBeforeReady(failure) ? 'cannot be reached' : 'went away'
     this.#lose(`${plan.backend} ${what}: ${failure.detail}`, failure.isShutdown)
+  }
+
+  lateVerdict(raws: readonly RawReply[], waitedMs: number): void {
+    this.#options.late(Math.max(...raws.map(({ code }) => code)), waitedMs)
   }
 
   drained(): void {

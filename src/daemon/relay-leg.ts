@@ -6,7 +6,8 @@
  * the first octet of the message nothing is tried again.
  */
 import type { RoomWaiter } from '../backend/backend-place.ts'
-import type { SmtpConnection, SmtpPlan, SmtpUser } from '../backend/smtp-connection.ts'
+import type { SmtpConnection, SmtpPlan } from '../backend/smtp-connection.ts'
+import type { SmtpUser } from '../backend/smtp-user.ts'
 import type { SmtpPool } from '../backend/smtp-pool.ts'
 import type { BackEndFailure } from '../protocol/smtp/back-end-action.ts'
 import type { Sender } from '../protocol/smtp/capabilities.ts'
@@ -175,6 +176,10 @@ export class RelayLeg implements SmtpUser, RoomWaiter {
       this.#judge(known, failure.isShutdown ? outcomeOf(answerTo(failure)) : unknown)
     }
     this.#fail(failure)
+  }
+
+  lateVerdict(raws: readonly RawReply[], waitedMs: number): void {
+    this.#start.report.late(this.plan.backend, raws, waitedMs)
   }
 
   drained(): void {

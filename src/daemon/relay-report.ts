@@ -7,6 +7,7 @@ import {
   type Transmission,
   transmissionOf,
 } from '../protocol/smtp/trace.ts'
+import type { RawReply } from '../protocol/smtp/reply-reader.ts'
 import type { ClientLine } from './client-line.ts'
 import type { RelayClient } from './relay-client.ts'
 import type { Kept, MessageFate } from './relay-delivery.ts'
@@ -96,6 +97,13 @@ export class RelayReport {
 
   uncertain(backend: string): void {
     this.#runtime.log('uncertain', { ...this.#fields, backend })
+  }
+
+  /** A back-end has answered after all, when its sender had been told to try again. */
+  late(backend: string, raws: readonly RawReply[], waitedMs: number): void {
+    const code = Math.max(...raws.map((raw) => raw.code))
+    const late = { backend, code, waited_ms: Math.round(waitedMs) }
+    this.#runtime.log('verdict.late', { ...this.#fields, ...late })
   }
 
   /** A member of an alias was refused for good, and nothing tells the sender. */

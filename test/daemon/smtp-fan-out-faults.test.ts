@@ -244,6 +244,33 @@ test('a copy that cannot be written takes the message from all, and the next one
   await client.expect(/^250 2\.0\.0 stored\r\n/)
 })
 
+test('a verdict that is too late for the sender is heard for the log', async () => {
+  const say = Promise.withResolvers<string>()
+  await using ingrid = await ScriptedBackend.start(async (peer) => {
+    await serveUpTo(peer, 'end', 'silence')
+    peer.send(await say.promise)
+    await peer.expect(/^QUIT\r\n/)
+    peer.socket.end()
+  })
+  await using place = await startFanOut({ ports: { ingrid: ingrid.port }, config: quick })
+  const { runtime } = place.relay
+  const attempts = Array.from({ length: 3 }, async () => {
+    using client = await place.relay.client()
+    assert.match(await sendMessage(client, ['ida']), /^451 4\.4\.2 /)
+    client.send('QUIT\r\n')
+    await client.end()
+  })
+  await Promise.all(attempts)
+  assert.equal(runtime.eventsOf('uncertain').length, 3)
+  assert.equal(runtime.eventsOf('verdict.late').length, 0)
+  say.resolve('250 2.0.0 stored after all\r\n')
+  const { backend, code, waited_ms: waited } = await runtime.waitFor('verdict.late', 3)
+  assert.deepEqual([backend, code], ['ingrid', 250])
+  assert.ok(waited >= 300)
+  await Promise.all(ingrid.peers.map((peer) => peer.end()))
+  assert.deepEqual(ingrid.failures, [])
+})
+
 test('a client that leaves at any octet of a message leaves none at any back-end', async () => {
   const message = `Subject: x\r\n\r\n..\r\nx\r\n.\r\n`
   await using place = await startFanOut()
