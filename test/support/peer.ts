@@ -19,6 +19,8 @@ export class Peer implements Disposable {
   closed = false
   socket: Socket
   #cursor = 0
+  /** Input that was not searched for the end of a message. */
+  #fresh: string | undefined
   #wake: () => void = () => undefined
 
   constructor(socket: Socket) {
@@ -52,7 +54,9 @@ export class Peer implements Disposable {
   adopt(socket: Socket): void {
     this.socket = socket
     socket.on('data', (chunk: Buffer) => {
-      this.received += chunk.toString('latin1')
+      const text = chunk.toString('latin1')
+      this.received += text
+      if (this.#fresh !== undefined) this.#fresh += text
       this.#wake()
     })
     socket.on('error', () => undefined)
@@ -84,6 +88,24 @@ export class Peer implements Disposable {
       if (match !== null) this.#cursor += match.index + match[0].length
       return match
     }, String(pattern))
+  }
+
+  /** The text of a message, without its end: that is looked for in new input only, for large ones. */
+  async message(): Promise<string> {
+    const end = '\r\n.\r\n'
+    // The line end before the message may be part of its end.
+    this.#fresh = `\r\n${this.unread}`
+    const after = await this.#until(() => {
+      const fresh = this.#fresh ?? ''
+      const at = fresh.indexOf(end)
+      if (at !== -1) return this.received.length - fresh.length + at + end.length
+      this.#fresh = fresh.slice(1 - end.length)
+      return undefined
+    }, 'the end of a message')
+    this.#fresh = undefined
+    const text = this.received.slice(this.#cursor, after - '.\r\n'.length)
+    this.#cursor = after
+    return text
   }
 
   /** One line without its CRLF. */

@@ -165,7 +165,7 @@ export class Sink {
       if (verb === 'RCPT') message.recipients.push(command)
       if (verb === 'QUIT') return void peer.socket.end()
       if (verb !== 'DATA') continue
-      const [, data = ''] = await peer.expect(/^([\s\S]*?\r\n)?\.\r\n/)
+      const data = await peer.message()
       this.stored.push({ ...message, data })
       this.#options.taken?.(data)
       if (this.#options.verdict === undefined) {
