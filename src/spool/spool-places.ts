@@ -1,6 +1,7 @@
 /** The names in a spool, and what a name says of a file. */
 import { randomInt } from 'node:crypto'
 import { join } from 'node:path'
+import { bootName } from '../storage/process-alive.ts'
 
 export interface SpoolPlaces {
   readonly directory: string
@@ -24,7 +25,7 @@ const timeDigits = 9
 const randomDigits = 8
 const idPattern = /^[0-9a-z]{17}(?:-\d{1,4})?$/
 const messageName = /^([0-9a-z]{17}(?:-\d{1,4})?)\.msg$/
-const temporaryName = /^tmp\.(\d+)\.[0-9a-z-]+$/
+const temporaryName = /^tmp\.([0-9a-f]+)\.(\d+)\.[0-9a-z-]+$/
 const ownNames = new Set(['quarantine', 'lock', 'lock-journal'])
 
 /** Names sort by the time they were made. */
@@ -49,19 +50,19 @@ export function messagePath({ directory }: SpoolPlaces, id: string): string {
 }
 
 export function temporaryPath({ directory }: SpoolPlaces, id: string): string {
-  return join(directory, `tmp.${process.pid}.${id}`)
+  return join(directory, `tmp.${bootName()}.${process.pid}.${id}`)
 }
 
 export type NameMeaning =
   | { readonly kind: 'message'; readonly id: string }
-  | { readonly kind: 'temporary'; readonly pid: number }
+  | { readonly kind: 'temporary'; readonly boot: string; readonly pid: number }
   | { readonly kind: 'own' }
   | { readonly kind: 'odd' }
 
 export function meaningOf(name: string): NameMeaning {
   const id = messageName.exec(name)?.[1]
   if (id !== undefined) return { kind: 'message', id }
-  const pid = temporaryName.exec(name)?.[1]
-  if (pid !== undefined) return { kind: 'temporary', pid: Number(pid) }
+  const [, boot, pid] = temporaryName.exec(name) ?? []
+  if (boot !== undefined) return { kind: 'temporary', boot, pid: Number(pid) }
   return ownNames.has(name) ? { kind: 'own' } : { kind: 'odd' }
 }

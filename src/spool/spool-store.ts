@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { MailmuxError, messageOf } from '../base/error.ts'
 import type { Disk } from '../storage/disk.ts'
 import { describeHolder, takeLock } from '../storage/lock.ts'
+import { bootName, isAlive } from '../storage/process-alive.ts'
 import { DirectorySync } from './directory-sync.ts'
 import { makeSpool } from './file-spool-writer.ts'
 import { MessageFile, UnusableFile } from './message-file.ts'
@@ -93,7 +94,8 @@ export class SpoolStore implements Disposable {
       const path = join(this.places.directory, name)
       try {
         const { changedAt } = await this.disk.factsOf(path)
-        if (isAlive(meaning.pid) && Math.abs(wallMs - changedAt) < temporaryAgeMs) continue
+        const isOfNow = meaning.boot === bootName() && isAlive(meaning.pid)
+        if (isOfNow && Math.abs(wallMs - changedAt) < temporaryAgeMs) continue
         await this.disk.unlink(path)
         count++
       } catch (error) {
@@ -190,14 +192,5 @@ export class SpoolStore implements Disposable {
 
   [Symbol.dispose](): void {
     this.#lock?.[Symbol.dispose]()
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch (error) {
-    // It is there, and somebody else's.
-    return codeOf(error) === 'EPERM'
   }
 }

@@ -1,8 +1,15 @@
 import assert from 'node:assert/strict'
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { FileSpoolWriter } from '../../src/spool/file-spool-writer.ts'
-import { meaningOf, newId, notificationId } from '../../src/spool/spool-places.ts'
+import {
+  meaningOf,
+  newId,
+  notificationId,
+  spoolPlaces,
+  temporaryPath,
+} from '../../src/spool/spool-places.ts'
 import { type Disk, realDisk } from '../../src/storage/disk.ts'
 import { SimulatedClock } from '../support/simulated-clock.ts'
 import {
@@ -160,11 +167,25 @@ test('many at once share the syncs of the directory, and none returns before one
   assert.ok(syncs < 150, `${syncs} syncs for 200 messages`)
 })
 
+test('what another run of the system has left goes, whatever process bears its number now', async () => {
+  using dir = tempDir()
+  using spool = await openSpool(dir.path)
+  const { directory } = spoolPlaces(dir.path)
+  const id = newId(Date.now())
+  const own = temporaryPath(spoolPlaces(dir.path), id)
+  for (const path of [own, join(directory, `tmp.0123abcd.${process.pid}.${id}`)]) {
+    writeFileSync(path, '')
+  }
+  assert.equal(await spool.store.removeLeftovers(Date.now()), 1)
+  assert.ok(existsSync(own), 'that of a living process')
+})
+
 test('names tell what a file is', () => {
   const id = newId(Date.UTC(2026, 0, 5))
   assert.deepEqual(meaningOf(`${id}.msg`), { kind: 'message', id })
   const child = notificationId(id, 3)
   assert.deepEqual(meaningOf(`${child}.msg`), { kind: 'message', id: child })
-  assert.deepEqual(meaningOf(`tmp.123.${id}`), { kind: 'temporary', pid: 123 })
+  const temporary = { kind: 'temporary', boot: 'c0ffee00', pid: 123 }
+  assert.deepEqual(meaningOf(`tmp.c0ffee00.123.${id}`), temporary)
   assert.ok(newId(1) < newId(2) && newId(2) < newId(Date.now()))
 })
