@@ -2,7 +2,7 @@
 import { execFileSync, type ChildProcess } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { proxyCpu, type Rig, startPinned, waitForPort } from '../rig/rig.ts'
+import { answering, proxyCpu, type Rig, startPinned } from '../rig/rig.ts'
 
 export interface Target {
   readonly name: string
@@ -38,8 +38,7 @@ run_dir: .
   const bin = join(root, 'bin/run.js')
   execFileSync(process.execPath, [bin, 'build-map', ...config], { stdio: 'ignore' })
   const child = startPinned(proxyCpu, process.execPath, [bin, 'serve', 'imap', 'pop3', ...config])
-  await waitForPort(proxy.imap)
-  return child
+  return await answering(child, proxy.imap)
 }
 
 function nginxServer(port: number, protocol: string, more = ''): string {
@@ -75,8 +74,7 @@ mail {
     '-e',
     `${folder}/nginx.log`,
   ])
-  await waitForPort(proxy.imap)
-  return child
+  return await answering(child, proxy.imap)
 }
 
 export const mailmux: Target = { name: 'mailmux', start: startMailmux }

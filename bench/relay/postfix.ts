@@ -5,7 +5,7 @@
 import { execFileSync, type ChildProcess } from 'node:child_process'
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { proxyCpu, type Rig, startPinned, waitForPort } from '../rig/rig.ts'
+import { answering, proxyCpu, type Rig, startPinned } from '../rig/rig.ts'
 
 const services = `pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
@@ -46,8 +46,7 @@ export async function startPostfix(rig: Rig, mode: 'queue' | 'proxy'): Promise<C
   const front = `127.0.0.1:${proxy.smtp} inet n - n - 20 smtpd ${options}\n`
   writeFileSync(join(etc, 'master.cf'), front + services)
   const child = startPinned(proxyCpu, '/usr/lib/postfix/sbin/master', ['-c', etc, '-d'])
-  await waitForPort(proxy.smtp)
-  return child
+  return await answering(child, proxy.smtp)
 }
 
 function mainConfig(rig: Rig, queue: string, data: string): string {

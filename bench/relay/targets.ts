@@ -5,7 +5,7 @@
 import { execFileSync, type ChildProcess } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { proxyCpu, type Rig, startPinned, waitForPort } from '../rig/rig.ts'
+import { answering, proxyCpu, type Rig, startPinned } from '../rig/rig.ts'
 import { startPostfix } from './postfix.ts'
 
 export interface Target {
@@ -49,8 +49,7 @@ export async function startMailmux(rig: Rig, workers: number): Promise<ChildProc
   execFileSync(process.execPath, [bin, 'build-map', ...config], { stdio: 'ignore' })
   const cpus = workers === 1 ? proxyCpu : '0-1'
   const child = startPinned(cpus, process.execPath, [bin, 'serve', 'smtp', ...config])
-  await waitForPort(rig.proxy.smtp)
-  return child
+  return await answering(child, rig.proxy.smtp)
 }
 
 /** nginx asks its auth_http where to go, which the stand-in answers. */
@@ -72,8 +71,7 @@ mail {
   )
   const args = ['-p', folder, '-c', file, '-e', `${folder}/nginx.log`]
   const child = startPinned(proxyCpu, 'nginx', args)
-  await waitForPort(proxy.smtp)
-  return child
+  return await answering(child, proxy.smtp)
 }
 
 async function startHaraka(rig: Rig): Promise<ChildProcess> {
@@ -98,16 +96,14 @@ async function startHaraka(rig: Rig): Promise<ChildProcess> {
     writeFileSync(join(folder, 'config', name), text)
   }
   const child = startPinned(proxyCpu, process.execPath, [program, '-c', folder])
-  await waitForPort(rig.proxy.smtp)
-  return child
+  return await answering(child, rig.proxy.smtp)
 }
 
 async function startNpmRelay(rig: Rig): Promise<ChildProcess> {
   const script = join(root, 'bench/relay/npm-relay.ts')
   const args = [script, npmFolder, `${rig.proxy.smtp}`, `${rig.backend.smtp}`]
   const child = startPinned(proxyCpu, process.execPath, args)
-  await waitForPort(rig.proxy.smtp)
-  return child
+  return await answering(child, rig.proxy.smtp)
 }
 
 /** Into a folder of their own: the product does not need them. */

@@ -95,6 +95,17 @@ export function startPinned(cpu: string, program: string, args: readonly string[
   return spawn('taskset', ['-c', cpu, program, ...args], { stdio: ['pipe', 'ignore', 'inherit'] })
 }
 
+/** Waits until it answers; ends it where it does not. */
+export async function answering(child: ChildProcess, port: number): Promise<ChildProcess> {
+  try {
+    await waitForPort(port)
+    return child
+  } catch (error) {
+    await stop(child)
+    throw error
+  }
+}
+
 export async function stop(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   child.kill('SIGTERM')

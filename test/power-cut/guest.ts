@@ -7,7 +7,8 @@
  *     refused ID    a file that the spool refuses to read
  *     cleared       all that was found whole has been taken out
  *     checked       that was all
- *     left NAME     a temporary file of nobody's is there although the daemon is ready
+ *     found N       how many temporary files there are
+ *     left NAME     one is there although the daemon is ready, and its writer is not
  *     acked N       message N has been answered 250
  *
  * guest.ts CONFIG STATE_DIR FIRST_NUMBER ENDLESS|CHECK [PRELOADED_LIBRARY]
@@ -21,7 +22,7 @@ import { fileURLToPath } from 'node:url'
 import { MessageFile, UnusableFile } from '../../src/spool/message-file.ts'
 import { meaningOf, messagePath, spoolPlaces } from '../../src/spool/spool-places.ts'
 import { realDisk } from '../../src/storage/disk.ts'
-import { isAlive } from '../../src/storage/process-alive.ts'
+import { bootName, isAlive } from '../../src/storage/process-alive.ts'
 import { numberedMessage, readNumbered } from './numbered-message.ts'
 
 const [, , config = '', stateDir = '', first = '', mode = '', library] = process.argv
@@ -52,6 +53,8 @@ async function checkSpool(): Promise<void> {
     say(isWhole ? `whole ${number}` : `torn ${meaning.id}`)
     if (isWhole) whole.push(meaning.id)
   }
+  const temporary = namesInSpool().filter((name) => meaningOf(name).kind === 'temporary')
+  if (temporary.length > 0) say(`found ${temporary.length}`)
   if (whole.length > clearAbove) {
     for (const id of whole) unlinkSync(messagePath(places, id))
     say('cleared')
@@ -100,7 +103,9 @@ function startDaemon(): Promise<number> {
 function reportLeftovers(): void {
   for (const name of namesInSpool()) {
     const meaning = meaningOf(name)
-    if (meaning.kind === 'temporary' && !isAlive(meaning.pid)) say(`left ${name}`)
+    if (meaning.kind !== 'temporary') continue
+    const isOfNow = meaning.boot === bootName() && isAlive(meaning.pid)
+    if (!isOfNow) say(`left ${name}`)
   }
 }
 

@@ -21,6 +21,8 @@ export interface MachineOptions {
 export class Machine {
   readonly #child: ChildProcess
   readonly #closed: Promise<unknown>
+  /** It has no power, or has turned itself off. */
+  isOff = false
 
   constructor(options: MachineOptions, onLine: (line: string) => void) {
     const { folder, kernel, disk } = options
@@ -36,6 +38,9 @@ export class Machine {
       env: { PATH: process.env['PATH'], TMPDIR: folder },
     })
     this.#closed = once(this.#child, 'close')
+    this.#child.once('close', () => {
+      this.isOff = true
+    })
     const { stdout } = this.#child
     if (stdout !== null)
       createInterface({ input: stdout }).on('line', (line) => onLine(line.trim()))
@@ -43,15 +48,18 @@ export class Machine {
 
   /** Returns when nothing of it is left and all that it said has been heard. */
   async cutPower(): Promise<void> {
-    const { pid } = this.#child
-    if (pid !== undefined && this.#child.exitCode === null) {
-      try {
-        process.kill(-pid, 'SIGKILL')
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
-      }
-    }
+    this.kill()
     await this.#closed
+  }
+
+  kill(): void {
+    const { pid } = this.#child
+    if (pid === undefined || this.isOff) return
+    try {
+      process.kill(-pid, 'SIGKILL')
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+    }
   }
 }
 

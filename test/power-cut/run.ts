@@ -67,7 +67,10 @@ class Life {
   readonly acked = new Set<number>()
   readonly whole = new Set<number>()
   readonly faults: string[] = []
+  /** What it said beside that. */
+  readonly talk: string[] = []
   refused = 0
+  temporary = 0
   hasCleared = false
   isChecked = false
   isReady = false
@@ -79,16 +82,18 @@ class Life {
     else if (word === 'whole') this.whole.add(Number(rest))
     else if (word === 'torn' || word === 'left') this.faults.push(line)
     else if (word === 'refused') this.refused++
+    else if (word === 'found') this.temporary = Number(rest)
     else if (word === 'cleared') this.hasCleared = true
     else if (word === 'checked') this.isChecked = true
     else if (word === 'ready') this.isReady = true
-    else if (process.env['DEBUG'] !== undefined) say(`  | ${line}`)
+    else this.talk.push(line)
     this.#wake()
   }
 
-  async until(isTrue: () => boolean): Promise<void> {
+  async until(machine: Machine, isTrue: () => boolean): Promise<void> {
     const end = performance.now() + patienceMs
     while (!isTrue()) {
+      if (machine.isOff) throw new Error(`the machine went off; it said: ${this.talk.join('; ')}`)
       if (performance.now() > end) throw new Error('the machine does not get on')
       await Promise.race([delay(1000), new Promise<void>((resolve) => (this.#wake = resolve))])
     }
@@ -97,7 +102,7 @@ class Life {
 
 /** What was answered 250 and not yet taken out, over all lives. */
 const owed = new Set<number>()
-const total = { acked: 0, lost: 0, faults: 0, refused: 0 }
+const total = { acked: 0, lost: 0, faults: 0, refused: 0, temporary: 0 }
 
 /** Counts what the check of a life has found. */
 function settle(life: Life): string {
@@ -105,6 +110,7 @@ function settle(life: Life): string {
   const lost = [...owed].filter((number) => !life.whole.has(number))
   total.lost += lost.length
   total.refused += life.refused
+  total.temporary += life.temporary
   for (const number of lost) owed.delete(number)
   const found = owed.size
   if (life.hasCleared) owed.clear()
@@ -124,12 +130,13 @@ async function live(number: number, library: string | undefined): Promise<void> 
   const machine = new Machine({ kernel, folder, disk, stateDir, command }, (line) =>
     life.hear(line),
   )
+  running = machine
   try {
-    if (isLast) await life.until(() => life.isReady)
+    if (isLast) await life.until(machine, () => life.isReady)
     // One in four at any moment of the start, the others under load.
     else if (random() < 0.25) await delay(random() * usualStartMs)
     else {
-      await life.until(() => life.acked.size > 0)
+      await life.until(machine, () => life.acked.size > 0)
       usualStartMs = performance.now() - startedAt
       await delay(random() * 4000)
     }
@@ -148,6 +155,14 @@ async function live(number: number, library: string | undefined): Promise<void> 
 }
 
 let usualStartMs = 8000
+let running: Machine | undefined
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.once(signal, () => {
+    running?.kill()
+    rmSync(folder, { recursive: true, force: true })
+    process.exit(130)
+  })
+}
 try {
   say(`seed ${seed}, ${cuts} cuts${values['no-sync'] ? ', without any sync' : ''}`)
   const library = prepare()
@@ -155,10 +170,10 @@ try {
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }
-const { acked, lost, faults, refused } = total
+const { acked, lost, faults, refused, temporary } = total
 say(
   `${acked} messages answered 250, ${lost} lost; ${faults} torn or left behind; ` +
-    `${refused} files refused by the spool`,
+    `${temporary} temporary files met, ${refused} files refused by the spool`,
 )
 if (values['no-sync']) {
   say(lost > 0 ? 'without a sync mail is lost, as it should be' : 'the rig does not tell')
