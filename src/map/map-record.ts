@@ -2,6 +2,7 @@
 import type { Position } from '../base/position.ts'
 import type { Database } from './database/database.ts'
 import type { Entry, SourceName } from './place.ts'
+import { ByteSearch } from './database/byte-search.ts'
 import { textValue } from './database/format.ts'
 import type { RecordCursor } from './database/record-cursor.ts'
 import type { OverrideReader } from './state/override-reader.ts'
@@ -43,7 +44,7 @@ export function* listRecords(
 }
 
 /** Searching a record for more names takes longer than reading it. */
-const searchedNames = 8
+const searchedNames = 32
 
 /**
  * The aliases and forwards, of those in the base only such as may have one of the names in them,
@@ -57,20 +58,13 @@ export function* listExpansions(
   const forwards = new Set(
     base.meta.values.flatMap(({ kind }, index) => (kind === 'forward' ? [index + 1] : [])),
   )
-  const words =
-    names === undefined || names.size > searchedNames
-      ? undefined
-      : [...names].map((name) => name.toLowerCase())
+  const isSearched = names !== undefined && names.size <= searchedNames
+  const search = isSearched ? new ByteSearch(names) : undefined
   const isWanted = (cursor: RecordCursor): boolean => {
     const { kind, valueNumber } = cursor
     if (kind === 'popmap') return false
     if (valueNumber !== textValue) return forwards.has(valueNumber)
-    if (words === undefined) return true
-    const text = cursor.latin1
-    // In other letters, in escapes and as parts of names, a name may be written otherwise.
-    if (/[^ -$&-[\]-~]/.test(text)) return true
-    const lower = text.toLowerCase()
-    return words.some((word) => lower.includes(word))
+    return search === undefined || cursor.mayHave(search)
   }
   for (const record of listRecords(base, overrides, isWanted)) {
     if (record.source === 'aliases' || record.value.kind === 'forward') yield record

@@ -2,6 +2,7 @@
  * Goes through all records of a database in the order of the sources, in big pieces of the file, and
  * compares them as bytes: millions of them must not become millions of objects.
  */
+import type { ByteSearch } from './byte-search.ts'
 import {
   headerBytes,
   type RecordKind,
@@ -88,12 +89,14 @@ export class RecordCursor {
     return this.#window.toString('utf8', this.#at + recordHeadBytes, this.#at + this.#textAt)
   }
 
-  /** Key and text, a character for each byte, and a blank between them. */
-  get latin1(): string {
+  /** True where one of the names may be in its key or its text. */
+  mayHave(names: ByteSearch): boolean {
     const start = this.#at + recordHeadBytes
-    const key = this.#window.toString('latin1', start, this.#at + this.#textAt)
     const textStart = this.#at + this.#textAt + 4
-    return `${key} ${this.#window.toString('latin1', textStart, this.#at + this.#lengthBytes)}`
+    return (
+      names.mayFind(this.#window, start, this.#at + this.#textAt) ||
+      names.mayFind(this.#window, textStart, this.#at + this.#lengthBytes)
+    )
   }
 
   get record(): StoredRecord {

@@ -29,11 +29,12 @@ export function findAlias({ content }: AliasSource, key: string, naming: Naming)
   const mayBegin = mayBeginKey(key)
   const found: { lines: TargetLine[] }[] = []
   let open: { lines: TargetLine[] } | undefined
-  const isRead = (byte: number): boolean => {
+  const isRead = (_: Buffer, at: number): boolean => {
+    const byte = content[at] as number
     if (isContinued(byte)) return open !== undefined
     // A line that begins in the first column ends the alias before it, unless it is a comment.
     if (!isLineOfNone(byte)) open = undefined
-    return mayBegin(byte)
+    return mayBegin(content, at)
   }
   for (const line of sourceLines(content, isRead)) {
     if (isIgnored(line.text)) continue

@@ -119,14 +119,23 @@ function describe({ node, kind, reason }: Fault, map: TracingReader): string {
   return `${what} ${nameOf(key)} would ${how}${where}: ${reason}`
 }
 
-/** Aliases and forwards that lead to the keys, in however many steps; told apart by local part. */
-function leadingTo(map: TracingReader, keys: readonly string[], naming: Naming): MapRecord[] {
+/**
+ * Aliases and forwards that lead to the users, in however many steps; told apart by local part.
+ * `first`: the records that may have one of them in them.
+ */
+function leadingTo(
+  map: TracingReader,
+  users: ReadonlySet<string>,
+  first: readonly MapRecord[],
+  naming: Naming,
+): MapRecord[] {
   const found = new Map<string, MapRecord>()
-  let open = usersOf(keys, naming)
-  const seen = new Set(open)
+  const seen = new Set(users)
+  let open = users
+  let records: Iterable<MapRecord> = first
   while (open.size > 0) {
     const next = new Set<string>()
-    for (const record of map.expansions(open)) {
+    for (const record of records) {
       if (!namesAny(targetsOf(record), open, naming)) continue
       found.set(`${record.source} ${record.key}`, record)
       const user = userOf(record.key, naming)
@@ -134,6 +143,7 @@ function leadingTo(map: TracingReader, keys: readonly string[], naming: Naming):
       seen.add(user)
     }
     open = next
+    records = map.expansions(open)
   }
   return [...found.values()]
 }
@@ -160,12 +170,13 @@ export function concernedBy(
   const hidden: string[] = []
   // Whatever has no line of its own may depend on a catch-all.
   let mayBeAny = keys.some(isCatchAll)
-  for (const record of map.expansions(users)) {
+  const first = [...map.expansions(users)]
+  for (const record of first) {
     mayBeAny ||= isWide(record.key) && targetsOf(record).some((one) => makesNames(one, naming))
     // What a line of the same name has hidden may come into force.
     if (users.has(userOf(record.key, naming))) hidden.push(record.key)
   }
-  const records = mayBeAny ? map.expansions() : leadingTo(map, keys, naming)
+  const records = mayBeAny ? map.expansions() : leadingTo(map, users, first, naming)
   return new Set([...hidden, ...[...records].map(({ key }) => key)])
 }
 

@@ -1,5 +1,6 @@
 /** Edits of `user_map` and `popmap`: one key and one value a line. */
 import type { Naming } from '../../mail/address.ts'
+import { lowered } from '../database/byte-search.ts'
 import { parseKey } from '../key.ts'
 import { divideKeyedLine, isIgnored, type Separator } from '../sources/line-grammar.ts'
 import { type LineShift, planAppend, planSplices, type SourceEdit } from '../state/source-edit.ts'
@@ -34,10 +35,21 @@ export function findKey(
   return found
 }
 
-/** Other spellings begin with a quote, a letter of the other case, or what is not ASCII. */
-export function mayBeginKey(key: string): (byte: number) => boolean {
-  const [first = 0] = Buffer.from(key)
-  return (byte) => (byte | 0x20) === (first | 0x20) || byte === 0x22 || byte >= 0x80
+/**
+ * Whether a line that begins at a byte may be of the key: it begins with its name in letters of
+ * either case, or with a quote, or there is something before the end of the name that is not ASCII.
+ */
+export function mayBeginKey(key: string): (content: Buffer, at: number) => boolean {
+  const name = Buffer.from(key.slice(0, key.lastIndexOf('@') || 1)).map(lowered)
+  return (content, at) => {
+    if (content[at] === 0x22) return true
+    for (let index = 0; index < name.length; index++) {
+      const byte = content[at + index] ?? 0
+      if (byte >= 0x80 || (name[index] as number) >= 0x80) return true
+      if (lowered(byte) !== name[index]) return false
+    }
+    return true
+  }
 }
 
 /** Gives the lines another value; all else of them stays. */

@@ -16,12 +16,12 @@ const lf = 0x0a
 const cr = 0x0d
 
 /**
- * The lines whose first byte `mayBegin` takes; all of them without it. Others are passed over
+ * The lines that `isRead` takes by where they begin; all of them without it. Others are passed over
  * without being made into text: a source can have millions.
  */
 export function* sourceLines(
   content: Buffer,
-  mayBegin: (byte: number) => boolean = () => true,
+  isRead: (content: Buffer, at: number) => boolean = () => true,
 ): Generator<SourceLine, void, undefined> {
   const mark = content.subarray(0, 3).equals(byteOrderMark) ? 3 : 0
   let number = 1
@@ -29,7 +29,7 @@ export function* sourceLines(
     const found = findLineEnd(content, start)
     const end = found === -1 ? content.length : found + 1
     const textStart = start === 0 ? mark : start
-    if (mayBegin(content[textStart] as number)) {
+    if (isRead(content, textStart)) {
       let textEnd = found === -1 ? end : found
       if (textEnd > textStart && content[textEnd - 1] === cr) textEnd--
       const text = content.toString('utf8', textStart, textEnd)
