@@ -36,6 +36,10 @@ const catalogue = {
     exit: 78,
     hint: 'run `mailmux build-map` to write it anew from the sources',
   },
+  MAP_DATABASE_UNREADABLE: {
+    exit: 78,
+    hint: 'check that this user may read it; what is in it stays in force',
+  },
   MAP_OUT_OF_DATE: { exit: 78, hint: 'run `mailmux build-map`' },
   MAP_MAX_CHANGED: {
     exit: 78,

@@ -10,6 +10,7 @@ import type { KnownChanges } from '../map/state/override-reader.ts'
 import { realDisk } from '../storage/disk.ts'
 import { type PinnedFile, pinFile } from '../storage/pinned-file.ts'
 import { type BoundListener, bindListeners } from './bind-listeners.ts'
+import { unreadable } from '../map/database/open-database.ts'
 import { KeptChanges } from './kept-changes.ts'
 import { openGeneration } from './generation.ts'
 import { prepareStateDir, refuseUnless, type RunAs } from './run-as.ts'
@@ -167,8 +168,11 @@ async function pinMap(
       return undefined
     }
     const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT'
-    const why = isMissing ? 'there is no map database' : messageOf(error)
-    problems.push(new MailmuxError('MAP_DATABASE_MISSING', `${file}: ${why}`, { cause: error }))
+    problems.push(
+      isMissing
+        ? new MailmuxError('MAP_DATABASE_MISSING', `${file}: there is no map database`)
+        : unreadable(file, error),
+    )
     return undefined
   }
 }

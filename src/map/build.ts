@@ -132,12 +132,15 @@ function isWhole(database: string): boolean {
   }
 }
 
-/** Where the database in force cannot be read, nobody can say what changes. */
+/** A map that others can read is not replaced by somebody who cannot tell what changes. */
+const isFinal = new Set<string>(['MAP_MAX_CHANGED', 'MAP_DATABASE_UNREADABLE'])
+
+/** Where the database in force is damaged, nobody can say what changes. */
 function guard(config: Config, { database }: Compiled, { warnings }: Previous): void {
   try {
     guardChanges(config, database)
   } catch (error) {
-    if (!(error instanceof MailmuxError) || error.code === 'MAP_MAX_CHANGED') throw error
+    if (!(error instanceof MailmuxError) || isFinal.has(error.code)) throw error
     warnings.push(
       warningAt(
         config.map.database,
@@ -183,14 +186,14 @@ export function refuseProblems({ problems }: Compiled, { strict = false }: Build
   if (problems.errors > 0 || (strict && problems.warnings > 0)) throw new MapProblems(problems)
 }
 
-/** A database that cannot be read is replaced, and numbers begin anew. */
+/** A damaged database is replaced, and numbers begin anew. */
 function readPrevious(database: string, notes: readonly string[]): Previous {
   const warnings = notes.map((note) => warningAt(database, 'unfinished-change', note))
   try {
     const { generation, sourceDigest } = readHeader(database)
     return { generation, sourceDigest, warnings }
   } catch (error) {
-    if (!(error instanceof MailmuxError)) throw error
+    if (!(error instanceof MailmuxError) || isFinal.has(error.code)) throw error
     if (error.code !== 'MAP_DATABASE_MISSING') {
       const what = `the database in force is damaged (${error.message}) and is written anew`
       warnings.push(warningAt(database, 'previous-damaged', what))

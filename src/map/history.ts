@@ -69,7 +69,7 @@ async function listBases({ map }: MapPlaces): Promise<Map<number, string>> {
     bases.set(readHeader(map.database).generation, map.database)
   } catch (error) {
     // There is none in force, or it is damaged: older ones may be there all the same.
-    if (!(error instanceof MailmuxError)) throw error
+    if (!(error instanceof MailmuxError) || error.code === 'MAP_DATABASE_UNREADABLE') throw error
   }
   return bases
 }

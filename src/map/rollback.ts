@@ -31,8 +31,8 @@ export interface RollbackReport {
 }
 
 /**
- * Throws MAP_GENERATION_UNKNOWN, MAP_DATABASE_DAMAGED, MAP_BACKEND_GONE, MAP_WRITE_FAILED and what
- * `openRepaired` throws; then the map in force is untouched.
+ * Throws MAP_GENERATION_UNKNOWN, MAP_BACKEND_GONE, MAP_WRITE_FAILED, what `openDatabase` and what
+ * `openRepaired` throw; then the map in force is untouched.
  */
 export async function rollBack(
   config: Config,
@@ -59,13 +59,13 @@ export async function rollBack(
   return warning === undefined ? report : { ...report, warning }
 }
 
-/** Of the base in force; 0 where it cannot be read, which is a reason to go back. */
+/** Of the base in force; 0 where it is damaged, which is a reason to go back. */
 function generationOf({ map }: Config): number {
   try {
     return readHeader(map.database).generation
   } catch (error) {
-    if (error instanceof MailmuxError) return 0
-    throw error
+    if (!(error instanceof MailmuxError) || error.code === 'MAP_DATABASE_UNREADABLE') throw error
+    return 0
   }
 }
 

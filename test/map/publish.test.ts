@@ -5,7 +5,8 @@ import { MailmuxError } from '../../src/base/error.ts'
 import { parseAddress } from '../../src/mail/address.ts'
 import { buildMap } from '../../src/map/build.ts'
 import { checkMap } from '../../src/map/check-map.ts'
-import { openMap } from '../../src/map/open.ts'
+import { openMap, openMapInForce } from '../../src/map/open.ts'
+import { rollBack } from '../../src/map/rollback.ts'
 import { FailingDisk } from '../support/failing-disk.ts'
 import { configOf } from '../support/map-case.ts'
 import { tempDir } from '../support/temp-dir.ts'
@@ -151,4 +152,26 @@ test('a database belongs to the owner of its directory, also where root builds i
   chownSync(config.map.database, 4321, 8765)
   await buildMap(config)
   assert.deepEqual(about(), [4321, 8765, 0o604], 'what was set by hand stays')
+})
+
+test('a map that this user may not read is not called damaged, nor replaced', {
+  skip: process.getuid?.() === 0 ? false : 'needs root, to be another user',
+}, async () => {
+  using dir = tempDir()
+  const config = configOf('test/maps/aliases', dir.join('map.db'))
+  await buildMap(config)
+  const [user, root] = [65_534, 0]
+  for (const name of ['.', 'map.db', 'state.db', 'change.lock'])
+    chownSync(dir.join(name), user, user)
+  chmodSync(config.map.database, 0o000)
+  process.seteuid?.(user)
+  try {
+    const refused = { code: 'MAP_DATABASE_UNREADABLE', message: /map\.db: cannot be read: EACCES/ }
+    assert.throws(() => openMapInForce(config), refused)
+    await assert.rejects(buildMap(config, { force: true }), refused)
+    await assert.rejects(rollBack(config, 1), refused)
+  } finally {
+    process.seteuid?.(root)
+  }
+  assert.equal(generationOf(readFileSync(config.map.database)), 1)
 })

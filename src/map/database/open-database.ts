@@ -23,7 +23,10 @@ export interface OpenDatabase {
   close(): void
 }
 
-/** Throws MAP_DATABASE_MISSING, or MAP_DATABASE_DAMAGED with what is wrong. */
+/**
+ * Throws MAP_DATABASE_MISSING, MAP_DATABASE_UNREADABLE where this process may not read it, or
+ * MAP_DATABASE_DAMAGED with what is wrong.
+ */
 export function openDatabase(
   path: string,
   index: 'resident' | 'on disk' = 'resident',
@@ -53,11 +56,21 @@ function openFile(path: string): RandomAccess {
   try {
     return openRandomAccess(path)
   } catch (error) {
-    const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT'
-    throw isMissing
-      ? new MailmuxError('MAP_DATABASE_MISSING', `${path}: there is no map database`)
-      : damaged(path, error)
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') {
+      throw new MailmuxError('MAP_DATABASE_MISSING', `${path}: there is no map database`)
+    }
+    throw ofThisProcess.has(code) ? unreadable(path, error) : damaged(path, error)
   }
+}
+
+/** What says nothing of the file: a map that others read must not be taken for damaged. */
+const ofThisProcess = new Set<unknown>(['EACCES', 'EPERM', 'EMFILE', 'ENFILE'])
+
+/** The error of a database that this process may not read, or cannot just now. */
+export function unreadable(path: string, cause: unknown): MailmuxError {
+  const what = `${path}: cannot be read: ${messageOf(cause)}`
+  return new MailmuxError('MAP_DATABASE_UNREADABLE', what, { cause })
 }
 
 function damaged(path: string, error: unknown): MailmuxError {
