@@ -20,6 +20,10 @@ export const limits = {
   imapNonSyncLiteralBytes: 4096,
   imapCommandBytes: 65536,
   pop3LineBytes: 1024,
+  /** A ManageSieve command before login, its literals included. */
+  sieveCommandBytes: 8192,
+  /** RFC 5804 section 4: what a quoted string may hold. */
+  sieveQuotedBytes: 1024,
   loginNameBytes: 320,
   /** What a session may hold of bytes that it has not parsed or passed on. */
   unparsedBytes: 65536,

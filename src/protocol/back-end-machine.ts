@@ -19,24 +19,47 @@ export abstract class BackEndMachine implements LoginBackEnd {
   protected abstract isAnswer(text: string): boolean
   protected abstract line(text: string): void
   abstract tlsStarted(): BackEndAction[]
+  /** Bytes other than lines that are due (a literal); how many, 0 for none. */
+  protected get octetsDue(): number {
+    return 0
+  }
+
+  protected octets(_text: string): void {
+    throw new Error('no octets are due')
+  }
 
   push(chunk: Buffer): BackEndAction[] {
     if (this.#isOver) return []
     this.#hasAsked = false
     this.#kept += chunk.toString('latin1')
     this.#bytes += chunk.length
-    let end: number
-    while (!this.#isOver && (end = this.#kept.indexOf('\n')) !== -1) {
-      const text = this.#kept.slice(0, this.#kept.charCodeAt(end - 1) === 13 ? end - 1 : end)
-      this.#kept = this.#kept.slice(end + 1)
-      if (text.length > limits.imapLineBytes) this.#tooMuch()
-      // What came along with the line that made us ask was there before the question.
-      else if (this.#hasAsked && this.isAnswer(text)) this.fail('desync', 'answers unasked')
-      else this.line(text)
+    while (!this.#isOver && (this.octetsDue > 0 ? this.#readOctets() : this.#readLine())) {
+      // Each of them goes on as far as there is something whole.
     }
     const isTooMuch = this.#kept.length > limits.imapLineBytes || this.#bytes > limits.replyBytes
     if (!this.#isOver && isTooMuch) this.#tooMuch()
     return this.taken()
+  }
+
+  #readOctets(): boolean {
+    const due = this.octetsDue
+    if (this.#kept.length < due) return false
+    const text = this.#kept.slice(0, due)
+    this.#kept = this.#kept.slice(due)
+    this.octets(text)
+    return true
+  }
+
+  #readLine(): boolean {
+    const end = this.#kept.indexOf('\n')
+    if (end === -1) return false
+    const text = this.#kept.slice(0, this.#kept.charCodeAt(end - 1) === 13 ? end - 1 : end)
+    this.#kept = this.#kept.slice(end + 1)
+    if (text.length > limits.imapLineBytes) this.#tooMuch()
+    // What came along with the line that made us ask was there before the question.
+    else if (this.#hasAsked && this.isAnswer(text)) this.fail('desync', 'answers unasked')
+    else this.line(text)
+    return true
   }
 
   protected send(text: string): void {

@@ -60,6 +60,8 @@ export abstract class LoginMachine implements LoginFrontEnd {
     why: 'too-long' | 'too-many' | 'failures' | 'timeout' | 'shutdown' | 'injected',
   ): string
   protected abstract badLine(): void
+  /** What a client is told unasked when TLS is up. */
+  protected greetAgain(): void {}
 
   push(chunk: Buffer): FrontEndAction[] {
     if (this.#state === 'over') return []
@@ -74,7 +76,8 @@ export abstract class LoginMachine implements LoginFrontEnd {
     this.#kept = ''
     this.#state = 'reading'
     this.forget()
-    return []
+    this.greetAgain()
+    return this.#taken()
   }
 
   loginAnswered(outcome: LoginOutcome): FrontEndAction[] {

@@ -5,6 +5,7 @@ import type { TlsMode } from '../../src/config/config.ts'
 import { createImapBackEnd } from '../../src/protocol/imap/back-end.ts'
 import type { BackEndAction, Credentials, LoginBackEnd } from '../../src/protocol/login.ts'
 import { createPop3BackEnd } from '../../src/protocol/pop3/back-end.ts'
+import { createSieveBackEnd } from '../../src/protocol/sieve/back-end.ts'
 
 const ann: Credentials = { login: 'ann@example.com', password: 'secret' }
 
@@ -410,6 +411,182 @@ const pop3: readonly Dialogue[] = [
   },
 ]
 
+const sieveHello = '< "IMPLEMENTATION" "x"\r\n"SASL" "LOGIN plain"\r\n"SIEVE" "a"\r\nOK "hi"\r\n'
+const annPlain = 'AGFubkBleGFtcGxlLmNvbQBzZWNyZXQ='
+const authenticate = `> AUTHENTICATE "PLAIN" "${annPlain}"\r\n`
+const sieveStartTls = '< "SASL" ""\r\n"STARTTLS"\r\nOK (TAG {4}\r\nOK\r\n) {6}\r\nhi\r\nho\r\n'
+
+const sieve: readonly Dialogue[] = [
+  {
+    name: 'one round trip is enough, and what follows belongs to the client',
+    isOneSegment: true,
+    lines: [sieveHello, authenticate, '< OK "In"\r\n"x"\r\nmore', '= accepted In||"x"\r\nmore'],
+  },
+  {
+    name: 'a text may be a literal, and what follows it is not lost',
+    isOneSegment: true,
+    lines: [
+      sieveHello,
+      authenticate,
+      '< OK (WARNINGS) {8}\r\nIn \r\nNO \r\nmore',
+      '= accepted In NO||more',
+    ],
+  },
+  {
+    name: 'STARTTLS is asked for, and the capabilities after it count',
+    tls: 'starttls',
+    lines: [
+      sieveStartTls,
+      '> STARTTLS\r\n',
+      '< OK\r\n',
+      '= start-tls',
+      '< {4}\r\nsasl {5}\r\nPLAIN\r\nok\r\n',
+      authenticate,
+      '< NO "no"\r\n',
+      '= refused',
+    ],
+  },
+  {
+    name: 'bytes ahead of the handshake end it, with no credentials sent',
+    isOneSegment: true,
+    tls: 'starttls',
+    lines: [
+      sieveStartTls,
+      '> STARTTLS\r\n',
+      '< OK "go"\r\n"SASL" "PLAIN"\r\nOK\r\n',
+      '= failed hello/starttls_surplus',
+    ],
+  },
+  {
+    name: 'what was offered before TLS does not count after it',
+    tls: 'starttls',
+    lines: [
+      '< "SASL" "PLAIN"\r\n"STARTTLS"\r\nOK\r\n',
+      '> STARTTLS\r\n',
+      '< OK\r\n',
+      '= start-tls',
+      '< "SASL" ""\r\nOK\r\n',
+      '= failed login/no_mechanism',
+    ],
+  },
+  {
+    name: 'a back-end without STARTTLS gets no credentials',
+    tls: 'starttls',
+    lines: [sieveHello, '= failed hello/tls_unavailable'],
+  },
+  {
+    name: 'a back-end that refuses STARTTLS gets no credentials',
+    tls: 'starttls',
+    lines: [
+      sieveStartTls,
+      '> STARTTLS\r\n',
+      '< NO (TRYLATER) "x"\r\n',
+      '= failed hello/tls_unavailable',
+    ],
+  },
+  {
+    name: 'a back-end that answers STARTTLS with capabilities has lost its step',
+    tls: 'starttls',
+    lines: [sieveStartTls, '> STARTTLS\r\n', '< "SASL" "PLAIN"\r\n', '= failed hello/bad_reply'],
+  },
+  {
+    name: 'a greeting that comes a second time is a loss of step',
+    isOneSegment: true,
+    lines: [`${sieveHello}OK "In"\r\n`, authenticate, '= failed login/desync'],
+  },
+  {
+    name: 'a challenge with nothing to send is a loss of step',
+    lines: [sieveHello, authenticate, '< ""\r\n', '= failed login/desync'],
+  },
+  {
+    name: 'BYE instead of a greeting is a back-end that has no room',
+    lines: ['< BYE "full"\r\n', '= failed greeting/login_unavailable'],
+  },
+  {
+    name: 'BYE behind capabilities is one, too',
+    lines: [
+      '< "SASL" "PLAIN"\r\nBYE (REFERRAL "sieve://evil/") "x"\r\n',
+      '= failed greeting/login_unavailable',
+    ],
+  },
+  {
+    name: 'NO instead of a greeting is one, too',
+    lines: ['< NO\r\n', '= failed greeting/login_unavailable'],
+  },
+  {
+    name: 'a greeting without mechanisms is another protocol',
+    lines: ['< OK "hi"\r\n', '= failed hello/bad_banner'],
+  },
+  {
+    name: 'a back-end that takes no PLAIN gets no credentials',
+    lines: ['< "SASL" "XPLAIN PLAINX"\r\nOK\r\n', '= failed login/no_mechanism'],
+  },
+  ...['* OK hi', '+OK hi', '220 hi', '"a" "b" "c"', 'OKAY', 'OK hi', '', '"\0'].map((greets) => ({
+    name: `${JSON.stringify(greets)} is no greeting`,
+    lines: [`< ${greets}\r\n`, '= failed greeting/bad_banner'],
+  })),
+  {
+    name: 'an endless greeting is cut off',
+    lines: [`< "SIEVE" "${'x'.repeat(9000)}`, '= failed greeting/bad_banner'],
+  },
+  {
+    name: 'a greeting of endless capabilities is cut off',
+    lines: [`< ${'"X" "y"\r\n'.repeat(8000)}`, '= failed greeting/bad_banner'],
+  },
+  {
+    name: 'an endless literal is not waited for',
+    lines: [sieveHello, authenticate, '< NO {4294967295}\r\n', '= failed login/bad_reply'],
+  },
+  {
+    name: 'a long answer in many literals is cut off',
+    lines: [
+      sieveHello,
+      authenticate,
+      `< NO (${`X {8000}\r\n${'x'.repeat(8000)} `.repeat(9)}`,
+      '= failed login/bad_reply',
+    ],
+  },
+  ...(
+    [
+      ['no code is a wrong password', 'NO "x"', '= refused'],
+      ['nothing but NO is one', 'no', '= refused'],
+      ['a code that nobody knows is one', 'NO (X-FOO "a" 3) "x"', '= refused'],
+      ['TRYLATER is not one', 'NO (TRYLATER) "x"', '= failed login/login_unavailable'],
+      ['BYE is not one', 'BYE "x"', '= failed login/login_unavailable'],
+      [
+        'a referral is neither followed nor passed on',
+        'NO (REFERRAL "sieve://evil/") "x"',
+        '= failed login/login_unavailable',
+      ],
+      ['ENCRYPT-NEEDED is not one', 'NO (encrypt-needed)', '= failed login/no_mechanism'],
+      ['AUTH-TOO-WEAK is not one', 'NO (AUTH-TOO-WEAK) "x"', '= failed login/no_mechanism'],
+      ['another language is no answer', '+OK', '= failed login/bad_reply'],
+      ['OK with two texts is no answer', 'OK "a" "b"', '= failed login/bad_reply'],
+      ['a code without an end is no answer', 'OK (TAG "a" "b"', '= failed login/bad_reply'],
+      ['OK without a text is a login', 'ok', '= accepted ||'],
+      ['control octets of a text are dropped', 'OK "In\x07 \\"x\xc3\xa9"', '= accepted In "x||'],
+    ] as const
+  ).map(([name, answer, end]) => ({
+    name,
+    lines: [sieveHello, authenticate, `< ${answer}\r\n`, end],
+  })),
+  {
+    name: 'a message too long for a quoted string goes as a literal',
+    credentials: { login: 'ann', password: 'x'.repeat(800) },
+    lines: [
+      sieveHello,
+      `> AUTHENTICATE "PLAIN" {1076+}\r\n${Buffer.from(`\0ann\0${'x'.repeat(800)}`).toString('base64')}\r\n`,
+      '< OK\r\n',
+      '= accepted ||',
+    ],
+  },
+  {
+    name: 'a name that would end early is not sent',
+    credentials: { login: 'ann\0x', password: 'secret' },
+    lines: [sieveHello, '= failed login/no_mechanism'],
+  },
+]
+
 function describe(action: BackEndAction): string {
   if (action.do === 'send') return `> ${action.text}`
   if (action.do === 'start-tls') return '= start-tls'
@@ -453,6 +630,7 @@ function play(
 const suites = [
   ['imap', imap, createImapBackEnd],
   ['pop3', pop3, createPop3BackEnd],
+  ['sieve', sieve, createSieveBackEnd],
 ] as const
 
 for (const [protocol, dialogues, create] of suites) {

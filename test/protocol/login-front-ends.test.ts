@@ -7,11 +7,14 @@ import { createImapFrontEnd } from '../../src/protocol/imap/front-end.ts'
 import type { LoginFrontEnd } from '../../src/protocol/login.ts'
 import type { FrontEndOptions } from '../../src/protocol/login-machine.ts'
 import { createPop3FrontEnd } from '../../src/protocol/pop3/front-end.ts'
+import { createSieveFrontEnd } from '../../src/protocol/sieve/front-end.ts'
 import { playTranscript, readTranscript } from '../support/transcript.ts'
 
-const protocols: readonly (readonly [string, (options: FrontEndOptions) => LoginFrontEnd])[] = [
+type Create = (options: FrontEndOptions) => LoginFrontEnd
+const protocols: readonly (readonly ['imap' | 'pop3' | 'sieve', Create])[] = [
   ['imap', createImapFrontEnd],
   ['pop3', createPop3FrontEnd],
+  ['sieve', createSieveFrontEnd],
 ]
 
 function everyByte(bytes: Buffer): Buffer[] {
@@ -77,13 +80,17 @@ function exhaust(machine: LoginFrontEnd, chunks: readonly Uint8Array[]): string 
 
 const pieces = fc.oneof(
   fc.uint8Array({ maxLength: 80 }),
-  fc.stringMatching(/^(?:a (?:LOGIN|ID|AUTHENTICATE PLAIN|NOOP)|USER|PASS|AUTH PLAIN)$/),
+  fc.stringMatching(
+    /^(?:a (?:LOGIN|ID|AUTHENTICATE PLAIN|NOOP)|USER|PASS|AUTH PLAIN|AUTHENTICATE|NOOP)$/,
+  ),
   fc.constantFrom(
     ' ',
     '\r\n',
     '{3}\r\n',
     '{3+}\r\nabc',
     '"u"',
+    '"PLAIN"',
+    '"AGEAYg=="',
     '(',
     ')',
     'AGEAYg==',
@@ -96,12 +103,21 @@ const garbage = fc.array(
   { maxLength: 40 },
 )
 
+/** What clients of each may hear; the tag of a ManageSieve NOOP is any text. */
+const isSaid = {
+  imap: /^(?:[\x20-\x7e]*\r\n)*$/,
+  pop3: /^(?:[\x20-\x7e]*\r\n)*$/,
+  sieve: /^(?:(?:OK|NO|BYE|")[\x20-\x7e\x80-\xff]*\r\n)*$/,
+} as const
+const upgrades = { imap: 'a STARTTLS\r\n', pop3: 'STLS\r\n', sieve: 'STARTTLS\r\n' } as const
+const greetsAgain = { imap: '', pop3: '', sieve: createSieveFrontEnd(anywhere).greeting } as const
+
 for (const [protocol, create] of protocols) {
   test(`${protocol}: whatever bytes come in whatever pieces, the answers are lines and the same`, () => {
     fc.assert(
       fc.property(garbage, (chunks) => {
         const text = exhaust(create(anywhere), chunks)
-        assert.match(text, /^(?:[\x20-\x7e]*\r\n)*$/)
+        assert.match(text, isSaid[protocol])
         assert.equal(exhaust(create(anywhere), everyByte(Buffer.concat(chunks))), text)
       }),
       { numRuns: 400 },
@@ -110,12 +126,12 @@ for (const [protocol, create] of protocols) {
 
   test(`${protocol}: what comes between the go-ahead and TLS is forgotten`, () => {
     const machine = create({ ...anywhere, secure: false, offersTls: true })
-    const ask = protocol === 'imap' ? 'a STARTTLS\r\n' : 'STLS\r\n'
-    assert.equal(machine.push(Buffer.from(ask)).at(-1)?.do, 'start-tls')
+    assert.equal(machine.push(Buffer.from(upgrades[protocol])).at(-1)?.do, 'start-tls')
     assert.deepEqual(machine.push(Buffer.from('b LOGIN u p\r\nUSER u\r\nPASS')), [])
-    assert.deepEqual(machine.tlsStarted(), [])
+    const told = machine.tlsStarted().map((action) => (action.do === 'send' ? action.text : ''))
+    assert.equal(told.join('').replace(/OK .*/, ''), greetsAgain[protocol].replace(/OK .*/, ''))
     const [answer, ...more] = machine.push(Buffer.from(' p\r\n'))
-    assert.match(answer?.do === 'send' ? answer.text : '', /^(?:\* BAD|-ERR) /)
+    assert.match(answer?.do === 'send' ? answer.text : '', /^(?:\* BAD|-ERR|NO) /)
     assert.deepEqual(more, [])
     assert.equal(machine.takePending().length, 0)
   })
@@ -148,6 +164,35 @@ test('imap: any octets of a name are a login as they are meant, or a failure lik
           ? { do: 'log-in', credentials: { login: name.toString('utf8'), password: 'secret' } }
           : { do: 'brake', attempt: 1 },
       )
+    }),
+    { numRuns: 500 },
+  )
+})
+
+test('sieve: a message means the same quoted, as a literal and in a second step', () => {
+  const message = fc.oneof(
+    fc.uint8Array({ maxLength: 12 }).map((octets) => Buffer.from(octets).toString('base64')),
+    fc
+      .tuple(fc.string({ maxLength: 6 }), fc.string({ maxLength: 6 }))
+      .map(([name, password]) => Buffer.from(`\0${name}\0${password}`).toString('base64')),
+    fc.stringMatching(/^[ -!#-[\]-~]{0,12}$/),
+  )
+  fc.assert(
+    fc.property(message, (text) => {
+      const [quoted, literal] = [`"${text}"`, `{${text.length}+}\r\n${text}`]
+      const plain = 'AUTHENTICATE "PLAIN"'
+      const meant = [
+        `${plain} ${quoted}\r\n`,
+        `${plain} ${literal}\r\n`,
+        `${plain} ${literal.replace('+', '')}\r\n`,
+        `${plain}\r\n${quoted}\r\n`,
+        `${plain}\r\n${literal}\r\n`,
+      ].map((bytes) => createSieveFrontEnd(anywhere).push(Buffer.from(bytes, 'latin1')))
+      const [first, ...others] = meant.map((actions) =>
+        actions.filter((action) => action.do !== 'send' || action.text !== '""\r\n'),
+      )
+      // A star alone is an answer, and no message to begin with.
+      if (text !== '*') for (const other of others) assert.deepEqual(other, first)
     }),
     { numRuns: 500 },
   )

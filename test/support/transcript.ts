@@ -3,7 +3,8 @@
  *
  *     O: offersTls               an option of the machine: secure, offersTls, allowsCleartext; or
  *                                one-segment: the bytes of a turn belong together and are not cut
- *     C: a NOOP\r\n              the client sends (JSON escapes, so every byte can be written)
+ *     C: a NOOP\r\n              the client sends (JSON escapes, so every byte can be written; a
+ *                                double quote needs none)
  *     S: a OK NOOP completed.\r\n    we answer
  *     D: what the driver is asked for, or says:
  *        log-in LOGIN PASSWORD   asked for (JSON strings)
@@ -41,7 +42,9 @@ export function readTranscript(file: string): Transcript {
       if (from === 'O') words.add(rest)
       else if (from === 'C' || from === 'S') {
         // \xNN is what people write for a byte; JSON knows \u00NN only.
-        const json = rest.replace(/\\x(?=[0-9a-f]{2})/g, String.raw`\u00`)
+        const json = rest
+          .replace(/\\x(?=[0-9a-f]{2})/g, String.raw`\u00`)
+          .replace(/\\.|"/g, (match) => (match === '"' ? String.raw`\"` : match))
         return [{ from, text: JSON.parse(`"${json}"`) as string, at }]
       } else if (from === 'D') return [{ from, text: rest, at }]
       else assert.ok(text === '' || text.startsWith('#'), `${at}: not a transcript line: ${text}`)

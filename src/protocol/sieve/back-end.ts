@@ -1,0 +1,130 @@
+/**
+ * ManageSieve towards a back-end until it has taken the login: capabilities with the greeting,
+ * STARTTLS where asked for and capabilities anew, AUTHENTICATE PLAIN. RFC 5804.
+ */
+import { limits } from '../../base/limit.ts'
+import type { TlsMode } from '../../config/config.ts'
+import { BackEndMachine } from '../back-end-machine.ts'
+import { cleanText } from '../imap/grammar.ts'
+import type { BackEndAction, Credentials } from '../login.ts'
+import { breaksLines, writePlain } from '../sasl.ts'
+import { Assembly, readResponse, type SieveResponse, writeString } from './grammar.ts'
+
+type Awaited = 'capabilities' | 'STARTTLS' | 'AUTHENTICATE'
+type Ending = Exclude<SieveResponse, { kind: 'strings' }>
+
+class SieveBackEnd extends BackEndMachine {
+  readonly #tls: TlsMode
+  readonly #credentials: Credentials
+  readonly #response = new Assembly()
+  #isUpgraded = false
+  #awaited: Awaited = 'capabilities'
+  /** By name in capitals. */
+  #capabilities = new Map<string, string>()
+
+  constructor(tls: TlsMode, credentials: Credentials) {
+    super()
+    this.#tls = tls
+    this.#credentials = credentials
+  }
+
+  tlsStarted(): BackEndAction[] {
+    this.#isUpgraded = true
+    this.step = 'hello'
+    this.#awaited = 'capabilities'
+    this.#capabilities = new Map()
+    return this.taken()
+  }
+
+  protected isAnswer(): boolean {
+    return true
+  }
+
+  protected override get octetsDue(): number {
+    return this.#response.octetsDue
+  }
+
+  protected override octets(text: string): void {
+    this.#response.takeOctets(text)
+  }
+
+  protected line(text: string): void {
+    const isWhole = this.#response.takeLine(text)
+    if (this.#response.octetsDue > limits.imapLineBytes) this.#unreadable('too long an answer')
+    else if (isWhole) this.#complete(text)
+  }
+
+  #complete(lastLine: string): void {
+    const response = readResponse(this.#response.finish() ?? [])
+    if (response === undefined) this.#unreadable(lastLine)
+    else if (response.kind === 'strings') this.#said(response.strings)
+    else if (response.kind === 'BYE') this.fail('login_unavailable', response.text)
+    else this.#ended(response)
+  }
+
+  #unreadable(detail: string): void {
+    this.fail(this.step === 'greeting' ? 'bad_banner' : 'bad_reply', detail)
+  }
+
+  /** A line of capabilities, or what should have been one. */
+  #said([name = '', value = '', ...more]: readonly string[]): void {
+    if (this.#awaited === 'AUTHENTICATE') this.fail('desync', 'asked to go on with nothing to send')
+    else if (this.#awaited === 'STARTTLS' || more.length > 0) this.#unreadable(name)
+    else this.#capabilities.set(name.toUpperCase(), value)
+  }
+
+  #ended(ending: Ending): void {
+    if (this.#awaited === 'AUTHENTICATE') this.#loginAnswered(ending)
+    else if (this.#awaited === 'STARTTLS') this.#upgradeAnswered(ending)
+    else if (ending.kind === 'NO') this.fail('login_unavailable', ending.text)
+    else this.#afterHello()
+  }
+
+  /** Capabilities are known: upgrade, or log in. */
+  #afterHello(): void {
+    this.step = 'hello'
+    if (!this.#capabilities.has('SASL')) this.#notManageSieve()
+    else if (this.#tls !== 'starttls' || this.#isUpgraded) this.#logIn()
+    else if (this.#capabilities.has('STARTTLS')) this.#ask('STARTTLS', 'STARTTLS')
+    else this.fail('tls_unavailable', 'does not offer STARTTLS')
+  }
+
+  #notManageSieve(): void {
+    this.fail('bad_banner', 'names no SASL mechanisms, not even none')
+  }
+
+  #ask(awaited: Awaited, command: string): void {
+    this.#awaited = awaited
+    this.send(`${command}\r\n`)
+  }
+
+  #logIn(): void {
+    this.step = 'login'
+    const { login, password } = this.#credentials
+    const mechanisms = (this.#capabilities.get('SASL') ?? '').toUpperCase().split(' ')
+    if (!mechanisms.includes('PLAIN')) this.fail('no_mechanism', 'does not take PLAIN')
+    else if (breaksLines(login) || breaksLines(password)) {
+      this.fail('no_mechanism', 'a name or password with line breaks cannot be sent')
+    } else {
+      this.#ask('AUTHENTICATE', `AUTHENTICATE "PLAIN" ${writeString(writePlain(login, password))}`)
+    }
+  }
+
+  #upgradeAnswered({ kind, text }: Ending): void {
+    if (kind === 'OK') this.startTls()
+    else this.fail('tls_unavailable', `refuses STARTTLS: ${text}`)
+  }
+
+  #loginAnswered({ kind, code, text }: Ending): void {
+    if (kind === 'OK') this.accept(cleanText(text), '')
+    else if (code === 'TRYLATER') this.fail('login_unavailable', text)
+    // The user is elsewhere: that is for the map to say, and no fault of the credentials.
+    else if (code === 'REFERRAL') this.fail('login_unavailable', 'refers to another server')
+    else if (code === 'ENCRYPT-NEEDED' || code === 'AUTH-TOO-WEAK') this.fail('no_mechanism', text)
+    else this.finish({ kind: 'refused' })
+  }
+}
+
+export function createSieveBackEnd(tls: TlsMode, credentials: Credentials): SieveBackEnd {
+  return new SieveBackEnd(tls, credentials)
+}
