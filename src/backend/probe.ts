@@ -1,5 +1,6 @@
 /** Looks whether a back-end answers on one of its ports, and what it offers before login. */
 import type { Socket } from 'node:net'
+import { limits } from '../base/limit.ts'
 import { printable } from '../base/log.ts'
 import type { BackendProtocol, ClientPassing, Endpoint } from '../config/config.ts'
 import { type DialResult, dial, type Trust, upgrade } from '../net/dial.ts'
@@ -80,9 +81,10 @@ function connected(start: (done: (result: DialResult) => void) => unknown): Prom
 async function converse(line: ProbeConnection, plan: ProbePlan, seen: Seen): Promise<void> {
   const { endpoint, trust, timeoutMs } = plan
   const dialogue = probeDialogue(plan.protocol, plan.hostname)
-  const [greeting = ''] = await line.answer('greeting', (text) => dialogue.greeting(text))
-  seen.greeting = printable(greeting)
-  let offered = await hello(line, dialogue)
+  const greeting = await line.answer('greeting', (text) => dialogue.greeting(text))
+  seen.greeting = printable(greeting[0] ?? '')
+  let offered =
+    dialogue.hello === undefined ? offersIn(greeting, dialogue) : await hello(line, dialogue)
   if (endpoint.tls === 'starttls') {
     if (trust === undefined) throw new Error('no authorities to verify it by')
     line.send(dialogue.startTls)
@@ -97,9 +99,14 @@ async function converse(line: ProbeConnection, plan: ProbePlan, seen: Seen): Pro
 }
 
 async function hello(line: ProbeConnection, dialogue: ProbeDialogue): Promise<string[]> {
-  line.send(dialogue.hello)
-  const lines = await line.answer('capabilities', (text) => dialogue.offered(text))
-  return lines.flatMap((text) => dialogue.capabilities(text)).map((text) => printable(text))
+  if (dialogue.hello !== undefined) line.send(dialogue.hello)
+  return offersIn(await line.answer('capabilities', (text) => dialogue.offered(text)), dialogue)
+}
+
+function offersIn(lines: readonly string[], dialogue: ProbeDialogue): string[] {
+  return lines
+    .flatMap((text) => dialogue.capabilities(text))
+    .map((text) => printable(text, limits.replyLineBytes))
 }
 
 /** Lines of a connection, with one bound for all of them. */

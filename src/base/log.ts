@@ -3,10 +3,10 @@
  * are listed in docs/events.md (a test compares the two), and counters carry the same names.
  * Secrets and raw bytes of a peer have no field to go in.
  */
-export type ServiceName = 'smtp' | 'lmtp' | 'imap' | 'pop3'
+export type ServiceName = 'smtp' | 'lmtp' | 'imap' | 'pop3' | 'sieve'
 
 /** What a back-end is spoken to with. */
-export type BackendProtocolName = 'smtp' | 'lmtp' | 'imap' | 'pop3'
+export type BackendProtocolName = 'smtp' | 'lmtp' | 'imap' | 'pop3' | 'sieve'
 
 /** Why a peer was refused; the label of the counter `refused`. */
 export type RefusalReason =
@@ -189,8 +189,12 @@ export interface EventFields {
     state: 'up' | 'down'
     detail: string
   }
-  /** What a back-end offers to those who bring mail, where it was not known or has changed. */
-  'backend.offers': { backend: string; offers: readonly string[] }
+  /** What a back-end offers on a port, where it was not known or has changed. */
+  'backend.offers': {
+    backend: string
+    protocol: BackendProtocolName
+    offers: readonly string[]
+  }
   /** The back-end has the message, or may have it, and will get it again. */
   uncertain: PeerFields & { backend: string }
   /** A back-end has answered, after its sender had been told to try again: the worst of its codes. */

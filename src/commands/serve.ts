@@ -1,11 +1,11 @@
 import { Args } from '@oclif/core'
 import { MailmuxCommand } from '../cli/base-command.ts'
 
-const services = ['smtp', 'lmtp', 'imap', 'pop3'] as const
+const services = ['smtp', 'lmtp', 'imap', 'pop3', 'sieve'] as const
 
 export default class Serve extends MailmuxCommand {
   static override summary =
-    'Run the daemons: the SMTP and the LMTP relay, the IMAP and the POP3 proxy.'
+    'Run the daemons: the SMTP and the LMTP relay, the IMAP, POP3 and ManageSieve proxies.'
   static override description =
     'Runs in the foreground and writes its log to stdout, one JSON object a line. ' +
     'SIGTERM or SIGINT stops it when its sessions have ended, a second one at once; ' +

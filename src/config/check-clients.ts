@@ -48,7 +48,7 @@ function checkServers({ dns_servers: servers = [] }: RawConfig, locate: Locate):
 /** Nobody could ever connect. */
 function checkListeners(raw: RawConfig, locate: Locate): Problem[] {
   if ((raw.trusted_proxies ?? []).length > 0) return []
-  return (['smtp', 'lmtp', 'imap', 'pop3'] as const).flatMap((service) =>
+  return (['smtp', 'lmtp', 'imap', 'pop3', 'sieve'] as const).flatMap((service) =>
     (raw.listen?.[service] ?? []).flatMap((listener, index) =>
       typeof listener !== 'string' && listener.proxy === 'require'
         ? [

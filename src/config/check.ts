@@ -83,15 +83,15 @@ function checkSmarthost(raw: RawConfig, config: Config, locate: Locate): Problem
 
 function checkBackends(raw: RawConfig, locate: Locate): Problem[] {
   return Object.entries(raw.backends).flatMap(([name, backend]) => {
-    const { host, smtp, lmtp, imap, pop3 } = backend
+    const { host, smtp, lmtp, imap, pop3, sieve } = backend
     const problems: Problem[] = []
     if (!isHost(host)) {
       const what = `backends.${name}.host: ${JSON.stringify(host)} is no host`
       const hint = 'write a name of DNS, or an address without brackets'
       problems.push(problem('bad-host', what, locate(['backends', name, 'host'], true), hint))
     }
-    if ([smtp, lmtp, imap, pop3].every((port) => port === undefined)) {
-      const hint = 'give smtp or lmtp, imap, pop3'
+    if ([smtp, lmtp, imap, pop3, sieve].every((port) => port === undefined)) {
+      const hint = 'give smtp or lmtp, imap, pop3, sieve'
       const at = locate(['backends', name])
       problems.push(problem('no-port', `backends.${name}: has no port`, at, hint))
     }
@@ -102,7 +102,7 @@ function checkBackends(raw: RawConfig, locate: Locate): Problem[] {
 function checkListeners(raw: RawConfig, config: Config, locate: Locate): Problem[] {
   const seen = new Set<string>()
   const problems: Problem[] = []
-  for (const service of ['smtp', 'lmtp', 'imap', 'pop3', 'metrics'] as const) {
+  for (const service of ['smtp', 'lmtp', 'imap', 'pop3', 'sieve', 'metrics'] as const) {
     for (const [index, listener] of (raw.listen?.[service] ?? []).entries()) {
       const options: { readonly address: string; readonly tls?: TlsMode } =
         typeof listener === 'string' ? { address: listener } : listener

@@ -5,9 +5,11 @@ import type { DatabaseConfig } from './database-config.ts'
 import type { QueryKey } from '../mail/query-key.ts'
 
 export type TlsMode = 'none' | 'starttls' | 'implicit'
-export type Service = 'smtp' | 'lmtp' | 'imap' | 'pop3'
+/** Whose sessions log in and are joined to a back-end. */
+export type LoginService = 'imap' | 'pop3' | 'sieve'
+export type Service = 'smtp' | 'lmtp' | LoginService
 /** What a back-end can be spoken to with. */
-export type BackendProtocol = 'smtp' | 'lmtp' | 'imap' | 'pop3'
+export type BackendProtocol = 'smtp' | 'lmtp' | 'imap' | 'pop3' | 'sieve'
 
 export interface Endpoint {
   readonly host: string

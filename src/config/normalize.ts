@@ -24,8 +24,8 @@ import { parseDurationMs, parseListenAddress, parseRate, parseSizeBytes } from '
 
 type RawBackend = RawConfig['backends'][string]
 
-const protocols: readonly BackendProtocol[] = ['smtp', 'lmtp', 'imap', 'pop3']
-const services: readonly Service[] = ['smtp', 'lmtp', 'imap', 'pop3']
+const protocols: readonly BackendProtocol[] = ['smtp', 'lmtp', 'imap', 'pop3', 'sieve']
+const services: readonly Service[] = ['smtp', 'lmtp', 'imap', 'pop3', 'sieve']
 
 export const defaultRunDir = '/run/mailmux'
 

@@ -26,6 +26,7 @@ const answers: Readonly<Record<Service, Answer>> = {
   lmtp: relayAnswer,
   imap: (_hostname, reason) => `* BYE [UNAVAILABLE] ${words[reason]}\r\n`,
   pop3: (_hostname, reason) => `-ERR [SYS/TEMP] ${words[reason]}\r\n`,
+  sieve: (_hostname, reason) => `BYE (TRYLATER) "${words[reason]}"\r\n`,
 }
 
 export function busyAnswer(service: Service, hostname: string, reason: NoRoom): string {

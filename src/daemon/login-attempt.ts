@@ -6,7 +6,7 @@
 import { LoginClient, type LoginWaiter } from '../backend/login-client.ts'
 import { prefaceFor } from '../backend/passed-client.ts'
 import type { EventFields } from '../base/log.ts'
-import type { TlsMode } from '../config/config.ts'
+import type { LoginService, TlsMode } from '../config/config.ts'
 import type {
   BackEndOutcome,
   Credentials,
@@ -22,7 +22,7 @@ import type { Generation, Runtime } from './runtime.ts'
 
 /** What a proxy's protocol is to its driver. */
 export interface LoginProtocol {
-  readonly service: 'imap' | 'pop3'
+  readonly service: LoginService
   createFrontEnd(options: FrontEndOptions): LoginFrontEnd
   createBackEnd(tls: TlsMode, credentials: Credentials): LoginBackEnd
 }

@@ -1,6 +1,6 @@
 /** Where a login goes: the one place that turns a name as typed into a back-end, or into an answer. */
 import { assertNever } from '../base/never.ts'
-import type { ClientPassing, Endpoint } from '../config/config.ts'
+import type { ClientPassing, Endpoint, LoginService } from '../config/config.ts'
 import { parseLogin } from '../mail/login-name.ts'
 import type { Trust } from '../net/dial.ts'
 import type { Generation } from './runtime.ts'
@@ -24,7 +24,7 @@ export type LoginRoute =
 
 export function routeLogin(
   { config, map, backendTls }: Generation,
-  protocol: 'imap' | 'pop3',
+  protocol: LoginService,
   login: string,
 ): LoginRoute {
   const address = parseLogin(login, config.naming)

@@ -9,7 +9,7 @@
 import type { Socket } from 'node:net'
 import type { RefusalReason, SessionEnd } from '../base/log.ts'
 import { assertNever } from '../base/never.ts'
-import type { ListenerConfig } from '../config/config.ts'
+import type { ListenerConfig, LoginService } from '../config/config.ts'
 import { formatHost } from '../mail/network.ts'
 import { Pump, type PumpEnd } from '../net/pump.ts'
 import type { Credentials, FrontEndAction, LoginFrontEnd, LoginOutcome } from '../protocol/login.ts'
@@ -22,7 +22,7 @@ import { LoginAttempt } from './login-attempt.ts'
 import type { Runtime, Session } from './runtime.ts'
 
 export class LoginSession implements Session, LineOwner, PatienceOwner {
-  readonly service: 'imap' | 'pop3'
+  readonly service: LoginService
   readonly id: string
   readonly peer: string
   readonly startedAt = performance.now()

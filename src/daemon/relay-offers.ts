@@ -46,7 +46,8 @@ export class RelayOffers {
     this.#known.set(place, offered)
     const isNew = before === undefined || before === asked
     if (!isNew && describeCapabilities(before).join() === offers.join()) return
-    this.#runtime.log('backend.offers', { backend: plan.backend, offers })
+    const { backend, protocol } = plan
+    this.#runtime.log('backend.offers', { backend, protocol, offers })
   }
 
   /** Asks all back-ends now. */

@@ -11,4 +11,5 @@ runWorker(cluster.worker?.id ?? 0, {
   lmtp: async () => (await import('./front-end/lmtp.ts')).startLmtpSession,
   imap: async () => (await import('./front-end/imap.ts')).startImapSession,
   pop3: async () => (await import('./front-end/pop3.ts')).startPop3Session,
+  sieve: async () => (await import('./front-end/sieve.ts')).startSieveSession,
 })

@@ -59,17 +59,18 @@ function endpointsOf(
   direction: Direction,
   { backends }: Config,
 ): ExplainedEndpoint[] {
+  // A site without it need not hear that each of its back-ends has none.
+  const hasSieve = [...backends.values()].some(({ endpoints }) => endpoints.sieve !== undefined)
   const names = [...new Set(destinations.map(({ backend }) => backend))]
   return names.flatMap((backend) => {
-    const { lmtp, smtp, imap, pop3 } = backends.get(backend)?.endpoints ?? {}
+    const { lmtp, smtp, imap, pop3, sieve } = backends.get(backend)?.endpoints ?? {}
     const mail = lmtp === undefined ? { smtp } : { lmtp }
-    return Object.entries(direction === 'delivery' ? mail : { imap, pop3 }).map(
-      ([protocol, endpoint]) => ({
-        protocol: protocol as BackendProtocol,
-        backend,
-        ...(endpoint === undefined ? {} : { host: endpoint.host, port: endpoint.port }),
-      }),
-    )
+    const logins = hasSieve ? { imap, pop3, sieve } : { imap, pop3 }
+    return Object.entries(direction === 'delivery' ? mail : logins).map(([protocol, endpoint]) => ({
+      protocol: protocol as BackendProtocol,
+      backend,
+      ...(endpoint === undefined ? {} : { host: endpoint.host, port: endpoint.port }),
+    }))
   })
 }
 

@@ -9,7 +9,8 @@ import type { BackendProtocol } from '../config/config.ts'
 export type ProbeLine = 'more' | 'done' | 'refused'
 
 export interface ProbeDialogue {
-  readonly hello: string
+  /** Undefined where the capabilities come unasked: as the greeting, and again once TLS is up. */
+  readonly hello: string | undefined
   readonly startTls: string
   readonly quit: string
   greeting(line: string): ProbeLine
@@ -20,13 +21,15 @@ export interface ProbeDialogue {
   startedTls(line: string): ProbeLine
 }
 
-/** RFC 9051, RFC 1939 and 2449, RFC 5321, RFC 2033. */
+/** RFC 9051, RFC 1939 and 2449, RFC 5804, RFC 5321, RFC 2033. */
 export function probeDialogue(protocol: BackendProtocol, hostname: string): ProbeDialogue {
   switch (protocol) {
     case 'imap':
       return imap
     case 'pop3':
       return pop3
+    case 'sieve':
+      return sieve
     case 'smtp':
       return smtp(`EHLO ${hostname}`)
     case 'lmtp':
@@ -66,6 +69,29 @@ const pop3: ProbeDialogue = {
   offered: (line) => (line === '.' || line.startsWith('-ERR') ? 'done' : 'more'),
   capabilities: (line) => (/^(?:\+OK|-ERR|\.$)/.test(line) ? [] : [line]),
   startedTls: (line) => (line.startsWith('+OK') ? 'done' : 'refused'),
+}
+
+/** A list of capabilities, a line each, and OK. */
+function listed(line: string): ProbeLine {
+  if (line.startsWith('"')) return 'more'
+  return ended(line)
+}
+
+function ended(line: string): ProbeLine {
+  return /^OK(?: |$)/i.test(line) ? 'done' : 'refused'
+}
+
+const sieve: ProbeDialogue = {
+  hello: undefined,
+  startTls: 'STARTTLS',
+  quit: 'LOGOUT',
+  greeting: listed,
+  offered: listed,
+  capabilities: (line) => {
+    const [, name, value] = /^"([^"\\]+)"(?: "([^"\\]*)")?$/.exec(line) ?? []
+    return name === undefined ? [] : [[name.toUpperCase(), value].filter(Boolean).join(' ')]
+  },
+  startedTls: ended,
 }
 
 function reply(code: string, line: string): ProbeLine {

@@ -209,7 +209,7 @@ function limitsOf(limits: string): AddressLimits {
 
 test('limits for an address hold for every service, or are told apart', () => {
   assert.deepEqual(limitsOf('{}'), {
-    sessions: { smtp: 50, lmtp: 500, imap: 500, pop3: 500 },
+    sessions: { smtp: 50, lmtp: 500, imap: 500, pop3: 500, sieve: 500 },
     connections: undefined,
     messages: undefined,
     recipients: undefined,
@@ -218,7 +218,7 @@ test('limits for an address hold for every service, or are told apart', () => {
   const { sessions, connections, recipients } = limitsOf(
     '{sessions_per_ip: {smtp: 9, imap: 0}, connections_per_ip: 60/minute, recipients_per_ip: 7/day}',
   )
-  assert.deepEqual(sessions, { smtp: 9, lmtp: 500, imap: 0, pop3: 500 })
+  assert.deepEqual(sessions, { smtp: 9, lmtp: 500, imap: 0, pop3: 500, sieve: 500 })
   assert.deepEqual(connections, { count: 60, periodMs: 60_000 })
   assert.deepEqual(recipients, { count: 7, periodMs: 86_400_000 })
   assert.deepEqual(limitsOf('{sessions_per_ip: 3}').sessions, {
@@ -226,15 +226,19 @@ test('limits for an address hold for every service, or are told apart', () => {
     lmtp: 3,
     imap: 3,
     pop3: 3,
+    sieve: 3,
   })
 })
 
 test('a key that this version does nothing with is warned about', () => {
-  const parsed = parseConfig(`${minimal}listen: {sieve: ["4190"]}\n`, '/etc/mailmux/mailmux.yaml')
+  const parsed = parseConfig(
+    `${minimal}listen: {submission: ["587"]}\n`,
+    '/etc/mailmux/mailmux.yaml',
+  )
   assert.ok('warnings' in parsed)
   assert.deepEqual(
     parsed.warnings.map(({ message }) => message),
-    ['listen.sieve: has no effect in this version'],
+    ['listen.submission: has no effect in this version'],
   )
 })
 

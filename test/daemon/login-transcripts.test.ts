@@ -5,6 +5,7 @@ import { basename } from 'node:path'
 import { before, test } from 'node:test'
 import { startImapSession } from '../../src/daemon/front-end/imap.ts'
 import { startPop3Session } from '../../src/daemon/front-end/pop3.ts'
+import { startSieveSession } from '../../src/daemon/front-end/sieve.ts'
 import type { LoginSession } from '../../src/daemon/login-session.ts'
 import { createServerTls, type ServerTls } from '../../src/net/tls.ts'
 import { type Authority, makeAuthority } from '../support/certificates.ts'
@@ -21,7 +22,11 @@ before(() => {
   serverTls = createServerTls([authority.issue(['mx1.example.com'])], 'TLSv1.2')
 })
 
-const starts = { imap: startImapSession, pop3: startPop3Session } as const
+const starts = {
+  imap: startImapSession,
+  pop3: startPop3Session,
+  sieve: startSieveSession,
+} as const
 type Service = keyof typeof starts
 
 function strings(json: string): string[] {
@@ -54,6 +59,12 @@ const answers = {
     deny: (code: string, text: string) => `-ERR [${code}] ${text}\r\n`,
     accept: (text: string) => `+OK ${text}\r\n`,
   },
+  sieve: {
+    refuse: () => 'NO "no"\r\n',
+    unavailable: () => 'NO (TRYLATER) "later"\r\n',
+    deny: (code: string, text: string) => `NO (${code}) "${text}"\r\n`,
+    accept: (text: string) => `OK {${text.length}}\r\n${text}\r\n`,
+  },
 } as const
 
 const hear = {
@@ -69,6 +80,14 @@ const hear = {
     const [, user = ''] = await peer.expect(/^USER (.*)\r\n/)
     peer.send('+OK\r\n')
     const [, password = ''] = await peer.expect(/^PASS (.*)\r\n/)
+    return [user, password]
+  },
+  async sieve(peer: Peer): Promise<[string, string]> {
+    peer.send('"SASL" "PLAIN"\r\nOK "fritz ready"\r\n')
+    const [, message = ''] = await peer.expect(/^AUTHENTICATE "PLAIN" "(\S+)"\r\n/)
+    const [, user = '', password = ''] = Buffer.from(message, 'base64')
+      .toString('latin1')
+      .split('\0')
     return [user, password]
   },
 } as const
@@ -156,7 +175,7 @@ class Stage {
     // Too late: nobody listens any more.
     if (this.client.closed) return
     peer.send(answers[this.service][word](first, second))
-    if (this.service === 'pop3' || word !== 'accept' || second !== '') return
+    if (this.service !== 'imap' || word !== 'accept' || second !== '') return
     await peer.expect(/^P CAPABILITY\r\n/)
     peer.send('P BAD no\r\n')
   }
@@ -211,7 +230,7 @@ async function play(service: Service, transcript: Transcript, isWhole: boolean):
   )
 }
 
-for (const service of ['imap', 'pop3'] as const) {
+for (const service of ['imap', 'pop3', 'sieve'] as const) {
   const transcripts = globSync(`test/transcripts/${service}/*.txt`).map(readTranscript)
   // The loopback address may always log in without TLS: who may not cannot be played from here.
   const playable = transcripts.filter(({ options }) => options.secure || options.allowsCleartext)

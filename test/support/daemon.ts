@@ -137,6 +137,7 @@ export class Daemon implements AsyncDisposable {
       lmtp: portsOf('lmtp'),
       imap: portsOf('imap'),
       pop3: portsOf('pop3'),
+      sieve: portsOf('sieve'),
     }
   }
 

@@ -116,4 +116,4 @@ const loadSmtp = (): Promise<StartSession> =>
   process.env['ECHO_WITHOUT_SMTP'] === String(number)
     ? Promise.reject(new Error('this worker has no SMTP'))
     : load()
-runWorker(number, { smtp: loadSmtp, lmtp: load, imap: load, pop3: load })
+runWorker(number, { smtp: loadSmtp, lmtp: load, imap: load, pop3: load, sieve: load })

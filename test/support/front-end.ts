@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import type { SecureContext } from 'node:tls'
-import type { TlsMode } from '../../src/config/config.ts'
+import type { LoginService, TlsMode } from '../../src/config/config.ts'
 import type { StartSession } from '../../src/daemon/runtime.ts'
 import type { Resolution } from '../../src/mail/route.ts'
 import type { ServerTls } from '../../src/net/tls.ts'
@@ -10,7 +10,7 @@ import { Peer } from './peer.ts'
 import { routeTo, TestRuntime } from './test-runtime.ts'
 
 export interface FrontEndOptions {
-  readonly service: 'imap' | 'pop3'
+  readonly service: LoginService
   readonly start: StartSession
   /** Port of fritz, where ann@example.com is; 1, where nobody listens, if left out. */
   readonly backendPort?: number

@@ -1,9 +1,10 @@
-/** The part of a back-end in a login by IMAP or POP3: takes any password but `wrong`. */
+/** The part of a back-end in a login by any of the protocols: takes any password but `wrong`. */
+import type { LoginService } from '../../src/config/config.ts'
 import type { IssuedCertificate } from './certificates.ts'
 import type { Peer } from './peer.ts'
 
 export interface LoginScript {
-  readonly service: 'imap' | 'pop3'
+  readonly service: LoginService
   /** For STARTTLS. */
   readonly certificate: IssuedCertificate
   /** Sent in one segment with the answer to an accepted login. */
@@ -14,7 +15,7 @@ export interface LoginScript {
 export async function serveLogin(peer: Peer, script: LoginScript): Promise<boolean> {
   for (;;) {
     const line = await peer.line()
-    const answered = await (script.service === 'imap' ? imap : pop3)(peer, line, script)
+    const answered = await serve[script.service](peer, line, script)
     if (answered !== undefined) return answered
   }
 }
@@ -76,6 +77,29 @@ const pop3: Serve = async (peer, line, { certificate, surplus = '' }) => {
       return undefined
   }
 }
+
+/** As a greeting, too. */
+export const sieveCapabilities = '"SASL" "PLAIN"\r\n"SIEVE" "fileinto"\r\n"STARTTLS"\r\nOK\r\n'
+
+const sieve: Serve = async (peer, line, { certificate, surplus = '' }) => {
+  switch (line.split(' ')[0]?.toUpperCase()) {
+    case 'STARTTLS':
+      peer.send('OK\r\n')
+      await peer.acceptTls(certificate)
+      peer.send(sieveCapabilities)
+      return undefined
+    case 'AUTHENTICATE': {
+      const isRight = !isWrong(line.replace(/"/g, ''))
+      peer.send(isRight ? `OK "Logged in"\r\n${surplus}` : 'NO "no"\r\n')
+      return isRight
+    }
+    default:
+      peer.send('NO "what"\r\n')
+      return undefined
+  }
+}
+
+const serve = { imap, pop3, sieve } as const
 
 function isWrong(text: string): boolean {
   const [, base64 = ''] = /PLAIN (\S+)/i.exec(text) ?? []

@@ -26,4 +26,4 @@ function serve(socket: Socket, runtime: Runtime): void {
 }
 
 const start = async () => (socket: Socket, _: unknown, runtime: Runtime) => serve(socket, runtime)
-runWorker(1, { smtp: start, lmtp: start, imap: start, pop3: start })
+runWorker(1, { smtp: start, lmtp: start, imap: start, pop3: start, sieve: start })

@@ -11,7 +11,7 @@ export default class BackendAdd extends MailmuxCommand {
   static override description =
     'Comments and order of the file stay. Running daemons take it by `mailmux reload`.'
   static override examples = [
-    '<%= config.bin %> <%= command.id %> heinrich 10.0.0.13 --lmtp 24 --imap 143 --pop3 110',
+    '<%= config.bin %> <%= command.id %> heinrich 10.0.0.13 --lmtp 24 --imap 143 --pop3 110 --sieve 4190',
   ]
   static override args = {
     backend: Args.string({ required: true, description: 'its short name' }),
@@ -22,6 +22,7 @@ export default class BackendAdd extends MailmuxCommand {
     lmtp: Flags.integer({ ...port, summary: 'Port for LMTP.' }),
     imap: Flags.integer({ ...port, summary: 'Port for IMAP.' }),
     pop3: Flags.integer({ ...port, summary: 'Port for POP3.' }),
+    sieve: Flags.integer({ ...port, summary: 'Port for ManageSieve.' }),
     tls: Flags.string({
       options: ['none', 'starttls', 'implicit'],
       summary: 'How to speak to it.',
@@ -32,8 +33,8 @@ export default class BackendAdd extends MailmuxCommand {
   async run(): Promise<ChangeReport> {
     const { args, flags } = await this.parse(BackendAdd)
     const config = await this.loadConfig(flags)
-    const { smtp, lmtp, imap, pop3, tls, 'tls-ca': tlsCa } = flags
-    const given = { host: args.host, smtp, lmtp, imap, pop3, tls, tls_ca: tlsCa }
+    const { smtp, lmtp, imap, pop3, sieve, tls, 'tls-ca': tlsCa } = flags
+    const given = { host: args.host, smtp, lmtp, imap, pop3, sieve, tls, tls_ca: tlsCa }
     const settings = Object.entries(given).flatMap(([key, value]) =>
       value === undefined ? [] : [[key, value] as const],
     )
