@@ -42,10 +42,27 @@ export interface StatusReport {
   readonly users?: number
   /** Where the metrics are; absent where they are not served. */
   readonly metrics?: readonly string[]
+  /** Absent where nothing is kept, or the queue does not say. */
+  readonly spool?: SpoolStatus
   readonly services: readonly ServiceStatus[]
   readonly backends: readonly BackendStatus[]
   readonly workers: readonly WorkerStatus[]
   readonly log_dropped: number
+}
+
+/** What the spool holds now. */
+export interface SpoolStatus {
+  /** To be delivered: those that are tried now, and those that wait. */
+  readonly messages: number
+  readonly bytes: number
+  /** Being delivered, or about to be. */
+  readonly live: number
+  /** Waiting for their next attempt. */
+  readonly deferred: number
+  /** Kept aside, for a person to look at. */
+  readonly quarantined: number
+  /** Age of the oldest that is to be delivered; milliseconds. */
+  readonly oldest_ms: number
 }
 
 export interface ServiceStatus {

@@ -6,6 +6,7 @@ import type {
   BackendStatus,
   ProtocolStatus,
   ServiceStatus,
+  SpoolStatus,
   StatusReport,
   WorkerStatus,
 } from './messages.ts'
@@ -33,7 +34,7 @@ const newsMs = 3_600_000
 
 /** What runs, since when, with which map. */
 export function statusHeadlines(report: StatusReport): string[] {
-  const { version, state, pid, generation, config, workers, metrics = [] } = report
+  const { version, state, pid, generation, config, workers, spool, metrics = [] } = report
   const users = report.users === undefined ? '' : ` of ${report.users} users`
   const builtMs = nowOf(report) - Date.parse(report.map_built)
   const lines = [
@@ -41,9 +42,18 @@ export function statusHeadlines(report: StatusReport): string[] {
     `map generation ${generation}${users}, built ${formatDuration(Math.max(0, builtMs))} ago`,
     `config ${config}`,
   ]
+  if (spool !== undefined && spool.messages + spool.quarantined > 0) lines.push(spoolLine(spool))
   if (metrics.length > 0) lines.push(`metrics at ${metrics.join(', ')}`)
   if (report.log_dropped > 0) lines.push(`${report.log_dropped} lines of the log were lost`)
   return lines
+}
+
+function spoolLine({ messages, bytes, live, quarantined, oldest_ms: oldest }: SpoolStatus): string {
+  const kilobytes = Math.ceil(bytes / 1024)
+  const held = `${messages} ${messages === 1 ? 'message' : 'messages'}, ${kilobytes} KiB`
+  const now = live > 0 ? `, ${live} tried now` : ''
+  const age = messages > 0 ? `, the oldest for ${formatDuration(oldest)}` : ''
+  return `spool ${held}${now}${age}${quarantined > 0 ? `, ${quarantined} kept aside` : ''}`
 }
 
 /** What runs beside the first process. */

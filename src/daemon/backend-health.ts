@@ -56,6 +56,8 @@ export function protocolOf(
 }
 
 export class BackendHealth {
+  /** Told of each port that was down and answers again. */
+  onUp: (port: BackendPort) => void = () => undefined
   readonly #log: Log
   #ports = new Map<string, Known>()
   #config: Config
@@ -184,10 +186,13 @@ export class BackendHealth {
   #become(port: Known, state: 'up' | 'down', detail: string): void {
     if (port.state === state) return
     const { backend, protocol } = port
-    const isNews = state === 'down' || port.state === 'down'
+    const wasDown = port.state === 'down'
     port.state = state
     port.since = this.#now
-    if (isNews) this.#log('backend.state', { backend, protocol, state, detail })
+    if (state === 'down' || wasDown) {
+      this.#log('backend.state', { backend, protocol, state, detail })
+    }
+    if (wasDown) this.onUp({ backend, protocol })
   }
 }
 

@@ -4,7 +4,7 @@
  * `commit` puts it in force and cannot fail; `abort` throws it away.
  */
 import type { Service } from '../config/config.ts'
-import type { BreakerReport } from '../control/messages.ts'
+import type { BreakerReport, SpoolStatus } from '../control/messages.ts'
 import type { QueueChange, QueuePage, QueueRequest } from '../mail/queued-message.ts'
 import type { KnownChanges } from '../map/state/override-reader.ts'
 import type { SpoolUsage } from '../spool/file-spool-writer.ts'
@@ -28,6 +28,8 @@ export type Ask =
   | { readonly do: 'spooled'; readonly ids: readonly string[] }
   /** To the queue: there may be messages in the spool that nobody has told of. */
   | { readonly do: 'look' }
+  /** To the queue: a back-end that was down takes messages again. */
+  | { readonly do: 'backend-up'; readonly backend: string }
   /** To workers: what the spool holds. */
   | { readonly do: 'spool-usage'; readonly usage: SpoolUsage }
   /** To the queue: what an administrator wants of it. */
@@ -42,6 +44,7 @@ export interface Replies {
   report: WorkerReport
   spooled: null
   look: null
+  'backend-up': null
   'spool-usage': null
   queue: QueuePage | QueueChange
   /** False where sessions had to be ended. The exit follows. */
@@ -69,6 +72,8 @@ export interface WorkerReport {
   readonly troubles: readonly BackendTrouble[]
   /** Whether places that messages are sent to are tried just now. */
   readonly breakers: readonly BreakerReport[]
+  /** Of the queue: what the spool holds. */
+  readonly spool?: SpoolStatus
   /** Memory of the process that is in use. */
   readonly residentBytes: number
 }

@@ -24,6 +24,9 @@ export class Monitor implements Disposable {
     this.#pool = pool
     this.#settings = settings
     this.health = new BackendHealth(settings.config, log, Date.now())
+    this.health.onUp = ({ backend, protocol }) => {
+      if (protocol === 'smtp' || protocol === 'lmtp') pool.tellOfBackend(backend)
+    }
     this.#timer = setInterval(() => void this.#look(), lookMs).unref()
     this.#begin()
   }

@@ -85,6 +85,17 @@ export function owedAt({ progress }: MessageFile): string[] {
   return [...new Set(owed.flatMap(({ backend = [] }) => backend))]
 }
 
+/** Of those that found the back-end unreachable, one that is tried now, or the next that is due. */
+export function firstFor(backend: string, entries: Iterable<QueueEntry>): QueueEntry | undefined {
+  let first: QueueEntry | undefined
+  for (const entry of entries) {
+    if (!entry.unreachable.includes(backend)) continue
+    if (entry.state !== 'waiting') return entry
+    if (first === undefined || entry.dueAt < first.dueAt) first = entry
+  }
+  return first
+}
+
 export function laneOf({ crashes, backends }: QueueEntry): string {
   return crashes > 0 ? suspectLane : (backends[0] ?? '')
 }

@@ -11,16 +11,18 @@ import { FileSpoolWriter } from '../spool/file-spool-writer.ts'
 import { spoolPlaces } from '../spool/spool-places.ts'
 import { SpoolStore } from '../spool/spool-store.ts'
 import { realDisk } from '../storage/disk.ts'
-import type { Ask, PrepareReply, Replies } from './channel.ts'
+import type { Ask, PrepareReply, Replies, WorkerReport } from './channel.ts'
 import { CounterTable } from './counters.ts'
 import { openGeneration } from './generation.ts'
 import { type LogWriter, openLog } from './log-writer.ts'
 import { Queue } from './queue.ts'
 import { type AttemptTools, QueueAttempt } from './queue-attempt.ts'
 import type { QueueDelivery } from './queue-delivery.ts'
+import { figuresOf } from './queue-figures.ts'
 import { QueueReports } from './queue-reports.ts'
 import { performRequest } from './queue-requests.ts'
 import { QueueSlots } from './queue-slots.ts'
+import { planFor } from './relay-route.ts'
 import type { Generation } from './runtime.ts'
 import type { Settings } from './settings.ts'
 import { type Supervised, tell } from './supervised.ts'
@@ -77,12 +79,15 @@ export class QueueHost implements Supervised {
         this.#abort()
         return null
       case 'report':
-        return this.#runtime.report()
+        return this.#report()
       case 'spooled':
         await this.#queue?.notice(ask.ids)
         return null
       case 'look':
         await this.#queue?.look()
+        return null
+      case 'backend-up':
+        this.#cameUp(ask.backend)
         return null
       case 'spool-usage':
         return null
@@ -173,6 +178,21 @@ export class QueueHost implements Supervised {
       throw new Error('asked before the first settings')
     }
     return performRequest(request, this.#store, this.#queue, systemClock)
+  }
+
+  async #report(): Promise<WorkerReport> {
+    const report = this.#runtime.report()
+    if (this.#queue === undefined || this.#store === undefined) return report
+    const quarantined = await this.#store.countQuarantined()
+    const entries = this.#queue.entries.values()
+    return { ...report, spool: figuresOf(entries, systemClock.now(), quarantined) }
+  }
+
+  #cameUp(backend: string): void {
+    const plan = planFor(this.#runtime.current, backend)
+    // What was met before need not be waited for any more.
+    if (typeof plan !== 'string') this.#pool.report(plan, true, '')
+    this.#queue?.cameUp(backend)
   }
 
   async #stop(drainMs: number): Promise<{ drained: boolean }> {

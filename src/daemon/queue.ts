@@ -13,7 +13,7 @@ import { retryWaitMs } from '../spool/schedule.ts'
 import { codeOf } from '../spool/spool-fault.ts'
 import type { SpoolStore } from '../spool/spool-store.ts'
 import type { AttemptEnd } from './queue-attempt.ts'
-import { laneOf, owedAt, type QueueEntry, readEntry } from './queue-entry.ts'
+import { firstFor, laneOf, owedAt, type QueueEntry, readEntry } from './queue-entry.ts'
 import { faultOf } from './queue-fault.ts'
 import { QueueLanes } from './queue-lanes.ts'
 import { QueueProbes } from './queue-probes.ts'
@@ -97,8 +97,13 @@ export class Queue {
 
   /** A back-end that could not be reached has answered: all that waits for it is due. */
   reached(backend: string): void {
-    if (!this.#probes.reached(backend)) return
-    this.#wake((entry) => entry.unreachable.includes(backend))
+    if (this.#probes.reached(backend)) this.cameUp(backend)
+  }
+
+  /** Likewise, where others have seen it. */
+  cameUp(backend: string): void {
+    this.#probes.reached(backend)
+    this.#wake(({ unreachable }) => unreachable.includes(backend))
   }
 
   /** Makes one due, or all; false where there is none of that id. */
@@ -126,15 +131,10 @@ export class Queue {
 
   /** One that waits for the back-end tries it, in the order in which they are due. */
   #probe(backend: string): boolean {
-    let first: QueueEntry | undefined
-    for (const entry of this.entries.values()) {
-      if (!entry.unreachable.includes(backend)) continue
-      // One that is on its way already is as good.
-      if (entry.state !== 'waiting') return true
-      if (first === undefined || entry.dueAt < first.dueAt) first = entry
-    }
+    const first = firstFor(backend, this.entries.values())
     if (first === undefined) return false
-    this.#makeReady(first)
+    // One that is on its way already is as good.
+    if (first.state === 'waiting') this.#makeReady(first)
     this.#dispatch()
     return true
   }

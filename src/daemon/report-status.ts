@@ -24,6 +24,7 @@ export function reportStatus(facts: DaemonFacts): StatusReport {
   const { settings, changes, users, builtAt } = facts.inForce
   const { workers, metrics, counts, lastMinute, health } = facts
   const reports = workers.map(({ lastReport }) => lastReport)
+  const spool = reports.findLast((report) => report.spool !== undefined)?.spool
   return {
     pid: process.pid,
     version: facts.version,
@@ -35,6 +36,7 @@ export function reportStatus(facts: DaemonFacts): StatusReport {
     map_built: new Date(builtAt).toISOString(),
     ...(users === undefined ? {} : { users }),
     ...(metrics.length === 0 ? {} : { metrics }),
+    ...(spool === undefined ? {} : { spool }),
     ...numbersOf({
       settings,
       sessions: reports.flatMap((report) => report.sessions),

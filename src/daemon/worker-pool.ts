@@ -121,9 +121,13 @@ export class WorkerPool {
     return drained.every(Boolean)
   }
 
-  /** Asks the queue; undefined where it does not run, or does not answer in time. */
+  /** Undefined where there is no queue, or it does not answer in time. */
   async askQueue(request: QueueRequest): Promise<QueuePage | QueueChange | undefined> {
     return this.#queue?.worker?.ask({ do: 'queue', request }, queueMs)
+  }
+
+  tellOfBackend(backend: string): void {
+    void this.#queue?.worker?.ask({ do: 'backend-up', backend }, commitMs)
   }
 
   killAll(): void {

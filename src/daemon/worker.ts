@@ -88,6 +88,7 @@ class Worker implements Supervised {
         return null
       case 'spooled':
       case 'look':
+      case 'backend-up':
       case 'queue':
         throw new Error(`a worker has no ${ask.do}`)
       default:

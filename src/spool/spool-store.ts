@@ -130,6 +130,10 @@ export class SpoolStore implements Disposable {
     await this.#directorySync.commit()
   }
 
+  async countQuarantined(): Promise<number> {
+    return (await this.disk.list(this.places.quarantine)).length
+  }
+
   async quarantined(): Promise<Quarantined[]> {
     const found: Quarantined[] = []
     for (const name of await this.disk.list(this.places.quarantine)) {

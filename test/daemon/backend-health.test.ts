@@ -85,7 +85,11 @@ test('a session that could not get through has the port asked soon, and the prob
   assert.deepEqual([state, since, lastError?.text], ['down', 11_000, 'connect: refused'])
   // It is asked again and again, until it answers.
   assert.equal(health.due(quietMs, 16_000).length, 1)
+  const up: string[] = []
+  health.onUp = ({ backend, protocol: name }) => up.push(`${backend} ${name}`)
   probe(health, 16_000, true)
+  probe(health, 16_500, true)
+  assert.deepEqual(up, ['fritz imap'])
   assert.deepEqual(changes, ['backend.state fritz imap down', 'backend.state fritz imap up'])
   assert.deepEqual(health.due(quietMs, 17_000), [])
 })

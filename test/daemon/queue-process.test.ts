@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import type { StatusReport } from '../../src/control/messages.ts'
 import { systemClock } from '../../src/daemon/system-clock.ts'
 import type { QueuedMessage } from '../../src/mail/queued-message.ts'
 import { FileSpoolWriter } from '../../src/spool/file-spool-writer.ts'
@@ -167,6 +168,34 @@ test('killed after the back-end has it one message comes twice; one that ends it
   const [poison] = await spool(daemon, 'ida@example.com')
   const { id, reason } = await daemon.waitFor('spool.quarantined')
   assert.deepEqual([id, reason], [poison, 'poison'])
+})
+
+test('a back-end that comes up again gets what waits for it, long before its time', async () => {
+  using dir = tempDir()
+  let isUp = false
+  await using backend = await ScriptedBackend.start(async (peer) => {
+    if (isUp) await new Sink().serve(peer)
+    else peer.socket.destroy()
+  })
+  const site = await makeSite(dir, { fritz: backend.port })
+  // Where metrics are served, ports are looked at from the start.
+  const config = site.config.replace('listen: {', 'probe_interval: 1s\nlisten: {metrics: ["0"], ')
+  await using daemon = await serve({ dir, config })
+  await spool(daemon, 'ann@example.com')
+  assert.equal((await daemon.waitFor('delivery')).result, 'deferred')
+  const { stdout } = await daemon.command('status', '--json')
+  const { spool: held } = JSON.parse(stdout) as StatusReport
+  const { messages, deferred, live, quarantined } = held ?? {}
+  assert.deepEqual(
+    { messages, deferred, live, quarantined },
+    { messages: 1, deferred: 1, live: 0, quarantined: 0 },
+  )
+  // Both: there is nothing at ingrid's port.
+  await daemon.waitFor('backend.state', 2)
+  isUp = true
+  assert.equal((await daemon.waitFor('delivery', 2)).result, 'delivered')
+  const { backend: name, state } = await daemon.waitFor('backend.state', 3)
+  assert.deepEqual([name, state], ['fritz', 'up'])
 })
 
 test('what waits when a daemon stops is delivered by the next one', async () => {

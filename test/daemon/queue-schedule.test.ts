@@ -180,6 +180,41 @@ test('while a back-end is down one message at a time asks for it, and when it is
   await world.stop()
 })
 
+test('what waits for a back-end goes when others see that it is up, and no other', async () => {
+  const world = new World()
+  let isUp = false
+  world.play = async () => (isUp ? settled : failedAt())
+  for (let count = 0; count < 3; count++) await world.accept('ann@example.com')
+  const queue = await world.start()
+  await world.pass(20 * minute)
+  isUp = true
+  queue.cameUp('klaus')
+  await world.rest()
+  assert.equal(queue.usage.messages, 3)
+  queue.cameUp('fritz')
+  await world.rest()
+  assert.equal(queue.usage.messages, 0)
+  await world.stop()
+})
+
+test('while thousands are still being found the first are tried, and new ones are taken', async () => {
+  const world = new World()
+  for (let count = 0; count < 900; count++) await world.accept('ann@example.com')
+  let found = -1
+  world.play = async () => {
+    if (found === -1) found = world.logged.filter(({ name }) => name === 'spool.ready').length
+    return settled
+  }
+  const queue = await world.start()
+  assert.equal(found, 0, 'before all were found')
+  const id = await world.accept('ann@example.com')
+  await queue.notice([id])
+  while (queue.usage.messages > 0) await world.rest()
+  assert.equal(world.attempts.length, 901)
+  assert.equal(world.attempts.at(-1)?.id, id)
+  await world.stop()
+})
+
 test('a message that ended the process three times is set aside, and others beside it are not', async () => {
   let disk = new FailingDisk()
   let poison = ''

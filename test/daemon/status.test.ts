@@ -227,6 +227,23 @@ test('a person reads the same numbers in tables', () => {
   assert.deepEqual(others, [])
 })
 
+test('what the spool holds is a line, where it holds something', () => {
+  const spool = {
+    messages: 3,
+    bytes: 14_000,
+    live: 1,
+    deferred: 2,
+    quarantined: 0,
+    oldest_ms: 310_000,
+  }
+  const lineOf = (of: Partial<typeof spool>): string | undefined =>
+    statusHeadlines({ ...report, spool: { ...spool, ...of } })[3]
+  assert.equal(lineOf({}), 'spool 3 messages, 14 KiB, 1 tried now, the oldest for 5m 10s')
+  assert.equal(lineOf({ messages: 0, bytes: 0, live: 0 }), undefined)
+  const aside = { messages: 0, bytes: 0, live: 0, quarantined: 2 }
+  assert.equal(lineOf(aside), 'spool 0 messages, 0 KiB, 2 kept aside')
+})
+
 test('the queue is told beside the workers', () => {
   const [worker] = report.workers
   assert.ok(worker)

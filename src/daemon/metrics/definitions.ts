@@ -157,6 +157,21 @@ export const gaugeMetrics = {
     help: '1 where the process that delivers from the spool serves; absent where none is needed.',
     labels: [],
   },
+  spoolMessages: {
+    name: 'mailmux_spool_messages',
+    help: 'Messages in the spool: live (tried now), deferred (waiting), quarantined (kept aside).',
+    labels: ['state'],
+  },
+  spoolBytes: {
+    name: 'mailmux_spool_bytes',
+    help: 'Octets of the messages that are to be delivered from the spool.',
+    labels: [],
+  },
+  spoolOldest: {
+    name: 'mailmux_spool_oldest_age_seconds',
+    help: 'Age of the oldest message that is to be delivered; 0 where there is none.',
+    labels: [],
+  },
   workerRestarts: {
     name: 'mailmux_worker_restarts',
     help: 'Workers and queues that were replaced, of those places that there are now.',

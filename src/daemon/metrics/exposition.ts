@@ -3,7 +3,7 @@
  * it writes for OpenMetrics, so each of the two has metrics of its own.
  */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
-import type { StatusReport } from '../../control/messages.ts'
+import type { SpoolStatus, StatusReport } from '../../control/messages.ts'
 import type { CounterName } from '../count-event.ts'
 import { type Counts, countsOf } from '../counters.ts'
 import { counterMetrics, type Definition, gaugeMetrics } from './definitions.ts'
@@ -72,6 +72,15 @@ export class Exposition {
     this.#takeWorkers(status, workerBytes)
     for (const { service, sessions } of status.services) this.#gauge('sessions', sessions, service)
     this.#takeBackends(status)
+    if (status.spool !== undefined) this.#takeSpool(status.spool)
+  }
+
+  #takeSpool({ bytes, oldest_ms: oldest, ...spool }: SpoolStatus): void {
+    for (const state of ['live', 'deferred', 'quarantined'] as const) {
+      this.#gauge('spoolMessages', spool[state], state)
+    }
+    this.#gauge('spoolBytes', bytes)
+    this.#gauge('spoolOldest', oldest / 1000)
   }
 
   #takeMap({ map_built, generation, users }: StatusReport): void {
