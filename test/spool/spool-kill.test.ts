@@ -3,9 +3,15 @@ import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import type { UnusableFile } from '../../src/spool/message-file.ts'
 import { contentOf, openSpool, plainMessage } from '../support/spool.ts'
 import { tempDir } from '../support/temp-dir.ts'
+import { skipWithout } from '../support/tools.ts'
 
+const skip = skipWithout('strace')
+const never = 1_000_000
+/** Calls of the disk until both messages are taken in. */
+const afterAccepting = 14
 const program = fileURLToPath(new URL('../support/killed-spool.ts', import.meta.url))
 
 interface Life {
@@ -14,9 +20,16 @@ interface Life {
   readonly isComplete: boolean
 }
 
-async function live(folder: string, killAt: number): Promise<Life> {
-  const child = spawn(process.execPath, [program, folder, String(killAt)], {
+/** `inject`: what strace is to do to its calls; they are counted in each thread by itself. */
+async function live(folder: string, killAt: number, inject?: string): Promise<Life> {
+  const [calls = ''] = inject?.split(':') ?? []
+  const traced = ['strace', '-f', '-o', '/dev/null', '-e', `trace=${calls}`]
+  const tracer = inject === undefined ? [] : [...traced, '-e', `inject=${inject}`]
+  const [command, ...args] = [...tracer, process.execPath, program, folder, String(killAt)]
+  const child = spawn(command, args, {
     stdio: ['ignore', 'pipe', 'inherit'],
+    // Calls that io_uring makes would not be seen; a single thread makes the order certain.
+    env: { ...process.env, UV_USE_IO_URING: '0', UV_THREADPOOL_SIZE: '1' },
   })
   let said = ''
   child.stdout.on('data', (chunk: Buffer) => {
@@ -58,6 +71,37 @@ test('killed at any call of the disk, half a write done, the spool keeps what it
   }
   assert.ok(calls > 30, `${calls} calls`)
 })
+
+test('calls of the disk that are interrupted are made again', { skip }, async () => {
+  using dir = tempDir()
+  const life = await live(dir.path, never, 'pwrite64,fsync:error=EINTR:when=1+2')
+  assert.ok(life.isComplete)
+  assert.deepEqual([life.accepted.length, life.final.size], [2, 4])
+})
+
+for (const [call, what] of [
+  [1, 'all of a message'],
+  [2, 'the content of one'],
+  [3, 'the envelope of one'],
+] as const) {
+  test(`a disk that writes less than it says of ${what} is found out before anything is sent`, {
+    skip,
+  }, async () => {
+    using dir = tempDir()
+    // Before it has read any of them.
+    const life = await live(dir.path, afterAccepting, `pwrite64:retval=10:when=${call}`)
+    assert.equal(life.accepted.length, 2)
+    using spool = await openSpool(dir.path)
+    const found = await Promise.allSettled(
+      life.accepted.map(async (id) => contentOf(await spool.store.open(id))),
+    )
+    const bad = call === 1 ? 0 : 1
+    const [damaged] = found.splice(bad, 1)
+    assert.ok(damaged?.status === 'rejected')
+    assert.equal((damaged.reason as UnusableFile).reason, 'damaged')
+    assert.deepEqual(found, [{ status: 'fulfilled', value: plainMessage }])
+  })
+}
 
 test('one process has a spool; another one is told who', async () => {
   using dir = tempDir()
