@@ -6,14 +6,15 @@ import { statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
 import { ownAsDirectory } from './own-as-directory.ts'
-import { markOf } from './random-access.ts'
 
 /** How long a statement waits for another process's transaction. */
 const busyMs = 5_000
 
 /** https://www.sqlite.org/rescode.html */
 const readOnly = 8
+const inputOutput = 10
 const corrupt = 11
+const full = 13
 const cannotOpen = 14
 const notADatabase = 26
 
@@ -55,14 +56,17 @@ export function openSqliteToRead(path: string, waitMs: number): ReadDatabase {
   try {
     return { database: openWhole(path, waitMs), isLive: true }
   } catch (error) {
-    // A user who may not write there cannot make the files that readers share with writers. While
-    // nobody has the database open, all is in the one file. https://www.sqlite.org/wal.html#readonly
-    if (codeOf(error) !== readOnly && codeOf(error) !== cannotOpen) throw error
-    if (markOf(`${path}-wal`) !== undefined) throw error
+    // Who may not write there, or has no room, cannot make the files that readers share with writers.
+    // While nobody has the database open, all is in the one file: https://www.sqlite.org/wal.html#readonly
+    if (!sharingFails.has(codeOf(error))) throw error
+    const log = statSync(`${path}-wal`, { throwIfNoEntry: false })
+    if (log !== undefined && log.size > 0) throw error
     const url = new URL(`${pathToFileURL(path).href}?immutable=1`)
     return { database: openWhole(url, waitMs), isLive: false }
   }
 }
+
+const sharingFails = new Set([readOnly, inputOutput, full, cannotOpen])
 
 function openWhole(path: string | URL, waitMs: number): SqliteDatabase {
   const database = new DatabaseSync(path, { readOnly: true, timeout: waitMs })
