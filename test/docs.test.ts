@@ -1,6 +1,6 @@
 /** Pages that list what the code fixes say just that. */
 import assert from 'node:assert/strict'
-import { globSync, readFileSync } from 'node:fs'
+import { existsSync, globSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { errorCatalogue } from '../src/base/error.ts'
 import { formatProblem } from '../src/base/problem.ts'
@@ -112,4 +112,13 @@ test('docs/commands.md has a row for every command, in their order', () => {
     file.replace('src/commands/', '').replace('.ts', '').replaceAll('/', ' '),
   )
   assert.deepEqual(rows, commands.toSorted())
+})
+
+test('docs/map-faults.md names tests that exist', () => {
+  const rows = readFileSync('docs/map-faults.md', 'utf8').matchAll(
+    /\| ((?:`[\w/-]+`(?:, )?)+) \|$/gm,
+  )
+  const named = [...rows].flatMap(([, cell = '']) => [...cell.matchAll(/`([\w/-]+)`/g)])
+  assert.ok(named.length > 40)
+  for (const [, name = ''] of named) assert.ok(existsSync(`test/${name}.test.ts`), name)
 })

@@ -1,8 +1,8 @@
 /**
- * FOLDER: changes a map in a folder of little room, fills the room, and prints what was answered then,
- * what became of a change and of a build, and what both do when there is room again.
+ * FOLDER: changes a map in a folder of little room, builds one that is too big for it, fills the room,
+ * and prints what was answered, what became of changes and builds, and what they do with room again.
  */
-import { rmSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { MailmuxError } from '../../src/base/error.ts'
 import { buildMap } from '../../src/map/build.ts'
 import { openMapInForce } from '../../src/map/open.ts'
@@ -13,6 +13,22 @@ const [, , folder = ''] = process.argv
 const config = await buildSample(folder)
 await applyChange(config, async () => planAll(folder))
 
+async function outcomeOf(work: () => Promise<unknown>): Promise<string> {
+  return work().then(
+    () => 'done',
+    ({ code }: MailmuxError) => code,
+  )
+}
+
+const users = `${folder}/user_map`
+const small = readFileSync(users)
+const many = Array.from({ length: 8000 }, (_, number) => `user${number}@example.com fritz\n`)
+const before = readdirSync(folder)
+writeFileSync(users, many.join(''))
+const tooBig = await outcomeOf(() => buildMap(config))
+writeFileSync(users, small)
+const left = readdirSync(folder).filter((name) => !before.includes(name))
+
 const filler = `${folder}/filler`
 for (let blocks = 0; ; blocks++) {
   try {
@@ -20,13 +36,6 @@ for (let blocks = 0; ; blocks++) {
   } catch {
     break
   }
-}
-
-async function outcomeOf(work: () => Promise<unknown>): Promise<string> {
-  return work().then(
-    () => 'done',
-    ({ code }: MailmuxError) => code,
-  )
 }
 
 const change = () => applyChange(config, async () => planUser(folder, 'eve'))
@@ -37,4 +46,4 @@ const refused = [await outcomeOf(change), await outcomeOf(() => buildMap(config)
 const stillFull = findSample(config, folder)
 rmSync(filler)
 const made = [await outcomeOf(change), await outcomeOf(() => buildMap(config))]
-process.stdout.write(JSON.stringify({ full, refused, stillFull, made }))
+process.stdout.write(JSON.stringify({ tooBig, left, full, refused, stillFull, made }))

@@ -10,13 +10,15 @@ const program = fileURLToPath(new URL('../../support/crowded-map.ts', import.met
 
 test('on a full disk every answer is with the changes, and a change or a build is refused whole', () => {
   using dir = tempDir()
-  const shell = `mount -t tmpfs -o size=256k,mode=700 tmpfs "$0" && exec "$1" "$2" "$0"`
+  const shell = `mount -t tmpfs -o size=512k,mode=700 tmpfs "$0" && exec "$1" "$2" "$0"`
   // An ordinary user may mount in a user namespace of its own.
   const privately = process.getuid?.() === 0 ? ['-m'] : ['-r', '-m']
   const args = [...privately, 'sh', '-c', shell, dir.path, process.execPath, program]
   const { stdout, stderr } = spawnSync('unshare', args, { encoding: 'utf8' })
   assert.notEqual(stdout, '', stderr)
   assert.deepEqual(JSON.parse(stdout), {
+    tooBig: 'MAP_WRITE_FAILED',
+    left: [],
     full: { found: sampleAfter, reported: [] },
     refused: ['STATE_UNUSABLE', 'STATE_UNUSABLE'],
     stillFull: sampleAfter,
