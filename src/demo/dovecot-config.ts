@@ -1,18 +1,20 @@
 /**
- * The config of one small Dovecot: IMAP, POP3 and LMTP on ports of the loopback address, users and
- * plain passwords in one file, Maildir. Everything is inside one folder. 2.4 renamed much of what 2.3
+ * The config of one small Dovecot: IMAP, POP3, LMTP and where wanted ManageSieve (which a package of
+ * its own adds) on ports of the loopback address, users and plain passwords in one file, Maildir. Everything is inside one folder. 2.4 renamed much of what 2.3
  * understands, and asks for the version that a config was written for.
  */
 import { join } from 'node:path'
 
-/** TLS ports are there where there is a certificate. */
+/** TLS ports are there where there is a certificate; those of ManageSieve are 0 where it is not spoken. */
 export interface DovecotPorts {
   readonly imap: number
   readonly pop3: number
   readonly lmtp: number
+  readonly sieve: number
   readonly imaps: number
   readonly pop3s: number
   readonly lmtps: number
+  readonly sieves: number
 }
 
 export interface DovecotUser {
@@ -59,7 +61,7 @@ export function dovecotConfig(settings: DovecotSettings): string {
     `log_path = ${path('log')}`,
     `hostname = ${hostname}`,
     'listen = 127.0.0.1',
-    'protocols = imap pop3 lmtp',
+    `protocols = imap pop3 lmtp${ports.sieve === 0 ? '' : ' sieve'}`,
     '',
     '# All clients come from the address of the front end: one that fails to log in must not slow',
     '# down the others, which login_trusted_networks alone does not keep Dovecot 2.3.19 from doing.',
@@ -81,7 +83,7 @@ export function dovecotConfig(settings: DovecotSettings): string {
     ...quotaLines(settings),
     ...tlsLines(settings, path),
     ...listenerLines(ports),
-    ...accountLines(settings.account),
+    ...accountLines(settings),
   ]
   return `${lines.join('\n')}\n`
 }
@@ -142,6 +144,7 @@ function listenerLines(ports: DovecotPorts): string[] {
     ...service('imap-login', ports, 'imap', 'imaps'),
     ...service('pop3-login', ports, 'pop3', 'pop3s'),
     ...service('lmtp', ports, 'lmtp', 'lmtps'),
+    ...(ports.sieve === 0 ? [] : service('managesieve-login', ports, 'sieve', 'sieves')),
   ]
 }
 
@@ -163,17 +166,15 @@ function listener(name: PortName, port: number, hasTls: boolean): string[] {
 }
 
 /** An ordinary user can neither change to the users of Debian's package nor lock himself in. */
-function accountLines(account: DovecotSettings['account']): string[] {
+function accountLines({ account, ports }: DovecotSettings): string[] {
   if (account === undefined) return []
+  const confined = ['anvil', 'imap-login', 'pop3-login']
+  if (ports.sieve > 0) confined.push('managesieve-login')
   return [
     `default_internal_user = ${account.user}`,
     `default_internal_group = ${account.group}`,
     `default_login_user = ${account.user}`,
-    ...['anvil', 'imap-login', 'pop3-login'].flatMap((name) => [
-      `service ${name} {`,
-      '  chroot =',
-      '}',
-    ]),
+    ...confined.flatMap((name) => [`service ${name} {`, '  chroot =', '}']),
   ]
 }
 

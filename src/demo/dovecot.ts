@@ -33,6 +33,8 @@ export interface DovecotOptions {
   readonly users: readonly DovecotUser[]
   /** PEM texts; without them there is no TLS. */
   readonly certificate?: { readonly cert: string; readonly key: string }
+  /** ManageSieve is spoken, too. */
+  readonly hasSieve?: boolean
   /** Where `dovecot` in the PATH, or in Debian's places, is not the one to run. */
   readonly program?: string
 }
@@ -45,6 +47,15 @@ const nobody = { uid: 65534, gid: 65534 }
 /** Debian keeps daemons where the PATH of an ordinary user does not look. */
 function withSystemPath(): NodeJS.ProcessEnv {
   return { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/local/sbin:/usr/sbin:/sbin` }
+}
+
+async function choosePorts({ certificate, hasSieve = false }: DovecotOptions) {
+  const names = ['imap', 'pop3', 'lmtp', ...(hasSieve ? (['sieve'] as const) : [])] as const
+  const all =
+    certificate === undefined ? names : [...names, ...names.map((name) => `${name}s` as const)]
+  const ports = await freePorts(all.length)
+  const none = { imap: 0, pop3: 0, lmtp: 0, sieve: 0, imaps: 0, pop3s: 0, lmtps: 0, sieves: 0 }
+  return { ...none, ...Object.fromEntries(all.map((name, index) => [name, ports[index] ?? 0])) }
 }
 
 function toolMissing(what: string): MailmuxError {
@@ -73,11 +84,7 @@ export class Dovecot implements AsyncDisposable {
     const dovecot = new Dovecot(options)
     makeFolders(options)
     for (let attempt = 1; ; attempt++) {
-      const hasTls = options.certificate !== undefined
-      const [imap = 0, pop3 = 0, lmtp = 0, imaps = 0, pop3s = 0, lmtps = 0] = await freePorts(
-        hasTls ? 6 : 3,
-      )
-      dovecot.#ports = { imap, pop3, lmtp, imaps, pop3s, lmtps }
+      dovecot.#ports = await choosePorts(options)
       await dovecot.#writeConfig()
       try {
         await dovecot.start(signal)
@@ -158,9 +165,9 @@ export class Dovecot implements AsyncDisposable {
 
   /** Undefined once every service greets. */
   async #untilGreeting(signal: AbortSignal | undefined): Promise<undefined> {
-    const { imap, pop3, lmtp } = this.ports
+    const { imap, pop3, lmtp, sieve } = this.ports
     const deadline = Date.now() + readyWithinMs
-    for (const port of [imap, pop3, lmtp]) {
+    for (const port of [imap, pop3, lmtp, sieve].filter((one) => one > 0)) {
       while (!(await greets(port))) {
         signal?.throwIfAborted()
         // Its end is the other runner of the race.

@@ -3,15 +3,17 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, test } from 'node:test'
 import type { ProbeReport } from '../../src/backend/probe.ts'
+import { Peer } from '../support/peer.ts'
 import { password, RealSite } from '../support/real-site.ts'
+import { plainLogin } from '../support/sieve-round.ts'
 import { skipWithout } from '../support/tools.ts'
 
 const skip = skipWithout('dovecot', 'swaks', 'curl', 'openssl')
 
 describe('TLS to the back-ends', { skip }, () => {
   for (const backendTls of ['starttls', 'implicit'] as const) {
-    test(`LMTP, IMAP and POP3 go through ${backendTls} TLS that tls_ca vouches for`, async () => {
-      await using site = await RealSite.start({ backendTls })
+    test(`LMTP, IMAP, POP3 and ManageSieve go through ${backendTls} TLS that tls_ca vouches for`, async () => {
+      await using site = await RealSite.start({ backendTls, sieve: true })
       for (const [user, backend] of [
         ['bob', site.fritz],
         ['ann', site.ingrid],
@@ -27,6 +29,9 @@ describe('TLS to the back-ends', { skip }, () => {
           assert.equal(code, 0, stderr)
           assert.match(stdout, /^Subject: sealed\r$/m)
         }
+        using sieve = await Peer.connect(site.port('sieve'))
+        sieve.send(`${plainLogin(user, password)}LISTSCRIPTS\r\n`)
+        await sieve.expect(/^OK "Logged in\."\r\nOK "Listscripts completed\."\r\n/m)
         const check = await site.daemon.command('backend', 'check', backend.name, '--json')
         assert.equal(check.code, 0, check.stdout)
         const { checks } = JSON.parse(check.stdout) as { checks: ProbeReport[] }
@@ -34,13 +39,14 @@ describe('TLS to the back-ends', { skip }, () => {
         const log = readFileSync(backend.logFile, 'utf8')
         assert.match(log, /imap-login: Info: Login: user=<.*TLS/)
         assert.match(log, /pop3-login: Info: Login: user=<.*TLS/)
+        assert.match(log, /managesieve-login: Info: Login: user=<.*TLS/)
         const received = ['fetch', '-u', `${user}@example.com`, 'hdr.received', 'all']
         assert.match(await backend.doveadm(...received), /by \w+\.example\.com with LMTPS/)
       }
     })
 
     test(`no mail and no password go through ${backendTls} TLS that nobody vouches for`, async () => {
-      await using site = await RealSite.start({ backendTls, distrust: true })
+      await using site = await RealSite.start({ backendTls, sieve: true, distrust: true })
       const sent = await site.swaks('bob@example.com')
       assert.equal(sent.code, 24, sent.stdout)
       assert.match(sent.stdout, /<\*\* 451 4\.4\.1 /)
@@ -53,6 +59,9 @@ describe('TLS to the back-ends', { skip }, () => {
         assert.notEqual(code, 0)
         assert.match(stderr, heard)
       }
+      using sieve = await Peer.connect(site.port('sieve'))
+      sieve.send(plainLogin('bob', password))
+      await sieve.expect(/^NO \(TRYLATER\)/m)
       const steps = site.daemon.eventsOf('backend').map(({ step, reason }) => `${step} ${reason}`)
       assert.deepEqual([...new Set(steps)], ['tls cert'])
       assert.deepEqual(await site.subjects(site.fritz, 'bob'), [])

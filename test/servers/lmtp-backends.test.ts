@@ -1,6 +1,7 @@
 /**
  * Dovecot and Cyrus as they are spoken to by LMTP, each with a mailbox that has no room, and the mail
- * that comes to them: from a client that hears each verdict, from Postfix, signed by DKIM.
+ * that comes to them: from a client that hears each verdict, from Postfix, signed by DKIM. Besides,
+ * Cyrus as it is spoken to by ManageSieve.
  */
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
@@ -18,6 +19,7 @@ import { ask, reply } from '../support/message.ts'
 import { newestMessage } from '../support/newest-message.ts'
 import { Peer } from '../support/peer.ts'
 import { Postfix, skipWithoutPostfix } from '../support/postfix.ts'
+import { bigScript, sieveRound } from '../support/sieve-round.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import { runTool, skipWithout } from '../support/tools.ts'
 
@@ -56,19 +58,20 @@ describe('the relay before Dovecot and Cyrus, both by LMTP', { skip }, () => {
 domains: [${domain}]
 backends:
   fritz: {host: 127.0.0.1, lmtp: ${fritz.ports.lmtp}}
-  klaus: {host: 127.0.0.1, lmtp: ${klaus.lmtp}}
-map: {rules: rules}
-listen: {smtp: ["127.0.0.1:0"], lmtp: ["127.0.0.1:0"]}
+  klaus: {host: 127.0.0.1, lmtp: ${klaus.lmtp}, sieve: ${klaus.sieve}}
+map: {rules: rules, popmap: popmap}
+listen: {smtp: ["127.0.0.1:0"], lmtp: ["127.0.0.1:0"], sieve: ["127.0.0.1:0"]}
 workers: 1
 `
     writeFileSync(dir.join('rules'), 'a-j fritz\nk-z klaus\n')
+    writeFileSync(dir.join('popmap'), `kim@${domain}:kim@klaus\n`)
     await buildMap((await loadConfig(writeConfig(dir, config))).config)
     daemon = await startDaemon({ dir, config })
     started.push(daemon)
     // It takes its time; the first tests do without.
     if (skipPostfix === false) starting = startPostfix()
     starting?.catch(() => undefined)
-    await daemon.waitFor('backend.offers', 2)
+    await daemon.waitFor('backend.offers', 3)
   })
   after(async () => {
     const postfix = await starting?.catch(() => undefined)
@@ -160,6 +163,16 @@ workers: 1
     await postfix.flush()
     await postfix.logged(/lmtp\[\d+\]: \w+: to=<karl@.*status=sent \(250 2/)
     assert.equal((await simpleParser(await klaus.newestOf('karl'))).subject, 'by Postfix')
+  })
+
+  test('scripts at Cyrus are managed through the proxy as directly', async () => {
+    const direct = await sieveRound(klaus.sieve, { user: 'kim', password: 'x' })
+    assert.ok(direct.includes(bigScript))
+    const port = daemon.port('sieve')
+    assert.equal(await sieveRound(port, { user: `kim@${domain}`, password: 'x' }), direct)
+    using client = await Peer.connect(port)
+    const [told] = await client.expect(/^"SIEVE" "(.*)"\r\n/m)
+    assert.ok(direct.includes(told))
   })
 
   function newestOfDovecot(user: string): Promise<Buffer> {

@@ -4,16 +4,20 @@ import { once } from 'node:events'
 import { existsSync, globSync, readFileSync, writeFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import type { ImapFlow } from 'imapflow'
+import type { Service } from '../../src/config/config.ts'
 import type { Dovecot } from '../../src/demo/dovecot.ts'
 import { password, RealSite } from '../support/real-site.ts'
+import { bigScript, sieveRound } from '../support/sieve-round.ts'
+import { Peer } from '../support/peer.ts'
 import { skipWithout } from '../support/tools.ts'
 
-const skip = skipWithout('dovecot', 'swaks', 'curl', 'mbsync', 'fetchmail', 'mpop', 'openssl')
+const clients = ['swaks', 'curl', 'mbsync', 'fetchmail', 'mpop', 'sieve-connect']
+const skip = skipWithout('dovecot', 'openssl', ...clients)
 
 describe('mail programs at the proxies before two Dovecots', { skip }, () => {
   let site: RealSite
   before(async () => {
-    site = await RealSite.start()
+    site = await RealSite.start({ sieve: true })
     for (const user of ['ann', 'nora', 'otto']) await seed(site.ingrid, user)
     for (const user of ['bob', 'carl', 'dora']) await seed(site.fritz, user)
   })
@@ -30,10 +34,10 @@ describe('mail programs at the proxies before two Dovecots', { skip }, () => {
     }
   }
 
-  async function sessionOf(user: string) {
+  async function sessionOf(user: string, service: Service) {
     for (let count = 1; ; count++) {
       const end = await site.daemon.waitFor('session.end', count)
-      if (end.user === user) return end
+      if (end.user === user && end.service === service) return end
     }
   }
 
@@ -174,6 +178,59 @@ keep off
     assert.deepEqual(await site.subjects(site.ingrid, 'otto'), [])
   })
 
+  test('sieve-connect stores, runs, lists, fetches and removes a script over STARTTLS', async () => {
+    for (const name of ['up.sieve', 'password']) {
+      writeFileSync(site.dir.join(name), name === 'password' ? `${password}\n` : bigScript)
+    }
+    const steps = ['upload up.sieve big', 'activate big', 'list', 'download big down.sieve']
+    writeFileSync(site.dir.join('steps'), [...steps, 'deactivate', 'delete big', 'list'].join('\n'))
+    const server = ['--server', 'localhost', '--port', String(site.port('sieve')), '--4']
+    const tls = ['--tlscafile', site.caFile, '--noclearauth', '--noclearchan']
+    const login = ['--user', 'ann', '--passwordfd', '3', '--exec', 'steps']
+    const run = 'exec sieve-connect "$@" 3<password'
+    const words = [...server, ...tls, ...login]
+    const { code, stdout, stderr } = await site.tool('sh', '-c', run, 'sh', ...words)
+    assert.equal(code, 0, stdout + stderr)
+    assert.equal(stderr, '')
+    assert.match(stdout, /^"big" ACTIVE$/m)
+    assert.equal(readFileSync(site.dir.join('down.sieve'), 'utf8'), bigScript)
+    const end = await sessionOf('ann@example.com', 'sieve')
+    assert.equal(end.tls, 'TLSv1.3')
+    assert.ok(end.bytes_in > bigScript.length)
+  })
+
+  test('a whole round of ManageSieve says the same bytes as the back-end itself', async () => {
+    const far = { user: 'fred@example.com', password }
+    const direct = await sieveRound(site.fritz.ports.sieve, far)
+    assert.ok(direct.includes(bigScript))
+    assert.match(direct, /^NO \{\d+\}\r\n/m)
+    assert.match(direct, /^NO \(NONEXISTENT\)/m)
+    const tls = { ca: readFileSync(site.caFile, 'utf8'), servername: 'localhost' }
+    assert.equal(await sieveRound(site.port('sieve'), { ...far, user: 'fred' }), direct)
+    assert.equal(await sieveRound(site.port('sieve'), { ...far, tls }), direct)
+  })
+
+  test('before its login a ManageSieve client is told what its back-end has', async () => {
+    const { workers } = await site.daemon.waitFor('daemon.ready')
+    await site.daemon.waitFor('backend.offers', 2 * 2 * workers)
+    assert.deepEqual(await toldBy(site.port('sieve')), await toldBy(site.fritz.ports.sieve))
+    const place = `127.0.0.1:${site.port('sieve')}`
+    const client = [
+      'openssl',
+      's_client',
+      '-starttls',
+      'sieve',
+      '-connect',
+      place,
+      '-quiet',
+      '-crlf',
+    ]
+    const trust = ['-CAfile', site.caFile, '-verify_return_error']
+    const run = 'echo LOGOUT | "$@"'
+    const { stdout, stderr } = await site.tool('sh', '-c', run, 'sh', ...client, ...trust)
+    assert.match(stdout, /^OK "TLS is active\."\r\nOK "Logging out\."\r\n$/m, stderr)
+  })
+
   test('imapflow lists, appends, fetches and is told of new mail while it idles', async () => {
     await using session = await open(site.imap('dora@example.com'))
     const { imap } = session
@@ -204,13 +261,22 @@ keep off
       const url = `imaps://127.0.0.1:${site.port('imap', 1)}/`
       const { code, stderr } = await site.curl(url, '-u', `${user}:${password}`)
       assert.equal(code, 0, stderr)
-      const end = await sessionOf(`${user}@example.com`)
-      assert.deepEqual([end.service, end.backend], ['imap', backend])
+      const end = await sessionOf(`${user}@example.com`, 'imap')
+      assert.equal(end.backend, backend)
     }
     assert.doesNotMatch(JSON.stringify(site.daemon.events), new RegExp(password))
     assert.deepEqual(site.daemon.eventsOf('internal'), [])
   })
 })
+
+/** The capabilities that are the same before and after a login, as a server greets with them. */
+async function toldBy(port: number): Promise<(string | undefined)[]> {
+  using peer = await Peer.connect(port)
+  const [text] = await peer.expect(/^(?:".*\r\n)+OK /)
+  return ['SIEVE', 'NOTIFY', 'VERSION'].map(
+    (name) => new RegExp(`^"${name}".*`, 'm').exec(text)?.[0],
+  )
+}
 
 function subjectsIn(maildir: string): string[] {
   assert.ok(existsSync(maildir), `${maildir} was made`)

@@ -1,6 +1,6 @@
 /**
- * A real Cyrus as script/setup unpacks it: LMTP that believes whoever connects, and IMAP where every
- * password is right, since what it asks for passwords is played here. Whoever starts it owns it; it
+ * A real Cyrus as script/setup unpacks it: LMTP that believes whoever connects, IMAP and ManageSieve
+ * where every password is right, since what it asks for passwords is played here. Whoever starts it owns it; it
  * refuses to be root's, so that for root it belongs to `nobody`, who must be able to enter the checkout.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -31,13 +31,15 @@ export function skipWithoutCyrus(): string | false {
 export class Cyrus implements AsyncDisposable {
   readonly lmtp: number
   readonly imap: number
+  readonly sieve: number
   readonly #child: ChildProcess
   readonly #passwords: Server
 
   private constructor(ports: readonly number[], child: ChildProcess, passwords: Server) {
-    const [lmtp = 0, imap = 0] = ports
+    const [lmtp = 0, imap = 0, sieve = 0] = ports
     this.lmtp = lmtp
     this.imap = imap
+    this.sieve = sieve
     this.#child = child
     this.#passwords = passwords
   }
@@ -50,7 +52,7 @@ export class Cyrus implements AsyncDisposable {
       mkdirSync(`${home}/${name}`)
       if (isRoot) chownSync(`${home}/${name}`, 65_534, 65_534)
     }
-    const ports = await freePorts(2)
+    const ports = await freePorts(3)
     writeFileSync(`${home}/imapd.conf`, settings(home))
     writeFileSync(`${home}/cyrus.conf`, services(home, ports))
     const passwords = await takeEveryPassword(`${home}/mux`)
@@ -129,15 +131,16 @@ sasl_mech_list: PLAIN
 sasl_pwcheck_method: saslauthd
 sasl_saslauthd_path: ${home}/mux
 lmtp_strict_quota: yes
+sieve_maxscriptsize: 1024
 `
 }
 
-function services(home: string, [lmtp = 0, imap = 0]: readonly number[]): string {
+function services(home: string, [lmtp = 0, imap = 0, sieve = 0]: readonly number[]): string {
   const service = (name: string, program: string, port: number): string =>
     `  ${name} cmd="${programs}/${program} -C ${home}/imapd.conf" listen="127.0.0.1:${port}"\n`
   return `START {\n}
 SERVICES {
-${service('lmtp', 'lmtpd -a', lmtp)}${service('imap', 'imapd', imap)}}
+${service('lmtp', 'lmtpd -a', lmtp)}${service('imap', 'imapd', imap)}${service('sieve', 'timsieved', sieve)}}
 EVENTS {\n}\n`
 }
 

@@ -26,6 +26,8 @@ export interface SiteOptions {
   readonly backendTls?: 'none' | 'starttls' | 'implicit'
   /** The authority that mailmux trusts is another one than that of the Dovecots. */
   readonly distrust?: boolean
+  /** ManageSieve is spoken, too. */
+  readonly sieve?: boolean
   /** More lines of mailmux.yaml. */
   readonly config?: string
 }
@@ -61,7 +63,9 @@ export class RealSite implements AsyncDisposable {
     chmodSync(dir.path, 0o755)
     const authority = makeAuthority()
     const [fritz, ingrid] = await Promise.all(
-      (['fritz', 'ingrid'] as const).map((name) => startBackend(name, dir, authority)),
+      (['fritz', 'ingrid'] as const).map((name) =>
+        startBackend(name, { dir, authority, hasSieve: options.sieve === true }),
+      ),
     )
     assert(fritz !== undefined && ingrid !== undefined)
     // Each takes a second to end.
@@ -136,30 +140,34 @@ export class RealSite implements AsyncDisposable {
 
 function startBackend(
   name: 'fritz' | 'ingrid',
-  dir: TempDir,
-  authority: Authority,
+  {
+    dir,
+    authority,
+    hasSieve,
+  }: { readonly dir: TempDir; readonly authority: Authority; readonly hasSieve: boolean },
 ): Promise<Dovecot> {
   const users = people[name].map((user) => ({ address: `${user}@example.com`, password }))
   const certificate = authority.issue([`${name}.example.com`])
-  return Dovecot.start({ name, folder: dir.join(name), users, certificate })
+  return Dovecot.start({ name, folder: dir.join(name), users, certificate, hasSieve })
 }
 
 function siteConfig(backends: readonly Dovecot[], options: SiteOptions): string {
   const { backendTls = 'none', config = '' } = options
   const entries = backends.map(({ name, ports }) => {
-    const { imap, pop3, lmtp } =
+    const { imap, pop3, lmtp, sieve } =
       backendTls === 'implicit'
-        ? { imap: ports.imaps, pop3: ports.pop3s, lmtp: ports.lmtps }
+        ? { imap: ports.imaps, pop3: ports.pop3s, lmtp: ports.lmtps, sieve: ports.sieves }
         : ports
+    const more = sieve === 0 ? '' : `sieve: ${sieve}, `
     const tls = `tls: ${backendTls}, tls_ca: backend-ca.pem, tls_name: ${name}.example.com`
-    return `  ${name}: {host: 127.0.0.1, lmtp: ${lmtp}, imap: ${imap}, pop3: ${pop3}, ${tls}}\n`
+    return `  ${name}: {host: 127.0.0.1, lmtp: ${lmtp}, imap: ${imap}, pop3: ${pop3}, ${more}${tls}}\n`
   })
   const listener = '["127.0.0.1:0", {address: "127.0.0.1:0", tls: implicit}]'
   return `hostname: mx.example.com
 domains: [example.com]
 backends:
 ${entries.join('')}map: {aliases: aliases, user_map: user_map, rules: rules}
-listen: {smtp: ["127.0.0.1:0"], imap: ${listener}, pop3: ${listener}}
+listen: {smtp: ["127.0.0.1:0"], imap: ${listener}, pop3: ${listener}${options.sieve === true ? `, sieve: ${listener}` : ''}}
 tls: {certificates: [{cert: cert.pem, key: key.pem}]}
 limits: {auth_failure_delay: 100ms, drain_timeout: 2s}
 ${config}`
