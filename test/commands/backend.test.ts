@@ -17,13 +17,20 @@ test('back-ends are added and removed in the config, unless somebody is there', 
   writeFileSync(dir.join('user_map'), 'ann@example.com fritz\n')
   writeFileSync(dir.join('rules'), '* fritz\n')
   assert.equal((await run('build-map')).code, 0)
-  const added = await run('backend', 'add', 'ingrid', '10.0.0.12', '--lmtp', '24', '--imap', '143')
+  const ports = ['--lmtp', '24', '--imap', '143', '--sieve', '4190']
+  const added = await run('backend', 'add', 'ingrid', '10.0.0.12', ...ports)
   assert.deepEqual([added.code, added.stdout], [0, 'ingrid: done, generation 2\n'])
   assert.equal(
     readFileSync(file, 'utf8'),
-    text.replace('# rack 1\n', '# rack 1\n  ingrid: {host: 10.0.0.12, lmtp: 24, imap: 143}\n'),
+    text.replace(
+      '# rack 1\n',
+      '# rack 1\n  ingrid: {host: 10.0.0.12, lmtp: 24, imap: 143, sieve: 4190}\n',
+    ),
   )
-  assert.match((await run('backend', 'list')).stdout, /^ingrid +10\.0\.0\.12 +lmtp 24, imap 143$/m)
+  assert.match(
+    (await run('backend', 'list')).stdout,
+    /^ingrid +10\.0\.0\.12 +lmtp 24, imap 143, sieve 4190$/m,
+  )
   assert.equal((await run('backend', 'add', 'fritz', 'h', '--smtp', '25')).code, 65)
   assert.equal((await run('backend', 'remove', 'nobody')).code, 67)
 
@@ -80,6 +87,11 @@ async function smtpBackend(peer: Peer): Promise<void> {
   peer.send('250-fritz.example.com\r\n250-SIZE 100\r\n250 PIPELINING\r\n')
 }
 
+async function sieveBackend(peer: Peer): Promise<void> {
+  peer.send('"IMPLEMENTATION" "x y"\r\n"sieve" "fileinto reject"\r\n"STARTTLS"\r\nOK\r\n')
+  assert.equal(await peer.line(), 'LOGOUT')
+}
+
 async function hostile(peer: Peer): Promise<void> {
   peer.send('554 go \u001b[31maway\r\n')
   await peer.line()
@@ -89,14 +101,15 @@ test('backend check asks every port, and says what is wrong with each', async ()
   using dir = tempDir()
   await using imap = await ScriptedBackend.start(imapBackend)
   await using smtp = await ScriptedBackend.start(smtpBackend)
+  await using sieve = await ScriptedBackend.start(sieveBackend)
   await using bad = await ScriptedBackend.start(hostile)
   const file = dir.join('mailmux.yaml')
   writeFileSync(
     file,
     `${head}limits: {connect_timeout: 2s}
 backends:
-  fritz: {host: 127.0.0.1, imap: ${imap.port}, smtp: ${smtp.port}}
-  ingrid: {host: 127.0.0.1, lmtp: ${bad.port}, imap: 1}
+  fritz: {host: 127.0.0.1, imap: ${imap.port}, smtp: ${smtp.port}, sieve: ${sieve.port}}
+  ingrid: {host: 127.0.0.1, lmtp: ${bad.port}, imap: 1, sieve: ${bad.port}}
 `,
   )
   const { code, stdout } = await runCommand(['backend', 'check', '--json', '--config', file])
@@ -106,6 +119,9 @@ backends:
     checks.find((one) => one.backend === backend && one.protocol === protocol)
   assert.deepEqual(of('fritz', 'imap')?.capabilities, ['IMAP4rev1', 'IDLE'])
   assert.deepEqual(of('fritz', 'smtp')?.capabilities, ['SIZE 100', 'PIPELINING'])
+  const listed = ['IMPLEMENTATION x y', 'SIEVE fileinto reject', 'STARTTLS']
+  assert.deepEqual(of('fritz', 'sieve')?.capabilities, listed)
+  assert.equal(of('ingrid', 'sieve')?.problem, 'greeting: 554 go \\x1b[31maway')
   assert.equal(of('ingrid', 'lmtp')?.problem, 'greeting: 554 go \\x1b[31maway')
   assert.match(of('ingrid', 'imap')?.problem ?? '', /^connect: .*ECONNREFUSED/)
   const one = await runCommand(['backend', 'check', 'fritz', '--config', file])

@@ -39,7 +39,10 @@ test('build-map compiles, lookup answers, explain names the lines', async () => 
   assert.match(explained.stdout, /^retrieval of postmaster/m)
   const nora = await runCommand(['explain', 'nora', ...config])
   assert.match(nora.stdout, /→ fritz\n {4}smtp: fritz fritz\.example\.org:25$/m)
-  assert.match(nora.stdout, /imap: fritz \S+:143\n {4}pop3: fritz \S+:110$/m)
+  assert.match(
+    nora.stdout,
+    /imap: fritz \S+:143\n {4}pop3: fritz \S+:110\n {4}sieve: fritz \S+:4190$/m,
+  )
 })
 
 test('lookup streams stdin, prints an object a line, and tells by its exit status', async () => {

@@ -17,6 +17,7 @@ const stack = new AsyncDisposableStack()
 let daemon: Daemon
 let sink: Sink
 const imapSeen: string[] = []
+const sieveSeen: string[] = []
 const authority = makeAuthority()
 
 before(async () => {
@@ -32,6 +33,15 @@ before(async () => {
       peer.send('* CAPABILITY IMAP4rev1\r\n1 NO no\r\n')
     }),
   )
+  const sieve = stack.use(
+    await ScriptedBackend.start(async (peer) => {
+      const [header] = await peer.expect(/^PROXY .*\r\n/)
+      sieveSeen.push(header)
+      peer.send('"SASL" "PLAIN"\r\nOK\r\n')
+      await peer.line()
+      peer.send('NO\r\n')
+    }),
+  )
   const dir = stack.use(tempDir())
   const own = authority.issue(['localhost'])
   writeFileSync(dir.join('cert.pem'), own.cert)
@@ -43,13 +53,14 @@ trusted_proxies: [127.0.0.1]
 limits: {sessions_per_ip: 4, exempt: []}
 backends:
   fritz: {host: 127.0.0.1, smtp: ${fritz.port}}
-  ingrid: {host: 127.0.0.1, imap: ${imap.port}, client_address: proxy-v1}
+  ingrid: {host: 127.0.0.1, imap: ${imap.port}, sieve: ${sieve.port}, client_address: proxy-v1}
 map: {rules: rules, popmap: popmap}
 tls: {certificates: [{cert: cert.pem, key: key.pem}]}
 listen:
   smtp: [{address: "127.0.0.1:0", proxy: require}]
   imap: [{address: "127.0.0.1:0", proxy: require, tls: implicit}]
   pop3: ["127.0.0.1:0"]
+  sieve: [{address: "127.0.0.1:0", proxy: require, tls: none, auth_allow_cleartext: true}]
 workers: 1
 `
   writeFileSync(dir.join('rules'), '* fritz\n')
@@ -106,6 +117,18 @@ test('TLS begins after the header, and the back-end of a login is told', async (
   client.send('a LOGIN ann secret\r\n')
   await client.expect(/^a NO /)
   assert.deepEqual(imapSeen, ['PROXY TCP4 192.0.2.7 198.51.100.1 40123 25\r\n'])
+})
+
+test('a ManageSieve client behind a proxy is passed on as any other', async () => {
+  using client = await Peer.connect(daemon.port('sieve'))
+  client.send(header)
+  await client.expect(/^"IMPLEMENTATION" [^]*OK .*\r\n/)
+  client.send('AUTHENTICATE "PLAIN" "AGFubgBzZWNyZXQ="\r\n')
+  await client.expect(/^NO /)
+  // Our own questions about what it offers are nobody's.
+  const seen = new Set(sieveSeen)
+  assert.ok(seen.delete('PROXY TCP4 192.0.2.7 198.51.100.1 40123 25\r\n'))
+  for (const own of seen) assert.match(own, /^PROXY TCP4 127\.0\.0\.1 127\.0\.0\.1 /)
 })
 
 test('swaks is who it says by PROXY, in both versions', async () => {

@@ -29,7 +29,7 @@ test('a worker loads the front ends that listen, and nothing of the command line
   assert.match(worker, /\/front-end\/imap\.ts\n/)
   assert.match(worker, /\/node_modules\/pino\//)
   assert.doesNotMatch(worker, commandLineOnly)
-  assert.doesNotMatch(worker, /\/front-end\/(?:smtp|pop3)\.ts\n/)
+  assert.doesNotMatch(worker, /\/front-end\/(?:smtp|pop3|sieve)\.ts\n/)
 })
 
 test('NODE_OPTIONS and the like reach no worker', async () => {
