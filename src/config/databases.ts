@@ -1,5 +1,6 @@
 /** What the file says of databases → how the build reads them, or what is wrong with it. */
 import { nearest } from '../base/nearest.ts'
+import { isCredential } from './credentials.ts'
 import type { DatabaseConfig, FilledSource, LdapConfig, SqlConfig } from './database-config.ts'
 import type { RawDatabase } from './database-schema.ts'
 import { ldapConventions } from './ldap-conventions.ts'
@@ -65,7 +66,9 @@ export function readDatabase(raw: RawDatabase, frame: DatabaseFrame): ReadDataba
     source: frame.source,
     host: decodeURIComponent(url.hostname).replace(/^\[(.*)\]$/, '$1') || 'localhost',
     port,
-    passwordFile: optional(raw.password_file, frame.resolvePath),
+    passwordFile: optional(raw.password_file, (path) =>
+      isCredential(path) ? path : frame.resolvePath(path),
+    ),
     tlsCaFile: optional(raw.tls_ca, frame.resolvePath),
     tls: url.protocol === 'ldaps:' ? ('implicit' as const) : (raw.tls ?? 'none'),
     timeoutMs: parseDurationMs(raw.timeout ?? defaultTimeout),

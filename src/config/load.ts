@@ -1,9 +1,10 @@
-/** Finds and reads the config file. The only room that looks at the environment for it. */
+/** Finds and reads the config file, and what the environment has for it: no other room looks there. */
 import { lstat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { MailmuxError } from '../base/error.ts'
 import { formatProblem, type Problem } from '../base/problem.ts'
 import type { Config } from './config.ts'
+import { withCredentials } from './credentials.ts'
 import { parseConfig } from './parse.ts'
 import { readConfigText } from './read-text.ts'
 
@@ -46,5 +47,6 @@ async function isThere(file: string): Promise<boolean> {
 export async function loadConfig(file: string): Promise<LoadedConfig> {
   const parsed = parseConfig(await readConfigText(file), file)
   if ('problems' in parsed) throw new ConfigProblems(file, parsed.problems)
-  return parsed
+  const config = withCredentials(parsed.config, process.env['CREDENTIALS_DIRECTORY'])
+  return { ...parsed, config }
 }

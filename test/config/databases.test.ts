@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { formatProblem } from '../../src/base/problem.ts'
 import type { DatabaseConfig } from '../../src/config/database-config.ts'
 import { ldapConventions, ldapConventionNames } from '../../src/config/ldap-conventions.ts'
+import { loadConfig } from '../../src/config/load.ts'
 import { parseConfig } from '../../src/config/parse.ts'
+import { tempDir } from '../support/temp-dir.ts'
 
 const head = `hostname: mx1.example.com
 domains: [example.com]
@@ -226,3 +229,23 @@ const wrong: readonly (readonly [name: string, map: string, expected: readonly s
 for (const [name, map, expected] of wrong) {
   test(name, () => assert.deepEqual(problemsIn(map), expected))
 }
+
+test('a password may be a credential that systemd gives, and else is asked for when it is needed', async () => {
+  using dir = tempDir()
+  const database = '{url: "ldap://localhost", password_file: $CREDENTIALS_DIRECTORY/db'
+  const more = 'tls: starttls, bind_dn: cn=a, base: dc=b, convention: kolab}'
+  writeFileSync(dir.join('mailmux.yaml'), `${head}  user_map: ${database}, ${more}\n`)
+  const before = process.env['CREDENTIALS_DIRECTORY']
+  const fileIn = async (folder: string) => {
+    process.env['CREDENTIALS_DIRECTORY'] = folder
+    const { config } = await loadConfig(dir.join('mailmux.yaml'))
+    return config.map.databases[0]?.passwordFile
+  }
+  try {
+    assert.equal(await fileIn('/run/credentials/mailmux'), '/run/credentials/mailmux/db')
+    assert.equal(await fileIn(''), '$CREDENTIALS_DIRECTORY/db')
+  } finally {
+    if (before === undefined) delete process.env['CREDENTIALS_DIRECTORY']
+    else process.env['CREDENTIALS_DIRECTORY'] = before
+  }
+})

@@ -235,6 +235,10 @@ for (const kind of kinds) {
         [source(allUsers).replace('secret', 'wrong'), /password|denied/],
         [source(allUsers).replace('secret', 'missing'), /missing: cannot be read/],
         [source(allUsers).replace('secret', 'empty'), /no password/],
+        [
+          source(allUsers).replace('secret', '$CREDENTIALS_DIRECTORY/db'),
+          /systemd gave .* no such/,
+        ],
       ]
       const files = { ...secret, wrong: 'hunter2', empty: '\n' }
       for (const [one, expectedText] of cases) {

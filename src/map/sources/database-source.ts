@@ -2,6 +2,7 @@
  * One database that fills a source: its rows, up to the last one, or a failure. Whatever goes wrong,
  * the build ends with it: a source that was read in part is never made a map of.
  */
+import { isAbsolute } from 'node:path'
 import { messageOf } from '../../base/error.ts'
 import type { DatabaseConfig } from '../../config/database-config.ts'
 import { realDisk } from '../../storage/disk.ts'
@@ -158,6 +159,13 @@ async function within(
 }
 
 async function readSecrets({ passwordFile, tlsCaFile }: DatabaseConfig): Promise<DatabaseSecrets> {
+  // Files of the config have whole paths; a credential has one where there are any.
+  if (passwordFile !== undefined && !isAbsolute(passwordFile)) {
+    throw new SourceFailure(
+      'unreadable',
+      `${passwordFile}: systemd gave this process no such folder`,
+    )
+  }
   const password = await readText(passwordFile)
   if (password?.trim() === '') {
     throw new SourceFailure('unreadable', `${passwordFile}: there is no password in it`)
