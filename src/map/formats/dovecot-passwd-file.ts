@@ -141,10 +141,13 @@ function fieldsOf({ config }: ExportedMap, name: string): Fields | undefined {
   const tls = { none: '', starttls: ' starttls=yes', implicit: ' ssl=yes' }[endpoint.tls]
   const isUsual = isUsualPort(endpoint)
   const text = `host=${endpoint.host}${isUsual ? '' : ` port=${endpoint.port}`}${tls}`
-  const { imap, pop3 } = backend.endpoints
-  if (imap === undefined || pop3 === undefined) return { text }
-  if (isUsual && isUsualPort({ protocol: 'pop3', ...pop3 }) && pop3.tls === imap.tls)
-    return { text }
-  const fault = 'its POP3 has another port or TLS: POP3 proxies need a file of their own'
+  const odd = (['pop3', 'sieve'] as const).filter((protocol) => {
+    const other = backend.endpoints[protocol]
+    if (other === undefined || protocol === endpoint.protocol) return false
+    return !isUsual || !isUsualPort({ protocol, ...other }) || other.tls !== endpoint.tls
+  })
+  if (odd.length === 0) return { text }
+  const names = odd.map((protocol) => (protocol === 'pop3' ? 'POP3' : 'ManageSieve')).join(' and ')
+  const fault = `another port or TLS for ${names}: ${names} proxies need a file of their own`
   return { text, fault }
 }

@@ -34,7 +34,8 @@ export function loginEndpoint({ endpoints }: BackendConfig) {
   return pop3 === undefined ? undefined : ({ protocol: 'pop3', ...pop3 } as const)
 }
 
-const usualPorts = { imap: [143, 993], pop3: [110, 995] } as const
+/** ManageSieve has none for implicit TLS. */
+const usualPorts = { imap: [143, 993], pop3: [110, 995], sieve: [4190, undefined] } as const
 
 /** True where a client that knows protocol and TLS need not be told the port. */
 export function isUsualPort({

@@ -3,8 +3,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { answerQuestion } from '../../../src/map/answer.ts'
+import { exportMap } from '../../../src/map/formats/export-map.ts'
 import { openMapInForce } from '../../../src/map/open.ts'
-import { builtFrom, exported, linesOf } from '../../support/exported-map.ts'
+import { builtFrom, exported, formatOf, linesOf } from '../../support/exported-map.ts'
 import { tempDir } from '../../support/temp-dir.ts'
 
 /** What stands first in a line names whom it is about. */
@@ -84,4 +85,34 @@ test('an export names nobody twice, and sends logins where a lookup does', async
     { numRuns: 40 },
   )
   assert.ok(built > 10, `only ${built} maps were built`)
+})
+
+test('a passwd-file names the protocols that its one port does not hold for', async () => {
+  using dir = tempDir()
+  const backends: readonly (readonly [name: string, ports: string, named: string])[] = [
+    ['fritz', 'imap: 143, pop3: 110, sieve: 4190', ''],
+    ['ingrid', 'imap: 143, sieve: 2000', 'ManageSieve'],
+    ['paul', 'imap: {port: 993, tls: implicit}, pop3: 110, sieve: 4190', 'POP3 and ManageSieve'],
+    ['rosa', 'pop3: 110, sieve: {port: 4190, tls: starttls}', 'ManageSieve'],
+  ]
+  const config = await builtFrom(dir, {
+    'mailmux.yaml': `hostname: mx.example.com
+domains: [example.com]
+backends:
+${backends.map(([name, ports]) => `  ${name}: {host: ${name}.example.org, ${ports}}\n`).join('')}map: {user_map: user_map}
+`,
+    user_map: backends.map(([name]) => `of-${name} ${name}\n`).join(''),
+  })
+  assert.ok(config)
+  const map = openMapInForce(config)
+  try {
+    const printed = [...exportMap(formatOf('dovecot-passwd-file'), map, config)]
+    const told = printed.flatMap((one) => (typeof one === 'string' ? [] : [JSON.stringify(one)]))
+    for (const [name, , named] of backends) {
+      const said = told.find((text) => text.includes(name) && text.includes('another port'))
+      assert.equal(/TLS for (.*?):/.exec(said ?? '')?.[1] ?? '', named, name)
+    }
+  } finally {
+    map.close()
+  }
 })
