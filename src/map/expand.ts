@@ -6,7 +6,7 @@
 import { type Address, formatAddress, parseAddress } from '../mail/address.ts'
 import type { Destination, Resolution, Verdict } from '../mail/route.ts'
 import { bareKey, detailKey } from './key.ts'
-import { climb, findTargets, type Placement, placeMail, type Scope } from './place.ts'
+import { climb, findTargets, type Forward, type Placement, placeMail, type Scope } from './place.ts'
 
 /** How deep aliases may lead, and to how many addresses, counting those on the way. */
 export const expansionLimits = { depth: 10, addresses: 1000 } as const
@@ -25,6 +25,9 @@ export class Expansion {
   readonly #seen = new Set<string>()
   readonly #path: string[] = []
   #fault: ExpansionFault | undefined
+  /** A source names an address on the way: that it is nobody is a mistake of ours. */
+  #isNamed = false
+  #isNobody = false
   #refusal: (Verdict & { readonly kind: 'reject' }) | undefined
   #deferral: (Verdict & { readonly kind: 'defer' }) | undefined
 
@@ -48,14 +51,15 @@ export class Expansion {
     return this.#answer(address)
   }
 
-  expandForward(address: Address, target: string): Resolution {
+  expandForward(address: Address, forward: Forward): Resolution {
     this.#seen.add(this.#fullKey(address))
-    this.#visitForward(address, target)
+    this.#visitForward(address, forward)
     return this.#answer(address)
   }
 
   #answer(address: Address): Resolution {
     const user = address.key
+    if (this.#isNobody) return { result: 'unknown', user }
     if (this.#fault !== undefined) {
       return { result: 'error', user, reason: this.#fault.reason, isExpansion: true }
     }
@@ -71,6 +75,7 @@ export class Expansion {
   }
 
   #visitTargets(address: Address, targets: readonly string[]): void {
+    this.#isNamed = true
     this.#path.push(this.#fullKey(address))
     for (const target of targets) {
       if (this.#fault !== undefined) break
@@ -82,7 +87,8 @@ export class Expansion {
     this.#path.pop()
   }
 
-  #visitForward(address: Address, target: string): void {
+  #visitForward(address: Address, { address: target, isMade = false }: Forward): void {
+    this.#isNamed ||= !isMade
     this.#path.push(this.#fullKey(address))
     const next = this.#read(address, target)
     if (next === undefined) this.#fail('malformed', `${target} is no address`)
@@ -137,7 +143,7 @@ export class Expansion {
         break
       }
       case 'forward':
-        this.#visitForward(address, placement.address)
+        this.#visitForward(address, placement)
         break
       case 'reject':
         this.#refusal ??= { ...placement, kind: 'reject' }
@@ -146,7 +152,8 @@ export class Expansion {
         this.#deferral ??= { ...placement, kind: 'defer' }
         break
       case 'unknown':
-        this.#fail('nowhere', `${address.key} is nobody`)
+        if (this.#isNamed) this.#fail('nowhere', `${address.key} is nobody`)
+        else this.#isNobody = true
         break
       case 'error':
         this.#fail('malformed', placement.reason)

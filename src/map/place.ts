@@ -3,7 +3,7 @@ import { formatPosition, type Position } from '../base/position.ts'
 import { type Address, formatAddress, type Naming } from '../mail/address.ts'
 import { queriesFor, type QueryKey } from '../mail/query-key.ts'
 import type { Destination, Verdict } from '../mail/route.ts'
-import { fillIn } from './fill-in.ts'
+import { fillIn, isTemplate } from './fill-in.ts'
 import { bareKey, catchAllKey, detailKey, everyDetailKey, queryKey } from './key.ts'
 import type { Pattern, Rule } from './rule.ts'
 import { describeValue, isLoginName, type Value } from './value.ts'
@@ -69,10 +69,16 @@ export interface Ladder {
   readonly catchAll: Entry | undefined
 }
 
+export interface Forward {
+  readonly address: string
+  /** Made of the name that was asked for, which a sender chooses: it may well be nobody's. */
+  readonly isMade?: boolean
+}
+
 /** Where one address that is no alias, or not as one, goes. */
 export type Placement =
   | { readonly kind: 'at'; readonly destination: Destination }
-  | { readonly kind: 'forward'; readonly address: string }
+  | ({ readonly kind: 'forward' } & Forward)
   | ({ readonly kind: 'reject' | 'defer' } & Verdict)
   | { readonly kind: 'unknown' }
   | { readonly kind: 'error'; readonly reason: string }
@@ -118,9 +124,12 @@ function applyRung(
     detail?.[side] === undefined &&
     (anyDetail?.[side] !== undefined || (whole?.[side] === undefined && bare?.[side] === undefined))
   const filled = isWide ? fillIn(value, address, scope.naming) : value
-  return filled === undefined
-    ? { kind: 'error', reason: `${describeValue(value)} makes no address of ${address.key}` }
-    : applyValue(filled, address, scope.naming)
+  if (filled === undefined) {
+    return { kind: 'error', reason: `${describeValue(value)} makes no address of ${address.key}` }
+  }
+  const placement = applyValue(filled, address, scope.naming)
+  const isMade = isWide && value.kind === 'forward' && isTemplate(value.address)
+  return placement.kind === 'forward' ? { ...placement, isMade } : placement
 }
 
 /** The alias of an address; undefined where it is none. */

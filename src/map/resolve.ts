@@ -24,7 +24,7 @@ export function resolveRoute(direction: Direction, address: Address, scope: Scop
   if (targets !== undefined) return new Expansion(scope).expandAlias(address, targets)
   const placement = placeMail(address, ladder, scope, 0)
   if (placement.kind === 'forward') {
-    return new Expansion(scope).expandForward(address, placement.address)
+    return new Expansion(scope).expandForward(address, placement)
   }
   return answerOf(address.key, placement)
 }
@@ -38,7 +38,7 @@ export function resolveFinal(address: Address, scope: Scope): Resolution {
   const placement = placeMail(address, climb(address, scope), scope, 0)
   if (placement.kind === 'unknown') return resolveRoute('delivery', address, scope)
   if (placement.kind === 'forward') {
-    return new Expansion(scope).expandForward(address, placement.address)
+    return new Expansion(scope).expandForward(address, placement)
   }
   return answerOf(address.key, placement)
 }

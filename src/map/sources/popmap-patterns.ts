@@ -39,7 +39,7 @@ export class PatternReader {
           'no-value',
           positionIn(file, line),
           `${quote(text)} has no value`,
-          'write expression: [user@]server[:port]',
+          'write expression: [user@]server[:port], with a blank before the server',
         )
         return
       }
