@@ -56,7 +56,8 @@ async function measureOnce(target: Target, work: Workload, scale: number): Promi
   try {
     const share = isLarge ? Math.max(target.share, 0.2) : target.share
     const messages = Math.max(work.connections, Math.ceil(work.messages * share * scale))
-    const warm = isLarge ? work.connections : Math.ceil(messages / 5)
+    // As many again before: a daemon runs for months, and compiles what it runs often.
+    const warm = isLarge ? work.connections : messages
     load(argumentsFor(rig, work, warm))
     await allStored(rig, warm)
     const before = useOf(pid).cpu_us

@@ -92,7 +92,19 @@ function makeCertificate(cert: string, key: string): void {
 
 /** Starts a program on one processor; its output goes to our stderr where `loud`. */
 export function startPinned(cpu: string, program: string, args: readonly string[]): ChildProcess {
-  return spawn('taskset', ['-c', cpu, program, ...args], { stdio: ['pipe', 'ignore', 'inherit'] })
+  const stdio = ['pipe', 'ignore', 'inherit'] as const
+  const child = spawn('taskset', ['-c', cpu, program, ...args], { stdio: [...stdio] })
+  running.add(child)
+  child.once('exit', () => running.delete(child))
+  return child
+}
+
+const running = new Set<ChildProcess>()
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.once(signal, () => {
+    for (const child of running) child.kill()
+    process.exit(130)
+  })
 }
 
 /** Waits until it answers; ends it where it does not. */
