@@ -92,6 +92,8 @@ describe('exports in the programs that they are for', () => {
     for (const [format, key, value] of [
       ['postfix-virtual', 'info@example.net', 'ann@example.com, "b q"@example.net'],
       ['postfix-virtual', 'hal@example.net', 'hal@else.org'],
+      ['postfix-virtual', '"b q"@example.net', 'ann@example.com'],
+      ['postfix-relay-recipients', '"b q"@example.net', 'OK'],
       ['postfix-relocated', 'gus@example.com', 'gus@else.org'],
       ['postfix-relay-recipients', 'team@example.com', 'OK'],
     ] as const) {

@@ -1,4 +1,5 @@
 /** The back-end of ours that a server in a foreign map is, or the one that the config needs for it. */
+import { isHost } from '../../mail/network.ts'
 import type { Config } from '../../config/config.ts'
 import { BackendTable } from '../backend-table.ts'
 import type { Server } from './fact.ts'
@@ -31,8 +32,8 @@ export class BackendNames {
   }
 
   nameOf({ host, port, protocol = 'imap' }: Server): NamedBackend {
-    if (!isHost(host)) return { refused: 'its server is no host name or address' }
     if (this.#table?.has(host) === true) return this.#known(this.#table, host, port)
+    if (!isHost(host)) return { refused: 'its server is no host name or address' }
     const sharing = this.#new.get(host.toLowerCase()) ?? []
     const fits = ({ ports }: NewBackend): boolean =>
       port === undefined || (ports.get(protocol) ?? port) === port
@@ -77,10 +78,4 @@ export class BackendNames {
       return `  ${name}: {host: ${JSON.stringify(host)}, ${pairs.join(', ')}}`
     })
   }
-}
-
-function isHost(host: string): boolean {
-  return (
-    host.length <= 253 && /^(?:[\p{L}\p{N}_-]+(?:\.[\p{L}\p{N}_-]+)*\.?|[\da-f:.]+)$/iu.test(host)
-  )
 }

@@ -17,6 +17,7 @@ import {
   type ParseInput,
   type Printed,
 } from './map-format.ts'
+import { divideEntry, printKey } from './postfix-key.ts'
 import { readServer } from './server-text.ts'
 
 export const postfixRelayRecipients: MapFormat = {
@@ -30,7 +31,7 @@ function parse(input: ParseInput): Findings {
   const found = new Findings()
   const server = input.backend === undefined ? undefined : readServer(input.backend)
   for (const line of continuedLines(input)) {
-    const [key = ''] = line.text.trim().split(/\s+/)
+    const { key } = divideEntry(line.text)
     if (server === undefined) found.note(line, 'it names no server: say which with --backend')
     else if (key.startsWith('@')) {
       found.facts.push({ kind: 'rule', at: line.at, match: key, to: { kind: 'server', server } })
@@ -45,12 +46,12 @@ function parse(input: ParseInput): Findings {
 function* print(map: ExportedMap): Generator<Printed, void, undefined> {
   for (const { name, delivery } of exportedUsers(map)) {
     if (delivery === undefined || delivery.kind === 'reject') continue
-    for (const address of addressesOfName(map, name, hasDelivery)) yield `${address}\tOK`
+    for (const address of addressesOfName(map, name, hasDelivery)) yield `${printKey(address)}\tOK`
   }
   for (const { name } of exportedAliases(map)) {
     const isTold = (entry: Entry): boolean => hasTargets(entry) || takesMail(entry)
     if (takesMail(map.find(name.includes('@') ? name : bareKey(name)))) continue
-    for (const address of addressesOfName(map, name, isTold)) yield `${address}\tOK`
+    for (const address of addressesOfName(map, name, isTold)) yield `${printKey(address)}\tOK`
   }
   for (const { match, destination } of map.rules) {
     if (match.kind === 'domain' && destination.kind !== 'reject') yield `@${match.domain}\tOK`

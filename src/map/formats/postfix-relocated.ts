@@ -8,6 +8,7 @@ import {
   type ParseInput,
   type Printed,
 } from './map-format.ts'
+import { divideEntry, printKey } from './postfix-key.ts'
 
 export const postfixRelocated: MapFormat = {
   name: 'postfix-relocated',
@@ -21,7 +22,7 @@ const moved = 'User has moved to '
 function parse(input: ParseInput): Findings {
   const found = new Findings()
   for (const line of continuedLines(input)) {
-    const [, key = '', text = ''] = /^(\S+)\s+(.*?)\s*$/.exec(line.text) ?? []
+    const { key, value: text } = divideEntry(line.text)
     if (text === '' || !/^[\u0020-\u007e]{1,380}$/.test(text)) {
       found.note(line, 'it says no new address in ASCII')
       continue
@@ -39,6 +40,7 @@ function* print(map: ExportedMap): Generator<Printed, void, undefined> {
     if (delivery.status !== '5.1.6' || text === undefined) {
       yield notCarried(name, `${delivery.status} ${delivery.text} says no new address`)
     } else
-      for (const address of addressesOfName(map, name, hasDelivery)) yield `${address}\t${text}`
+      for (const address of addressesOfName(map, name, hasDelivery))
+        yield `${printKey(address)}\t${text}`
   }
 }

@@ -19,6 +19,7 @@ import {
   type ParseInput,
   type Printed,
 } from './map-format.ts'
+import { divideEntry, printKey } from './postfix-key.ts'
 import { backendOf, bracket, mailEndpoint, readServer } from './server-text.ts'
 
 export const postfixTransport: MapFormat = {
@@ -31,7 +32,7 @@ export const postfixTransport: MapFormat = {
 function parse(input: ParseInput): Findings {
   const found = new Findings()
   for (const line of continuedLines(input)) {
-    const [, key = '', value = ''] = /^(\S+)\s+(.*?)\s*$/.exec(line.text) ?? []
+    const { key, value } = divideEntry(line.text)
     if (value === '') {
       found.note(line, 'it has no value')
       continue
@@ -77,7 +78,7 @@ function* print(map: ExportedMap): Generator<Printed, void, undefined> {
     else {
       for (const address of addressesOfName(map, name, hasDelivery)) {
         // A domain has no @ here.
-        yield `${address.replace(/^@/, '')}\t${value}`
+        yield `${printKey(address).replace(/^@/, '')}\t${value}`
       }
     }
   }

@@ -19,6 +19,7 @@ import {
   type Printed,
   type TextLine,
 } from './map-format.ts'
+import { divideEntry, printKey } from './postfix-key.ts'
 
 export const postfixVirtual: MapFormat = {
   name: 'postfix-virtual',
@@ -30,7 +31,7 @@ export const postfixVirtual: MapFormat = {
 function parse(input: ParseInput): Findings {
   const found = new Findings()
   for (const line of continuedLines(input)) {
-    const [, key = '', value = ''] = /^(\S+)\s+(.*?)\s*$/.exec(line.text) ?? []
+    const { key, value } = divideEntry(line.text)
     const targets = value.match(/"(?:[^"\\]|\\.)*"[^\s,]*|[^\s,]+/g) ?? []
     if (key === '' || targets.length === 0) found.note(line, 'it has no address to go to')
     else if (key.startsWith('@')) takeCatchAll(line, key, targets, found)
@@ -63,7 +64,8 @@ function takeCatchAll(
 function* print(map: ExportedMap): Generator<Printed, void, undefined> {
   for (const { name, targets } of exportedAliases(map)) {
     const value = targets.map((target) => withDomain(map, target)).join(', ')
-    for (const address of addressesOfName(map, name, hasTargets)) yield `${address}\t${value}`
+    for (const address of addressesOfName(map, name, hasTargets))
+      yield `${printKey(address)}\t${value}`
   }
   for (const { name, delivery } of exportedUsers(map)) {
     if (delivery?.kind === 'forward') {
@@ -89,7 +91,7 @@ function* printForward(
   for (const address of addressesOfName(map, name, hasDelivery)) {
     yield isAlias(map, address)
       ? notCarried(address, 'the alias of that name goes first')
-      : `${address}\t${value}`
+      : `${printKey(address)}\t${value}`
   }
 }
 

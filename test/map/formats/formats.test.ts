@@ -50,12 +50,13 @@ const cases: readonly Case[] = [
   },
   {
     format: 'postfix-virtual',
-    text: 'info@example.org  nora@example.org,\n   li@example.org\n@example.net x@example.org\nexample.com anything\nann nora\n@example.org @example.com\n@shop.example.org a, b\n',
+    text: 'info@example.org  nora@example.org,\n   li@example.org\n"a b"@example.org nora\n@example.net x@example.org\nexample.com anything\nann nora\n@example.org @example.com\n@shop.example.org a, b\n',
     sources: {
-      aliases: 'info@example.org: nora@example.org, li@example.org\nann: nora\n',
+      aliases:
+        'info@example.org: nora@example.org, li@example.org\n"a b"@example.org: nora\nann: nora\n',
       user_map: '@example.net\tx@example.org\n@example.org\t%1@example.com\n',
     },
-    notes: ['4:1: ', '7:1: @shop.example.org a, b: a whole domain goes to one address'],
+    notes: ['5:1: ', '8:1: @shop.example.org a, b: a whole domain goes to one address'],
   },
   {
     format: 'postfix-relocated',

@@ -103,6 +103,14 @@ test('of a key that stands twice the first counts, and the other is told', () =>
   ])
 })
 
+test('a server that is no host is told, and no back-end is made up for it', () => {
+  for (const host of ['2143', '10.0.0.300', 'a..b', '-x-']) {
+    const { missing, notes } = writeSources([user('a', host)], config)
+    assert.deepEqual(missing, [], host)
+    assert.match(notes[0]?.reason ?? '', /no host name or address/, host)
+  }
+})
+
 test('servers of one host with other ports become back-ends of their own', () => {
   const { texts, missing } = writeSources(
     [
