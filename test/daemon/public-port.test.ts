@@ -77,6 +77,7 @@ test('sessions of one address are counted over all workers, and others have thei
   await using open = new AsyncDisposableStack()
   const inside: Peer[] = []
   for (const [service, refusal] of words) {
+    const { ip_limit: earlier = 0 } = await refusedOf(shared, service)
     for (let count = 0; count < 3; count++) inside.push(await letIn(open, service))
     for (let count = 0; count < 4; count++) {
       const { peer, line } = await knock(shared, service)
@@ -84,7 +85,7 @@ test('sessions of one address are counted over all workers, and others have thei
       // The connection is closed, and nothing else said.
       assert.equal(await peer.end(), '')
     }
-    assert.deepEqual(await refusedOf(shared, service), { ip_limit: 4 })
+    assert.equal((await refusedOf(shared, service))['ip_limit'], earlier + 4)
   }
   for (let last = 2; last < 30; last++) await letIn(open, 'imap', `127.0.0.${last}`)
   const ended = shared.eventsOf('session.end').length
@@ -164,7 +165,7 @@ test('reconnecting without a pause leaves nothing counted, whatever ends a sessi
 test('with few descriptors, those who find none are told so, and what runs goes on', async () => {
   using dir = tempDir()
   const limits = 'limits: {sessions: 1000}\nworkers: 1\n'
-  const openFiles = 104
+  const openFiles = 128
   await using daemon = await startEcho(dir, `${all}${limits}`, { openFiles })
   await using open = new AsyncDisposableStack()
   const room = (openFiles - 64) / 2

@@ -29,7 +29,12 @@ async function live(folder: string, killAt: number, inject?: string): Promise<Li
   const child = spawn(command, args, {
     stdio: ['ignore', 'pipe', 'inherit'],
     // Calls that io_uring makes would not be seen; a single thread makes the order certain.
-    env: { ...process.env, UV_USE_IO_URING: '0', UV_THREADPOOL_SIZE: '1' },
+    env: {
+      ...process.env,
+      UV_USE_IO_URING: '0',
+      UV_THREADPOOL_SIZE: '1',
+      NODE_DISABLE_COMPILE_CACHE: '1',
+    },
   })
   let said = ''
   child.stdout.on('data', (chunk: Buffer) => {
@@ -93,7 +98,14 @@ for (const [call, what] of [
     assert.equal(life.accepted.length, 2)
     using spool = await openSpool(dir.path)
     const found = await Promise.allSettled(
-      life.accepted.map(async (id) => contentOf(await spool.store.open(id))),
+      life.accepted.map(async (id) => {
+        const file = await spool.store.open(id)
+        try {
+          return await contentOf(file)
+        } finally {
+          await file.close()
+        }
+      }),
     )
     const bad = call === 1 ? 0 : 1
     const [damaged] = found.splice(bad, 1)
