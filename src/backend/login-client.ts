@@ -26,7 +26,7 @@ export interface LoginPlan {
   readonly trust: Trust | undefined
   /** For a connection, and again for TLS where the protocol upgrades to it. */
   readonly connectTimeoutMs: number
-  /** For everything from dialling to the answer to the login. */
+  /** For everything from dialling to the answer to the login, and again after each challenge. */
   readonly loginTimeoutMs: number
   /** Sent before anything else. */
   readonly preface: Preface | undefined
@@ -38,6 +38,8 @@ type Failed = Extract<BackEndOutcome, { kind: 'failed' }>
 export interface LoginWaiter {
   /** After `accepted` the connection is the waiter's: `handOver` says where its bytes go. */
   backendAnswered(outcome: BackEndOutcome): void
+  /** It says something before that the client is to answer: `respond`. */
+  backendChallenged(message: string): void
 }
 
 export class LoginClient implements Inlet, Timed {
@@ -89,6 +91,13 @@ export class LoginClient implements Inlet, Timed {
     return true
   }
 
+  /** What the client answered to a challenge. */
+  respond(message: string): void {
+    if (this.#machine === undefined || this.#plan === undefined) return
+    deadlines.arm(this, this.#plan.loginTimeoutMs)
+    this.#perform(this.#machine.respond(message))
+  }
+
   timedOut(): void {
     this.#fail('timeout', 'no answer to the login in time')
   }
@@ -123,6 +132,11 @@ export class LoginClient implements Inlet, Timed {
           break
         case 'start-tls':
           this.#startTls()
+          break
+        case 'challenge':
+          // Whom we wait for now is the client.
+          deadlines.disarm(this)
+          this.#waiter.backendChallenged(action.message)
           break
         case 'finish':
           this.#finish(action.outcome)

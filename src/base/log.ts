@@ -189,7 +189,10 @@ export interface EventFields {
     state: 'up' | 'down'
     detail: string
   }
-  /** What a back-end offers on a port, where it was not known or has changed. */
+  /**
+   * What a back-end offers to those who bring mail or scripts, or how one may log in there by SASL,
+   * where it was not known or has changed.
+   */
   'backend.offers': {
     backend: string
     protocol: BackendProtocolName

@@ -11,6 +11,15 @@ export type Service = 'smtp' | 'lmtp' | LoginService
 /** What a back-end can be spoken to with. */
 export type BackendProtocol = 'smtp' | 'lmtp' | 'imap' | 'pop3' | 'sieve'
 
+/** How clients of the proxies may log in with SASL. */
+export type Mechanism =
+  | 'PLAIN'
+  | 'LOGIN'
+  | 'SCRAM-SHA-256'
+  | 'SCRAM-SHA-1'
+  | 'OAUTHBEARER'
+  | 'XOAUTH2'
+
 export interface Endpoint {
   readonly host: string
   readonly port: number

@@ -1,6 +1,6 @@
 /** Asks ports of the back-ends of a config, several at a time. */
 import type { SecureContext } from 'node:tls'
-import { type ProbeReport, probeBackend } from '../backend/probe.ts'
+import { type ProbePlan, type ProbeReport, probeBackend } from '../backend/probe.ts'
 import type { MailmuxError } from '../base/error.ts'
 import type { BackendProtocol, Config } from '../config/config.ts'
 import { namedBackend } from '../config/named-backend.ts'
@@ -28,33 +28,36 @@ export class BackendProber {
   }
 
   /** Never throws for what the back-end does: that is in the report. */
-  async probe({ backend, protocol }: BackendPort): Promise<ProbeReport> {
+  async probe(port: BackendPort): Promise<ProbeReport> {
     if (this.#running >= atOnce) await new Promise<void>((go) => this.#waiting.push(go))
     this.#running++
     try {
-      return await this.#ask(backend, protocol)
+      return await probeBackend(planOf(this.#config, this.#contexts, port))
     } finally {
       this.#running--
       this.#waiting.shift()?.()
     }
   }
+}
 
-  #ask(name: string, protocol: BackendProtocol): Promise<ProbeReport> {
-    const { hostname, limits, backends } = this.#config
-    const backend = backends.get(name)
-    const endpoint = backend?.endpoints[protocol]
-    if (backend === undefined || endpoint === undefined)
-      throw new Error(`no ${protocol} at ${name}`)
-    const context = this.#contexts.get(name)
-    return probeBackend({
-      backend: name,
-      protocol,
-      endpoint,
-      trust: context && { context, name: backend.tlsName },
-      hostname,
-      clientAddress: backend.clientAddress,
-      timeoutMs: limits.connectTimeoutMs,
-    })
+/** How to ask that port. `contexts`: trust towards back-ends by name. */
+export function planOf(
+  { hostname, limits, backends }: Config,
+  contexts: ReadonlyMap<string, SecureContext>,
+  { backend: name, protocol }: BackendPort,
+): ProbePlan {
+  const backend = backends.get(name)
+  const endpoint = backend?.endpoints[protocol]
+  if (backend === undefined || endpoint === undefined) throw new Error(`no ${protocol} at ${name}`)
+  const context = contexts.get(name)
+  return {
+    backend: name,
+    protocol,
+    endpoint,
+    trust: context && { context, name: backend.tlsName },
+    hostname,
+    clientAddress: backend.clientAddress,
+    timeoutMs: limits.connectTimeoutMs,
   }
 }
 

@@ -2,29 +2,36 @@
  * One login of one client: finds the route, logs in to the back-end, and tells the outcome. Whatever
  * is wrong with name or password is told after the same brake, counted from when the login was
  * taken, so that time does not tell who exists.
+ *
+ * An exchange goes on through it. Where nobody is there to carry it on, or a back-end refuses before
+ * it has said anything, it is led to the same end by a decoy. A token has failed when the client hears
+ * why: so that word waits for the brake, and the end does not wait again.
  */
 import { LoginClient, type LoginWaiter } from '../backend/login-client.ts'
 import { prefaceFor } from '../backend/passed-client.ts'
-import type { EventFields } from '../base/log.ts'
+import { type BackendReason, type BackendStep, type EventFields, printable } from '../base/log.ts'
 import type { LoginService, TlsMode } from '../config/config.ts'
 import type {
   BackEndOutcome,
-  Credentials,
   LoginBackEnd,
   LoginFrontEnd,
   LoginOutcome,
+  LoginProof,
 } from '../protocol/login.ts'
 import type { FrontEndOptions } from '../protocol/login-machine.ts'
+import { type Exchange, ExchangeWatch, isBearer } from '../protocol/sasl/exchange.ts'
 import { brakeMs } from './brake.ts'
 import { attributesOf, type ClientAddress } from './client-address.ts'
-import { type LoginRoute, routeLogin } from './login-route.ts'
+import { type LoginDecoys, loginDecoysOf } from './login-decoys.ts'
+import { loginOffersOf } from './login-offers.ts'
+import { isSameLogin, type LoginRoute, routeLogin } from './login-route.ts'
 import type { Generation, Runtime } from './runtime.ts'
 
 /** What a proxy's protocol is to its driver. */
 export interface LoginProtocol {
   readonly service: LoginService
   createFrontEnd(options: FrontEndOptions): LoginFrontEnd
-  createBackEnd(tls: TlsMode, credentials: Credentials): LoginBackEnd
+  createBackEnd(tls: TlsMode, proof: LoginProof): LoginBackEnd
 }
 
 /** The fields of an event that say whose it is. */
@@ -42,18 +49,28 @@ export interface Accepted {
 export interface LoginAttemptOptions {
   readonly runtime: Runtime
   readonly protocol: LoginProtocol
-  readonly credentials: Credentials
+  readonly proof: LoginProof
   /** Which failure of this session it would be, from 1. */
   readonly attempt: number
   readonly fields: PeerFields
   readonly client: ClientAddress
-  /** Told once, later than the constructor returns, unless the attempt is aborted. */
+  /** Told later than the constructor returns, unless the attempt is aborted; of its end once. */
   readonly onEnd: {
+    /** In an exchange: the client is to answer this, by `respond`. */
+    loginChallenged(message: string): void
     loginEnded(outcome: LoginOutcome, accepted: Accepted | undefined): void
   }
 }
 
 type Route = Extract<LoginRoute, { kind: 'route' }>
+
+/** An exchange under way. */
+interface Carried {
+  readonly exchange: Exchange
+  readonly watch: ExchangeWatch
+  readonly decoys: LoginDecoys
+  isDecoy: boolean
+}
 
 /** The label of the counter `login`. */
 const results = {
@@ -66,22 +83,25 @@ const results = {
 export class LoginAttempt implements LoginWaiter {
   readonly #options: LoginAttemptOptions
   readonly #generation: Generation
-  readonly #startedAt = performance.now()
+  readonly #carried: Carried | undefined
+  /** When the client last said something. */
+  #startedAt = performance.now()
   #route: Route | undefined
   #client: LoginClient | undefined
   #timer: NodeJS.Timeout | undefined
   #isAborted = false
 
   constructor(options: LoginAttemptOptions) {
-    const { runtime, protocol, credentials, fields } = options
+    const { runtime, protocol, proof, fields } = options
     this.#options = options
     this.#generation = runtime.current
+    this.#carried = 'mechanism' in proof ? carry(proof, runtime) : undefined
     if (runtime.draining) {
       this.#answer({ kind: 'unavailable' })
       return
     }
-    const route = routeLogin(this.#generation, protocol.service, credentials.login)
-    if (route.kind === 'refused') this.#answerAfterBrake()
+    const route = routeLogin(this.#generation, protocol.service, proof.login)
+    if (route.kind === 'refused') this.#refuse()
     else if (route.kind === 'unavailable') {
       if (route.fault !== undefined) {
         runtime.log('internal', { reason: 'lookup', detail: `${fields.session}: ${route.fault}` })
@@ -96,24 +116,58 @@ export class LoginAttempt implements LoginWaiter {
     this.#client?.abort()
   }
 
+  /** What the client answers to a challenge. */
+  respond(message: string): void {
+    const carried = this.#carried
+    if (carried === undefined) throw new Error('no exchange is under way')
+    this.#startedAt = performance.now()
+    const isFitting = carried.watch.response(message)
+    if (isFitting && !carried.isDecoy) this.#client?.respond(message)
+    else {
+      this.#client?.abort()
+      this.#refuse()
+    }
+  }
+
+  backendChallenged(message: string): void {
+    const [route, carried] = [this.#route, this.#carried]
+    if (route === undefined || carried === undefined) return
+    const { exchange, watch, decoys } = carried
+    const isFirst = watch.isFresh
+    const verdict = watch.challenge(message)
+    if (verdict === 'pass') {
+      const tookMs = performance.now() - this.#startedAt
+      if (isBearer(exchange.mechanism)) decoys.learnError(route.backend, exchange, message)
+      else if (isFirst && watch.serverFirst !== undefined) {
+        decoys.learnServerFirst(route.backend, exchange, watch.serverFirst, tookMs)
+      }
+      this.#challenge(message, 0)
+      return
+    }
+    this.#client?.abort()
+    if (verdict === 'refused') this.#refuse()
+    else this.#fail(route, 'login', 'bad_reply', `not a message of ${exchange.mechanism}`)
+  }
+
   backendAnswered(outcome: BackEndOutcome): void {
     const route = this.#route
     if (route === undefined || this.#client === undefined) return
     switch (outcome.kind) {
       case 'refused':
-        this.#answerAfterBrake()
+        this.#refuse()
         break
       case 'denied':
         this.#answer(outcome)
         break
-      case 'failed': {
-        const { step, reason, detail } = outcome
-        const { runtime, fields } = this.#options
-        runtime.log('backend', { ...fields, backend: route.backend, step, reason, detail })
-        this.#answer({ kind: 'unavailable' })
+      case 'failed':
+        this.#fail(route, outcome.step, outcome.reason, outcome.detail)
         break
-      }
       case 'accepted': {
+        if (this.#carried?.watch.mayAccept === false) {
+          this.#client.socket?.destroy()
+          this.#fail(route, 'login', 'desync', 'took a login before the exchange was over')
+          return
+        }
         const { response, surplus } = outcome
         const { user, backend } = route
         const accepted = { user, backend, client: this.#client, surplus }
@@ -124,20 +178,71 @@ export class LoginAttempt implements LoginWaiter {
   }
 
   #connect(route: Route): void {
-    const { protocol, credentials, client } = this.#options
+    const { protocol, proof, client } = this.#options
     const { connectTimeoutMs, loginTimeoutMs } = this.#generation.config.limits
     const { endpoint, trust, login, clientAddress } = route
-    const machine = protocol.createBackEnd(endpoint.tls, { ...credentials, login })
     this.#route = route
+    if (!this.#isSendable(route)) return
+    const machine = protocol.createBackEnd(endpoint.tls, { ...proof, login })
     const preface = prefaceFor({ clientAddress, client: attributesOf(client) })
     const plan = { machine, endpoint, trust, connectTimeoutMs, loginTimeoutMs, preface }
     this.#client = new LoginClient(plan, this)
   }
 
-  #answerAfterBrake(): void {
+  /** A proof of SCRAM holds for the name that the client sent, which cannot be changed on the way. */
+  #isSendable({ backend, login }: Route): boolean {
+    const exchange = this.#carried?.exchange
+    if (exchange === undefined || isBearer(exchange.mechanism)) return true
+    if (isSameLogin(exchange.login, login, this.#generation.config.naming)) return true
+    const { runtime, fields } = this.#options
+    const detail = printable(
+      `${exchange.mechanism} needs the name that the user has there: ${login}`,
+    )
+    const where = { backend, step: 'login', reason: 'no_mechanism', detail } as const
+    runtime.log('backend', { ...fields, ...where })
+    this.#refuse()
+    return false
+  }
+
+  /** Name or password are wrong; all that can be wrong with them is told alike. */
+  #refuse(): void {
+    const carried = this.#carried
+    if (carried?.watch.isFresh === true) this.#deceive(carried)
+    else if (carried !== undefined && isBearer(carried.exchange.mechanism)) {
+      this.#answer({ kind: 'refused' })
+    } else this.#answer({ kind: 'refused' }, this.#brakeLeftMs())
+  }
+
+  #deceive(carried: Carried): void {
+    const { exchange, watch, decoys } = carried
+    const { config } = this.#generation
+    const { message, waitMs } = decoys.decoyFor(exchange, config, this.#route?.backend)
+    carried.isDecoy = true
+    watch.challenge(message)
+    this.#challenge(message, waitMs)
+  }
+
+  #challenge(message: string, waitMs: number): void {
+    const isError = this.#carried !== undefined && isBearer(this.#carried.exchange.mechanism)
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(
+      () => {
+        if (!this.#isAborted) this.#options.onEnd.loginChallenged(message)
+      },
+      isError ? this.#brakeLeftMs() : waitMs,
+    )
+  }
+
+  #fail(route: Route, step: BackendStep, reason: BackendReason, detail: string): void {
+    const { runtime, protocol, fields } = this.#options
+    runtime.log('backend', { ...fields, backend: route.backend, step, reason, detail })
+    if (reason === 'no_mechanism') loginOffersOf(runtime, protocol.service).doubt()
+    this.#answer({ kind: 'unavailable' })
+  }
+
+  #brakeLeftMs(): number {
     const floorMs = brakeMs(this.#generation, this.#options.attempt)
-    const passedMs = performance.now() - this.#startedAt
-    this.#answer({ kind: 'refused' }, Math.max(0, floorMs - passedMs))
+    return Math.max(0, floorMs - (performance.now() - this.#startedAt))
   }
 
   #tell(outcome: LoginOutcome, accepted: Accepted | undefined): void {
@@ -154,8 +259,14 @@ export class LoginAttempt implements LoginWaiter {
 
   /** Never at once: a client that pipelines logins must not make one call within another. */
   #answer(outcome: LoginOutcome, waitMs = 0): void {
+    clearTimeout(this.#timer)
     this.#timer = setTimeout(() => {
       if (!this.#isAborted) this.#tell(outcome, undefined)
     }, waitMs)
   }
+}
+
+function carry(exchange: Exchange, runtime: Runtime): Carried {
+  const watch = new ExchangeWatch(exchange)
+  return { exchange, watch, decoys: loginDecoysOf(runtime), isDecoy: false }
 }

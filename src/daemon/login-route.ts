@@ -1,6 +1,7 @@
 /** Where a login goes: the one place that turns a name as typed into a back-end, or into an answer. */
 import { assertNever } from '../base/never.ts'
 import type { ClientPassing, Endpoint, LoginService } from '../config/config.ts'
+import type { Naming } from '../mail/address.ts'
 import { parseLogin } from '../mail/login-name.ts'
 import type { Trust } from '../net/dial.ts'
 import type { Generation } from './runtime.ts'
@@ -66,4 +67,11 @@ export function routeLogin(
     clientAddress: backend.clientAddress,
     login: destination.login,
   }
+}
+
+/** Whether two names, as they are typed, are one user's in one spelling: a back-end can read either. */
+export function isSameLogin(one: string, other: string, naming: Naming): boolean {
+  const [left, right] = [parseLogin(one, naming), parseLogin(other, naming)]
+  if (left === undefined || right === undefined) return false
+  return left.key === right.key && left.detail === right.detail
 }

@@ -12,13 +12,20 @@ import { assertNever } from '../base/never.ts'
 import type { ListenerConfig, LoginService } from '../config/config.ts'
 import { formatHost } from '../mail/network.ts'
 import { Pump, type PumpEnd } from '../net/pump.ts'
-import type { Credentials, FrontEndAction, LoginFrontEnd, LoginOutcome } from '../protocol/login.ts'
+import {
+  type FrontEndAction,
+  isAwaited,
+  type LoginFrontEnd,
+  type LoginOutcome,
+  type LoginProof,
+} from '../protocol/login.ts'
 import { brakeMs } from './brake.ts'
-import { type ClientAddress, isFromThisHost } from './client-address.ts'
+import type { ClientAddress } from './client-address.ts'
 import { ClientLine, type LineOwner } from './client-line.ts'
 import { ClientPatience, type PatienceOwner } from './client-patience.ts'
 import type { Accepted, LoginProtocol, PeerFields } from './login-attempt.ts'
 import { LoginAttempt } from './login-attempt.ts'
+import { greetingFor } from './login-greeting.ts'
 import type { Runtime, Session } from './runtime.ts'
 
 export class LoginSession implements Session, LineOwner, PatienceOwner {
@@ -111,6 +118,10 @@ export class LoginSession implements Session, LineOwner, PatienceOwner {
     this.#over('client_closed')
   }
 
+  loginChallenged(message: string): void {
+    if (this.#machine !== undefined) this.#goOn(this.#machine.challenged(message))
+  }
+
   loginEnded(outcome: LoginOutcome, accepted: Accepted | undefined): void {
     this.#attempt = undefined
     if (this.#machine === undefined) return
@@ -132,14 +143,8 @@ export class LoginSession implements Session, LineOwner, PatienceOwner {
   }
 
   #greet(line: ClientLine, listener: ListenerConfig): void {
-    const { config, serverTls } = this.#runtime.current
-    const secure = line.tls !== ''
-    this.#machine = this.#protocol.createFrontEnd({
-      hostname: config.hostname,
-      secure,
-      offersTls: !secure && listener.tls === 'starttls' && serverTls !== undefined,
-      allowsCleartext: listener.authAllowCleartext || isFromThisHost(line.socket),
-    })
+    const options = greetingFor(this.#protocol, line, listener, this.#runtime)
+    this.#machine = this.#protocol.createFrontEnd(options)
     line.send(this.#machine.greeting)
   }
 
@@ -160,8 +165,17 @@ export class LoginSession implements Session, LineOwner, PatienceOwner {
           this.#startTls(line, () => this.#perform(machine.tlsStarted()))
           break
         case 'log-in':
+          this.#logIn(line, action.credentials, machine.failedLogins + 1)
+          break
+        case 'exchange':
+          this.#logIn(line, action.exchange, machine.failedLogins + 1)
+          break
+        case 'respond':
           line.hold()
-          this.#attempt = this.#logIn(action.credentials, machine.failedLogins + 1)
+          this.#attempt?.respond(action.message)
+          break
+        case 'abandon':
+          this.#abandon()
           break
         case 'brake':
           line.hold()
@@ -183,32 +197,21 @@ export class LoginSession implements Session, LineOwner, PatienceOwner {
     if (text !== '') this.#line?.send(text)
   }
 
-  #logIn(credentials: Credentials, attempt: number): LoginAttempt {
-    return new LoginAttempt({
-      runtime: this.#runtime,
-      protocol: this.#protocol,
-      credentials,
-      attempt,
-      fields: this.#fields,
-      client: this.#address,
-      onEnd: this,
-    })
+  #logIn(line: ClientLine, proof: LoginProof, attempt: number): void {
+    line.hold()
+    const own = { runtime: this.#runtime, protocol: this.#protocol, fields: this.#fields }
+    this.#attempt = new LoginAttempt({ ...own, proof, attempt, client: this.#address, onEnd: this })
   }
 
   #holdBack(machine: LoginFrontEnd, attempt: number): NodeJS.Timeout {
-    return setTimeout(
-      () => {
-        this.#brake = undefined
-        this.#goOn(machine.resume())
-      },
-      brakeMs(this.#runtime.current, attempt),
-    )
+    const resume = (): void => this.#goOn(machine.resume())
+    return setTimeout(resume, brakeMs(this.#runtime.current, attempt))
   }
 
   /** Performs what was held back, then hears the client again, unless it asked for the next wait. */
   #goOn(actions: readonly FrontEndAction[]): void {
     this.#perform(actions)
-    if (this.#attempt === undefined && this.#brake === undefined) this.#line?.release()
+    if (!actions.some(isAwaited)) this.#line?.release()
   }
 
   #join(line: ClientLine, machine: LoginFrontEnd, { client, surplus }: Accepted): void {

@@ -53,6 +53,8 @@ export interface Runtime {
   /** Reports an event; a worker's log also counts it. */
   readonly log: Log
   readonly counters: Counters
+  /** Random octets that the workers of this host share, for what nobody else may foretell. */
+  readonly secret: Uint8Array
   /** Where messages go that are still owed to somebody; undefined where none are taken. */
   readonly spool: SpoolWriter | undefined
   /** Registers a session; returns what its end must call, once. */

@@ -1,4 +1,5 @@
 /** What sessions share within one worker: the generation in force, counts, and who is there. */
+import { randomBytes } from 'node:crypto'
 import { messageOf } from '../base/error.ts'
 import type { EventFields, Log, RefusalReason, ServiceName } from '../base/log.ts'
 import type { Service } from '../config/config.ts'
@@ -24,6 +25,7 @@ export class WorkerRuntime implements Runtime {
   readonly counters: CounterTable
   readonly log: Log
   draining = false
+  secret: Uint8Array = randomBytes(32)
   /** The most sessions at once. */
   sessionLimit = 0
   readonly #logWriter: LogWriter
@@ -107,6 +109,7 @@ export class WorkerRuntime implements Runtime {
 
   /** Takes its part in the counts that all workers share; once. */
   joinBoards(share: BoardShare | undefined): void {
+    if (share !== undefined) this.secret = Buffer.from(Uint32Array.from(share.seed).buffer)
     const onFault = (error: unknown): void =>
       this.log('internal', { reason: 'admission', detail: messageOf(error) })
     this.#admission ??= new Admission(openBoards(share, { onFault }))

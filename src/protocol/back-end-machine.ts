@@ -5,6 +5,7 @@
 import { limits } from '../base/limit.ts'
 import { type BackendReason, type BackendStep, printable } from '../base/log.ts'
 import type { BackEndAction, BackEndOutcome, LoginBackEnd } from './login.ts'
+import { decodeBase64, encodeBase64 } from './sasl.ts'
 
 export abstract class BackEndMachine implements LoginBackEnd {
   step: BackendStep = 'greeting'
@@ -14,6 +15,8 @@ export abstract class BackEndMachine implements LoginBackEnd {
   #isOver = false
   /** Whether something was sent since bytes last came. */
   #hasAsked = false
+  /** A challenge has gone to the client. */
+  #isClientsTurn = false
 
   /** Whether the line answers a command, rather than tells something unasked. */
   protected abstract isAnswer(text: string): boolean
@@ -57,9 +60,33 @@ export abstract class BackEndMachine implements LoginBackEnd {
     this.#kept = this.#kept.slice(end + 1)
     if (text.length > limits.imapLineBytes) this.#tooMuch()
     // What came along with the line that made us ask was there before the question.
-    else if (this.#hasAsked && this.isAnswer(text)) this.fail('desync', 'answers unasked')
-    else this.line(text)
+    else if ((this.#hasAsked || this.#isClientsTurn) && this.isAnswer(text)) {
+      this.fail('desync', 'answers unasked')
+    } else this.line(text)
     return true
+  }
+
+  respond(message: string): BackEndAction[] {
+    if (this.#isOver) return []
+    this.#isClientsTurn = false
+    if (this.#kept === '') this.send(this.response(message))
+    else this.fail('desync', 'goes on before it is answered')
+    return this.taken()
+  }
+
+  /** How octets of an exchange are written. */
+  protected response(message: string): string {
+    return `${encodeBase64(message)}\r\n`
+  }
+
+  /** Takes what a back-end says in an exchange, in base64. */
+  protected challenge(encoded: string): void {
+    const message = decodeBase64(encoded)
+    if (message === undefined) this.fail('bad_reply', 'a challenge that is not base64')
+    else {
+      this.#isClientsTurn = true
+      this.#actions.push({ do: 'challenge', message })
+    }
   }
 
   protected send(text: string): void {

@@ -6,8 +6,9 @@
  * parsed later or handed over at the join, never both.
  */
 import { limits } from '../base/limit.ts'
+import type { Mechanism } from '../config/config.ts'
 import type { RefusalReason, SessionEnd } from '../base/log.ts'
-import type { Credentials, FrontEndAction, LoginFrontEnd, LoginOutcome } from './login.ts'
+import type { FrontEndAction, LoginFrontEnd, LoginOutcome } from './login.ts'
 import type { ReadCredentials } from './sasl.ts'
 
 export interface FrontEndOptions {
@@ -18,6 +19,8 @@ export interface FrontEndOptions {
   readonly offersTls: boolean
   /** Logins may come without TLS. */
   readonly allowsCleartext: boolean
+  /** What clients may log in with by SASL; the least where it is not known. */
+  readonly mechanisms?: readonly Mechanism[]
 }
 
 export abstract class LoginMachine implements LoginFrontEnd {
@@ -82,21 +85,19 @@ export abstract class LoginMachine implements LoginFrontEnd {
 
   loginAnswered(outcome: LoginOutcome): FrontEndAction[] {
     if (this.#state === 'over') return []
-    if (outcome.kind === 'accepted') {
-      this.send(this.accepted(outcome))
-      this.actions.push({ do: 'join' })
-      this.#state = 'over'
-      return this.#taken()
-    }
-    const text = this.failed(outcome)
-    if (outcome.kind === 'refused') this.failedLogins++
-    return this.#goOn(text)
+    this.settle(outcome)
+    return this.#run()
+  }
+
+  challenged(_message: string): FrontEndAction[] {
+    throw new Error('no exchange is under way')
   }
 
   resume(): FrontEndAction[] {
     if (this.#state === 'over') return []
     this.failedLogins++
-    return this.#goOn(this.#failure)
+    this.#goOn(this.#failure)
+    return this.#run()
   }
 
   takePending(): Buffer {
@@ -115,6 +116,39 @@ export abstract class LoginMachine implements LoginFrontEnd {
 
   protected send(text: string): void {
     this.actions.push({ do: 'send', text })
+  }
+
+  /** A login has ended. */
+  protected settle(outcome: LoginOutcome): void {
+    if (outcome.kind === 'accepted') {
+      this.send(this.accepted(outcome))
+      this.actions.push({ do: 'join' })
+      this.#state = 'over'
+      return
+    }
+    const text = this.failed(outcome)
+    if (outcome.kind === 'refused') this.failedLogins++
+    this.#goOn(text)
+  }
+
+  /** Asks the driver for something, and looks at no byte until it has answered. */
+  protected awaitAnswer(action: FrontEndAction): void {
+    this.actions.push(action)
+    this.#state = 'awaiting'
+  }
+
+  /** The driver has answered, and the client is heard again. */
+  protected hearAgain(text: string): FrontEndAction[] {
+    if (this.#state === 'over') return []
+    this.send(text)
+    this.#state = 'reading'
+    return this.#run()
+  }
+
+  /** The client gave a login up that it might have lost: it has failed. */
+  protected gaveUp(text: string): void {
+    this.failedLogins++
+    this.#goOn(text)
   }
 
   protected refuse(reason: RefusalReason): void {
@@ -144,18 +178,17 @@ export abstract class LoginMachine implements LoginFrontEnd {
       return
     }
     this.send(go)
-    this.actions.push({ do: 'start-tls' })
-    this.#state = 'awaiting'
+    this.awaitAnswer({ do: 'start-tls' })
   }
 
   /** Takes what was read as credentials: on to the back-end, or held back as a failure. */
   protected logIn(read: Exclude<ReadCredentials, { kind: 'malformed' }>): void {
-    this.#state = 'awaiting'
-    if (read.kind === 'credentials') this.#ask(read.credentials)
-    else {
+    if (read.kind === 'credentials') {
+      this.awaitAnswer({ do: 'log-in', credentials: read.credentials })
+    } else {
       if (read.hasControl) this.refuse('ctl_in_credentials')
       this.#failure = this.failed({ kind: 'refused' })
-      this.actions.push({ do: 'brake', attempt: this.failedLogins + 1 })
+      this.awaitAnswer({ do: 'brake', attempt: this.failedLogins + 1 })
     }
   }
 
@@ -166,11 +199,7 @@ export abstract class LoginMachine implements LoginFrontEnd {
     this.close('refused')
   }
 
-  #ask(credentials: Credentials): void {
-    this.actions.push({ do: 'log-in', credentials })
-  }
-
-  #goOn(text: string): FrontEndAction[] {
+  #goOn(text: string): void {
     this.send(text)
     this.#state = 'reading'
     if (this.failedLogins >= limits.failedLogins) {
@@ -178,7 +207,6 @@ export abstract class LoginMachine implements LoginFrontEnd {
       this.send(this.farewell('failures'))
       this.close('refused')
     }
-    return this.#run()
   }
 
   #interrupt(why: 'timeout' | 'shutdown', reason: RefusalReason | undefined): FrontEndAction[] {

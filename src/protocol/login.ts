@@ -5,6 +5,7 @@
  * octet), so that nothing is re-encoded on its way.
  */
 import type { BackendReason, BackendStep, RefusalReason, SessionEnd } from '../base/log.ts'
+import type { Exchange } from './sasl/exchange.ts'
 
 export interface Credentials {
   /** The name as typed, decoded from UTF-8. */
@@ -13,6 +14,9 @@ export interface Credentials {
   readonly password: string
 }
 
+/** What a client logs in with: what we know all of, or what only its back-end can judge. */
+export type LoginProof = Credentials | Exchange
+
 /** What a front-end machine asks for, in order. */
 export type FrontEndAction =
   | { readonly do: 'send'; readonly text: string }
@@ -20,6 +24,12 @@ export type FrontEndAction =
   | { readonly do: 'start-tls' }
   /** Find the route, connect, log in; answered by `loginAnswered`. No input is parsed until then. */
   | { readonly do: 'log-in'; readonly credentials: Credentials }
+  /** The same with an exchange; before its answer the back-end may have its say: `challenged`. */
+  | { readonly do: 'exchange'; readonly exchange: Exchange }
+  /** Pass on what the client answered to `challenged`; answered as `exchange` is. */
+  | { readonly do: 'respond'; readonly message: string }
+  /** The client has broken off an exchange: nothing is awaited of it any more. */
+  | { readonly do: 'abandon' }
   /**
    * Wait out the brake for a failed login (attempt number, from 1), then call `resume`. For failures
    * that the machine sees without a back-end, so that they take the same time as a wrong password.
@@ -31,6 +41,11 @@ export type FrontEndAction =
   | { readonly do: 'join' }
   /** Close after what was sent. Nothing follows. */
   | { readonly do: 'close'; readonly end: SessionEnd }
+
+/** Whether the machine takes no input until this has been answered. */
+export function isAwaited(action: FrontEndAction): boolean {
+  return ['log-in', 'exchange', 'respond', 'brake'].includes(action.do)
+}
 
 /** How a login ended, for the front-end machine. */
 export type LoginOutcome =
@@ -60,8 +75,13 @@ export interface LoginFrontEnd {
   push(chunk: Buffer): FrontEndAction[]
   /** TLS is up: state from before is forgotten; failure counts are kept. */
   tlsStarted(): FrontEndAction[]
-  /** Answers `log-in`. The driver has waited out the brake for a refusal already. */
+  /**
+   * Answers `log-in`, `exchange` or `respond`. The driver has waited out the brake for a refusal
+   * already.
+   */
   loginAnswered(outcome: LoginOutcome): FrontEndAction[]
+  /** The back-end says octets in an exchange that the client is to answer. */
+  challenged(message: string): FrontEndAction[]
   /** Ends a `brake`: the held reply, then what was kept. */
   resume(): FrontEndAction[]
   /** How many logins have failed so far in this session. */
@@ -78,6 +98,8 @@ export interface LoginFrontEnd {
 export type BackEndAction =
   | { readonly do: 'send'; readonly text: string }
   | { readonly do: 'start-tls' }
+  /** Octets of an exchange for the client; answered by `respond`. */
+  | { readonly do: 'challenge'; readonly message: string }
   | { readonly do: 'finish'; readonly outcome: BackEndOutcome }
 
 export type BackEndOutcome =
@@ -97,6 +119,8 @@ export type BackEndOutcome =
 export interface LoginBackEnd {
   push(chunk: Buffer): BackEndAction[]
   tlsStarted(): BackEndAction[]
+  /** What the client answered to a `challenge`. */
+  respond(message: string): BackEndAction[]
   /** How far it has come, for the event when the connection ends or the time is up. */
   readonly step: BackendStep
 }

@@ -39,6 +39,15 @@ export function probeDialogue(protocol: BackendProtocol, hostname: string): Prob
   }
 }
 
+/** SASL mechanisms among these capabilities, in capitals. */
+export function saslNames(protocol: BackendProtocol, capabilities: readonly string[]): string[] {
+  const names = capabilities.flatMap((capability) => {
+    const [keyword = '', ...rest] = words(capability.toUpperCase().replaceAll('=', ' '))
+    return keyword === (protocol === 'pop3' || protocol === 'sieve' ? 'SASL' : 'AUTH') ? rest : []
+  })
+  return [...new Set(names)]
+}
+
 function words(text: string): string[] {
   return text.split(' ').filter((word) => word !== '')
 }

@@ -1,15 +1,17 @@
 /**
  * SASL PLAIN (RFC 4616) as every protocol's front end reads it, and what may be in credentials at
- * all. Octets are latin1 strings.
+ * all. Octets are latin1 strings. The other mechanisms are in sasl/*.
  */
 import type { Credentials } from './login.ts'
+
+/** Well-formed, but nobody can be meant: to be answered as a wrong password is. */
+export type Unusable = { readonly kind: 'unusable'; readonly hasControl: boolean }
 
 export type ReadCredentials =
   | { readonly kind: 'credentials'; readonly credentials: Credentials }
   /** Not base64: a fault of syntax, to be answered as one. */
   | { readonly kind: 'malformed' }
-  /** Well-formed, but nobody can be meant: to be answered as a wrong password is. */
-  | { readonly kind: 'unusable'; readonly hasControl: boolean }
+  | Unusable
 
 // oxlint-disable-next-line no-control-regex -- control octets are what is looked for
 const controlOctets = /[\u0000-\u001f\u007f]/
@@ -23,7 +25,7 @@ function foldAscii(octets: string): string {
   return octets.replace(/[A-Z]+/g, (letters) => letters.toLowerCase())
 }
 
-function unusable(hasControl: boolean): ReadCredentials {
+function unusable(hasControl: boolean): Unusable {
   return { kind: 'unusable', hasControl }
 }
 
@@ -39,24 +41,51 @@ function decodeUtf8(octets: string): string | undefined {
 
 /** Judges a name and a password as they came, before anything is done with them. */
 export function readCredentials(name: string, password: string): ReadCredentials {
-  if (name === '' || password === '') return unusable(false)
-  if (controlOctets.test(name) || lineBreakers.test(password)) return unusable(true)
+  const read = readName(name)
+  if (read.kind === 'unusable') return read
+  if (password === '') return unusable(false)
+  if (lineBreakers.test(password)) return unusable(true)
+  return { kind: 'credentials', credentials: { login: read.login, password } }
+}
+
+/** Judges a name alone, as it came. */
+export function readName(
+  name: string,
+): { readonly kind: 'name'; readonly login: string } | Unusable {
+  if (controlOctets.test(name)) return unusable(true)
   const login = decodeUtf8(name)
-  return login === undefined
-    ? unusable(false)
-    : { kind: 'credentials', credentials: { login, password } }
+  return login === undefined || login === '' ? unusable(false) : { kind: 'name', login }
+}
+
+/** UTF-8 of a name. */
+export function octetsOf(name: string): string {
+  return Buffer.from(name, 'utf8').toString('latin1')
+}
+
+/** Octets of base64 as it must be sent, padded and without spaces; undefined where it is none. */
+export function decodeBase64(text: string): string | undefined {
+  return base64.test(text) ? Buffer.from(text, 'base64').toString('latin1') : undefined
+}
+
+export function encodeBase64(octets: string): string {
+  return Buffer.from(octets, 'latin1').toString('base64')
+}
+
+/** An authorization identity may only repeat the authentication identity, or be left out. */
+export function isOwnIdentity(authzid: string, name: string): boolean {
+  return authzid === '' || foldAscii(authzid) === foldAscii(name)
 }
 
 /**
  * Reads the client's message of PLAIN, in base64 as it was sent: `authzid NUL authcid NUL password`.
- * An authorization identity may only repeat the authentication identity.
  */
 export function readPlain(response: string): ReadCredentials {
-  if (response === '' || !base64.test(response)) return { kind: 'malformed' }
-  const parts = Buffer.from(response, 'base64').toString('latin1').split('\0')
+  const message = decodeBase64(response) ?? ''
+  if (message === '') return { kind: 'malformed' }
+  const parts = message.split('\0')
   const [authzid = '', name = '', password = ''] = parts
   if (parts.length !== 3) return unusable(true)
-  if (authzid !== '' && foldAscii(authzid) !== foldAscii(name)) return unusable(false)
+  if (!isOwnIdentity(authzid, name)) return unusable(false)
   return readCredentials(name, password)
 }
 
@@ -67,6 +96,5 @@ export function breaksLines(octets: string): boolean {
 
 /** The client's message of PLAIN in base64. */
 export function writePlain(name: string, password: string): string {
-  const octets = `\0${Buffer.from(name, 'utf8').toString('latin1')}\0${password}`
-  return Buffer.from(octets, 'latin1').toString('base64')
+  return encodeBase64(`\0${octetsOf(name)}\0${password}`)
 }

@@ -38,6 +38,10 @@ function octets(login: string): string {
   return Buffer.from(login, 'utf8').toString('latin1')
 }
 
+function base64(text: string): string {
+  return Buffer.from(text, 'latin1').toString('base64')
+}
+
 async function imapArgument(peer: Peer): Promise<string> {
   const [, quoted, size] = await peer.expect(/^ (?:"((?:[^"\\]|\\.)*)"|\{(\d+)\+\}\r\n)/)
   if (size === undefined) return (quoted ?? '').replace(/\\(.)/g, '$1')
@@ -131,6 +135,18 @@ class Stage {
       case 'log-in':
         await this.#logIn(strings(rest), at)
         break
+      case 'exchange':
+        await this.#begin(strings(rest), at)
+        break
+      case 'challenge':
+        this.#peer?.send(`+ ${base64(strings(rest)[0] ?? '')}\r\n`)
+        break
+      case 'respond':
+        assert.equal(await this.#peer?.line(), base64(strings(rest)[0] ?? ''), at)
+        break
+      case 'abandon':
+        assert.equal(await this.#peer?.end(), '', at)
+        break
       case 'accept':
       case 'refuse':
       case 'unavailable':
@@ -168,6 +184,20 @@ class Stage {
     assert.deepEqual(await hear[this.service](peer), [octets(login), password], at)
   }
 
+  async #begin([mechanism = '', , first = '']: readonly string[], at: string): Promise<void> {
+    const peer = await this.backend.peerNumber(this.#logins++)
+    this.#peer = peer
+    const verb = this.service === 'imap' ? 'L AUTHENTICATE' : 'AUTH'
+    peer.send(
+      this.service === 'imap'
+        ? `* OK [CAPABILITY IMAP4rev1 AUTH=${mechanism}] fritz ready\r\n`
+        : '+OK fritz ready\r\n',
+    )
+    assert.equal(await peer.line(), `${verb} ${mechanism}`, at)
+    peer.send('+ \r\n')
+    assert.equal(await peer.line(), base64(first), at)
+  }
+
   async #answer(word: keyof typeof answers.imap, words: readonly string[]): Promise<void> {
     const [first = '', second = ''] = words
     const peer = this.#peer
@@ -194,8 +224,9 @@ class Stage {
 async function play(service: Service, transcript: Transcript, isWhole: boolean): Promise<void> {
   const { options, turns } = transcript
   const routes = turns.flatMap(({ text }) => {
-    if (!text.startsWith('log-in ')) return []
-    const [login = ''] = strings(text.slice('log-in '.length))
+    const [, word = '', rest = ''] = /^(log-in|exchange) (.*)$/.exec(text) ?? []
+    if (word === '') return []
+    const login = strings(rest)[word === 'log-in' ? 0 : 1] ?? ''
     const user = login.includes('@') ? login : `${login}@example.com`
     return [[user, routeTo('fritz', user, login)] as const]
   })
@@ -208,6 +239,7 @@ async function play(service: Service, transcript: Transcript, isWhole: boolean):
     tls: options.secure ? 'implicit' : options.offersTls ? 'starttls' : 'none',
     routes: Object.fromEntries(routes),
     limits: { auth_failure_delay: '1ms' },
+    ...(options.mechanisms === undefined ? {} : { mechanisms: options.mechanisms }),
   })
   using client = await front.connect()
   if (options.secure) await client.startTls({ ca: authority.ca, servername: 'mx1.example.com' })

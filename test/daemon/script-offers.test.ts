@@ -1,7 +1,8 @@
 /** What ManageSieve clients are told before their login, as the back-ends come and go. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ScriptOffers } from '../../src/daemon/script-offers.ts'
+import { loginOffersOf } from '../../src/daemon/login-offers.ts'
+import { scriptOffersFor } from '../../src/daemon/script-offers.ts'
 import { type Peer, ScriptedBackend } from '../support/peer.ts'
 import { TestRuntime } from '../support/test-runtime.ts'
 
@@ -24,8 +25,8 @@ backends:
   paul: {host: 127.0.0.1, imap: 1}${more}
 `
   const runtime = new TestRuntime({ config: config('') })
-  const offers = new ScriptOffers(runtime)
-  const told = () => offers.offersFor(runtime.current).extensions
+  const offers = loginOffersOf(runtime, 'sieve')
+  const told = () => scriptOffersFor(runtime).extensions
   assert.equal(told(), 'fileinto', 'nothing is known')
   await offers.ask()
   assert.equal(told(), 'fileinto reject')

@@ -3,17 +3,22 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { TlsMode } from '../../src/config/config.ts'
 import { createImapBackEnd } from '../../src/protocol/imap/back-end.ts'
-import type { BackEndAction, Credentials, LoginBackEnd } from '../../src/protocol/login.ts'
+import type {
+  BackEndAction,
+  Credentials,
+  LoginBackEnd,
+  LoginProof,
+} from '../../src/protocol/login.ts'
 import { createPop3BackEnd } from '../../src/protocol/pop3/back-end.ts'
 import { createSieveBackEnd } from '../../src/protocol/sieve/back-end.ts'
 
 const ann: Credentials = { login: 'ann@example.com', password: 'secret' }
 
-/** `<` the back-end says, `>` it is sent, `=` what happens. */
+/** `<` the back-end says, `>` it is sent, `=` what happens, `~` the client answers a challenge. */
 interface Dialogue {
   readonly name: string
   readonly tls?: TlsMode
-  readonly credentials?: Credentials
+  readonly credentials?: LoginProof
   /** The bytes of a turn belong together: it matters that they come at once. */
   readonly isOneSegment?: boolean
   readonly lines: readonly string[]
@@ -21,6 +26,26 @@ interface Dialogue {
 
 const greeting = '< * OK [CAPABILITY IMAP4rev1 SASL-IR LITERAL- AUTH=PLAIN] hi\r\n'
 const login = '> L LOGIN "ann@example.com" "secret"\r\n'
+
+const scram: LoginProof = {
+  mechanism: 'SCRAM-SHA-256',
+  login: 'ann@example.com',
+  first: 'n,,n=ann@example.com,r=abc',
+}
+const token: LoginProof = {
+  mechanism: 'OAUTHBEARER',
+  login: 'ann.b',
+  first: `n,a=ann@example.com,\u0001auth=Bearer ${'t'.repeat(9)}\u0001\u0001`,
+}
+
+function base64(text: string): string {
+  return Buffer.from(text, 'latin1').toString('base64')
+}
+
+const scramGreeting =
+  '< * OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=SCRAM-SHA-256 AUTH=OAUTHBEARER] hi\r\n'
+const scramAsked = `> L AUTHENTICATE SCRAM-SHA-256 ${base64(scram.first)}\r\n`
+const renamed = base64(token.first.replace('ann@example.com', 'ann.b'))
 
 const manyCapabilities = Array.from({ length: 100 }, (_, index) => `X-NUMBER-${index}`).join(' ')
 
@@ -590,6 +615,7 @@ const sieve: readonly Dialogue[] = [
 function describe(action: BackEndAction): string {
   if (action.do === 'send') return `> ${action.text}`
   if (action.do === 'start-tls') return '= start-tls'
+  if (action.do === 'challenge') return `= challenge ${action.message}`
   const { outcome } = action
   switch (outcome.kind) {
     case 'accepted':
@@ -616,6 +642,11 @@ function play(
     }
   }
   for (const line of lines) {
+    if (line.startsWith('~ ')) {
+      assert.deepEqual(said, [])
+      take(machine.respond(line.slice(2)))
+      continue
+    }
     if (!line.startsWith('< ')) {
       assert.equal(JSON.stringify(said.shift()), JSON.stringify(line))
       continue
@@ -627,9 +658,179 @@ function play(
   said = []
 }
 
+const imapExchanges: readonly Dialogue[] = [
+  {
+    name: 'an exchange is carried, with a line for each message',
+    credentials: scram,
+    lines: [
+      scramGreeting,
+      scramAsked,
+      `< + ${base64('server-first')}\r\n`,
+      '= challenge server-first',
+      '~ client-final',
+      `> ${base64('client-final')}\r\n`,
+      `< +${base64('v=x')}\r\n`,
+      '= challenge v=x',
+      '~ ',
+      '> \r\n',
+      '< L OK [CAPABILITY IMAP4rev1 IDLE] In\r\n',
+      '= accepted In|IMAP4rev1 IDLE|',
+    ],
+  },
+  {
+    name: 'without SASL-IR the first message waits until it is asked for',
+    credentials: scram,
+    lines: [
+      '< * OK [CAPABILITY IMAP4rev1 AUTH=SCRAM-SHA-256] hi\r\n',
+      '> L AUTHENTICATE SCRAM-SHA-256\r\n',
+      '< + \r\n',
+      `> ${base64(scram.first)}\r\n`,
+      `< + ${base64('server-first')}\r\n`,
+      '= challenge server-first',
+    ],
+  },
+  {
+    name: 'a token goes with the name that the user has there',
+    credentials: token,
+    lines: [
+      scramGreeting,
+      `> L AUTHENTICATE OAUTHBEARER ${renamed}\r\n`,
+      '< L NO [AUTHENTICATIONFAILED] no\r\n',
+      '= refused',
+    ],
+  },
+  {
+    name: 'a long token is not put into the line of the command',
+    credentials: { ...token, first: token.first.replace('ttt', 't'.repeat(3000)) },
+    lines: [
+      scramGreeting,
+      '> L AUTHENTICATE OAUTHBEARER\r\n',
+      '< + \r\n',
+      `> ${base64(token.first.replace('ann@example.com', 'ann.b').replace('ttt', 't'.repeat(3000)))}\r\n`,
+      '< L NO [UNAVAILABLE] later\r\n',
+      '= failed login/login_unavailable',
+    ],
+  },
+  {
+    name: 'a back-end that does not offer the mechanism is not sent a message of it',
+    credentials: { ...scram, mechanism: 'SCRAM-SHA-1' },
+    lines: [scramGreeting, '= failed login/no_mechanism'],
+  },
+  ...(
+    [
+      ['goes on before it is answered', '+ QUFB\r\n', 'desync'],
+      ['accepts before it is answered', 'L OK In\r\n', 'desync'],
+      ['refuses before it is answered', 'L NO [AUTHENTICATIONFAILED] no\r\n', 'desync'],
+      ['answers something else', 'P OK In\r\n', 'desync'],
+      ['says something that is not IMAP', 'x\r\n', 'desync'],
+      ['leaves', '* BYE\r\n', 'login_unavailable'],
+    ] as const
+  ).map(([what, said, reason]) => ({
+    name: `a back-end that ${what} in an exchange has failed`,
+    credentials: scram,
+    lines: [
+      scramGreeting,
+      scramAsked,
+      `< + ${base64('server-first')}\r\n`,
+      '= challenge server-first',
+      `< ${said}`,
+      `= failed login/${reason}`,
+    ],
+  })),
+  {
+    name: 'a line that was begun before its time is no answer',
+    credentials: scram,
+    lines: [
+      scramGreeting,
+      scramAsked,
+      `< + ${base64('server-first')}\r\n`,
+      '= challenge server-first',
+      '< L OK I',
+      '~ client-final',
+      '= failed login/desync',
+    ],
+  },
+  {
+    name: 'a challenge is base64',
+    credentials: scram,
+    lines: [scramGreeting, scramAsked, '< + say more\r\n', '= failed login/bad_reply'],
+  },
+  {
+    name: 'an endless challenge is cut off',
+    credentials: scram,
+    lines: [scramGreeting, scramAsked, `< + ${'A'.repeat(9000)}`, '= failed login/bad_reply'],
+  },
+]
+
+const pop3Exchanges: readonly Dialogue[] = [
+  {
+    name: 'an exchange is carried, with a line for each message',
+    credentials: scram,
+    lines: [
+      '< +OK hi\r\n',
+      '> AUTH SCRAM-SHA-256\r\n',
+      '< + \r\n',
+      `> ${base64(scram.first)}\r\n`,
+      `< + ${base64('server-first')}\r\n`,
+      '= challenge server-first',
+      '~ client-final',
+      `> ${base64('client-final')}\r\n`,
+      `< + ${base64('v=x')}\r\n`,
+      '= challenge v=x',
+      '~ ',
+      '> \r\n',
+      '< +OK In\r\n',
+      '= accepted In||',
+    ],
+  },
+  {
+    name: 'a back-end that does not know the mechanism has refused',
+    credentials: token,
+    lines: ['< +OK hi\r\n', '> AUTH OAUTHBEARER\r\n', '< -ERR what\r\n', '= refused'],
+  },
+  ...(
+    [
+      ['goes on', '+ QUFB\r\n'],
+      ['accepts', '+OK In\r\n'],
+      ['refuses', '-ERR [AUTH] no\r\n'],
+      ['says something else', 'x\r\n'],
+    ] as const
+  ).map(([what, said]) => ({
+    name: `a back-end that ${what} before it is answered has failed`,
+    credentials: token,
+    lines: [
+      '< +OK hi\r\n',
+      '> AUTH OAUTHBEARER\r\n',
+      '< + \r\n',
+      `> ${renamed}\r\n`,
+      `< + ${base64('{}')}\r\n`,
+      '= challenge {}',
+      `< ${said}`,
+      '= failed login/desync',
+    ],
+  })),
+  {
+    name: 'a login that was not sent yet is not taken',
+    credentials: scram,
+    lines: ['< +OK hi\r\n', '> AUTH SCRAM-SHA-256\r\n', '< +OK In\r\n', '= failed login/desync'],
+  },
+  {
+    name: 'a challenge is base64',
+    credentials: scram,
+    lines: [
+      '< +OK hi\r\n',
+      '> AUTH SCRAM-SHA-256\r\n',
+      '< + \r\n',
+      `> ${base64(scram.first)}\r\n`,
+      '< + say more\r\n',
+      '= failed login/bad_reply',
+    ],
+  },
+]
+
 const suites = [
-  ['imap', imap, createImapBackEnd],
-  ['pop3', pop3, createPop3BackEnd],
+  ['imap', [...imap, ...imapExchanges], createImapBackEnd],
+  ['pop3', [...pop3, ...pop3Exchanges], createPop3BackEnd],
   ['sieve', sieve, createSieveBackEnd],
 ] as const
 
@@ -643,24 +844,36 @@ for (const [protocol, dialogues, create] of suites) {
   }
 }
 
+/** What a back-end with these capabilities is sent for a login with LOGIN, each literal asked for. */
+function sentFor(capabilities: string, password: string): string {
+  const machine = createImapBackEnd('none', { login: 'ann', password })
+  let sent = ''
+  let said = `* OK [CAPABILITY IMAP4rev1${capabilities}] hi\r\n`
+  while (said !== '') {
+    const actions = machine.push(Buffer.from(said))
+    const text = actions.map((action) => (action.do === 'send' ? action.text : '')).join('')
+    sent += text
+    said = /\{\d+\}\r\n$/.test(text) ? '+ go\r\n' : ''
+  }
+  return sent
+}
+
 test('any password of any octets that a client may send arrives as it was', () => {
   const octets = fc.string({
     unit: fc.integer({ min: 1, max: 255 }).map((code) => String.fromCharCode(code)),
     minLength: 1,
   })
+  const capabilities = fc.constantFrom('', ' LITERAL-', ' LITERAL+', ' SASL-IR')
   fc.assert(
-    fc.property(octets, (text) => {
+    fc.property(octets, capabilities, (text, offered) => {
       const password = text.replace(/[\r\n]/g, 'x')
-      const machine = createImapBackEnd('none', { login: 'ann', password })
-      const sent = machine
-        .push(Buffer.from('* OK [CAPABILITY IMAP4rev1 LITERAL+] hi\r\n'))
-        .map((action) => (action.do === 'send' ? action.text : ''))
-        .join('')
+      const sent = sentFor(offered, password)
       const quoted = /^L LOGIN "ann" "([\s\S]*)"\r\n$/.exec(sent)
-      const literal = /^L LOGIN \{3\+\}\r\nann \{(\d+)\+\}\r\n([\s\S]*)\r\n$/.exec(sent)
+      const literal = /^L LOGIN \{3\+?\}\r\nann \{(\d+)\+?\}\r\n([\s\S]*)\r\n$/.exec(sent)
       const arrived = quoted?.[1]?.replace(/\\(["\\])/g, '$1') ?? literal?.[2]
       assert.equal(arrived, password)
       if (literal !== null) assert.equal(Number(literal[1]), password.length)
+      assert.equal(sent.includes('+}'), literal !== null && offered.startsWith(' LITERAL'))
     }),
   )
 })

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import type { SecureContext } from 'node:tls'
 import type { LoginService, TlsMode } from '../../src/config/config.ts'
+import { loginOffersOf, loginPlans } from '../../src/daemon/login-offers.ts'
 import type { StartSession } from '../../src/daemon/runtime.ts'
 import type { Resolution } from '../../src/mail/route.ts'
 import type { ServerTls } from '../../src/net/tls.ts'
@@ -20,6 +21,8 @@ export interface FrontEndOptions {
   readonly tls?: TlsMode
   readonly serverTls?: ServerTls
   readonly cleartext?: boolean
+  /** What fritz is known to offer by SASL; nothing is known of it if left out. */
+  readonly mechanisms?: readonly string[]
   /** Lines of the config's `limits`. */
   readonly limits?: Readonly<Record<string, string>>
   readonly routes?: Readonly<Record<string, Resolution>>
@@ -43,6 +46,11 @@ export class FrontEnd implements AsyncDisposable {
       ...(serverTls === undefined ? {} : { serverTls }),
       backendTls: new Map(trust === undefined ? [] : [['fritz', trust]]),
     })
+    if (options.mechanisms !== undefined) {
+      const offers = loginOffersOf(runtime, service)
+      const offer = { mechanisms: new Set(options.mechanisms), capabilities: [] }
+      for (const plan of loginPlans(service, runtime.current)) offers.learn(plan, offer)
+    }
     const listener = {
       service,
       host: '127.0.0.1',

@@ -80,6 +80,7 @@ export class TestRuntime implements Runtime {
   draining = false
   spool: SpoolWriter | undefined
   isCrowded = false
+  readonly secret = Buffer.from('known to this test alone')
   /** How many messages and recipients more there may be. */
   messagesLeft = Number.POSITIVE_INFINITY
   recipientsLeft = Number.POSITIVE_INFINITY

@@ -2,6 +2,7 @@
  * Dialogues with a login front end, as files that a mail administrator can read and write:
  *
  *     O: offersTls               an option of the machine: secure, offersTls, allowsCleartext; or
+ *                                mechanisms NAME NAME: what is offered; or
  *                                one-segment: the bytes of a turn belong together and are not cut
  *     C: a NOOP\r\n              the client sends (JSON escapes, so every byte can be written; a
  *                                double quote needs none)
@@ -9,6 +10,9 @@
  *     D: what the driver is asked for, or says:
  *        log-in LOGIN PASSWORD   asked for (JSON strings)
  *        accept TEXT CAPABILITIES | refuse | unavailable | deny CODE TEXT     said
+ *        exchange NAME LOGIN MESSAGE    asked for (JSON strings)
+ *        challenge MESSAGE       said
+ *        respond MESSAGE | abandon      asked for
  *        brake N                 asked for, and waited out
  *        start-tls               asked for, and done
  *        event REASON | close END | join REST       asked for
@@ -16,6 +20,7 @@
  */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
+import type { Mechanism } from '../../src/config/config.ts'
 import type { FrontEndAction, LoginFrontEnd, LoginOutcome } from '../../src/protocol/login.ts'
 import type { FrontEndOptions } from '../../src/protocol/login-machine.ts'
 
@@ -52,7 +57,11 @@ export function readTranscript(file: string): Transcript {
     })
   assert.ok(turns.length > 0, `${file}: empty`)
   const has = (word: string): boolean => words.has(word)
+  const mechanisms = [...words]
+    .filter((word) => word.startsWith('mechanisms '))
+    .flatMap((word) => word.split(' ').slice(1)) as Mechanism[]
   const options = {
+    ...(mechanisms.length === 0 ? {} : { mechanisms }),
     hostname: 'mx1.example.com',
     secure: has('secure'),
     offersTls: has('offersTls'),
@@ -151,6 +160,8 @@ class Player {
         const [code = '', text = ''] = JSON.parse(`[${rest}]`) as string[]
         return this.#answer({ kind: 'denied', code, text })
       }
+      case 'challenge':
+        return this.#machine.challenged(JSON.parse(rest) as string)
       case 'time-out':
         return this.#machine.timedOut()
       case 'shut-down':
@@ -172,6 +183,12 @@ function describe(action: FrontEndAction | undefined): string {
       const { login, password } = action.credentials
       return `log-in ${JSON.stringify(login)}, ${JSON.stringify(password)}`
     }
+    case 'exchange': {
+      const { mechanism, login, first } = action.exchange
+      return `exchange ${[mechanism, login, first].map((text) => JSON.stringify(text)).join(', ')}`
+    }
+    case 'respond':
+      return `respond ${JSON.stringify(action.message)}`
     case 'brake':
       return `brake ${action.attempt}`
     case 'refuse':

@@ -2,7 +2,8 @@
 import { createImapBackEnd } from '../../protocol/imap/back-end.ts'
 import { createImapFrontEnd } from '../../protocol/imap/front-end.ts'
 import type { LoginProtocol } from '../login-attempt.ts'
-import type { StartSession } from '../runtime.ts'
+import { loginOffersOf } from '../login-offers.ts'
+import type { Runtime, StartSession } from '../runtime.ts'
 import { startLoginSession } from '../start-login-session.ts'
 
 const imap: LoginProtocol = {
@@ -11,5 +12,9 @@ const imap: LoginProtocol = {
   createBackEnd: createImapBackEnd,
 }
 
-export const startImapSession: StartSession = (socket, listener, runtime) =>
+const start: StartSession = (socket, listener, runtime) =>
   startLoginSession(socket, listener, runtime, imap)
+
+export const startImapSession: StartSession = Object.assign(start, {
+  renewed: (runtime: Runtime) => loginOffersOf(runtime, 'imap').watch(),
+})

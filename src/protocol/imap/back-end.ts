@@ -1,6 +1,6 @@
 /**
  * IMAP towards a back-end until it has taken the login: greeting, STARTTLS where asked for, LOGIN or
- * AUTHENTICATE PLAIN, capabilities. RFC 9051 and 3501.
+ * AUTHENTICATE, capabilities. RFC 9051 and 3501.
  *
  * One command is under way at a time; `#awaited` is its tag. A response to any other tag means that
  * the two sides have lost each other. Untagged responses are not forwarded.
@@ -8,8 +8,9 @@
 import { limits } from '../../base/limit.ts'
 import type { TlsMode } from '../../config/config.ts'
 import { BackEndMachine } from '../back-end-machine.ts'
-import type { BackEndAction, Credentials } from '../login.ts'
-import { writePlain } from '../sasl.ts'
+import type { BackEndAction, LoginProof } from '../login.ts'
+import { encodeBase64, octetsOf, writePlain } from '../sasl.ts'
+import { type Exchange, firstFor } from '../sasl/exchange.ts'
 import {
   cleanCapabilities,
   cleanText,
@@ -25,9 +26,12 @@ type Tag = 'C' | 'S' | 'L' | 'P'
 const unavailableCodes = new Set(['UNAVAILABLE', 'SERVERBUG'])
 const deniedCodes = new Set(['LIMIT', 'EXPIRED', 'CONTACTADMIN', 'INUSE', 'OVERQUOTA'])
 
+/** Dovecot cuts off who sends more before login in one line; the answer to `+` may be longer. */
+const longestCommandBytes = 4000
+
 class ImapBackEnd extends BackEndMachine {
   readonly #tls: TlsMode
-  readonly #credentials: Credentials
+  readonly #proof: LoginProof
   #isUpgraded = false
   #awaited: Tag | undefined
   /** Capabilities in capitals, a space on each side of each; undefined where not known. */
@@ -37,11 +41,13 @@ class ImapBackEnd extends BackEndMachine {
   /** What is still to be sent, a piece for each `+` of the back-end. */
   #continuations: string[] = []
   #text = ''
+  /** Client and back-end are speaking with each other. */
+  #isCarried = false
 
-  constructor(tls: TlsMode, credentials: Credentials) {
+  constructor(tls: TlsMode, proof: LoginProof) {
     super()
     this.#tls = tls
-    this.#credentials = credentials
+    this.#proof = proof
   }
 
   tlsStarted(): BackEndAction[] {
@@ -59,7 +65,7 @@ class ImapBackEnd extends BackEndMachine {
     if (readLiteralMark(text) !== undefined) this.fail('bad_reply', 'a literal before login')
     else if (this.step === 'greeting') this.#greeting(text)
     else if (text.startsWith('* ')) this.#untagged(text.slice(2))
-    else if (text.startsWith('+')) this.#goOn()
+    else if (text.startsWith('+')) this.#goOn(text.replace(/^\+ ?/, ''))
     else this.#tagged(text)
   }
 
@@ -101,15 +107,17 @@ class ImapBackEnd extends BackEndMachine {
 
   #logIn(): void {
     this.step = 'login'
-    const { login, password } = this.#credentials
-    if (this.#has('LOGINDISABLED')) {
-      if (this.#has('AUTH=PLAIN')) this.#authenticate()
-      else this.fail('no_mechanism', 'takes neither LOGIN nor AUTHENTICATE PLAIN')
-      return
-    }
+    const proof = this.#proof
     // What the client may be told is what holds after this login.
     this.#capabilityText = ''
-    const octets = Buffer.from(login, 'utf8').toString('latin1')
+    if ('mechanism' in proof) this.#exchange(proof)
+    else if (!this.#has('LOGINDISABLED')) this.#logInWith(octetsOf(proof.login), proof.password)
+    else if (this.#has('AUTH=PLAIN')) {
+      this.#authenticate('PLAIN', writePlain(proof.login, proof.password))
+    } else this.fail('no_mechanism', 'takes neither LOGIN nor AUTHENTICATE PLAIN')
+  }
+
+  #logInWith(octets: string, password: string): void {
     const [user, secret] = [writeQuoted(octets), writeQuoted(password)]
     if (user !== undefined && secret !== undefined) this.#ask('L', `LOGIN ${user} ${secret}`)
     else this.#loginWithLiterals(octets, password)
@@ -125,20 +133,31 @@ class ImapBackEnd extends BackEndMachine {
     this.#ask('L', `LOGIN {${user.length}}`)
   }
 
-  #authenticate(): void {
-    const message = writePlain(this.#credentials.login, this.#credentials.password)
-    this.#capabilityText = ''
-    if (this.#has('SASL-IR')) this.#ask('L', `AUTHENTICATE PLAIN ${message}`)
+  #exchange(exchange: Exchange): void {
+    const { mechanism } = exchange
+    if (!this.#has(`AUTH=${mechanism}`)) {
+      this.fail('no_mechanism', `does not offer AUTH=${mechanism}`)
+      return
+    }
+    this.#isCarried = true
+    this.#authenticate(mechanism, encodeBase64(firstFor(exchange)))
+  }
+
+  #authenticate(mechanism: string, message: string): void {
+    const command = `AUTHENTICATE ${mechanism}`
+    const isShort = command.length + message.length < longestCommandBytes
+    if (this.#has('SASL-IR') && isShort) this.#ask('L', `${command} ${message}`)
     else {
       this.#continuations = [`${message}\r\n`]
-      this.#ask('L', 'AUTHENTICATE PLAIN')
+      this.#ask('L', command)
     }
   }
 
-  #goOn(): void {
+  #goOn(text: string): void {
     const next = this.#continuations.shift()
-    if (next === undefined) this.fail('desync', 'asked to go on with nothing to send')
-    else this.send(next)
+    if (next !== undefined) this.send(next)
+    else if (this.#isCarried && this.#awaited === 'L') this.challenge(text)
+    else this.fail('desync', 'asked to go on with nothing to send')
   }
 
   #untagged(rest: string): void {
@@ -200,6 +219,6 @@ function readTagged(text: string): { tag: string; status: StatusLine | undefined
   return { tag, status: tagEnd === -1 ? undefined : readStatus(text.slice(tagEnd + 1)) }
 }
 
-export function createImapBackEnd(tls: TlsMode, credentials: Credentials): ImapBackEnd {
-  return new ImapBackEnd(tls, credentials)
+export function createImapBackEnd(tls: TlsMode, proof: LoginProof): ImapBackEnd {
+  return new ImapBackEnd(tls, proof)
 }

@@ -7,8 +7,9 @@
  */
 import { limits } from '../../base/limit.ts'
 import type { LoginOutcome } from '../login.ts'
-import { type FrontEndOptions, LoginMachine } from '../login-machine.ts'
-import { readCredentials, readPlain } from '../sasl.ts'
+import type { FrontEndOptions } from '../login-machine.ts'
+import { readCredentials } from '../sasl.ts'
+import { SaslMachine } from '../sasl-machine.ts'
 import {
   areIdParameters,
   type CommandLine,
@@ -37,12 +38,10 @@ const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
 ])
 const withoutArguments = new Set(['CAPABILITY', 'NOOP', 'LOGOUT', 'STARTTLS'])
 
-class ImapFrontEnd extends LoginMachine {
+class ImapFrontEnd extends SaslMachine {
   #parts: Part[] = []
   #commandBytes = 0
   #literal: LiteralMark | undefined
-  /** The tag of an AUTHENTICATE that waits for the client's message. */
-  #saslTag = ''
   #tag = ''
   #hasAskedCapability = false
 
@@ -51,7 +50,7 @@ class ImapFrontEnd extends LoginMachine {
   }
 
   protected get lineLimitBytes(): number {
-    return this.#saslTag === '' ? limits.imapLineBytes : limits.saslLineBytes
+    return this.awaitsSasl ? limits.saslLineBytes : limits.imapLineBytes
   }
 
   protected get octetsDue(): number {
@@ -59,8 +58,11 @@ class ImapFrontEnd extends LoginMachine {
   }
 
   get #capabilities(): string {
-    const login = this.takesCredentials ? 'AUTH=PLAIN' : 'LOGINDISABLED'
-    return `IMAP4rev1 LITERAL- SASL-IR ID${this.canStartTls ? ' STARTTLS' : ''} ${login}`
+    const words = ['IMAP4rev1', 'LITERAL-', 'SASL-IR', 'ID']
+    if (this.canStartTls) words.push('STARTTLS')
+    if (!this.takesPasswords) words.push('LOGINDISABLED')
+    if (this.takesCredentials) words.push(...this.mechanisms.map((name) => `AUTH=${name}`))
+    return words.join(' ')
   }
 
   capability(tag: string): void {
@@ -99,6 +101,8 @@ class ImapFrontEnd extends LoginMachine {
       this.bad(`${tag} BAD LOGIN takes a user name and a password.\r\n`)
     } else if (!('text' in user && 'text' in password)) {
       this.bad(`${tag} BAD LOGIN takes two strings.\r\n`)
+    } else if (this.takesCredentials && !this.takesPasswords) {
+      this.bad(`${tag} NO [CANNOT] Passwords are not taken.\r\n`)
     } else if (this.#mayLogIn(tag)) {
       this.#tag = tag
       const read = readCredentials(user.text, password.text)
@@ -110,19 +114,21 @@ class ImapFrontEnd extends LoginMachine {
     const [mechanism, initial, ...more] = args
     if (mechanism?.kind !== 'atom' || more.length > 0) {
       this.bad(`${tag} BAD AUTHENTICATE takes a mechanism.\r\n`)
-    } else if (mechanism.text.toUpperCase() !== 'PLAIN') {
+      return
+    }
+    const offered = this.offered(mechanism.text)
+    if (offered === undefined) {
       this.bad(`${tag} NO [CANNOT] This mechanism is not offered.\r\n`)
     } else if (this.#mayLogIn(tag)) {
-      if (initial === undefined) {
-        this.#saslTag = tag
-        this.send('+ \r\n')
-      } else if (initial.kind === 'atom') this.#plain(tag, initial.text === '=' ? '' : initial.text)
-      else this.bad(`${tag} BAD Not base64.\r\n`)
+      this.#tag = tag
+      if (initial === undefined) this.startSasl(offered, undefined)
+      else if (initial.kind === 'atom') this.startSasl(offered, initial.text)
+      else this.bad(this.saslError('malformed'))
     }
   }
 
   protected line(text: string): void {
-    if (this.#saslTag !== '') this.#saslResponse(text)
+    if (this.awaitsSasl) this.saslLine(text)
     else if (this.#parts.length === 0 && readCommand(text) === undefined) this.#untaggedLine(text)
     else this.#commandLine(text)
   }
@@ -136,16 +142,15 @@ class ImapFrontEnd extends LoginMachine {
     this.#parts = []
     this.#commandBytes = 0
     this.#literal = undefined
-    this.#saslTag = ''
+    this.forgetSasl()
     this.#hasAskedCapability = false
   }
 
   protected badLine(): void {
     // An exchange of AUTHENTICATE is over with it, and its command is to be answered.
-    const tag = this.#saslTag === '' ? '*' : this.#saslTag
-    this.#saslTag = ''
+    const tag = this.awaitsSasl ? this.#tag : '*'
     this.forgetCommand()
-    this.bad(`${tag} BAD Lines end in CR LF and hold no NUL.\r\n`)
+    this.breakOff(`${tag} BAD Lines end in CR LF and hold no NUL.\r\n`)
   }
 
   protected accepted({ response }: Extract<LoginOutcome, { kind: 'accepted' }>): string {
@@ -245,20 +250,12 @@ class ImapFrontEnd extends LoginMachine {
     this.#literal = undefined
   }
 
-  #saslResponse(text: string): void {
-    const tag = this.#saslTag
-    this.#saslTag = ''
-    if (text === '*') this.bad(`${tag} BAD Authentication cancelled.\r\n`)
-    else this.#plain(tag, text)
-  }
-
-  #plain(tag: string, response: string): void {
-    this.#tag = tag
-    const read = readPlain(response)
-    if (read.kind === 'malformed') this.bad(`${tag} BAD Not base64.\r\n`)
-    else this.logIn(read)
+  protected saslError(why: keyof typeof saslErrors): string {
+    return `${this.#tag} BAD ${saslErrors[why]}\r\n`
   }
 }
+
+const saslErrors = { malformed: 'Not base64.', cancelled: 'Authentication cancelled.' } as const
 
 const farewells = {
   'too-long': '* BYE Too much data before login.\r\n',

@@ -1,14 +1,16 @@
 /**
  * POP3 towards a back-end until it has taken the login: greeting, STLS where asked for, USER and
- * PASS, or AUTH PLAIN where they would be too long for a line. RFC 1939, 2449, 2595, 3206, 5034.
+ * PASS, or AUTH PLAIN where they would be too long for a line, or the client's own AUTH. RFC 1939,
+ * 2449, 2595, 3206, 5034.
  */
 import type { TlsMode } from '../../config/config.ts'
 import { BackEndMachine } from '../back-end-machine.ts'
 import { cleanText } from '../imap/grammar.ts'
-import type { BackEndAction, Credentials } from '../login.ts'
-import { breaksLines, writePlain } from '../sasl.ts'
+import type { BackEndAction, Credentials, LoginProof } from '../login.ts'
+import { breaksLines, encodeBase64, octetsOf, writePlain } from '../sasl.ts'
+import { firstFor } from '../sasl/exchange.ts'
 
-type Awaited = 'greeting' | 'STLS' | 'USER' | 'PASS' | 'AUTH'
+type Awaited = 'greeting' | 'STLS' | 'USER' | 'PASS' | 'AUTH' | 'exchange'
 
 const unavailableCodes = new Set(['SYS/TEMP', 'SYS/PERM'])
 const deniedCodes = new Set(['IN-USE', 'LOGIN-DELAY'])
@@ -18,15 +20,15 @@ const argumentBytes = 255 - 'USER \r\n'.length
 
 class Pop3BackEnd extends BackEndMachine {
   readonly #tls: TlsMode
-  readonly #user: string
-  readonly #credentials: Credentials
+  readonly #proof: LoginProof
+  /** What answers the `+` to AUTH. */
+  #message = ''
   #awaited: Awaited = 'greeting'
 
-  constructor(tls: TlsMode, credentials: Credentials) {
+  constructor(tls: TlsMode, proof: LoginProof) {
     super()
     this.#tls = tls
-    this.#user = Buffer.from(credentials.login, 'utf8').toString('latin1')
-    this.#credentials = credentials
+    this.#proof = proof
   }
 
   tlsStarted(): BackEndAction[] {
@@ -39,11 +41,7 @@ class Pop3BackEnd extends BackEndMachine {
   }
 
   protected line(text: string): void {
-    if (this.#awaited === 'AUTH' && /^\+(?: |$)/.test(text)) {
-      this.#awaited = 'PASS'
-      this.send(`${writePlain(this.#credentials.login, this.#credentials.password)}\r\n`)
-      return
-    }
+    if (/^\+(?: |$)/.test(text) && this.#continued(text.slice(2))) return
     const match = responseForm.exec(text)
     if (match === null) {
       this.fail(this.#awaited === 'greeting' ? 'bad_banner' : 'bad_reply', text)
@@ -54,19 +52,40 @@ class Pop3BackEnd extends BackEndMachine {
     else this.#goOn(rest)
   }
 
-  #ask(command: Awaited, argument = ''): void {
+  /** Whether the back-end may say now that it waits for more. */
+  #continued(text: string): boolean {
+    if (this.#awaited === 'AUTH') {
+      this.#awaited = 'mechanism' in this.#proof ? 'exchange' : 'PASS'
+      this.send(`${this.#message}\r\n`)
+    } else if (this.#awaited === 'exchange') this.challenge(text)
+    else return false
+    return true
+  }
+
+  #ask(command: Exclude<Awaited, 'greeting' | 'exchange'>, argument = ''): void {
     this.#awaited = command
     this.send(argument === '' ? `${command}\r\n` : `${command} ${argument}\r\n`)
   }
 
   #logIn(): void {
     this.step = 'login'
-    const { password } = this.#credentials
-    if (breaksLines(this.#user) || breaksLines(password)) {
+    const proof = this.#proof
+    if (!('mechanism' in proof)) this.#logInWith(proof)
+    else {
+      // Not sent along: the line would often be too long, and old servers pass it over.
+      this.#message = encodeBase64(firstFor(proof))
+      this.#ask('AUTH', proof.mechanism)
+    }
+  }
+
+  #logInWith({ login, password }: Credentials): void {
+    const user = octetsOf(login)
+    if (breaksLines(user) || breaksLines(password)) {
       this.fail('no_mechanism', 'a name or password with line breaks cannot be sent')
-    } else if (Math.max(this.#user.length, password.length) > argumentBytes) {
+    } else if (Math.max(user.length, password.length) > argumentBytes) {
+      this.#message = writePlain(login, password)
       this.#ask('AUTH', 'PLAIN')
-    } else this.#ask('USER', this.#user)
+    } else this.#ask('USER', user)
   }
 
   #goOn(text: string): void {
@@ -80,9 +99,10 @@ class Pop3BackEnd extends BackEndMachine {
         this.startTls()
         break
       case 'USER':
-        this.#ask('PASS', this.#credentials.password)
+        this.#ask('PASS', 'password' in this.#proof ? this.#proof.password : '')
         break
       case 'PASS':
+      case 'exchange':
         this.accept(cleanText(text), '')
         break
       case 'AUTH':
@@ -97,11 +117,12 @@ class Pop3BackEnd extends BackEndMachine {
     else if (unavailableCodes.has(code)) this.fail('login_unavailable', text)
     else if (deniedCodes.has(code)) this.finish({ kind: 'denied', code, text: cleanText(text) })
     // No AUTH PLAIN there: a server may take longer lines than it must.
-    else if (this.#awaited === 'AUTH') this.#ask('USER', this.#user)
-    else this.finish({ kind: 'refused' })
+    else if (this.#awaited === 'AUTH' && 'password' in this.#proof) {
+      this.#ask('USER', octetsOf(this.#proof.login))
+    } else this.finish({ kind: 'refused' })
   }
 }
 
-export function createPop3BackEnd(tls: TlsMode, credentials: Credentials): Pop3BackEnd {
-  return new Pop3BackEnd(tls, credentials)
+export function createPop3BackEnd(tls: TlsMode, proof: LoginProof): Pop3BackEnd {
+  return new Pop3BackEnd(tls, proof)
 }

@@ -4,8 +4,9 @@
  */
 import { limits } from '../../base/limit.ts'
 import type { LoginOutcome } from '../login.ts'
-import { type FrontEndOptions, LoginMachine } from '../login-machine.ts'
-import { readCredentials, readPlain } from '../sasl.ts'
+import type { FrontEndOptions } from '../login-machine.ts'
+import { readCredentials } from '../sasl.ts'
+import { SaslMachine } from '../sasl-machine.ts'
 
 type Command = (machine: Pop3FrontEnd, argument: string) => void
 
@@ -43,16 +44,15 @@ const farewells = {
   injected: '-ERR Nothing may follow STLS before the handshake.\r\n',
 } as const
 
-class Pop3FrontEnd extends LoginMachine {
+class Pop3FrontEnd extends SaslMachine {
   #user = ''
-  #awaitsSasl = false
 
   get greeting(): string {
     return `+OK ${this.options.hostname} ready.\r\n`
   }
 
   protected get lineLimitBytes(): number {
-    return this.#awaitsSasl ? limits.saslLineBytes : limits.pop3LineBytes
+    return this.awaitsSasl ? limits.saslLineBytes : limits.pop3LineBytes
   }
 
   protected get octetsDue(): number {
@@ -64,9 +64,10 @@ class Pop3FrontEnd extends LoginMachine {
   }
 
   capabilities(): void {
-    const login = this.takesCredentials ? 'USER\r\nSASL PLAIN\r\n' : ''
+    const user = this.takesPasswords ? 'USER\r\n' : ''
+    const sasl = this.takesCredentials ? `SASL ${this.mechanisms.join(' ')}\r\n` : ''
     const tls = this.canStartTls ? 'STLS\r\n' : ''
-    this.send(`${alwaysCapable}${login}${tls}.\r\n`)
+    this.send(`${alwaysCapable}${user}${sasl}${tls}.\r\n`)
   }
 
   quit(): void {
@@ -83,7 +84,7 @@ class Pop3FrontEnd extends LoginMachine {
   }
 
   user(name: string): void {
-    if (!this.#mayLogIn()) return
+    if (!this.#mayTellPassword()) return
     const isSecond = this.#user !== ''
     this.#user = ''
     if (isSecond) this.bad('-ERR PASS comes after USER.\r\n')
@@ -97,7 +98,7 @@ class Pop3FrontEnd extends LoginMachine {
   pass(password: string): void {
     const user = this.#user
     this.#user = ''
-    if (!this.#mayLogIn()) return
+    if (!this.#mayTellPassword()) return
     if (user === '') {
       this.bad('-ERR USER comes first.\r\n')
       return
@@ -110,23 +111,19 @@ class Pop3FrontEnd extends LoginMachine {
     this.#user = ''
     const [mechanism = '', initial, ...more] = argument.split(' ')
     if (mechanism === '') {
-      this.send(`+OK\r\n${this.takesCredentials ? 'PLAIN\r\n' : ''}.\r\n`)
+      const names = this.takesCredentials ? this.mechanisms.map((name) => `${name}\r\n`) : []
+      this.send(`+OK\r\n${names.join('')}.\r\n`)
     } else if (more.length > 0) this.bad('-ERR AUTH takes a mechanism.\r\n')
-    else if (mechanism.toUpperCase() !== 'PLAIN') {
-      this.bad('-ERR This mechanism is not offered.\r\n')
-    } else if (this.#mayLogIn()) {
-      if (initial === undefined) {
-        this.#awaitsSasl = true
-        this.send('+ \r\n')
-      } else this.#plain(initial === '=' ? '' : initial)
+    else {
+      const offered = this.offered(mechanism)
+      if (offered === undefined) this.bad('-ERR This mechanism is not offered.\r\n')
+      else if (this.#mayLogIn()) this.startSasl(offered, initial)
     }
   }
 
   protected line(text: string): void {
-    if (this.#awaitsSasl) {
-      this.#awaitsSasl = false
-      if (text === '*') this.bad('-ERR Authentication cancelled.\r\n')
-      else this.#plain(text)
+    if (this.awaitsSasl) {
+      this.saslLine(text)
       return
     }
     const nameEnd = text.indexOf(' ')
@@ -142,12 +139,12 @@ class Pop3FrontEnd extends LoginMachine {
 
   protected forget(): void {
     this.#user = ''
-    this.#awaitsSasl = false
+    this.forgetSasl()
   }
 
   protected badLine(): void {
-    this.forget()
-    this.bad('-ERR Lines end in CR LF and hold no NUL.\r\n')
+    this.#user = ''
+    this.breakOff('-ERR Lines end in CR LF and hold no NUL.\r\n')
   }
 
   protected accepted({ response }: Extract<LoginOutcome, { kind: 'accepted' }>): string {
@@ -173,12 +170,22 @@ class Pop3FrontEnd extends LoginMachine {
     return false
   }
 
-  #plain(response: string): void {
-    const read = readPlain(response)
-    if (read.kind === 'malformed') this.bad('-ERR Not base64.\r\n')
-    else this.logIn(read)
+  #mayTellPassword(): boolean {
+    if (!this.#mayLogIn()) return false
+    if (this.takesPasswords) return true
+    this.bad('-ERR Passwords are not taken.\r\n')
+    return false
+  }
+
+  protected saslError(why: keyof typeof saslErrors): string {
+    return saslErrors[why]
   }
 }
+
+const saslErrors = {
+  malformed: '-ERR Not base64.\r\n',
+  cancelled: '-ERR Authentication cancelled.\r\n',
+} as const
 
 export function createPop3FrontEnd(options: FrontEndOptions): Pop3FrontEnd {
   return new Pop3FrontEnd(options)

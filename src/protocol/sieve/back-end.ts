@@ -6,7 +6,7 @@ import { limits } from '../../base/limit.ts'
 import type { TlsMode } from '../../config/config.ts'
 import { BackEndMachine } from '../back-end-machine.ts'
 import { cleanText } from '../imap/grammar.ts'
-import type { BackEndAction, Credentials } from '../login.ts'
+import type { BackEndAction, LoginProof } from '../login.ts'
 import { breaksLines, writePlain } from '../sasl.ts'
 import { Assembly, readResponse, type SieveResponse, writeString } from './grammar.ts'
 
@@ -15,17 +15,17 @@ type Ending = Exclude<SieveResponse, { kind: 'strings' }>
 
 class SieveBackEnd extends BackEndMachine {
   readonly #tls: TlsMode
-  readonly #credentials: Credentials
+  readonly #proof: LoginProof
   readonly #response = new Assembly()
   #isUpgraded = false
   #awaited: Awaited = 'capabilities'
   /** By name in capitals. */
   #capabilities = new Map<string, string>()
 
-  constructor(tls: TlsMode, credentials: Credentials) {
+  constructor(tls: TlsMode, proof: LoginProof) {
     super()
     this.#tls = tls
-    this.#credentials = credentials
+    this.#proof = proof
   }
 
   tlsStarted(): BackEndAction[] {
@@ -100,8 +100,13 @@ class SieveBackEnd extends BackEndMachine {
 
   #logIn(): void {
     this.step = 'login'
-    const { login, password } = this.#credentials
     const mechanisms = (this.#capabilities.get('SASL') ?? '').toUpperCase().split(' ')
+    const proof = this.#proof
+    if ('mechanism' in proof) {
+      this.fail('no_mechanism', `no ${proof.mechanism} goes through here`)
+      return
+    }
+    const { login, password } = proof
     if (!mechanisms.includes('PLAIN')) this.fail('no_mechanism', 'does not take PLAIN')
     else if (breaksLines(login) || breaksLines(password)) {
       this.fail('no_mechanism', 'a name or password with line breaks cannot be sent')
@@ -125,6 +130,6 @@ class SieveBackEnd extends BackEndMachine {
   }
 }
 
-export function createSieveBackEnd(tls: TlsMode, credentials: Credentials): SieveBackEnd {
-  return new SieveBackEnd(tls, credentials)
+export function createSieveBackEnd(tls: TlsMode, proof: LoginProof): SieveBackEnd {
+  return new SieveBackEnd(tls, proof)
 }

@@ -1,0 +1,73 @@
+/**
+ * How clients of a proxy may log in: by what every back-end of the service can carry on.
+ */
+import { type ProbePlan, probeBackend } from '../backend/probe.ts'
+import type { Mechanism } from '../config/config.ts'
+import { saslNames } from '../protocol/probe.ts'
+import { commonMechanisms, leastMechanisms } from '../protocol/sasl/mechanism.ts'
+import { BackendOffers, type OfferKind } from './backend-offers.ts'
+import { planOf, portsOf } from './check-backends.ts'
+import type { LoginProtocol } from './login-attempt.ts'
+import type { Generation, Runtime } from './runtime.ts'
+
+type Service = LoginProtocol['service']
+
+interface LoginOffer {
+  /** Names of SASL mechanisms, in capitals. */
+  readonly mechanisms: ReadonlySet<string>
+  /** All that it offers before login, as the probe tells it. */
+  readonly capabilities: readonly string[]
+}
+
+/** How to ask each back-end of a service. */
+export function loginPlans(service: Service, { config, backendTls }: Generation): ProbePlan[] {
+  return portsOf(config)
+    .filter(({ protocol }) => protocol === service)
+    .map((port) => planOf(config, backendTls, port))
+}
+
+function loginsBy(service: Service): OfferKind<ProbePlan, LoginOffer> {
+  return {
+    plansOf: (generation) => loginPlans(service, generation),
+    placeOf: ({ backend, endpoint: { host, port, tls } }) => `${backend} ${host} ${port} ${tls}`,
+    protocolOf: () => service,
+    ask: async (plan) => {
+      const { ok, capabilities = [] } = await probeBackend(plan)
+      const mechanisms = new Set(saslNames(service, capabilities))
+      return ok ? { mechanisms, capabilities } : undefined
+    },
+    // Of the others a client learns the rest after its login, from the back-end itself.
+    describe: ({ mechanisms, capabilities }) =>
+      service === 'sieve' ? capabilities : [...mechanisms],
+  }
+}
+
+class LoginOffers extends BackendOffers<ProbePlan, LoginOffer> {
+  #mechanisms: readonly Mechanism[] = leastMechanisms
+  #generation: Generation | undefined
+  #version = 0
+
+  /** For clients that come now. */
+  mechanismsFor(generation: Generation): readonly Mechanism[] {
+    if (generation !== this.#generation || this.version !== this.#version) {
+      const known = this.knownFor(generation)
+      this.#mechanisms =
+        known === undefined
+          ? leastMechanisms
+          : commonMechanisms(known.map(({ mechanisms }) => mechanisms))
+      this.#generation = generation
+      this.#version = this.version
+    }
+    return this.#mechanisms
+  }
+}
+
+const ofRuntime = new WeakMap<Runtime, Map<Service, LoginOffers>>()
+
+export function loginOffersOf(runtime: Runtime, service: Service): LoginOffers {
+  const services = ofRuntime.get(runtime) ?? new Map<Service, LoginOffers>()
+  ofRuntime.set(runtime, services)
+  const offers = services.get(service) ?? new LoginOffers(runtime, loginsBy(service))
+  services.set(service, offers)
+  return offers
+}
