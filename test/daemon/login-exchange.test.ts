@@ -1,0 +1,313 @@
+/** Logins in which only client and back-end know the secret: SCRAM and tokens through the proxies. */
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { test } from 'node:test'
+import { startImapSession } from '../../src/daemon/front-end/imap.ts'
+import { startPop3Session } from '../../src/daemon/front-end/pop3.ts'
+import { FrontEnd, type FrontEndOptions } from '../support/front-end.ts'
+import { type Peer, ScriptedBackend } from '../support/peer.ts'
+import {
+  base64,
+  challenge,
+  fromBase64,
+  hearFirst,
+  saslServices,
+  saslWords,
+  type SaslService,
+  serveScram,
+} from '../support/sasl-login.ts'
+import { ScramClient, ScramServer } from '../support/scram.ts'
+import { routeTo } from '../support/test-runtime.ts'
+
+const mechanisms = ['SCRAM-SHA-256', 'SCRAM-SHA-1', 'OAUTHBEARER', 'XOAUTH2']
+const starts = { imap: startImapSession, pop3: startPop3Session } as const
+const login = 'ann@example.com'
+
+function startFront(
+  service: SaslService,
+  backend: ScriptedBackend,
+  options: Partial<FrontEndOptions> = {},
+): Promise<FrontEnd> {
+  return FrontEnd.start({
+    service,
+    start: starts[service],
+    backendPort: backend.port,
+    mechanisms,
+    routes: {
+      [login]: routeTo('fritz', login),
+      'bob@example.com': routeTo('fritz', 'bob@example.com'),
+    },
+    ...options,
+  })
+}
+
+async function greeted(front: FrontEnd): Promise<Peer> {
+  const client = await front.connect()
+  await client.line()
+  return client
+}
+
+function bearerOf(user: string, token = 'tok'): string {
+  return `n,a=${user},\x01auth=Bearer ${token}\x01\x01`
+}
+
+/** What a server's first word of SCRAM looks like, without what is random in it. */
+function shapeOf(said: string, client: ScramClient): string {
+  const own = client.first.replace(/^.*,r=/, '')
+  const [, nonce = '', salt = '', iterations] = /^r=([^,]+),s=([^,]+),i=(\d+)$/.exec(said) ?? []
+  assert.ok(nonce.startsWith(own), said)
+  return `${nonce.length - own.length} ${fromBase64(salt).length} ${iterations}`
+}
+
+/** The client's nonce alone. */
+function serverFirst(first: string): string {
+  return `+ ${base64(first.replace(/^.*,r=/, 'r='))}`
+}
+
+for (const service of saslServices) {
+  const words = saslWords[service]
+
+  for (const mechanism of ['SCRAM-SHA-256', 'SCRAM-SHA-1'] as const) {
+    test(`${service}: ${mechanism} logs in, and no one on the way knows the password`, async () => {
+      await using backend = await ScriptedBackend.start(async (peer) => {
+        assert.ok(await serveScram(peer, service, [mechanism, 'pencil']))
+        await peer.expect(/^x rest\r\n/)
+        peer.send('done\r\n')
+      })
+      await using front = await startFront(service, backend)
+      using client = await greeted(front)
+      const scram = new ScramClient(mechanism, login, 'pencil')
+      client.send(words.start(mechanism, scram.first))
+      client.send(`${base64(scram.answer(await challenge(client)))}\r\n`)
+      assert.ok(scram.trusts(await challenge(client)))
+      client.send('\r\nx rest\r\n')
+      await client.expect(words.accepted)
+      await client.expect(/^done\r\n/)
+      assert.deepEqual(backend.failures, [])
+      assert.deepEqual(front.runtime.eventsOf('backend'), [])
+      const [session] = front.runtime.sessions
+      assert.deepEqual([session?.user, session?.backend], [login, 'fritz'])
+    })
+  }
+
+  test(`${service}: after a wrong proof the client is where it was`, async () => {
+    await using backend = await ScriptedBackend.start(async (peer, number) => {
+      assert.equal(await serveScram(peer, service, ['SCRAM-SHA-1', 'pencil']), number === 1)
+    })
+    await using front = await startFront(service, backend)
+    using client = await greeted(front)
+    for (const password of ['eraser', 'pencil']) {
+      const scram = new ScramClient('SCRAM-SHA-1', login, password)
+      client.send(words.start('SCRAM-SHA-1', scram.first))
+      client.send(`${base64(scram.answer(await challenge(client)))}\r\n`)
+      if (password === 'eraser') await client.expect(words.refused)
+    }
+    await challenge(client)
+    client.send('\r\n')
+    await client.expect(words.accepted)
+    assert.deepEqual(backend.failures, [])
+  })
+
+  test(`${service}: no step of SCRAM tells who exists`, async () => {
+    await using backend = await ScriptedBackend.start(async (peer) => {
+      // Bob has no secret there that SCRAM could be checked by: Dovecot says so at once.
+      const first = await hearFirst(peer, service)
+      const server = new ScramServer('SCRAM-SHA-256', 'pencil')
+      if (first.includes('n=bob')) peer.send(words.no)
+      else {
+        peer.send(`+ ${base64(server.answer(first))}\r\n`)
+        await peer.line()
+        peer.send(words.no)
+      }
+    })
+    await using front = await startFront(service, backend)
+    const heard = new Map<string, string>()
+    const salts = new Map<string, string>()
+    for (const user of [
+      login,
+      'bob@example.com',
+      'nobody@example.com',
+      'NOBODY',
+      'a@example.org',
+    ]) {
+      using client = await greeted(front)
+      const scram = new ScramClient('SCRAM-SHA-256', user, 'guess')
+      client.send(words.start('SCRAM-SHA-256', scram.first))
+      const said = await challenge(client)
+      client.send(`${base64(scram.answer(said))}\r\n`)
+      const [answer] = await client.expect(/^.*\r\n/)
+      assert.match(answer, words.refused)
+      heard.set(user, `${shapeOf(said, scram)} ${answer}`)
+      salts.set(user, /,s=([^,]+)/.exec(said)?.[1] ?? '')
+    }
+    assert.equal(new Set(heard.values()).size, 1, JSON.stringify([...heard]))
+    assert.equal(salts.get('nobody@example.com'), salts.get('NOBODY'))
+    assert.equal(new Set(salts.values()).size, 4, 'each has a salt, in whatever way it is written')
+    assert.deepEqual(front.runtime.eventsOf('backend'), [])
+  })
+
+  test(`${service}: who has another name at the back-end cannot use SCRAM, and hears nothing else`, async () => {
+    await using backend = await ScriptedBackend.start(() => Promise.resolve())
+    const routes = { [login]: routeTo('fritz', login, 'ann.b@example.com') }
+    await using front = await startFront(service, backend, { routes })
+    using client = await greeted(front)
+    const scram = new ScramClient('SCRAM-SHA-256', login, 'pencil')
+    client.send(words.start('SCRAM-SHA-256', scram.first))
+    client.send(`${base64(scram.answer(await challenge(client)))}\r\n`)
+    await client.expect(words.refused)
+    assert.equal(backend.received, '')
+    assert.equal(front.runtime.eventsOf('backend')[0]?.reason, 'no_mechanism')
+  })
+
+  for (const [mechanism, message] of [
+    ['OAUTHBEARER', bearerOf],
+    ['XOAUTH2', (user: string, token = 'tok') => `user=${user}\x01auth=Bearer ${token}\x01\x01`],
+  ] as const) {
+    test(`${service}: ${mechanism} brings the token to the back-end, and its error to the client`, async () => {
+      const error = '{"status":"invalid_token","scope":"mail"}'
+      const heard: string[] = []
+      await using backend = await ScriptedBackend.start(async (peer) => {
+        const first = await hearFirst(peer, service)
+        heard.push(first)
+        if (first.includes('good')) peer.send(words.ok)
+        else {
+          peer.send(`+ ${base64(error)}\r\n`)
+          heard.push(await peer.line())
+          peer.send(words.no)
+        }
+      })
+      const routes = { [login]: routeTo('fritz', login, 'ann.b') }
+      await using front = await startFront(service, backend, { routes })
+      using client = await greeted(front)
+      for (const user of [login, 'nobody@example.com']) {
+        client.send(words.start(mechanism, message(user)))
+        assert.equal(await challenge(client), error, user)
+        client.send('AQ==\r\n')
+        await client.expect(words.refused)
+      }
+      const token = `good${'x'.repeat(3000)}==`
+      // Too long for the line of the command.
+      client.send(words.start(mechanism, '').replace(' \r', '\r'))
+      await client.expect(/^\+ \r\n/)
+      client.send(`${base64(message(login, token))}\r\n`)
+      await client.expect(words.accepted)
+      assert.deepEqual(heard, [message('ann.b'), 'AQ==', message('ann.b', token)])
+      assert.deepEqual(backend.failures, [])
+      const log = JSON.stringify(front.runtime.events)
+      assert.doesNotMatch(log, /good|tok/)
+    })
+  }
+
+  test(`${service}: the reason why a token fails waits for the brake`, async () => {
+    await using backend = await ScriptedBackend.start(async (peer) => {
+      await hearFirst(peer, service)
+      peer.send(`+ ${base64('{}')}\r\n`)
+      await peer.line()
+      peer.send(words.no)
+    })
+    await using front = await startFront(service, backend, {
+      limits: { auth_failure_delay: '80ms' },
+    })
+    using client = await greeted(front)
+    const startedAt = performance.now()
+    client.send(words.start('OAUTHBEARER', bearerOf(login)))
+    await challenge(client)
+    assert.ok(performance.now() - startedAt >= 79)
+    client.send('*\r\n')
+    await client.expect(service === 'imap' ? /^a BAD .*\r\n/ : /^-ERR .*\r\n/)
+    const againAt = performance.now()
+    client.send(words.start('OAUTHBEARER', bearerOf(login)))
+    await challenge(client)
+    assert.ok(performance.now() - againAt >= 159, 'giving up after it has counted as a failure')
+  })
+
+  /** How a back-end can go wrong, once it has heard the first message. */
+  const faults: Readonly<Record<string, (peer: Peer, first: string) => unknown>> = {
+    'accepts at once': (peer) => peer.send(words.ok),
+    'says a nonce of its own': (peer) => peer.send(`+ ${base64('r=x,s=AAAA,i=4096')}\r\n`),
+    'repeats the nonce': (peer, first) => peer.send(`${serverFirst(first)}\r\n`),
+    'says what is no base64': (peer) => peer.send('+ ?\r\n'),
+    'says nothing': (peer) => peer.send('+ \r\n'),
+    'signs at once': (peer) => peer.send(`+ ${base64('v=AAAA')}\r\n`),
+    'never ends its line': (peer) => peer.send(`+ ${'A'.repeat(10_000)}`),
+    'closes at once': (peer) => peer.socket.destroy(),
+    resets: (peer) => peer.socket.resetAndDestroy(),
+    // The wait is the same for both.
+    ...(service === 'imap' ? { 'is silent': (peer: Peer) => peer.end() } : {}),
+  }
+  /** The same, after it has heard the client's proof. */
+  const lateFaults: typeof faults = {
+    'accepts without signing': (peer) => peer.send(words.ok),
+    'begins anew': (peer, first) => peer.send(`${serverFirst(`${first}X`)}\r\n`),
+    'says another thing': (peer) => peer.send(`+ ${base64('x=1')}\r\n`),
+    'signs twice': (peer) => peer.send(`+ ${base64('v=AAAA')}\r\n+ ${base64('v=AAAA')}\r\n`),
+    'signs and accepts at once': (peer) => peer.send(`+ ${base64('v=AAAA')}\r\n${words.ok}`),
+    closes: (peer) => peer.socket.destroy(),
+  }
+
+  for (const isLate of [false, true]) {
+    for (const [what, go] of Object.entries(isLate ? lateFaults : faults)) {
+      test(`${service}: a back-end that ${what}${isLate ? ' at the end' : ''} is not available`, async () => {
+        await using backend = await ScriptedBackend.start(async (peer) => {
+          const first = await hearFirst(peer, service)
+          if (isLate) {
+            peer.send(`+ ${base64(new ScramServer('SCRAM-SHA-1', 'x').answer(first))}\r\n`)
+            await peer.line()
+          }
+          await go(peer, first)
+        })
+        await using front = await startFront(service, backend, { limits: { login_timeout: '1s' } })
+        using client = await greeted(front)
+        const scram = new ScramClient('SCRAM-SHA-1', login, 'x')
+        client.send(words.start('SCRAM-SHA-1', scram.first))
+        if (isLate) client.send(`${base64(scram.answer(await challenge(client)))}\r\n`)
+        const [line] = await client.expect(/^.*\r\n/)
+        // What was said before it went wrong may be there; the end comes when the client has answered.
+        if (line.startsWith('+ ')) client.send('\r\n')
+        if (line.startsWith('+ ')) await client.expect(words.unavailable)
+        else assert.match(line, words.unavailable)
+        client.send(service === 'imap' ? 'c NOOP\r\n' : 'NOOP\r\n')
+        await client.expect(service === 'imap' ? /^c OK/ : /^\+OK/)
+        assert.equal(front.runtime.eventsOf('backend').length, 1)
+        assert.deepEqual(front.runtime.eventsOf('refuse'), [])
+      })
+    }
+  }
+
+  test(`${service}: a back-end that is gone while the client thinks is told after the client's answer`, async () => {
+    await using backend = await ScriptedBackend.start(async (peer) => {
+      const first = await hearFirst(peer, service)
+      peer.send(`+ ${base64(new ScramServer('SCRAM-SHA-1', 'x').answer(first))}\r\n`)
+    })
+    await using front = await startFront(service, backend)
+    using client = await greeted(front)
+    const scram = new ScramClient('SCRAM-SHA-1', login, 'x')
+    client.send(words.start('SCRAM-SHA-1', scram.first))
+    const said = await challenge(client)
+    backend.peers[0]?.socket.end()
+    await front.runtime.waitFor('backend')
+    client.send(`${base64(scram.answer(said))}\r\n`)
+    await client.expect(words.unavailable)
+  })
+
+  test(`${service}: clients that leave at any step leave nothing behind`, async () => {
+    await using backend = await ScriptedBackend.start((peer) =>
+      serveScram(peer, service, ['SCRAM-SHA-1', 'pencil']).then(
+        () => undefined,
+        () => undefined,
+      ),
+    )
+    await using front = await startFront(service, backend)
+    for (let steps = 0; steps < 40; steps++) {
+      using client = await greeted(front)
+      const scram = new ScramClient('SCRAM-SHA-1', login, 'pencil')
+      client.send(words.start('SCRAM-SHA-1', scram.first))
+      if (steps % 4 > 0) client.send(`${base64(scram.answer(await challenge(client)))}\r\n`)
+      if (steps % 4 > 1) await challenge(client)
+      if (steps % 8 > 4) client.socket.resetAndDestroy()
+    }
+    await front.runtime.idle()
+    for (const { closed, socket } of backend.peers) if (!closed) await once(socket, 'close')
+    assert.deepEqual(front.runtime.eventsOf('internal'), [])
+  })
+}
