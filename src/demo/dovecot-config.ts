@@ -37,6 +37,8 @@ export interface DovecotSettings {
   readonly hasQuota: boolean
   /** The names of the user and group it runs as, where it is not started by root. */
   readonly account: { readonly user: string; readonly group: string } | undefined
+  /** More lines, which may change what others set. */
+  readonly further: readonly string[]
 }
 
 export const dovecotFiles = {
@@ -72,6 +74,7 @@ export function dovecotConfig(settings: DovecotSettings): string {
     '  }',
     '}',
     'auth_failure_delay = 0',
+    'auth_mechanisms = plain login scram-sha-256 scram-sha-1',
     'mail_max_userip_connections = 100',
     '# Root may not own mailboxes; any other user may.',
     'first_valid_uid = 1',
@@ -84,6 +87,7 @@ export function dovecotConfig(settings: DovecotSettings): string {
     ...tlsLines(settings, path),
     ...listenerLines(ports),
     ...accountLines(settings),
+    ...settings.further,
   ]
   return `${lines.join('\n')}\n`
 }

@@ -35,6 +35,8 @@ export interface DovecotOptions {
   readonly certificate?: { readonly cert: string; readonly key: string }
   /** ManageSieve is spoken, too. */
   readonly hasSieve?: boolean
+  /** More lines of its config. */
+  readonly further?: readonly string[]
   /** Where `dovecot` in the PATH, or in Debian's places, is not the one to run. */
   readonly program?: string
 }
@@ -189,7 +191,7 @@ export class Dovecot implements AsyncDisposable {
   }
 
   async #writeConfig(): Promise<void> {
-    const { folder, name, certificate, users } = this.#options
+    const { folder, name, certificate, users, further = [] } = this.#options
     const account = process.getuid?.() === 0 ? undefined : await ownAccount()
     const text = dovecotConfig({
       release: await this.#release(),
@@ -199,6 +201,7 @@ export class Dovecot implements AsyncDisposable {
       hasCertificate: certificate !== undefined,
       hasQuota: users.some(({ quotaKib }) => quotaKib !== undefined),
       account,
+      further,
     })
     writeFileSync(this.configFile, text)
   }

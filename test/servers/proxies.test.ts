@@ -6,9 +6,11 @@ import { after, before, describe, test } from 'node:test'
 import type { ImapFlow } from 'imapflow'
 import type { Service } from '../../src/config/config.ts'
 import type { Dovecot } from '../../src/demo/dovecot.ts'
-import { password, RealSite } from '../support/real-site.ts'
-import { bigScript, sieveRound } from '../support/sieve-round.ts'
 import { Peer } from '../support/peer.ts'
+import { password, RealSite, takesTokens, tokenFor } from '../support/real-site.ts'
+import { base64, challenge, fromBase64 } from '../support/sasl-login.ts'
+import { ScramClient } from '../support/scram.ts'
+import { bigScript, sieveRound } from '../support/sieve-round.ts'
 import { skipWithout } from '../support/tools.ts'
 
 const clients = ['swaks', 'curl', 'mbsync', 'fetchmail', 'mpop', 'sieve-connect']
@@ -17,9 +19,10 @@ const skip = skipWithout('dovecot', 'openssl', ...clients)
 describe('mail programs at the proxies before two Dovecots', { skip }, () => {
   let site: RealSite
   before(async () => {
-    site = await RealSite.start({ sieve: true })
+    site = await RealSite.start({ sieve: true, takesTokens })
     for (const user of ['ann', 'nora', 'otto']) await seed(site.ingrid, user)
     for (const user of ['bob', 'carl', 'dora']) await seed(site.fritz, user)
+    await mechanismsKnown()
   })
   after(() => site[Symbol.asyncDispose]())
 
@@ -31,6 +34,16 @@ describe('mail programs at the proxies before two Dovecots', { skip }, () => {
       const to = ['--from', 'a@example.net', '--to', `${user}@example.com`]
       const { code, stdout } = await site.tool('swaks', ...server, ...options, ...to)
       assert.equal(code, 0, stdout)
+    }
+  }
+
+  /** Every worker has asked every back-end how one may log in. */
+  async function mechanismsKnown(): Promise<void> {
+    const { workers } = await site.daemon.waitFor('daemon.ready')
+    for (let count = 1; ; count++) {
+      const known = site.daemon.eventsOf('backend.offers')
+      if (known.filter(({ protocol }) => protocol !== 'lmtp').length >= workers * 6) return
+      await site.daemon.waitFor('backend.offers', count)
     }
   }
 
@@ -98,17 +111,53 @@ describe('mail programs at the proxies before two Dovecots', { skip }, () => {
     }
   })
 
-  test('mbsync pulls a whole mailbox over STARTTLS', async () => {
-    const near = site.dir.join('mbsync')
-    const file = site.dir.join('mbsyncrc')
+  test('a token opens the mailbox of its user, and no other', { skip: !takesTokens }, async () => {
+    for (const service of ['imap', 'pop3'] as const) {
+      const url = `${service}://127.0.0.1:${site.port(service)}/`
+      for (const [login, owner, expected] of [
+        ['ann@example.com', 'ann@example.com', 0],
+        ['bob', 'bob@example.com', 0],
+        ['bob@example.com', 'ann@example.com', 67],
+      ] as const) {
+        const bearer = ['-u', `${login}:`, '--oauth2-bearer', tokenFor(owner)]
+        const { code, stderr } = await site.curl(url, ...bearer)
+        assert.equal(code, expected, `${service} ${login}: ${stderr}`)
+      }
+    }
+  })
+
+  test('who is not there is asked by SCRAM as those are who are', async () => {
+    const heard = new Set<string>()
+    // In this order: what Dovecot says first is known before it was seen.
+    for (const login of ['eve@example.org', 'bob@example.com', 'walter']) {
+      using client = await Peer.connect(site.port('imap'))
+      await client.line()
+      const scram = new ScramClient('SCRAM-SHA-256', login, 'wrong')
+      client.send(`a AUTHENTICATE SCRAM-SHA-256 ${base64(scram.first)}\r\n`)
+      const said = await challenge(client)
+      client.send(`${base64(scram.answer(said))}\r\n`)
+      const [, nonce = '', salt = '', rest = ''] = /^r=([^,]+),s=([^,]+)(.*)$/.exec(said) ?? []
+      heard.add(`${nonce.length - scram.first.replace(/^.*r=/, '').length}`)
+      heard.add(`${fromBase64(salt).length} ${rest} ${await client.line()}`)
+    }
+    assert.equal(heard.size, 2, [...heard].join('\n'))
+  })
+
+  for (const mechanism of ['LOGIN', 'SCRAM-SHA-256']) {
+    test(`mbsync pulls a whole mailbox over STARTTLS with ${mechanism}`, () => pull(mechanism))
+  }
+
+  async function pull(mechanism: string): Promise<void> {
+    const near = site.dir.join(`mbsync-${mechanism}`)
+    const file = site.dir.join(`mbsyncrc-${mechanism}`)
     writeFileSync(
       file,
       `IMAPAccount site
 Host localhost
 Port ${site.port('imap')}
-User carl
+User carl@example.com
 Pass "${password}"
-AuthMechs LOGIN
+AuthMechs ${mechanism}
 SSLType STARTTLS
 SystemCertificates no
 CertificateFile ${site.caFile}
@@ -130,7 +179,7 @@ SyncState *
     const { code, stderr } = await site.tool('mbsync', '-c', file, 'inbox')
     assert.equal(code, 0, stderr)
     assert.deepEqual(subjectsIn(near), ['first of carl', 'second of carl'])
-  })
+  }
 
   test('fetchmail collects by POP3 with STLS and a verified certificate', async () => {
     const file = site.dir.join('fetchmailrc')
@@ -151,7 +200,7 @@ SyncState *
     assert.deepEqual(subjects, ['Subject: first of nora', 'Subject: second of nora'])
   })
 
-  test('mpop collects by POP3 over implicit TLS, and leaves nothing behind', async () => {
+  test('mpop collects by POP3 over implicit TLS with SCRAM, and leaves nothing behind', async () => {
     const file = site.dir.join('mpoprc')
     const near = site.dir.join('mpop')
     writeFileSync(
@@ -159,9 +208,9 @@ SyncState *
       `account site
 host localhost
 port ${site.port('pop3', 1)}
-user otto
+user otto@example.com
 password ${password}
-auth user
+auth scram-sha-256
 tls on
 tls_starttls off
 tls_trust_file ${site.caFile}

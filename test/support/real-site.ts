@@ -3,7 +3,9 @@
  * names begin with a to m live on fritz, the others on ingrid, and ann on ingrid by a line of her own.
  */
 import assert from 'node:assert/strict'
-import { chmodSync, writeFileSync } from 'node:fs'
+import { createHmac } from 'node:crypto'
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { ImapFlow } from 'imapflow'
 import { loadConfig } from '../../src/config/load.ts'
 import type { Service } from '../../src/config/config.ts'
@@ -12,7 +14,7 @@ import { buildMap } from '../../src/map/build.ts'
 import { type Authority, makeAuthority } from './certificates.ts'
 import { type Daemon, startDaemon, writeConfig } from './daemon.ts'
 import { type TempDir, tempDir } from './temp-dir.ts'
-import { runTool, type ToolResult } from './tools.ts'
+import { runTool, type ToolResult, versionOf } from './tools.ts'
 
 export const password = 'correct horse'
 
@@ -28,6 +30,8 @@ export interface SiteOptions {
   readonly distrust?: boolean
   /** ManageSieve is spoken, too. */
   readonly sieve?: boolean
+  /** The Dovecots take tokens as `tokenFor` makes them. */
+  readonly takesTokens?: boolean
   /** More lines of mailmux.yaml. */
   readonly config?: string
 }
@@ -64,7 +68,12 @@ export class RealSite implements AsyncDisposable {
     const authority = makeAuthority()
     const [fritz, ingrid] = await Promise.all(
       (['fritz', 'ingrid'] as const).map((name) =>
-        startBackend(name, { dir, authority, hasSieve: options.sieve === true }),
+        startBackend(name, {
+          dir,
+          authority,
+          hasSieve: options.sieve === true,
+          further: options.takesTokens === true ? tokenLines(dir) : [],
+        }),
       ),
     )
     assert(fritz !== undefined && ingrid !== undefined)
@@ -144,11 +153,58 @@ function startBackend(
     dir,
     authority,
     hasSieve,
-  }: { readonly dir: TempDir; readonly authority: Authority; readonly hasSieve: boolean },
+    further,
+  }: {
+    readonly dir: TempDir
+    readonly authority: Authority
+    readonly hasSieve: boolean
+    readonly further: readonly string[]
+  },
 ): Promise<Dovecot> {
   const users = people[name].map((user) => ({ address: `${user}@example.com`, password }))
   const certificate = authority.issue([`${name}.example.com`])
-  return Dovecot.start({ name, folder: dir.join(name), users, certificate, hasSieve })
+  return Dovecot.start({ name, folder: dir.join(name), users, certificate, hasSieve, further })
+}
+
+/** Only Dovecot 2.3 is configured for tokens here. */
+export const takesTokens = versionOf('dovecot').startsWith('2.3')
+
+const tokenKey = 'a key that only tests know'
+
+function tokenPart(value: object): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64url')
+}
+
+/** A JSON web token of a user that the Dovecots can check without asking anybody (RFC 7519). */
+export function tokenFor(user: string, validMs = 600_000): string {
+  const nowS = Math.floor(Date.now() / 1000)
+  const claims = { sub: user, iat: nowS - 1, exp: nowS + Math.floor(validMs / 1000) }
+  const text = `${tokenPart({ alg: 'HS256', typ: 'JWT' })}.${tokenPart(claims)}`
+  return `${text}.${createHmac('sha256', tokenKey).update(text).digest('base64url')}`
+}
+
+/** For Dovecot 2.3: tokens are checked by a key in a file. */
+function tokenLines(dir: TempDir): string[] {
+  const keys = dir.join('keys')
+  mkdirSync(join(keys, 'default', 'HS256'), { recursive: true })
+  const key = Buffer.from(tokenKey).toString('base64')
+  writeFileSync(join(keys, 'default', 'HS256', 'default'), key)
+  const file = dir.join('oauth2.conf')
+  writeFileSync(
+    file,
+    `introspection_mode = local
+local_validation_key_dict = fs:posix:prefix=${keys}/
+username_attribute = sub
+`,
+  )
+  return [
+    'auth_mechanisms = plain login scram-sha-256 scram-sha-1 oauthbearer xoauth2',
+    'passdb {',
+    '  driver = oauth2',
+    '  mechanisms = oauthbearer xoauth2',
+    `  args = ${file}`,
+    '}',
+  ]
 }
 
 function siteConfig(backends: readonly Dovecot[], options: SiteOptions): string {

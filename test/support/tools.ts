@@ -51,3 +51,10 @@ export function skipWithout(...commands: readonly string[]): string | false {
   if (process.env['CI'] === 'true') throw new Error(reason)
   return reason
 }
+
+/** What a program says of its version; '' where it is not installed. */
+export function versionOf(command: string): string {
+  if (skipWithout(command) !== false) return ''
+  const env = { PATH: path }
+  return execFileSync(command, ['--version'], { env, encoding: 'utf8' })
+}
