@@ -6,7 +6,7 @@ import type { BackendProtocol, ClientPassing, Endpoint } from '../config/config.
 import { type DialResult, dial, type Trust, upgrade } from '../net/dial.ts'
 import { certificateOf, type PeerCertificate } from '../net/peer-certificate.ts'
 import { prefaceFor } from './passed-client.ts'
-import { type ProbeDialogue, type ProbeLine, probeDialogue } from '../protocol/probe.ts'
+import { type ProbeDialogue, type ProbeLine, probeDialogue, saslNames } from '../protocol/probe.ts'
 
 export interface ProbeReport {
   readonly backend: string
@@ -18,6 +18,8 @@ export interface ProbeReport {
   readonly ms: number
   readonly greeting?: string
   readonly capabilities?: readonly string[]
+  /** SASL mechanisms among them, in capitals. */
+  readonly mechanisms?: readonly string[]
   readonly certificate?: PeerCertificate
   readonly problem?: string
 }
@@ -32,7 +34,8 @@ export interface ProbePlan {
   readonly timeoutMs: number
 }
 
-type Seen = { -readonly [Key in 'greeting' | 'capabilities' | 'certificate']?: ProbeReport[Key] }
+type SeenKey = 'greeting' | 'capabilities' | 'mechanisms' | 'certificate'
+type Seen = { -readonly [Key in SeenKey]?: ProbeReport[Key] }
 
 const linesLimit = 200
 const bytesLimit = 65_536
@@ -93,6 +96,7 @@ async function converse(line: ProbeConnection, plan: ProbePlan, seen: Seen): Pro
     offered = await hello(line, dialogue)
   }
   seen.capabilities = offered
+  seen.mechanisms = saslNames(plan.protocol, offered)
   const certificate = certificateOf(line.socket)
   if (certificate !== undefined) seen.certificate = certificate
   line.send(dialogue.quit)

@@ -161,6 +161,8 @@ export interface Config {
   readonly dnsServers: readonly string[]
   readonly limits: LimitConfig
   readonly relay: RelayConfig
+  /** What may be offered at most, by service; all where it is absent. */
+  readonly mechanisms: Readonly<Partial<Record<LoginService, readonly Mechanism[]>>>
   readonly spool: SpoolConfig
   /** How long a port of a back-end may be unused before it is probed; 0: for ever. */
   readonly probeIntervalMs: number

@@ -95,6 +95,7 @@ export function normalizeConfig(raw: RawConfig, file: string, locate: Locate): C
     dnsServers: raw.dns_servers ?? [],
     limits: limitsOf(raw.limits ?? {}),
     relay: relayOf(raw),
+    mechanisms: raw.mechanisms ?? {},
     spool: spoolOf(raw.spool ?? {}),
     probeIntervalMs: duration(raw.probe_interval, 60_000),
     workers: raw.workers ?? 'auto',

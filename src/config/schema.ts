@@ -10,6 +10,7 @@
 import type { Static } from 'typebox'
 import { filledSource } from './database-schema.ts'
 import { limitSchema } from './limit-schema.ts'
+import { loginProperties } from './login-schema.ts'
 import { relayProperties } from './relay-schema.ts'
 import { duration, name } from './scalar-schema.ts'
 
@@ -230,6 +231,7 @@ export const configSchema = {
       description: 'how long a port of a back-end may be unused before it is probed; 0s: never',
     },
     ...relayProperties,
+    ...loginProperties,
     workers: {
       anyOf: [
         { type: 'integer', minimum: 1, maximum: 256 },

@@ -1,9 +1,9 @@
 /**
- * How clients of a proxy may log in: by what every back-end of the service can carry on.
+ * How clients of a proxy may log in: by what every back-end of the service can carry on, narrowed by
+ * the config.
  */
 import { type ProbePlan, probeBackend } from '../backend/probe.ts'
 import type { Mechanism } from '../config/config.ts'
-import { saslNames } from '../protocol/probe.ts'
 import { commonMechanisms, leastMechanisms } from '../protocol/sasl/mechanism.ts'
 import { BackendOffers, type OfferKind } from './backend-offers.ts'
 import { planOf, portsOf } from './check-backends.ts'
@@ -32,9 +32,8 @@ function loginsBy(service: Service): OfferKind<ProbePlan, LoginOffer> {
     placeOf: ({ backend, endpoint: { host, port, tls } }) => `${backend} ${host} ${port} ${tls}`,
     protocolOf: () => service,
     ask: async (plan) => {
-      const { ok, capabilities = [] } = await probeBackend(plan)
-      const mechanisms = new Set(saslNames(service, capabilities))
-      return ok ? { mechanisms, capabilities } : undefined
+      const { ok, mechanisms, capabilities = [] } = await probeBackend(plan)
+      return ok ? { mechanisms: new Set(mechanisms), capabilities } : undefined
     },
     // Of the others a client learns the rest after its login, from the back-end itself.
     describe: ({ mechanisms, capabilities }) =>
@@ -43,18 +42,26 @@ function loginsBy(service: Service): OfferKind<ProbePlan, LoginOffer> {
 }
 
 class LoginOffers extends BackendOffers<ProbePlan, LoginOffer> {
+  readonly #service: Service
   #mechanisms: readonly Mechanism[] = leastMechanisms
   #generation: Generation | undefined
   #version = 0
+
+  constructor(runtime: Runtime, service: Service) {
+    super(runtime, loginsBy(service))
+    this.#service = service
+  }
 
   /** For clients that come now. */
   mechanismsFor(generation: Generation): readonly Mechanism[] {
     if (generation !== this.#generation || this.version !== this.#version) {
       const known = this.knownFor(generation)
-      this.#mechanisms =
+      const common =
         known === undefined
           ? leastMechanisms
           : commonMechanisms(known.map(({ mechanisms }) => mechanisms))
+      const allowed = generation.config.mechanisms[this.#service] ?? common
+      this.#mechanisms = common.filter((mechanism) => allowed.includes(mechanism))
       this.#generation = generation
       this.#version = this.version
     }
@@ -67,7 +74,7 @@ const ofRuntime = new WeakMap<Runtime, Map<Service, LoginOffers>>()
 export function loginOffersOf(runtime: Runtime, service: Service): LoginOffers {
   const services = ofRuntime.get(runtime) ?? new Map<Service, LoginOffers>()
   ofRuntime.set(runtime, services)
-  const offers = services.get(service) ?? new LoginOffers(runtime, loginsBy(service))
+  const offers = services.get(service) ?? new LoginOffers(runtime, service)
   services.set(service, offers)
   return offers
 }

@@ -78,7 +78,7 @@ test('a back-end that would make other sense of the sources is refused, or told 
 async function imapBackend(peer: Peer): Promise<void> {
   peer.send('* OK ready\r\n')
   assert.equal(await peer.line(), 'A CAPABILITY')
-  peer.send('* CAPABILITY IMAP4rev1 IDLE\r\nA OK done\r\n')
+  peer.send('* CAPABILITY IMAP4rev1 IDLE AUTH=PLAIN AUTH=SCRAM-SHA-256\r\nA OK done\r\n')
 }
 
 async function smtpBackend(peer: Peer): Promise<void> {
@@ -117,7 +117,9 @@ backends:
   const { checks } = JSON.parse(stdout) as { checks: ProbeReport[] }
   const of = (backend: string, protocol: string) =>
     checks.find((one) => one.backend === backend && one.protocol === protocol)
-  assert.deepEqual(of('fritz', 'imap')?.capabilities, ['IMAP4rev1', 'IDLE'])
+  const offered = ['IMAP4rev1', 'IDLE', 'AUTH=PLAIN', 'AUTH=SCRAM-SHA-256']
+  assert.deepEqual(of('fritz', 'imap')?.capabilities, offered)
+  assert.deepEqual(of('fritz', 'imap')?.mechanisms, ['PLAIN', 'SCRAM-SHA-256'])
   assert.deepEqual(of('fritz', 'smtp')?.capabilities, ['SIZE 100', 'PIPELINING'])
   const listed = ['IMPLEMENTATION x y', 'SIEVE fileinto reject', 'STARTTLS']
   assert.deepEqual(of('fritz', 'sieve')?.capabilities, listed)
@@ -126,6 +128,9 @@ backends:
   assert.match(of('ingrid', 'imap')?.problem ?? '', /^connect: .*ECONNREFUSED/)
   const one = await runCommand(['backend', 'check', 'fritz', '--config', file])
   assert.equal(one.code, 0)
-  assert.match(one.stdout, /^fritz +imap +127\.0\.0\.1:\d+ +none +\d+ +IMAP4rev1, IDLE$/m)
+  assert.match(
+    one.stdout,
+    /^fritz +imap +127\.0\.0\.1:\d+ +none +\d+ +PLAIN SCRAM-SHA-256 +IMAP4rev1, IDLE, AUTH=PLAIN, AUTH=SCRAM-SHA-256$/m,
+  )
   assert.equal((await runCommand(['backend', 'check', 'x', '--config', file])).code, 67)
 })

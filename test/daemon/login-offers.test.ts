@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { startImapSession } from '../../src/daemon/front-end/imap.ts'
+import { startPop3Session } from '../../src/daemon/front-end/pop3.ts'
 import { loginOffersOf } from '../../src/daemon/login-offers.ts'
 import { FrontEnd } from '../support/front-end.ts'
 import { type Peer, ScriptedBackend } from '../support/peer.ts'
@@ -109,4 +110,36 @@ test('a back-end that no longer offers what it did is asked again at once', asyn
   await front.runtime.waitFor('backend.offers', 2)
   using later = await front.connect()
   await later.expect(/AUTH=LOGIN AUTH=SCRAM-SHA-1\].*\r\n/)
+})
+
+test('what the config does not name is not offered, nor taken: passwords in no form', async () => {
+  for (const [service, start, says] of [
+    ['imap', startImapSession, /LOGINDISABLED AUTH=SCRAM-SHA-256\]/],
+    ['pop3', startPop3Session, /^\+OK/],
+  ] as const) {
+    const options = { service, start, mechanisms: ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-1'] }
+    const config = [`mechanisms: {${service}: [SCRAM-SHA-256, OAUTHBEARER]}`]
+    await using front = await FrontEnd.start({ ...options, config })
+    using client = await front.connect()
+    assert.match(await client.line(), says)
+    for (const [said, answer] of service === 'imap'
+      ? ([
+          ['a LOGIN ann secret', /^a NO \[CANNOT\]/],
+          ['b AUTHENTICATE PLAIN AGFubgBzZWNyZXQ=', /^b NO \[CANNOT\]/],
+          ['c AUTHENTICATE SCRAM-SHA-1', /^c NO \[CANNOT\]/],
+        ] as const)
+      : ([
+          ['USER ann', /^-ERR Passwords/],
+          ['PASS secret', /^-ERR Passwords/],
+          ['AUTH PLAIN AGFubgBzZWNyZXQ=', /^-ERR This mechanism/],
+          ['AUTH', /^\+OK/],
+        ] as const)) {
+      client.send(`${said}\r\n`)
+      assert.match(await client.line(), answer, said)
+    }
+    if (service === 'pop3') await client.expect(/^SCRAM-SHA-256\r\n\.\r\n/)
+    client.send(service === 'imap' ? 'd CAPABILITY\r\n' : 'CAPA\r\n')
+    await client.expect(service === 'imap' ? /^d OK.*\r\n/m : /^SASL SCRAM-SHA-256\r\n\.\r\n/m)
+    assert.doesNotMatch(client.received, /^USER|AUTH=PLAIN/m)
+  }
 })

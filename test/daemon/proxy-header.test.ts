@@ -116,7 +116,9 @@ test('TLS begins after the header, and the back-end of a login is told', async (
   await client.expect(/^\* OK .*\r\n/)
   client.send('a LOGIN ann secret\r\n')
   await client.expect(/^a NO /)
-  assert.deepEqual(imapSeen, ['PROXY TCP4 192.0.2.7 198.51.100.1 40123 25\r\n'])
+  // Besides, a worker asks it for itself how one may log in.
+  const told = imapSeen.filter((line) => !line.startsWith('PROXY TCP4 127.0.0.1 '))
+  assert.deepEqual(told, ['PROXY TCP4 192.0.2.7 198.51.100.1 40123 25\r\n'])
 })
 
 test('a ManageSieve client behind a proxy is passed on as any other', async () => {

@@ -26,6 +26,8 @@ export interface FrontEndOptions {
   /** Lines of the config's `limits`. */
   readonly limits?: Readonly<Record<string, string>>
   readonly routes?: Readonly<Record<string, Resolution>>
+  /** More lines of the config. */
+  readonly config?: readonly string[]
 }
 
 export class FrontEnd implements AsyncDisposable {
@@ -100,6 +102,7 @@ function configText(options: FrontEndOptions): string {
     ...(backendName === undefined ? [] : [`    tls_name: ${backendName}`]),
     'limits:',
     ...Object.entries(limits).map(([key, value]) => `  ${key}: ${value}`),
+    ...(options.config ?? []),
     '',
   ].join('\n')
 }

@@ -11,6 +11,7 @@ const columns = [
   { title: 'address' },
   { title: 'tls' },
   { title: 'ms', align: 'right' },
+  { title: 'logins' },
   { title: 'answer' },
 ] as const
 
@@ -38,11 +39,12 @@ export default class BackendCheck extends MailmuxCommand {
 }
 
 function cells(check: ProbeReport): string[] {
-  const { backend, protocol, address, tls, ms, ok, problem, capabilities = [] } = check
+  const { backend, protocol, address, tls, ms, ok, problem } = check
+  const { capabilities = [], mechanisms = [] } = check
   const answer = ok
     ? [...warningsOf(check), capabilities.join(', ')].join(' ')
     : style.yellow(problem ?? '')
-  return [backend, protocol, address, tls, String(ms), answer]
+  return [backend, protocol, address, tls, String(ms), mechanisms.join(' '), answer]
 }
 
 function warningsOf({ certificate }: ProbeReport): string[] {

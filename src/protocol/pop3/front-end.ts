@@ -65,7 +65,8 @@ class Pop3FrontEnd extends SaslMachine {
 
   capabilities(): void {
     const user = this.takesPasswords ? 'USER\r\n' : ''
-    const sasl = this.takesCredentials ? `SASL ${this.mechanisms.join(' ')}\r\n` : ''
+    const names = this.takesCredentials ? this.mechanisms : []
+    const sasl = names.length === 0 ? '' : `SASL ${names.join(' ')}\r\n`
     const tls = this.canStartTls ? 'STLS\r\n' : ''
     this.send(`${alwaysCapable}${user}${sasl}${tls}.\r\n`)
   }

@@ -1,0 +1,23 @@
+/** The part of the schema that says how clients of the proxies may log in. */
+
+const mechanisms = {
+  type: 'array',
+  items: {
+    type: 'string',
+    enum: ['PLAIN', 'LOGIN', 'SCRAM-SHA-256', 'SCRAM-SHA-1', 'OAUTHBEARER', 'XOAUTH2'],
+  },
+  minItems: 1,
+} as const
+
+/** Keys of the config itself. */
+export const loginProperties = {
+  mechanisms: {
+    type: 'object',
+    properties: {
+      imap: { ...mechanisms, description: 'of IMAP' },
+      pop3: { ...mechanisms, description: 'of POP3' },
+    },
+    additionalProperties: false,
+    description: 'SASL mechanisms to offer, where all back-ends do (default: all that they do)',
+  },
+} as const
