@@ -181,8 +181,11 @@ export class LoginAttempt implements LoginWaiter {
     const { protocol, proof, client } = this.#options
     const { connectTimeoutMs, loginTimeoutMs } = this.#generation.config.limits
     const { endpoint, trust, login, clientAddress } = route
+    if (!this.#isSendable(route)) {
+      this.#refuse()
+      return
+    }
     this.#route = route
-    if (!this.#isSendable(route)) return
     const machine = protocol.createBackEnd(endpoint.tls, { ...proof, login })
     const preface = prefaceFor({ clientAddress, client: attributesOf(client) })
     const plan = { machine, endpoint, trust, connectTimeoutMs, loginTimeoutMs, preface }
@@ -200,7 +203,6 @@ export class LoginAttempt implements LoginWaiter {
     )
     const where = { backend, step: 'login', reason: 'no_mechanism', detail } as const
     runtime.log('backend', { ...fields, ...where })
-    this.#refuse()
     return false
   }
 

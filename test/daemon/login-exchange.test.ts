@@ -157,6 +157,8 @@ for (const service of saslServices) {
     await client.expect(words.refused)
     assert.equal(backend.received, '')
     assert.equal(front.runtime.eventsOf('backend')[0]?.reason, 'no_mechanism')
+    const counted = Object.keys(front.runtime.counters.snapshot())
+    assert.ok(!counted.some((name) => name.startsWith('backend_login')), 'it was not asked')
   })
 
   for (const [mechanism, message] of [

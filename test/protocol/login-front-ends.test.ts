@@ -61,7 +61,8 @@ const anywhere = {
   secure: true,
   offersTls: false,
   allowsCleartext: true,
-}
+  mechanisms: ['PLAIN', 'LOGIN', 'SCRAM-SHA-256', 'OAUTHBEARER'],
+} as const satisfies FrontEndOptions
 
 /** What a machine asks for, with every wait answered by a failure; the text that was sent. */
 function exhaust(machine: LoginFrontEnd, chunks: readonly Uint8Array[]): string {
@@ -71,8 +72,10 @@ function exhaust(machine: LoginFrontEnd, chunks: readonly Uint8Array[]): string 
     for (let action = actions.shift(); action !== undefined; action = actions.shift()) {
       if (action.do === 'send') text += action.text
       else if (action.do === 'brake') actions.push(...machine.resume())
-      else if (action.do === 'log-in') actions.push(...machine.loginAnswered({ kind: 'refused' }))
-      else assert.notEqual(action.do, 'join')
+      else if (action.do === 'exchange') actions.push(...machine.challenged('say more'))
+      else if (action.do === 'log-in' || action.do === 'respond') {
+        actions.push(...machine.loginAnswered({ kind: 'refused' }))
+      } else assert.notEqual(action.do, 'join')
     }
   }
   return text
@@ -94,6 +97,11 @@ const pieces = fc.oneof(
     '(',
     ')',
     'AGEAYg==',
+    'a AUTHENTICATE LOGIN\r\n',
+    'AUTH LOGIN\r\n',
+    'a AUTHENTICATE SCRAM-SHA-256 biwsbj1hLHI9Yg==\r\n',
+    'AUTH SCRAM-SHA-256 biwsbj1hLHI9Yg==\r\n',
+    '*\r\n',
     'ann',
     'QUIT\r\n',
   ),
