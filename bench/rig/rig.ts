@@ -2,7 +2,7 @@
  * The load generator and the stand-in back-end (C, far faster than any proxy), built on first use,
  * and the counting of CPU time and memory of a process tree. Linux only. Loopback only.
  */
-import { execFileSync, type ChildProcess, spawn } from 'node:child_process'
+import { execFileSync, type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -107,15 +107,20 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   })
 }
 
-/** Waits until it answers; ends it where it does not. */
+/** Waits until it greets; ends it where it does not. An open port may be a trial of who listens. */
 export async function answering(child: ChildProcess, port: number): Promise<ChildProcess> {
-  try {
-    await waitForPort(port)
-    return child
-  } catch (error) {
-    await stop(child)
-    throw error
+  for (let attempt = 0; attempt < 200; attempt++) {
+    const socket = connect(port, '127.0.0.1')
+    const { promise, resolve } = Promise.withResolvers<boolean>()
+    socket.once('data', () => resolve(true)).once('close', () => resolve(false))
+    socket.on('error', () => undefined).setTimeout(2000, () => resolve(false))
+    const hasGreeted = await promise
+    socket.destroy()
+    if (hasGreeted) return child
+    await delay(50)
   }
+  await stop(child)
+  throw new Error(`nothing greets on port ${port}`)
 }
 
 export async function stop(child: ChildProcess): Promise<void> {
@@ -148,9 +153,9 @@ export function useOf(pid: number): TreeUse {
 
 /** One run of the generator to its end; its report. */
 export function load(args: readonly string[]): Readonly<Record<string, number>> {
-  const text = execFileSync('taskset', ['-c', loadCpu, join(built, 'loadgen'), ...args], {
-    encoding: 'utf8',
-  })
+  const command = ['-c', loadCpu, join(built, 'loadgen'), ...args]
+  // Its exit code says no more than its report does.
+  const { stdout: text } = spawnSync('taskset', command, { encoding: 'utf8' })
   const report = JSON.parse(text) as Record<string, number>
   if ((report['errors'] ?? 0) > 0) throw new Error(`the load met errors: ${text}`)
   return report
