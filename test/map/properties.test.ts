@@ -72,13 +72,17 @@ function write({ local, detail, domain: host }: Mail): string {
   return `${local}${detail === '' ? '' : `+${detail}`}@${host}`
 }
 
-function ladder<Value>(list: readonly (readonly [string, Value])[], mail: Mail): Value | undefined {
+type Line<Value> = readonly [string, Value]
+
+function lineFor<Value>(list: readonly Line<Value>[], mail: Mail): Line<Value> | undefined {
   const star = mail.detail === '' ? [] : [`${mail.local}+*@${mail.domain}`]
   const whole = `${mail.local}@${mail.domain}`
   const keys = [write(mail), ...star, whole, mail.local, `@${mail.domain}`]
-  const found = keys
-    .map((one) => list.find(([other]) => other === one))
-    .find((one) => one !== undefined)
+  return keys.map((one) => list.find(([other]) => other === one)).find((one) => one !== undefined)
+}
+
+function ladder<Value>(list: readonly Line<Value>[], mail: Mail): Value | undefined {
+  const found = lineFor(list, mail)
   if (typeof found?.[1] !== 'string' || !/^@|[*]@/.test(found[0])) return found?.[1]
   const detail = mail.detail === '' ? '' : `+${mail.detail}`
   return found[1].replace('%1', mail.local).replace('%3', detail) as Value & string
@@ -109,14 +113,19 @@ function deliver(map: Sources, start: Mail): string {
   const found = new Set<string>()
   const seen = new Set([write(start)])
   const refusals: string[] = []
+  // A source names an address on the way; else all that it leads to is made of what was asked for.
+  let isNamed = false
   const place = (mail: Mail, path: readonly string[]): void => {
     const value = ladder(map.userMap, mail) ?? ruleFor(map, mail)
     if (value === undefined) {
-      if (path.length > 0) throw new Trouble('nobody')
+      if (isNamed) throw new Trouble('nobody')
       refusals.push('unknown')
     } else if (/^(?:error|defer):/.test(value)) refusals.push(value.slice(0, 5))
     else if (value === 'other@fritz' || !value.includes('@')) found.add(at(value, mail))
-    else follow(read(value), [...path, write(mail)])
+    else {
+      isNamed ||= lineFor(map.userMap, mail)?.[1].includes('%') !== true
+      follow(read(value), [...path, write(mail)])
+    }
   }
   const follow = (mail: Mail, path: readonly string[]): void => {
     const own = write(mail)
@@ -129,6 +138,7 @@ function deliver(map: Sources, start: Mail): string {
   const visit = (mail: Mail, path: readonly string[]): void => {
     const targets = ladder(map.aliases, mail)
     if (targets === undefined) return place(mail, path)
+    isNamed = true
     const here = [...path, write(mail)]
     for (const one of targets) {
       const isSelf = one === mail.local || write(read(one)) === write(mail)
@@ -190,7 +200,8 @@ function writeSources(folder: string, map: Sources): void {
   put('rules', [...map.rules.map(([match, destination]) => `${match} ${destination}`), 'z-z fritz'])
 }
 
-const everyAddress = names.flatMap((local) =>
+// Of zoe no line tells, so that only what holds for everybody does.
+const everyAddress = [...names, 'zoe'].flatMap((local) =>
   domains.flatMap((host) => [`${local}@${host}`, `${local}+x@${host}`, `${local}+y@${host}`]),
 )
 
