@@ -200,8 +200,8 @@ function writeSources(folder: string, map: Sources): void {
   put('rules', [...map.rules.map(([match, destination]) => `${match} ${destination}`), 'z-z fritz'])
 }
 
-// Of zoe no line tells, so that only what holds for everybody does.
-const everyAddress = [...names, 'zoe'].flatMap((local) =>
+// Of yuri no line tells, so that only what holds for everybody does.
+const everyAddress = [...names, 'yuri'].flatMap((local) =>
   domains.flatMap((host) => [`${local}@${host}`, `${local}+x@${host}`, `${local}+y@${host}`]),
 )
 
