@@ -30,7 +30,7 @@ import type { Generation, Runtime } from './runtime.ts'
 /** What a proxy's protocol is to its driver. */
 export interface LoginProtocol {
   readonly service: LoginService
-  createFrontEnd(options: FrontEndOptions): LoginFrontEnd
+  createFrontEnd(options: FrontEndOptions, runtime: Runtime): LoginFrontEnd
   createBackEnd(tls: TlsMode, proof: LoginProof): LoginBackEnd
 }
 

@@ -144,7 +144,7 @@ export class LoginSession implements Session, LineOwner, PatienceOwner {
 
   #greet(line: ClientLine, listener: ListenerConfig): void {
     const options = greetingFor(this.#protocol, line, listener, this.#runtime)
-    this.#machine = this.#protocol.createFrontEnd(options)
+    this.#machine = this.#protocol.createFrontEnd(options, this.#runtime)
     line.send(this.#machine.greeting)
   }
 

@@ -43,8 +43,6 @@ interface Previous {
   readonly warnings: Problem[]
 }
 
-/** A build has no overrides: it has folded them in. */
-
 /** Another seed is needed once in a billion builds; so often in a row, something else is wrong. */
 const attemptLimit = 8
 

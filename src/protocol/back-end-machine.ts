@@ -4,11 +4,14 @@
  */
 import { limits } from '../base/limit.ts'
 import { type BackendReason, type BackendStep, printable } from '../base/log.ts'
-import type { BackEndAction, BackEndOutcome, LoginBackEnd } from './login.ts'
+import type { TlsMode } from '../config/config.ts'
+import type { BackEndAction, BackEndOutcome, LoginBackEnd, LoginProof } from './login.ts'
 import { decodeBase64, encodeBase64 } from './sasl.ts'
 
 export abstract class BackEndMachine implements LoginBackEnd {
   step: BackendStep = 'greeting'
+  protected readonly tls: TlsMode
+  protected readonly proof: LoginProof
   #kept = ''
   #bytes = 0
   #actions: BackEndAction[] = []
@@ -17,6 +20,11 @@ export abstract class BackEndMachine implements LoginBackEnd {
   #hasAsked = false
   /** A challenge has gone to the client. */
   #isClientsTurn = false
+
+  constructor(tls: TlsMode, proof: LoginProof) {
+    this.tls = tls
+    this.proof = proof
+  }
 
   /** Whether the line answers a command, rather than tells something unasked. */
   protected abstract isAnswer(text: string): boolean

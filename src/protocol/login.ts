@@ -1,5 +1,5 @@
 /**
- * The conversation until login, as both sides of a proxy see it: what the machines of IMAP and POP3
+ * The conversation until login, as both sides of a proxy see it: what the machines of each protocol
  * ask their driver to do, and what the driver tells them. Machines are pure: bytes in, actions out;
  * they never wait, look up, or read a clock. All bytes of text are latin1 strings (one character an
  * octet), so that nothing is re-encoded on its way.

@@ -30,8 +30,6 @@ const deniedCodes = new Set(['LIMIT', 'EXPIRED', 'CONTACTADMIN', 'INUSE', 'OVERQ
 const longestCommandBytes = 4000
 
 class ImapBackEnd extends BackEndMachine {
-  readonly #tls: TlsMode
-  readonly #proof: LoginProof
   #isUpgraded = false
   #awaited: Tag | undefined
   /** Capabilities in capitals, a space on each side of each; undefined where not known. */
@@ -43,12 +41,6 @@ class ImapBackEnd extends BackEndMachine {
   #text = ''
   /** Client and back-end are speaking with each other. */
   #isCarried = false
-
-  constructor(tls: TlsMode, proof: LoginProof) {
-    super()
-    this.#tls = tls
-    this.#proof = proof
-  }
 
   tlsStarted(): BackEndAction[] {
     this.#isUpgraded = true
@@ -100,14 +92,14 @@ class ImapBackEnd extends BackEndMachine {
   #afterHello(): void {
     if (!(this.#has('IMAP4REV1') || this.#has('IMAP4REV2'))) {
       this.fail('bad_banner', 'speaks neither IMAP4rev1 nor IMAP4rev2')
-    } else if (this.#tls !== 'starttls' || this.#isUpgraded) this.#logIn()
+    } else if (this.tls !== 'starttls' || this.#isUpgraded) this.#logIn()
     else if (this.#has('STARTTLS')) this.#ask('S', 'STARTTLS')
     else this.fail('tls_unavailable', 'does not offer STARTTLS')
   }
 
   #logIn(): void {
     this.step = 'login'
-    const proof = this.#proof
+    const proof = this.proof
     // What the client may be told is what holds after this login.
     this.#capabilityText = ''
     if ('mechanism' in proof) this.#exchange(proof)

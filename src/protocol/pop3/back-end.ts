@@ -19,17 +19,9 @@ const responseForm = /^(\+OK|-ERR)(?: (?:\[([^\]]{1,64})\] ?)?(.*))?$/i
 const argumentBytes = 255 - 'USER \r\n'.length
 
 class Pop3BackEnd extends BackEndMachine {
-  readonly #tls: TlsMode
-  readonly #proof: LoginProof
   /** What answers the `+` to AUTH. */
   #message = ''
   #awaited: Awaited = 'greeting'
-
-  constructor(tls: TlsMode, proof: LoginProof) {
-    super()
-    this.#tls = tls
-    this.#proof = proof
-  }
 
   tlsStarted(): BackEndAction[] {
     this.#logIn()
@@ -55,7 +47,7 @@ class Pop3BackEnd extends BackEndMachine {
   /** Whether the back-end may say now that it waits for more. */
   #continued(text: string): boolean {
     if (this.#awaited === 'AUTH') {
-      this.#awaited = 'mechanism' in this.#proof ? 'exchange' : 'PASS'
+      this.#awaited = 'mechanism' in this.proof ? 'exchange' : 'PASS'
       this.send(`${this.#message}\r\n`)
     } else if (this.#awaited === 'exchange') this.challenge(text)
     else return false
@@ -69,7 +61,7 @@ class Pop3BackEnd extends BackEndMachine {
 
   #logIn(): void {
     this.step = 'login'
-    const proof = this.#proof
+    const proof = this.proof
     if (!('mechanism' in proof)) this.#logInWith(proof)
     else {
       // Not sent along: the line would often be too long, and old servers pass it over.
@@ -92,14 +84,14 @@ class Pop3BackEnd extends BackEndMachine {
     switch (this.#awaited) {
       case 'greeting':
         this.step = 'hello'
-        if (this.#tls === 'starttls') this.#ask('STLS')
+        if (this.tls === 'starttls') this.#ask('STLS')
         else this.#logIn()
         break
       case 'STLS':
         this.startTls()
         break
       case 'USER':
-        this.#ask('PASS', 'password' in this.#proof ? this.#proof.password : '')
+        this.#ask('PASS', 'password' in this.proof ? this.proof.password : '')
         break
       case 'PASS':
       case 'exchange':
@@ -117,8 +109,8 @@ class Pop3BackEnd extends BackEndMachine {
     else if (unavailableCodes.has(code)) this.fail('login_unavailable', text)
     else if (deniedCodes.has(code)) this.finish({ kind: 'denied', code, text: cleanText(text) })
     // No AUTH PLAIN there: a server may take longer lines than it must.
-    else if (this.#awaited === 'AUTH' && 'password' in this.#proof) {
-      this.#ask('USER', octetsOf(this.#proof.login))
+    else if (this.#awaited === 'AUTH' && 'password' in this.proof) {
+      this.#ask('USER', octetsOf(this.proof.login))
     } else this.finish({ kind: 'refused' })
   }
 }

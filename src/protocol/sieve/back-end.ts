@@ -14,19 +14,11 @@ type Awaited = 'capabilities' | 'STARTTLS' | 'AUTHENTICATE'
 type Ending = Exclude<SieveResponse, { kind: 'strings' }>
 
 class SieveBackEnd extends BackEndMachine {
-  readonly #tls: TlsMode
-  readonly #proof: LoginProof
   readonly #response = new Assembly()
   #isUpgraded = false
   #awaited: Awaited = 'capabilities'
   /** By name in capitals. */
   #capabilities = new Map<string, string>()
-
-  constructor(tls: TlsMode, proof: LoginProof) {
-    super()
-    this.#tls = tls
-    this.#proof = proof
-  }
 
   tlsStarted(): BackEndAction[] {
     this.#isUpgraded = true
@@ -84,7 +76,7 @@ class SieveBackEnd extends BackEndMachine {
   #afterHello(): void {
     this.step = 'hello'
     if (!this.#capabilities.has('SASL')) this.#notManageSieve()
-    else if (this.#tls !== 'starttls' || this.#isUpgraded) this.#logIn()
+    else if (this.tls !== 'starttls' || this.#isUpgraded) this.#logIn()
     else if (this.#capabilities.has('STARTTLS')) this.#ask('STARTTLS', 'STARTTLS')
     else this.fail('tls_unavailable', 'does not offer STARTTLS')
   }
@@ -101,7 +93,7 @@ class SieveBackEnd extends BackEndMachine {
   #logIn(): void {
     this.step = 'login'
     const mechanisms = (this.#capabilities.get('SASL') ?? '').toUpperCase().split(' ')
-    const proof = this.#proof
+    const proof = this.proof
     if ('mechanism' in proof) {
       this.fail('no_mechanism', `no ${proof.mechanism} goes through here`)
       return
