@@ -65,6 +65,15 @@ async function ready(pool: SmtpPool, plan: SmtpPlan): Promise<SmtpConnection> {
   return connection
 }
 
+const nullSender = {
+  path: '',
+  sizeBytes: undefined,
+  body: undefined,
+  smtpUtf8: false,
+  ret: undefined,
+  envelopeId: undefined,
+} as const
+
 test('a released connection is leased again, the last one first', async () => {
   const { backend } = await Sink.start()
   await using fritz = backend
@@ -132,14 +141,7 @@ test('a connection in the middle of something is destroyed, not kept', async () 
   })
   const pool = new SmtpPool()
   const connection = await ready(pool, planFor(fritz.port))
-  connection.begin({
-    path: '',
-    sizeBytes: undefined,
-    body: undefined,
-    smtpUtf8: false,
-    ret: undefined,
-    envelopeId: undefined,
-  })
+  connection.begin(nullSender)
   connection.recipient('ann@example.com')
   connection.flush()
   await seen(fritz, /MAIL FROM:<>\r\nRCPT TO:<ann@example.com>\r\n/)
@@ -186,14 +188,7 @@ test('a connection that nobody needs is closed in good order after its time, als
   const pool = new SmtpPool(200)
   const waiter = new Waiter()
   const connection = leased(pool, planFor(fritz.port), waiter)
-  connection.begin({
-    path: '',
-    sizeBytes: undefined,
-    body: undefined,
-    smtpUtf8: false,
-    ret: undefined,
-    envelopeId: undefined,
-  })
+  connection.begin(nullSender)
   connection.recipient('ann@example.com')
   connection.data()
   await waiter.open.promise

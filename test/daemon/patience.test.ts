@@ -112,14 +112,22 @@ test('a client that does not come to its handshake is gone, and hears nothing in
   assert.equal((await front.runtime.waitFor('refuse')).reason, 'preauth_timeout')
 })
 
-test('a message that trickles is given up after a minute, and leaves nothing behind', async () => {
+/** A client that has sent the head of a message, and the back-end that gets it. */
+async function startMessage(stack: AsyncDisposableStack) {
   const { sink, backend } = await Sink.start()
-  await using fritz = backend
-  await using relay = await TestRelay.start({ backends: { fritz: fritz.port, ingrid: 9 } })
-  using client = await relay.client()
+  const fritz = stack.use(backend)
+  const backends = { fritz: fritz.port, ingrid: 9 }
+  const relay = stack.use(await TestRelay.start({ backends }))
+  const client = stack.use(await relay.client())
   client.send(envelope)
   await client.expect(/354 .*\r\n/)
   client.send('Subject: x\r\n\r\n')
+  return { sink, fritz, relay, client }
+}
+
+test('a message that trickles is given up after a minute, and leaves nothing behind', async () => {
+  await using stack = new AsyncDisposableStack()
+  const { sink, fritz, relay, client } = await startMessage(stack)
   for (let line = 0; line < 12 && !client.closed; line++) {
     client.send(`line ${line}.\r\n`)
     await seen(fritz, new RegExp(`line ${line}\\.`))
@@ -134,13 +142,8 @@ test('a message that trickles is given up after a minute, and leaves nothing beh
 })
 
 test('a message that comes fast enough takes as long as it needs', async () => {
-  const { sink, backend } = await Sink.start()
-  await using fritz = backend
-  await using relay = await TestRelay.start({ backends: { fritz: fritz.port, ingrid: 9 } })
-  using client = await relay.client()
-  client.send(envelope)
-  await client.expect(/354 .*\r\n/)
-  client.send('Subject: x\r\n\r\n')
+  await using stack = new AsyncDisposableStack()
+  const { sink, fritz, relay, client } = await startMessage(stack)
   const filling = `${'x'.repeat(70)}\r\n`.repeat(200)
   for (let part = 0; part < 18; part++) {
     client.send(`${filling}part ${part}.\r\n`)
