@@ -26,7 +26,8 @@ export function describeState({ state, reason, recipients }: QueuedMessage): str
   const [first] = owed
   if (first === undefined) return 'its sender is to be told that it failed'
   const others = new Set(owed.map(({ text }) => text)).size - 1
-  return `${describeReason(first)}${others > 0 ? `, and ${others} other reasons` : ''}`
+  const more = others === 1 ? 'another reason' : `${others} other reasons`
+  return others > 0 ? `${describeReason(first)}, and ${more}` : describeReason(first)
 }
 
 function describeReason({ code, status, text, backend }: QueuedRecipient): string {

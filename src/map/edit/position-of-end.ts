@@ -6,7 +6,10 @@ import { needsLineEnd } from './source-lines.ts'
 import type { SourceEnd } from './keyed-edit.ts'
 import { searchedBytes } from './source-files.ts'
 
-/** Lines of the file are counted where they are not known; undefined in a file so big that counting its lines would be what the command waits for. */
+/**
+ * Lines of the file are counted where they are not known; undefined in a file so big that counting
+ * its lines would be what the command waits for.
+ */
 export async function positionOfEnd(
   end: SourceEnd,
   known: KnownSources,
