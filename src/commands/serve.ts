@@ -1,7 +1,6 @@
 import { Args } from '@oclif/core'
 import { MailmuxCommand } from '../cli/base-command.ts'
-
-const services = ['smtp', 'lmtp', 'imap', 'pop3', 'sieve'] as const
+import { services } from '../config/services.ts'
 
 export default class Serve extends MailmuxCommand {
   static override summary =

@@ -1,31 +1,16 @@
 /** Whom to believe about clients, and how back-ends are told of them: what the schema cannot say. */
 import type { Problem } from '../base/problem.ts'
-import { canonicalHost, parseNetwork } from '../mail/network.ts'
+import { canonicalHost } from '../mail/network.ts'
 import { type Locate, problem } from './locate.ts'
 import type { RawConfig } from './schema.ts'
+import { services } from './services.ts'
 
 export function checkClients(raw: RawConfig, locate: Locate): Problem[] {
   return [
-    ...checkNetworks(raw, locate),
     ...checkServers(raw, locate),
     ...checkListeners(raw, locate),
     ...checkBackends(raw, locate),
   ]
-}
-
-function checkNetworks({ trusted_proxies: networks = [] }: RawConfig, locate: Locate): Problem[] {
-  return networks.flatMap((text, index) =>
-    parseNetwork(text) === undefined
-      ? [
-          problem(
-            'bad-network',
-            `trusted_proxies.${index}: ${JSON.stringify(text)} is no network`,
-            locate(['trusted_proxies', index], true),
-            'write 10.0.1.0/24, 2001:db8::/32 or one address',
-          ),
-        ]
-      : [],
-  )
 }
 
 function checkServers({ dns_servers: servers = [] }: RawConfig, locate: Locate): Problem[] {
@@ -48,7 +33,7 @@ function checkServers({ dns_servers: servers = [] }: RawConfig, locate: Locate):
 /** Nobody could ever connect. */
 function checkListeners(raw: RawConfig, locate: Locate): Problem[] {
   if ((raw.trusted_proxies ?? []).length > 0) return []
-  return (['smtp', 'lmtp', 'imap', 'pop3', 'sieve'] as const).flatMap((service) =>
+  return services.flatMap((service) =>
     (raw.listen?.[service] ?? []).flatMap((listener, index) =>
       typeof listener !== 'string' && listener.proxy === 'require'
         ? [

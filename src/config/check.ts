@@ -5,12 +5,13 @@ import { canonicalDomain } from '../mail/domain.ts'
 import { isHost } from '../mail/network.ts'
 import { parseQueryKeys } from '../mail/query-key.ts'
 import { checkClients } from './check-clients.ts'
-import { checkLimits } from './check-limits.ts'
+import { checkNetworks } from './check-networks.ts'
 import type { Config, TlsMode } from './config.ts'
 import { checkFilledSources } from './filled-sources.ts'
 import { type Locate, type Path, problem } from './locate.ts'
 import { nearest } from '../base/nearest.ts'
 import type { RawConfig } from './schema.ts'
+import { services } from './services.ts'
 import { parseListenAddress } from './unit.ts'
 
 export function checkConfig(raw: RawConfig, config: Config, locate: Locate): Problem[] {
@@ -23,7 +24,7 @@ export function checkConfig(raw: RawConfig, config: Config, locate: Locate): Pro
     ...checkPostmaster(raw, config, locate),
     ...checkQueryKey(raw, locate),
     ...checkClients(raw, locate),
-    ...checkLimits(raw, locate),
+    ...checkNetworks(raw, locate),
   ]
 }
 
@@ -102,7 +103,7 @@ function checkBackends(raw: RawConfig, locate: Locate): Problem[] {
 function checkListeners(raw: RawConfig, config: Config, locate: Locate): Problem[] {
   const seen = new Set<string>()
   const problems: Problem[] = []
-  for (const service of ['smtp', 'lmtp', 'imap', 'pop3', 'sieve', 'metrics'] as const) {
+  for (const service of [...services, 'metrics'] as const) {
     for (const [index, listener] of (raw.listen?.[service] ?? []).entries()) {
       const options: { readonly address: string; readonly tls?: TlsMode } =
         typeof listener === 'string' ? { address: listener } : listener

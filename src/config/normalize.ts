@@ -20,12 +20,10 @@ import type {
 import { databasesOf, textsOf } from './filled-sources.ts'
 import type { Locate } from './locate.ts'
 import type { RawConfig } from './schema.ts'
+import { services } from './services.ts'
 import { parseDurationMs, parseListenAddress, parseRate, parseSizeBytes } from './unit.ts'
 
 type RawBackend = RawConfig['backends'][string]
-
-const protocols: readonly BackendProtocol[] = ['smtp', 'lmtp', 'imap', 'pop3', 'sieve']
-const services: readonly Service[] = ['smtp', 'lmtp', 'imap', 'pop3', 'sieve']
 
 export const defaultRunDir = '/run/mailmux'
 
@@ -126,7 +124,7 @@ function placesOf(raw: RawConfig, locate: Locate): Config['places'] {
 
 function backendOf(name: string, raw: RawBackend, tlsCaFile: string | undefined): BackendConfig {
   const endpoints: Partial<Record<BackendProtocol, Endpoint>> = {}
-  for (const protocol of protocols) {
+  for (const protocol of services) {
     const value = raw[protocol]
     if (value === undefined) continue
     const { port, tls } = typeof value === 'number' ? { port: value, tls: undefined } : value
