@@ -47,7 +47,6 @@ function assertHarmless(
   }
 }
 
-// oxlint-disable-next-line max-params -- as the one above
 function assertAnswers(
   path: string,
   config: Config,

@@ -233,7 +233,6 @@ class Stretch implements BucketIndex {
     return (this.joints.length / 3 - 1) | jointBit
   }
 
-  // oxlint-disable-next-line max-params
   #put(high: number, low: number, value: number, place: number): void {
     const { capacity, slots, places } = this.#space
     this.keys++

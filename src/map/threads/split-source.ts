@@ -50,7 +50,6 @@ class SplitSource {
   #written: Promise<void> = Promise.resolve()
   #failure: unknown
 
-  // oxlint-disable-next-line max-params
   constructor(file: SourceFile, form: KeyedForm, context: SourceContext, threads: BuildThreads) {
     this.#file = file
     this.#form = form

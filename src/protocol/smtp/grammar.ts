@@ -36,7 +36,6 @@ export type Command =
   | { readonly verb: 'HOSTILE'; readonly refusal: Reply; readonly reason: RefusalReason }
 
 const httpRequest = /^(?:GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH) /i
-// oxlint-disable-next-line no-control-regex -- control octets are what is looked for
 const unprintable = /[^\u0020-\u007e\t]/
 // oxlint-disable-next-line no-control-regex -- control octets are what is looked for
 const control = /[\u0000-\u0008\u000a-\u001f\u007f]/
