@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import type { Service } from '../../src/config/config.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { buildMap } from '../../src/map/build.ts'
@@ -13,12 +13,11 @@ import { Peer, ScriptedBackend } from '../support/peer.ts'
 import { Sink } from '../support/relay.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
-const stack = new AsyncDisposableStack()
-let daemon: Daemon
-let silent: ScriptedBackend
-
-before(async () => {
-  silent = stack.use(await ScriptedBackend.start(() => new Promise(() => undefined)))
+/** A daemon with every service before a back-end that says nothing. */
+async function startTarget(
+  stack: AsyncDisposableStack,
+): Promise<{ readonly daemon: Daemon; readonly silent: ScriptedBackend }> {
+  const silent = stack.use(await ScriptedBackend.start(() => new Promise(() => undefined)))
   const dir = stack.use(tempDir())
   const { port } = silent
   const config = `hostname: mx.example.com
@@ -32,13 +31,11 @@ workers: 2
 `
   await writeFile(dir.join('rules'), '* fritz\n')
   await buildMap((await loadConfig(writeConfig(dir, config))).config)
-  daemon = stack.use(await startDaemon({ dir, config }))
-})
-
-after(() => stack.disposeAsync())
+  return { daemon: stack.use(await startDaemon({ dir, config })), silent }
+}
 
 /** Of all workers, in MiB. */
-function residentMib(): number {
+function residentMib(daemon: Daemon): number {
   const pids = daemon.eventsOf('worker.started').map(({ pid }) => pid)
   const kib = pids.map((pid) => {
     const [, size] = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
@@ -58,6 +55,8 @@ const waiting: readonly [Service, string][] = [
 ]
 
 test('sessions that send without an end while they are to wait cost bounded memory', async () => {
+  await using stack = new AsyncDisposableStack()
+  const { daemon, silent } = await startTarget(stack)
   const each = 25
   const surplus = Buffer.alloc(1024 * 1024, 'NOOP\r\n')
   using open = new DisposableStack()
@@ -70,7 +69,7 @@ test('sessions that send without an end while they are to wait cost bounded memo
     }
   }
   await daemon.status()
-  const idleMib = residentMib()
+  const idleMib = residentMib(daemon)
   for (const peer of sessions) peer.send(surplus)
   // Each answer comes after what the workers have read by then.
   for (let count = 0; count < 10; count++) {
@@ -79,7 +78,7 @@ test('sessions that send without an end while they are to wait cost bounded memo
     await other.send('QUIT\r\n').end()
     await daemon.status()
   }
-  const fullMib = residentMib() - idleMib
+  const fullMib = residentMib(daemon) - idleMib
   assert.ok(sessions.every(({ closed }) => !closed))
   // A quarter MiB for each: what is unparsed, and what its stream has read ahead.
   for (const { socket } of silent.peers) socket.destroy()
@@ -102,7 +101,8 @@ function garbage(number: number): Buffer {
 }
 
 test('a flood of garbage ends no worker and is written down in a few lines', async () => {
-  await daemon.idle()
+  await using stack = new AsyncDisposableStack()
+  const { daemon } = await startTarget(stack)
   const flood = 2_000
   const atOnce = 60
   const numbers = Array.from({ length: flood }, (_, number) => number).values()
