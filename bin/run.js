@@ -6,5 +6,5 @@ import { requireNode } from './require-node.js'
 
 requireNode()
 endWithReader()
-const { execute } = await import('@oclif/core')
+const { execute } = await import('../dist/cli/execute.js')
 await execute({ dir: import.meta.url })

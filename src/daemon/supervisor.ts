@@ -5,6 +5,7 @@
  */
 import { fileURLToPath } from 'node:url'
 import { MailmuxError, messageOf } from '../base/error.ts'
+import { moduleFile } from '../base/module-file.ts'
 import type { Problem } from '../base/problem.ts'
 import type { Config, Service } from '../config/config.ts'
 import { loadConfig } from '../config/load.ts'
@@ -117,7 +118,7 @@ class Supervisor {
   static async start(options: StartOptions, means: Means, signals: Signals): Promise<Supervisor> {
     const { config, services, runAs } = options
     const { logWriter, boards } = means
-    const entry = options.workerEntry ?? defaultEntry()
+    const entry = options.workerEntry ?? moduleFile('daemon/worker-main')
     if (runAs !== undefined) refuseUnless('read', fileURLToPath(entry), runAs)
     for (let attempt = 1; ; attempt++) {
       const loaded = await loadSettings({ config, services, inForce: [], runAs })
@@ -292,9 +293,4 @@ interface Means {
 function checked(loaded: LoadedSettings): CheckedSettings {
   const { settings, generation, workers, changes } = loaded
   return { settings, generation, workers, changes }
-}
-
-function defaultEntry(): URL {
-  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-  return new URL(`./worker-main.${extension}`, import.meta.url)
 }

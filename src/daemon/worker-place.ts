@@ -2,6 +2,7 @@
 import type { StdioOptions } from 'node:child_process'
 import cluster, { type Worker } from 'node:cluster'
 import { fileURLToPath } from 'node:url'
+import { moduleFile } from '../base/module-file.ts'
 import { boardDescriptor, type BoardKeeper } from './admission/boards.ts'
 import type { RunAs } from './run-as.ts'
 import type { Exit, Role, WorkerProcess } from './worker-process.ts'
@@ -38,7 +39,7 @@ export function forkInto({ role, hasCrashed }: Place, start: ChildStart): Worker
   const stdio: Exclude<StdioOptions, string> = ['inherit', 'inherit', 'inherit', 'ipc']
   if (role === 'worker') stdio[boardDescriptor] = boards.descriptor
   cluster.setupPrimary({
-    exec: role === 'queue' ? queueEntry() : workerEntry,
+    exec: role === 'queue' ? fileURLToPath(moduleFile('daemon/queue-main')) : workerEntry,
     args: [],
     execArgv: [],
     stdio,
@@ -49,11 +50,6 @@ export function forkInto({ role, hasCrashed }: Place, start: ChildStart): Worker
   })
   const isAfterCrash = role === 'queue' && hasCrashed
   return cluster.fork({ MAILMUX_QUEUE_CRASHED: isAfterCrash ? '1' : '' })
-}
-
-function queueEntry(): string {
-  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-  return fileURLToPath(new URL(`./queue-main.${extension}`, import.meta.url))
 }
 
 /** Whether what it did may have ended it: by a fault, or since it took too much of something. */

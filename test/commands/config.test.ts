@@ -4,7 +4,7 @@ import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
 import { configSchema } from '../../src/config/schema.ts'
-import { runCommand } from '../support/command.ts'
+import { bin as program, runCommand } from '../support/command.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
 const good =
@@ -118,8 +118,7 @@ test('a reader that has seen enough ends a command without a word', async () => 
     '"$node" "$bin" map import --help 2>&1 >/dev/null | true',
   ].join('\n')
   const run = promisify(execFile)
-  const bin = new URL('../../bin/dev.js', import.meta.url).pathname
-  const { stdout, stderr } = await run('sh', ['-c', shell, process.execPath, bin], {
+  const { stdout, stderr } = await run('sh', ['-c', shell, process.execPath, program], {
     cwd: dir.path,
   })
   assert.deepEqual([stdout, stderr], ['ann@example.com: fritz\n', ''])
@@ -152,8 +151,7 @@ test('a config that may not be read, leads to nothing or is no file is told of, 
 
 test('a config comes through a pipe of the shell, too', async () => {
   const run = promisify(execFile)
-  const bin = new URL('../../bin/dev.js', import.meta.url).pathname
   const script = '"$0" "$1" config check --config <(printf %s "$2")'
-  const { stdout } = await run('bash', ['-c', script, process.execPath, bin, good])
+  const { stdout } = await run('bash', ['-c', script, process.execPath, program, good])
   assert.match(stdout, /: good; 1 back-ends, 0 listeners\n$/)
 })

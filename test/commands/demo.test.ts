@@ -4,14 +4,12 @@ import { once } from 'node:events'
 import { chmodSync, existsSync, globSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { describe, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import type { DemoReport } from '../../src/demo/demo.ts'
-import { runCommand } from '../support/command.ts'
+import { bin, runCommand } from '../support/command.ts'
 import { type TempDir, tempDir } from '../support/temp-dir.ts'
 import { skipWithout, runTool } from '../support/tools.ts'
 
 const skip = skipWithout('dovecot', 'curl')
-const bin = fileURLToPath(new URL('../../bin/dev.js', import.meta.url))
 
 /** `mailmux demo` with a temporary directory of its own, so that what it leaves can be seen. */
 function startDemo(dir: TempDir, ...args: readonly string[]) {

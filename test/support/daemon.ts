@@ -7,15 +7,13 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import type { EventFields, EventName } from '../../src/base/log.ts'
 import type { Service } from '../../src/config/config.ts'
 import { askDaemon } from '../../src/control/client.ts'
 import type { StatusReport } from '../../src/control/messages.ts'
-import { type CommandResult, runCommand } from './command.ts'
+import { bin, type CommandResult, runCommand } from './command.ts'
 import type { TempDir } from './temp-dir.ts'
 
-const bin = fileURLToPath(new URL('../../bin/dev.js', import.meta.url))
 const patience = 20_000
 
 export interface DaemonOptions {

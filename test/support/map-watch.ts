@@ -2,12 +2,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import type { ErrorJson } from '../../src/base/error-json.ts'
 import type { ReloadReport } from '../../src/control/messages.ts'
 import type { BuildReport } from '../../src/map/build.ts'
+import { bin } from './command.ts'
 
-const bin = fileURLToPath(new URL('../../bin/dev.js', import.meta.url))
 const patience = 20_000
 
 export type BuiltJson = Partial<BuildReport> &

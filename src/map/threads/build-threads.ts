@@ -1,16 +1,12 @@
 /** The threads of one build: each is called, and answers in the order of its calls. */
 import { Worker } from 'node:worker_threads'
 import { MailmuxError, messageOf } from '../../base/error.ts'
+import { moduleFile } from '../../base/module-file.ts'
 import type { Helpers } from '../database/database-writer.ts'
 import { bucketCount } from '../database/entry-buckets.ts'
 import type { SortJob } from '../database/index-builder.ts'
 import type { Calls, Message, Reply, ThreadSetting } from './messages.ts'
 
-/** Source and compiled code have other names for it. */
-const ownEntry = new URL(
-  import.meta.url.endsWith('.ts') ? 'build-thread.ts' : 'build-thread.js',
-  import.meta.url,
-)
 /** So many buckets are sorted at one call. */
 const bucketsAtOnce = 8
 
@@ -97,7 +93,11 @@ export class BuildThread {
 export class BuildThreads implements Helpers {
   readonly all: readonly BuildThread[]
 
-  constructor(count: number, setting: ThreadSetting, entry: URL = ownEntry) {
+  constructor(
+    count: number,
+    setting: ThreadSetting,
+    entry: URL = moduleFile('map/threads/build-thread'),
+  ) {
     this.all = Array.from({ length: count }, () => new BuildThread(setting, entry))
   }
 
