@@ -8,6 +8,7 @@ import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { formatTable } from '../../src/cli/table.ts'
+import { hugePages } from '../../src/daemon/worker-place.ts'
 import { peers as allPeers } from './peers.ts'
 import type { ChangeTimes } from './measure-change.ts'
 import { writeUsers } from './users.ts'
@@ -41,6 +42,8 @@ function run(
   const started = performance.now()
   const { stdout, stderr, status } = spawnSync(process.execPath, [measure, kind, folder], {
     encoding: 'utf8',
+    // As a worker is started.
+    env: { ...process.env, GLIBC_TUNABLES: hugePages },
   })
   const seconds = (performance.now() - started) / 1000
   if (status !== 0) throw new Error(stderr)

@@ -51,6 +51,7 @@ test('NODE_OPTIONS and the like reach no worker', async () => {
     words.filter((word) => /^NODE_(?:OPTIONS|TLS|DEBUG)/.test(word)),
     [],
   )
+  assert.ok(words.includes('GLIBC_TUNABLES=glibc.malloc.hugetlb=1'), 'huge pages for the index')
   // The first process has them, and the same look finds what it loads of the command line.
   assert.deepEqual(readdirSync(dir.join('modules')), [String(daemon.pid)])
   const supervisor = readFileSync(dir.join('modules', String(daemon.pid)), 'utf8')
