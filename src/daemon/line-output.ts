@@ -1,14 +1,16 @@
 /**
  * Lines to a file descriptor that several processes share. Writing never waits: lines queue up to a
  * bound, beyond it they are dropped and counted. Each write holds whole lines and is, where one line
- * is not longer by itself, no longer than what a pipe takes in one piece.
+ * is not longer by itself, no longer than what is taken in one piece, not mixed with others' lines.
  *
  * Pino's own destination is not used: its flush at the end never returns where the reader has gone.
  */
-import { write, writeSync } from 'node:fs'
+import { fstatSync, write, writeSync } from 'node:fs'
 
 /** PIPE_BUF of Linux. */
-const atomicBytes = 4096
+const pipePieceBytes = 4096
+/** Files that are appended to take any length in one piece, sockets of this host 32 KiB and more. */
+const pieceBytes = 16_384
 /** Lines wait for each other this long: each write costs a switch to another thread and back. */
 const gatherMs = 20
 const heldBytes = 4 * 1024 * 1024
@@ -27,6 +29,7 @@ export class LineOutput {
   /** Called when everything is written. */
   onDrained: () => void = () => undefined
   readonly #fd: number
+  readonly #pieceBytes: number
   #lines: Buffer[] = []
   #heldBytes = 0
   /** What is being written now, and how much of it is done. */
@@ -40,6 +43,7 @@ export class LineOutput {
 
   constructor(fd: number) {
     this.#fd = fd
+    this.#pieceBytes = fstatSync(fd).isFIFO() ? pipePieceBytes : pieceBytes
   }
 
   /** Takes one line with its end. */
@@ -90,7 +94,7 @@ export class LineOutput {
 
   /** A piece that is full goes out at once, a smaller one waits for more. */
   #gather(): void {
-    if (this.#heldBytes >= atomicBytes) this.#writeNext()
+    if (this.#heldBytes >= this.#pieceBytes) this.#writeNext()
     else this.#gathering ??= setTimeout(() => this.#writeNext(), gatherMs)
   }
 
@@ -127,7 +131,7 @@ export class LineOutput {
     let count = 0
     let bytes = 0
     for (const line of this.#lines) {
-      if (count > 0 && bytes + line.length > atomicBytes) break
+      if (count > 0 && bytes + line.length > this.#pieceBytes) break
       bytes += line.length
       count++
     }
