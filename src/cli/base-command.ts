@@ -15,6 +15,7 @@ const linesAtOnce = 1024
 
 export abstract class MailmuxCommand extends Command {
   #lines: string[] = []
+  #isDoubtful = false
 
   static override enableJsonFlag = true
 
@@ -64,14 +65,28 @@ export abstract class MailmuxCommand extends Command {
     if (more > 0) this.tell(`and ${more} more warnings`)
   }
 
-  /** Prints a failure that the command goes on after, on stderr. */
-  protected warnOfError(failure: MailmuxError): void {
+  /**
+   * Prints on stderr why what the command says may be old; it ends with 75 where all else went well,
+   * since a script that took the answer for certain could send mail to where a user was.
+   */
+  protected doubt(failure: MailmuxError): void {
     this.tell(`${errorStyle.yellow('warning:')} ${failure.located}; ${failure.hint}`)
+    this.#isDoubtful = true
   }
 
   /** Prints a failure as that of a command which ends by it, on stderr. */
   protected printFailure(failure: MailmuxError): void {
     this.tell(describeFailure(failure))
+  }
+
+  /** The end of a command that failed and has found something all the same: `--json` gives both. */
+  protected failWith<Report extends object>(
+    failure: MailmuxError,
+    report: Report,
+  ): Report & ErrorJson {
+    if (!this.jsonEnabled()) throw failure
+    process.exitCode = failure.exitCode
+    return { ...report, ...toErrorJson(failure) }
   }
 
   /** A line of a long list: gathered, and no faster than the reader of stdout. */
@@ -120,6 +135,11 @@ export abstract class MailmuxCommand extends Command {
     if (failure.code === 'INTERNAL' && process.env['DEBUG'])
       process.stderr.write(`${thrown.stack}\n`)
     return undefined
+  }
+
+  protected override async finally(failure: Error | undefined): Promise<void> {
+    if (this.#isDoubtful && (process.exitCode ?? 0) === 0) process.exitCode = 75
+    await super.finally(failure)
   }
 
   #catchUsage(thrown: Error): Promise<unknown> {

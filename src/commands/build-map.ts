@@ -6,7 +6,7 @@ import type { Config } from '../config/config.ts'
 import { findConfig } from '../config/load.ts'
 import { controlPath } from '../control/path.ts'
 import { type BuildOptions, type BuildReport, buildMap } from '../map/build.ts'
-import { type CheckReport, checkMap } from '../map/check-map.ts'
+import { checkMap } from '../map/check-map.ts'
 import { describeBuild } from '../map/describe-build.ts'
 import { describeChange, describeTotals } from '../map/describe-difference.ts'
 
@@ -27,12 +27,12 @@ export default class BuildMap extends MailmuxCommand {
     force: Flags.boolean({ summary: 'Publish also where more than map.max_changed changes.' }),
     strict: Flags.boolean({ summary: 'Take warnings as errors.' }),
     watch: Flags.boolean({
-      exclusive: ['check', 'force'],
+      relationships: [{ type: 'none', flags: ['check', 'force'] }],
       summary: 'Build, and again whenever a text source or the config has changed, until SIGTERM.',
     }),
   }
 
-  async run(): Promise<BuildReport | CheckReport | undefined> {
+  async run(): Promise<object | undefined> {
     const { flags } = await this.parse(BuildMap)
     if (flags.watch) return this.#watch(await findConfig(flags.config), flags.strict)
     const config = await this.loadConfig(flags)
@@ -60,7 +60,7 @@ export default class BuildMap extends MailmuxCommand {
     return report
   }
 
-  async #check(config: Config, flags: { strict: boolean; diff: boolean }): Promise<CheckReport> {
+  async #check(config: Config, flags: { strict: boolean; diff: boolean }): Promise<object> {
     const report = await checkMap(config, flags, (change) => {
       if (flags.diff) this.log(describeChange(change))
     })
@@ -68,7 +68,7 @@ export default class BuildMap extends MailmuxCommand {
     if (!report.equal) {
       if (flags.diff) for (const line of describeTotals(report.difference)) this.log(line)
       const what = `${report.database}: the sources say something else than generation ${report.generation}`
-      throw new MailmuxError('MAP_OUT_OF_DATE', what)
+      return this.failWith(new MailmuxError('MAP_OUT_OF_DATE', what), report)
     }
     this.log(`${report.database}: generation ${report.generation} is what the sources say`)
     return report

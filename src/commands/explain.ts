@@ -29,7 +29,7 @@ export default class Explain extends MailmuxCommand {
   async run(): Promise<ExplainJson> {
     const { args, flags } = await this.parse(Explain)
     const config = await this.loadConfig(flags)
-    const map = openMapInForce(config, (problem) => this.warnOfError(problem), 'few questions')
+    const map = openMapInForce(config, (problem) => this.doubt(problem), 'few questions')
     try {
       const [delivery, retrieval] = (['delivery', 'retrieval'] as const).map((direction) =>
         explain({ text: args.address, direction }, map, config),

@@ -30,7 +30,7 @@ export default class Lookup extends MailmuxCommand {
     const { args, flags } = await this.parse(Lookup)
     const config = await this.loadConfig(flags)
     const expected = args.address.includes('-') ? 'many questions' : 'few questions'
-    const map = openMapInForce(config, (problem) => this.warnOfError(problem), expected)
+    const map = openMapInForce(config, (problem) => this.doubt(problem), expected)
     const direction = flags.retrieval ? 'retrieval' : 'delivery'
     let exitCode = 0
     try {

@@ -151,15 +151,27 @@ function describe(error: SchemaError, raw: object, locate: Locate): Problem[] {
       return [problem('no-choice', `${prefix}must be ${schema?.form ?? 'of another form'}`, at)]
     case 'enum':
       return [wrongWord(prefix, valueAt(raw, path), schema?.enum ?? [], at)]
-    default:
-      return [
-        problem(
-          'bad-value',
-          `${prefix}${schema?.form === undefined ? error.message : `must be ${schema.form}`}`,
-          at,
-        ),
-      ]
+    default: {
+      const wanted = schema?.form ?? (error.keyword === 'type' ? typeOf(error) : undefined)
+      const what = wanted === undefined ? error.message : `must be ${wanted}`
+      return [problem('bad-value', `${prefix}${what}`, at)]
+    }
   }
+}
+
+/** Types of JSON Schema as they are written in YAML. */
+const typeNames: Readonly<Record<string, string>> = {
+  array: 'a list',
+  object: 'a group of keys',
+  string: 'text',
+  boolean: 'true or false',
+  integer: 'a whole number',
+  number: 'a number',
+}
+
+function typeOf(error: SchemaError): string | undefined {
+  const { type } = error.params as { type: string | readonly string[] }
+  return typeof type === 'string' ? typeNames[type] : undefined
 }
 
 function wrongWord(

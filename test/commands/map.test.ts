@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { appendFileSync, cpSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
+import type { ErrorJson } from '../../src/base/error-json.ts'
+import type { CheckReport } from '../../src/map/check-map.ts'
 import { runCommand } from '../support/command.ts'
 import { type TempDir, tempDir } from '../support/temp-dir.ts'
 
@@ -116,6 +118,20 @@ test('build-map --check tells whether the database is what the sources say', asy
   assert.equal(differs.code, 78)
   assert.match(differs.stderr, /the sources say something else than generation 1/)
   assert.equal((await runCommand(['lookup', 'new', ...config])).code, 67)
+  const json = await runCommand(['build-map', '--check', '--json', ...config])
+  assert.equal(json.code, 78)
+  const { error, equal, difference } = JSON.parse(json.stdout) as CheckReport & ErrorJson
+  assert.deepEqual([error.code, equal, difference.added], ['MAP_OUT_OF_DATE', false, 1])
+})
+
+test('an answer that may be old is given with the reason, and ends with 75', async () => {
+  using dir = tempDir()
+  const config = mapIn(dir, 'aliases')
+  await runCommand(['build-map', ...config])
+  writeFileSync(dir.join('state.db'), 'no database at all'.repeat(300))
+  const { code, stdout, stderr } = await runCommand(['lookup', 'nora', ...config])
+  assert.deepEqual([code, stdout], [75, 'nora: fritz\n'])
+  assert.match(stderr, /^warning: .*state\.db/)
 })
 
 test('build-map says how a running daemon takes a map that has changed', async () => {

@@ -244,7 +244,7 @@ test('the queue is listed, shown, retried and cleared by command while the daemo
   assert.match(
     stdout,
     new RegExp(
-      `^${id}\\t1 owed\\t\\d+ bytes\\t\\S+Z\\t\\S+Z\\tfritz answered 450 4\\.2\\.2 ann is over quota$`,
+      `^message +owed +KiB +age +next in +why it waits\\n(?:.*\\n)?${id} +1 +1 +\\ds +[\\dms ]+ +fritz answered 450 4\\.2\\.2 ann is over quota$`,
       'm',
     ),
   )

@@ -43,7 +43,7 @@ test('NODE_OPTIONS and the like reach no worker', async () => {
     NODE_DEBUG: 'net',
   }
   const listen = 'listen: {imap: ["127.0.0.1:0"]}\n'
-  await using daemon = await startDaemon({ dir, config: echoConfig(listen), env })
+  await using daemon = await startDaemon({ dir, config: echoConfig(listen), env, fromSource: true })
   const { pid } = await daemon.waitFor('worker.started')
   const words = readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0')
   assert.ok(words.length > 2)

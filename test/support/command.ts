@@ -2,9 +2,10 @@
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
-/** src/ as it is, or what `MAILMUX_TEST_PROGRAM` names: script/test names the build, which starts faster. */
-export const bin =
-  process.env.MAILMUX_TEST_PROGRAM ?? fileURLToPath(new URL('../../bin/dev.js', import.meta.url))
+/** Runs src/ as it is. */
+export const sourceBin = fileURLToPath(new URL('../../bin/dev.js', import.meta.url))
+/** src/, or what `MAILMUX_TEST_PROGRAM` names: script/test names the build, which starts faster. */
+export const bin = process.env['MAILMUX_TEST_PROGRAM'] ?? sourceBin
 
 export interface CommandResult {
   readonly code: number

@@ -11,7 +11,7 @@ import type { EventFields, EventName } from '../../src/base/log.ts'
 import type { Service } from '../../src/config/config.ts'
 import { askDaemon } from '../../src/control/client.ts'
 import type { StatusReport } from '../../src/control/messages.ts'
-import { bin, type CommandResult, runCommand } from './command.ts'
+import { bin, type CommandResult, runCommand, sourceBin } from './command.ts'
 import type { TempDir } from './temp-dir.ts'
 
 const patience = 20_000
@@ -22,6 +22,8 @@ export interface DaemonOptions {
   readonly config: string
   /** What to serve; all by default. */
   readonly services?: readonly Service[]
+  /** Run src/ also where a build is what is tested: its modules are seen one by one. */
+  readonly fromSource?: boolean
   /** Another program than `mailmux serve`; is given the config file and the services. */
   readonly program?: string
   readonly env?: Readonly<Record<string, string>>
@@ -59,9 +61,12 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
 
 /** Starts the daemon without waiting: for starts that fail. */
 export function launchDaemon(options: DaemonOptions): Daemon {
-  const { dir, services = [], program, env, cwd } = options
+  const { dir, services = [], program, env, cwd, fromSource = false } = options
   const file = writeConfig(dir, options.config)
-  const args = program === undefined ? [bin, 'serve', '--config', file] : [program, file]
+  const args =
+    program === undefined
+      ? [fromSource ? sourceBin : bin, 'serve', '--config', file]
+      : [program, file]
   const command = [process.execPath, ...args, ...services]
   const limited =
     options.openFiles === undefined

@@ -14,7 +14,7 @@ export default class AliasList extends MailmuxCommand {
   async run(): Promise<void> {
     const { flags } = await this.parse(AliasList)
     const config = await this.loadConfig(flags)
-    const map = openMapInForce(config, (problem) => this.warnOfError(problem))
+    const map = openMapInForce(config, (problem) => this.doubt(problem))
     try {
       for (const listed of listAliases(map, flags.match)) {
         const text = `${listed.alias}: ${listed.targets.join(', ')}`

@@ -14,7 +14,7 @@ export default class AliasShow extends MailmuxCommand {
   async run(): Promise<AliasTree> {
     const { args, flags } = await this.parse(AliasShow)
     const config = await this.loadConfig(flags)
-    const map = openMapInForce(config, (problem) => this.warnOfError(problem), 'few questions')
+    const map = openMapInForce(config, (problem) => this.doubt(problem), 'few questions')
     try {
       const tree = showAlias(map, config, args.alias)
       if (tree === undefined) {

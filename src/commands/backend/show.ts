@@ -16,7 +16,7 @@ export default class BackendShow extends MailmuxCommand {
     const { args, flags } = await this.parse(BackendShow)
     const config = await this.loadConfig(flags)
     const backend = namedBackend(config, args.backend)
-    const map = openMapInForce(config, (problem) => this.warnOfError(problem))
+    const map = openMapInForce(config, (problem) => this.doubt(problem))
     try {
       const use = usesOf(map, config, backend.name)
       const rows = [

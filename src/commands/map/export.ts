@@ -30,7 +30,7 @@ export default class MapExport extends MailmuxCommand {
     const format = mapFormats.get(args.format)
     if (format === undefined) throw new TypeError(args.format)
     const config = await this.loadConfig(flags)
-    const map = openMapInForce(config, (problem) => this.warnOfError(problem))
+    const map = openMapInForce(config, (problem) => this.doubt(problem))
     try {
       let isWhole = true
       for (const printed of exportMap(format, map, config)) {

@@ -21,7 +21,7 @@ export default class UserList extends MailmuxCommand {
     const { flags } = await this.parse(UserList)
     const config = await this.loadConfig(flags)
     if (flags.backend !== undefined) namedBackend(config, flags.backend)
-    const map = openMapInForce(config, (problem) => this.warnOfError(problem))
+    const map = openMapInForce(config, (problem) => this.doubt(problem))
     try {
       for (const listed of listUsers(map, flags)) {
         const { user, value, retrieval } = listed

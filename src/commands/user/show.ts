@@ -22,7 +22,7 @@ export default class UserShow extends MailmuxCommand {
   async run(): Promise<ShownUser> {
     const { args, flags } = await this.parse(UserShow)
     const config = await this.loadConfig(flags)
-    const map = openMapInForce(config, (problem) => this.warnOfError(problem), 'few questions')
+    const map = openMapInForce(config, (problem) => this.doubt(problem), 'few questions')
     try {
       const found = showUser(map, config, args.user)
       if (found === undefined) {
