@@ -12,7 +12,7 @@ import type { BackEndFailure } from '../protocol/smtp/back-end-action.ts'
 import { withPath } from '../protocol/smtp/capabilities.ts'
 import type { Slot } from '../protocol/smtp/outbox.ts'
 import type { RcptParameters } from '../protocol/smtp/parameters.ts'
-import { answerTo, noRecipients, tooMany, willKeep } from './relay-answers.ts'
+import { answerTo, noRecipients, spoolTrouble, tooMany, willKeep } from './relay-answers.ts'
 import {
   type Delivery,
   type Member,
@@ -131,8 +131,10 @@ export class RelayEnvelope implements LegOwner {
   }
 
   legFailed(leg: RelayLeg, failure: BackEndFailure): Outcome {
-    const isKept = this.#canKeep && this.#start.relay.onBackendDown === 'spool'
-    const reply = answerTo(failure)
+    const isAsked = this.#start.relay.onBackendDown === 'spool'
+    const isKept = this.#canKeep && isAsked
+    const isFull = isAsked && !isKept && this.#start.spool.isCrowded
+    const reply = isFull ? spoolTrouble.full : answerTo(failure)
     const outcome: Outcome = isKept ? { kind: 'held', reply } : outcomeOf(reply)
     this.#failed.set(leg.plan.backend, outcome)
     const isLoss = leg.accepted.some(({ isOurs }) => isOurs)

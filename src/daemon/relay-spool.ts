@@ -51,7 +51,12 @@ export class SpoolGate {
 
   get isUsable(): boolean {
     const isResting = this.#hanging > 0 || performance.now() < this.#restsUntil
-    return this.#runtime.spool !== undefined && !isResting
+    return this.#runtime.spool !== undefined && !isResting && !this.isCrowded
+  }
+
+  /** Nothing is begun that may need it, but it does what it has promised. */
+  get isCrowded(): boolean {
+    return this.#runtime.spool?.isCrowded === true
   }
 
   /** On the disk of the spool. */

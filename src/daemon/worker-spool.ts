@@ -4,6 +4,7 @@ import type { Config } from '../config/config.ts'
 import { FileSpoolWriter } from '../spool/file-spool-writer.ts'
 import { spoolPlaces } from '../spool/spool-places.ts'
 import { realDisk } from '../storage/disk.ts'
+import { RoomWatch } from '../storage/room-watch.ts'
 import { tell } from './supervised.ts'
 import { systemClock } from './system-clock.ts'
 
@@ -12,11 +13,13 @@ export function openWorkerSpool(
   log: Log,
 ): FileSpoolWriter {
   const news = new News()
+  const room = new RoomWatch(stateDir)
   return new FileSpoolWriter({
     disk: realDisk,
     places: spoolPlaces(stateDir),
     caps: spool,
     clock: systemClock,
+    isDiskShort: () => room.isShort,
     suspect: (detail) => log('internal', { reason: 'spool_eio', detail }),
     accepted(id, bytes, { session, peer, recipients }) {
       log('spool.accepted', { id, session, peer, recipients: recipients.length, bytes })

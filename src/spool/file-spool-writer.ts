@@ -42,6 +42,8 @@ export interface SpoolWriterOptions {
   readonly makeId?: (wallMs: number) => string
   /** A message is in the spool, and durable. */
   readonly accepted?: (id: string, bytes: number, envelope: SpooledEnvelope) => void
+  /** Whether the disk of the spool is about to be full. */
+  readonly isDiskShort?: () => boolean
   /** The disk failed in a way that a person should look at. */
   readonly suspect?: (detail: string) => void
 }
@@ -56,6 +58,8 @@ interface Given {
 const suspectMs = 60_000
 const copyBytes = 65_536
 const idAttempts = 4
+/** Of a spool's caps: workers know a little late what it holds. */
+const crowdedShare = 0.95
 
 export class FileSpoolWriter implements SpoolWriter {
   caps: SpoolCaps
@@ -69,6 +73,14 @@ export class FileSpoolWriter implements SpoolWriter {
     this.#options = options
     this.caps = options.caps
     this.#directorySync = new DirectorySync(options.disk, options.places.directory)
+  }
+
+  get isCrowded(): boolean {
+    const { messages, bytes } = this.#usage
+    const isNearCap =
+      bytes >= this.caps.maxSizeBytes * crowdedShare ||
+      messages >= this.caps.maxMessages * crowdedShare
+    return isNearCap || this.#options.isDiskShort?.() === true
   }
 
   /** What the spool holds, as whoever delivers from it has counted. */

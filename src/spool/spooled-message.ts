@@ -35,6 +35,8 @@ export type SpooledContent =
   | { readonly kind: 'file'; readonly file: DiskFile; readonly lengthBytes: number }
 
 export interface SpoolWriter {
+  /** So little room is left that nothing should be begun that may need it. */
+  readonly isCrowded: boolean
   /**
    * Returns the queue id when data, name and directory are durable. Throws MailmuxError SPOOL_FULL
    * (→ 452 4.3.1) or SPOOL_FAILED (→ 451 4.3.0). `unwanted`: once it is aborted, nothing is taken any

@@ -320,6 +320,21 @@ test('with `on_backend_down: spool` mail for a back-end that is down is taken an
   assert.equal(place.relay.runtime.eventsOf('uncertain').length, 0)
 })
 
+test('where the spool has little room, what needs it is put off at once, and all else goes on', async () => {
+  await using place = await startFanOut(down)
+  place.spool.isCrowded = true
+  using client = await place.relay.client()
+  assert.match((await openMessage(client, ['ida']))[0] ?? '', /^452 4\.3\.1 /)
+  client.send('RSET\r\n')
+  await client.expect(/^250 .*\r\n/)
+  const { replies } = await deliver(client, () => undefined)
+  assert.match(replies[0] ?? '', /^452 4\.3\.1 /)
+  place.spool.isCrowded = false
+  client.send('RSET\r\n')
+  await client.expect(/^250 .*\r\n/)
+  assert.match((await openMessage(client, ['ida']))[0] ?? '', /^250 2\.1\.5 /)
+})
+
 test('what was promised to the spool and not taken there is the client’s again', async () => {
   for (const [fault, reply] of [
     ['SPOOL_FULL', /^452 4\.3\.1 .*\r\n/],

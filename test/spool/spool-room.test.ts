@@ -12,6 +12,8 @@ interface Report {
   readonly accepted: number
   readonly whole: number
   readonly names: readonly string[]
+  /** Before and when it is full. */
+  readonly isShort: readonly boolean[]
   readonly afterRoom: string
 }
 
@@ -29,11 +31,12 @@ function crowd(mount: string, bytes: number): Report {
 }
 
 test('a full disk is SPOOL_FULL, what was taken is whole, nothing half is left, and room is enough again', () => {
-  const report = crowd('size=512k', 30_000)
+  const report = crowd('size=1m', 30_000)
   assert.deepEqual(new Set(report.codes), new Set(['SPOOL_FULL']))
   assert.ok(report.accepted > 5)
   assert.equal(report.whole, report.accepted)
   assert.deepEqual(report.names, [])
+  assert.deepEqual(report.isShort, [false, true])
   assert.equal(report.afterRoom, 'accepted')
 })
 
@@ -43,5 +46,6 @@ test('so it is where there is no room for one more name', () => {
   assert.ok(report.accepted > 3)
   assert.equal(report.whole, report.accepted)
   assert.deepEqual(report.names, [])
+  assert.deepEqual(report.isShort, [false, true])
   assert.equal(report.afterRoom, 'accepted')
 })

@@ -23,6 +23,7 @@ export class MemorySpool implements SpoolWriter {
   /** Waited for before anything is taken. */
   gate: Promise<void> = Promise.resolve()
   attempts = 0
+  isCrowded = false
 
   constructor(fault?: SpoolFault) {
     this.fault = fault
