@@ -66,6 +66,12 @@ export class LoginClient implements Inlet, Timed {
     return this.#socket
   }
 
+  /** The connection of a login that was accepted. */
+  get joinable(): Socket {
+    if (this.#socket === undefined) throw new Error('an accepted login without its connection')
+    return this.#socket
+  }
+
   /** Gives every further byte of an accepted connection to `next`. */
   handOver(next: Inlet): void {
     this.#next = next

@@ -5,6 +5,8 @@
 export const limits = {
   /** SMTP command line with CRLF; RFC 5321 4.5.3.1.4 asks for 512, extensions add to it. */
   smtpCommandBytes: 2048,
+  /** The longest that we send to who has not said that it takes more. */
+  smtpSentBytes: 512,
   /** A line of a SASL exchange with CRLF; RFC 4954 section 4. */
   saslLineBytes: 12288,
   /** How much of an overlong line is read and thrown away before the peer is cut off. */

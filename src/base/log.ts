@@ -3,10 +3,10 @@
  * are listed in docs/events.md (a test compares the two), and counters carry the same names.
  * Secrets and raw bytes of a peer have no field to go in.
  */
-export type ServiceName = 'smtp' | 'lmtp' | 'imap' | 'pop3' | 'sieve'
+export type ServiceName = 'smtp' | 'lmtp' | 'imap' | 'pop3' | 'sieve' | 'submission'
 
 /** What a back-end is spoken to with. */
-export type BackendProtocolName = 'smtp' | 'lmtp' | 'imap' | 'pop3' | 'sieve'
+export type BackendProtocolName = ServiceName
 
 /** Why a peer was refused; the label of the counter `refused`. */
 export type RefusalReason =

@@ -4,7 +4,7 @@ import { services } from '../config/services.ts'
 
 export default class Serve extends MailmuxCommand {
   static override summary =
-    'Run the daemons: the SMTP and the LMTP relay, the IMAP, POP3 and ManageSieve proxies.'
+    'Run the daemons: the SMTP and the LMTP relay, the IMAP, POP3, ManageSieve and submission proxies.'
   static override description =
     'Runs in the foreground and writes its log to stdout, one JSON object a line. ' +
     'SIGTERM or SIGINT stops it when its sessions have ended, a second one at once; ' +

@@ -59,8 +59,11 @@ function checkBackends(raw: RawConfig, locate: Locate): Problem[] {
       }
       case 'xclient':
       case 'xforward': {
-        if (backend.smtp !== undefined || backend.lmtp !== undefined) return []
-        const message = `backends.${name}.client_address: ${backend.client_address} needs smtp or lmtp`
+        const { smtp, lmtp, submission, client_address: way } = backend
+        const ports = way === 'xclient' ? [smtp, lmtp, submission] : [smtp, lmtp]
+        if (ports.some((port) => port !== undefined)) return []
+        const needed = way === 'xclient' ? 'smtp, lmtp or submission' : 'smtp or lmtp'
+        const message = `backends.${name}.client_address: ${way} needs ${needed}`
         return [{ severity: 'warning', code: 'no-message-port', message, at }]
       }
       default:

@@ -84,15 +84,15 @@ function checkSmarthost(raw: RawConfig, config: Config, locate: Locate): Problem
 
 function checkBackends(raw: RawConfig, locate: Locate): Problem[] {
   return Object.entries(raw.backends).flatMap(([name, backend]) => {
-    const { host, smtp, lmtp, imap, pop3, sieve } = backend
+    const { host } = backend
     const problems: Problem[] = []
     if (!isHost(host)) {
       const what = `backends.${name}.host: ${JSON.stringify(host)} is no host`
       const hint = 'write a name of DNS, or an address without brackets'
       problems.push(problem('bad-host', what, locate(['backends', name, 'host'], true), hint))
     }
-    if ([smtp, lmtp, imap, pop3, sieve].every((port) => port === undefined)) {
-      const hint = 'give smtp or lmtp, imap, pop3, sieve'
+    if (services.every((service) => backend[service] === undefined)) {
+      const hint = 'give smtp or lmtp, imap, pop3, sieve, submission'
       const at = locate(['backends', name])
       problems.push(problem('no-port', `backends.${name}: has no port`, at, hint))
     }

@@ -6,10 +6,10 @@ import type { QueryKey } from '../mail/query-key.ts'
 
 export type TlsMode = 'none' | 'starttls' | 'implicit'
 /** Whose sessions log in and are joined to a back-end. */
-export type LoginService = 'imap' | 'pop3' | 'sieve'
+export type LoginService = 'imap' | 'pop3' | 'sieve' | 'submission'
 export type Service = 'smtp' | 'lmtp' | LoginService
 /** What a back-end can be spoken to with. */
-export type BackendProtocol = 'smtp' | 'lmtp' | 'imap' | 'pop3' | 'sieve'
+export type BackendProtocol = Service
 
 /** How clients of the proxies may log in with SASL. */
 export type Mechanism =

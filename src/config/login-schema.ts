@@ -16,6 +16,7 @@ export const loginProperties = {
     properties: {
       imap: { ...mechanisms, description: 'of IMAP' },
       pop3: { ...mechanisms, description: 'of POP3' },
+      submission: { ...mechanisms, description: 'of submission' },
     },
     additionalProperties: false,
     description: 'SASL mechanisms to offer, where all back-ends do (default: all that they do)',

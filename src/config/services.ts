@@ -7,4 +7,5 @@ export const services = [
   'imap',
   'pop3',
   'sieve',
+  'submission',
 ] as const satisfies readonly Service[]

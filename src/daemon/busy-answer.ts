@@ -18,15 +18,16 @@ const statuses: Readonly<Record<NoRoom, string>> = {
 
 type Answer = (hostname: string, reason: NoRoom) => string
 
-const relayAnswer: Answer = (hostname, reason) =>
+const smtpAnswer: Answer = (hostname, reason) =>
   `421 ${statuses[reason]} ${hostname} ${words[reason]}\r\n`
 
 const answers: Readonly<Record<Service, Answer>> = {
-  smtp: relayAnswer,
-  lmtp: relayAnswer,
+  smtp: smtpAnswer,
+  lmtp: smtpAnswer,
   imap: (_hostname, reason) => `* BYE [UNAVAILABLE] ${words[reason]}\r\n`,
   pop3: (_hostname, reason) => `-ERR [SYS/TEMP] ${words[reason]}\r\n`,
   sieve: (_hostname, reason) => `BYE (TRYLATER) "${words[reason]}"\r\n`,
+  submission: smtpAnswer,
 }
 
 export function busyAnswer(service: Service, hostname: string, reason: NoRoom): string {

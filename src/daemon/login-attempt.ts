@@ -8,7 +8,7 @@
  * why: so that word waits for the brake, and the end does not wait again.
  */
 import { LoginClient, type LoginWaiter } from '../backend/login-client.ts'
-import { prefaceFor } from '../backend/passed-client.ts'
+import { connectedFor, prefaceFor } from '../backend/passed-client.ts'
 import { type BackendReason, type BackendStep, type EventFields, printable } from '../base/log.ts'
 import type { LoginService, TlsMode } from '../config/config.ts'
 import type {
@@ -19,9 +19,10 @@ import type {
   LoginProof,
 } from '../protocol/login.ts'
 import type { FrontEndOptions } from '../protocol/login-machine.ts'
+import type { ClientAttributes } from '../protocol/smtp/client-attributes.ts'
+import type { Introduction } from '../protocol/smtp/submission-back-end.ts'
 import { type Exchange, ExchangeWatch, isBearer } from '../protocol/sasl/exchange.ts'
 import { brakeMs } from './brake.ts'
-import { attributesOf, type ClientAddress } from './client-address.ts'
 import { type LoginDecoys, loginDecoysOf } from './login-decoys.ts'
 import { loginOffersOf } from './login-offers.ts'
 import { isSameLogin, type LoginRoute, routeLogin } from './login-route.ts'
@@ -31,7 +32,7 @@ import type { Generation, Runtime } from './runtime.ts'
 export interface LoginProtocol {
   readonly service: LoginService
   createFrontEnd(options: FrontEndOptions, runtime: Runtime): LoginFrontEnd
-  createBackEnd(tls: TlsMode, proof: LoginProof): LoginBackEnd
+  createBackEnd(tls: TlsMode, proof: LoginProof, introduction: Introduction): LoginBackEnd
 }
 
 /** The fields of an event that say whose it is. */
@@ -53,7 +54,7 @@ export interface LoginAttemptOptions {
   /** Which failure of this session it would be, from 1. */
   readonly attempt: number
   readonly fields: PeerFields
-  readonly client: ClientAddress
+  readonly client: ClientAttributes
   /** Told later than the constructor returns, unless the attempt is aborted; of its end once. */
   readonly onEnd: {
     /** In an exchange: the client is to answer this, by `respond`. */
@@ -179,15 +180,18 @@ export class LoginAttempt implements LoginWaiter {
 
   #connect(route: Route): void {
     const { protocol, proof, client } = this.#options
-    const { connectTimeoutMs, loginTimeoutMs } = this.#generation.config.limits
-    const { endpoint, trust, login, clientAddress } = route
+    const { hostname, limits } = this.#generation.config
+    const { connectTimeoutMs, loginTimeoutMs } = limits
+    const { endpoint, trust, login } = route
     if (!this.#isSendable(route)) {
       this.#refuse()
       return
     }
     this.#route = route
-    const machine = protocol.createBackEnd(endpoint.tls, { ...proof, login })
-    const preface = prefaceFor({ clientAddress, client: attributesOf(client) })
+    const passed = { clientAddress: route.clientAddress, client }
+    const introduction = { hostname, client: connectedFor(passed) }
+    const machine = protocol.createBackEnd(endpoint.tls, { ...proof, login }, introduction)
+    const preface = prefaceFor(passed)
     const plan = { machine, endpoint, trust, connectTimeoutMs, loginTimeoutMs, preface }
     this.#client = new LoginClient(plan, this)
   }

@@ -37,7 +37,7 @@ function loginsBy(service: Service): OfferKind<ProbePlan, LoginOffer> {
     },
     // Of the others a client learns the rest after its login, from the back-end itself.
     describe: ({ mechanisms, capabilities }) =>
-      service === 'sieve' ? capabilities : [...mechanisms],
+      service === 'sieve' || service === 'submission' ? capabilities : [...mechanisms],
   }
 }
 
@@ -77,4 +77,13 @@ export function loginOffersOf(runtime: Runtime, service: Service): LoginOffers {
   const offers = services.get(service) ?? new LoginOffers(runtime, service)
   services.set(service, offers)
   return offers
+}
+
+/** What each back-end offers before login, to a client that comes now; none while not all were asked. */
+export function capabilitiesFor(
+  runtime: Runtime,
+  service: Service,
+): readonly (readonly string[])[] {
+  const known = loginOffersOf(runtime, service).knownFor(runtime.current) ?? []
+  return known.map(({ capabilities }) => capabilities)
 }

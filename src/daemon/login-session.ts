@@ -12,21 +12,18 @@ import { assertNever } from '../base/never.ts'
 import type { ListenerConfig, LoginService } from '../config/config.ts'
 import { formatHost } from '../mail/network.ts'
 import { Pump, type PumpEnd } from '../net/pump.ts'
-import {
-  type FrontEndAction,
-  isAwaited,
-  type LoginFrontEnd,
-  type LoginOutcome,
-  type LoginProof,
-} from '../protocol/login.ts'
+import { type FrontEndAction, isAwaited } from '../protocol/login.ts'
+import type { LoginFrontEnd, LoginOutcome } from '../protocol/login.ts'
 import { brakeMs } from './brake.ts'
-import type { ClientAddress } from './client-address.ts'
+import { attributesOf, type ClientAddress } from './client-address.ts'
 import { ClientLine, type LineOwner } from './client-line.ts'
 import { ClientPatience, type PatienceOwner } from './client-patience.ts'
 import type { Accepted, LoginProtocol, PeerFields } from './login-attempt.ts'
 import { LoginAttempt } from './login-attempt.ts'
 import { greetingFor } from './login-greeting.ts'
 import type { Runtime, Session } from './runtime.ts'
+
+type LoginAction = Extract<FrontEndAction, { do: 'log-in' | 'exchange' }>
 
 export class LoginSession implements Session, LineOwner, PatienceOwner {
   readonly service: LoginService
@@ -165,10 +162,8 @@ export class LoginSession implements Session, LineOwner, PatienceOwner {
           this.#startTls(line, () => this.#perform(machine.tlsStarted()))
           break
         case 'log-in':
-          this.#logIn(line, action.credentials, machine.failedLogins + 1)
-          break
         case 'exchange':
-          this.#logIn(line, action.exchange, machine.failedLogins + 1)
+          this.#logIn(line, machine, action)
           break
         case 'respond':
           line.hold()
@@ -197,10 +192,13 @@ export class LoginSession implements Session, LineOwner, PatienceOwner {
     if (text !== '') this.#line?.send(text)
   }
 
-  #logIn(line: ClientLine, proof: LoginProof, attempt: number): void {
+  #logIn(line: ClientLine, machine: LoginFrontEnd, action: LoginAction): void {
     line.hold()
+    const proof = action.do === 'exchange' ? action.exchange : action.credentials
     const own = { runtime: this.#runtime, protocol: this.#protocol, fields: this.#fields }
-    this.#attempt = new LoginAttempt({ ...own, proof, attempt, client: this.#address, onEnd: this })
+    const client = { ...attributesOf(this.#address), ...machine.introduction }
+    const attempt = machine.failedLogins + 1
+    this.#attempt = new LoginAttempt({ ...own, proof, attempt, client, onEnd: this })
   }
 
   #holdBack(machine: LoginFrontEnd, attempt: number): NodeJS.Timeout {
@@ -215,12 +213,11 @@ export class LoginSession implements Session, LineOwner, PatienceOwner {
   }
 
   #join(line: ClientLine, machine: LoginFrontEnd, { client, surplus }: Accepted): void {
-    const backend = client.socket
-    if (backend === undefined) throw new Error('an accepted login without its connection')
     this.#patience.rest()
     this.#dropLine()
     this.#machine = undefined
     const idleTimeoutMs = this.#runtime.current.config.limits.sessionTimeoutMs
+    const backend = client.joinable
     this.#pump = new Pump({ client: line.detach(), backend, idleTimeoutMs, onEnd: this })
     client.handOver(this.#pump)
     this.#pump.start(surplus, machine.takePending())

@@ -12,4 +12,5 @@ runWorker(cluster.worker?.id ?? 0, {
   imap: async () => (await import('./front-end/imap.ts')).startImapSession,
   pop3: async () => (await import('./front-end/pop3.ts')).startPop3Session,
   sieve: async () => (await import('./front-end/sieve.ts')).startSieveSession,
+  submission: async () => (await import('./front-end/submission.ts')).startSubmissionSession,
 })

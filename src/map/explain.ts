@@ -59,18 +59,20 @@ function endpointsOf(
   direction: Direction,
   { backends }: Config,
 ): ExplainedEndpoint[] {
-  // A site without it need not hear that each of its back-ends has none.
-  const hasSieve = [...backends.values()].some(({ endpoints }) => endpoints.sieve !== undefined)
+  // A site without them need not hear that each of its back-ends has none.
+  const further = (['sieve', 'submission'] as const).filter((protocol) =>
+    [...backends.values()].some(({ endpoints }) => endpoints[protocol] !== undefined),
+  )
   const names = [...new Set(destinations.map(({ backend }) => backend))]
   return names.flatMap((backend) => {
-    const { lmtp, smtp, imap, pop3, sieve } = backends.get(backend)?.endpoints ?? {}
-    const mail = lmtp === undefined ? { smtp } : { lmtp }
-    const logins = hasSieve ? { imap, pop3, sieve } : { imap, pop3 }
-    return Object.entries(direction === 'delivery' ? mail : logins).map(([protocol, endpoint]) => ({
-      protocol: protocol as BackendProtocol,
-      backend,
-      ...(endpoint === undefined ? {} : { host: endpoint.host, port: endpoint.port }),
-    }))
+    const endpoints = backends.get(backend)?.endpoints ?? {}
+    const mail = endpoints.lmtp === undefined ? 'smtp' : 'lmtp'
+    const protocols = direction === 'delivery' ? [mail] : ['imap', 'pop3', ...further]
+    return (protocols as BackendProtocol[]).map((protocol) => {
+      const endpoint = endpoints[protocol]
+      const place = endpoint === undefined ? {} : { host: endpoint.host, port: endpoint.port }
+      return { protocol, backend, ...place }
+    })
   })
 }
 

@@ -26,6 +26,11 @@ export abstract class BackEndMachine implements LoginBackEnd {
     this.proof = proof
   }
 
+  /** Octets came that were not read yet. */
+  protected get hasMore(): boolean {
+    return this.#kept !== ''
+  }
+
   /** Whether the line answers a command, rather than tells something unasked. */
   protected abstract isAnswer(text: string): boolean
   protected abstract line(text: string): void

@@ -10,6 +10,7 @@ import type { Mechanism } from '../config/config.ts'
 import type { RefusalReason, SessionEnd } from '../base/log.ts'
 import type { FrontEndAction, LoginFrontEnd, LoginOutcome } from './login.ts'
 import type { ReadCredentials } from './sasl.ts'
+import type { ClientAttributes } from './smtp/client-attributes.ts'
 
 export interface FrontEndOptions {
   readonly hostname: string
@@ -37,6 +38,10 @@ export abstract class LoginMachine implements LoginFrontEnd {
   constructor(options: FrontEndOptions) {
     this.options = options
     this.secure = options.secure
+  }
+
+  get introduction(): ClientAttributes {
+    return {}
   }
 
   /** May credentials be sent over this connection as it is? */

@@ -6,6 +6,7 @@
  */
 import type { BackendReason, BackendStep, RefusalReason, SessionEnd } from '../base/log.ts'
 import type { Exchange } from './sasl/exchange.ts'
+import type { ClientAttributes } from './smtp/client-attributes.ts'
 
 export interface Credentials {
   /** The name as typed, decoded from UTF-8. */
@@ -71,6 +72,8 @@ export interface LoginFrontEnd {
   readonly greeting: string
   /** True once TLS is up (from the start on an implicit listener). */
   readonly secure: boolean
+  /** What the client has said of itself that back-ends may hear. */
+  readonly introduction: ClientAttributes
   /** Takes bytes from the client. What follows a `log-in`, `brake` or `start-tls` is kept, unparsed. */
   push(chunk: Buffer): FrontEndAction[]
   /** TLS is up: state from before is forgotten; failure counts are kept. */

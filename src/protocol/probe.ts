@@ -31,6 +31,7 @@ export function probeDialogue(protocol: BackendProtocol, hostname: string): Prob
     case 'sieve':
       return sieve
     case 'smtp':
+    case 'submission':
       return smtp(`EHLO ${hostname}`)
     case 'lmtp':
       return smtp(`LHLO ${hostname}`)

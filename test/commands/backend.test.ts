@@ -17,19 +17,19 @@ test('back-ends are added and removed in the config, unless somebody is there', 
   writeFileSync(dir.join('user_map'), 'ann@example.com fritz\n')
   writeFileSync(dir.join('rules'), '* fritz\n')
   assert.equal((await run('build-map')).code, 0)
-  const ports = ['--lmtp', '24', '--imap', '143', '--sieve', '4190']
+  const ports = ['--lmtp', '24', '--imap', '143', '--submission', '587']
   const added = await run('backend', 'add', 'ingrid', '10.0.0.12', ...ports)
   assert.deepEqual([added.code, added.stdout], [0, 'ingrid: done, generation 2\n'])
   assert.equal(
     readFileSync(file, 'utf8'),
     text.replace(
       '# rack 1\n',
-      '# rack 1\n  ingrid: {host: 10.0.0.12, lmtp: 24, imap: 143, sieve: 4190}\n',
+      '# rack 1\n  ingrid: {host: 10.0.0.12, lmtp: 24, imap: 143, submission: 587}\n',
     ),
   )
   assert.match(
     (await run('backend', 'list')).stdout,
-    /^ingrid +10\.0\.0\.12 +lmtp 24, imap 143, sieve 4190$/m,
+    /^ingrid +10\.0\.0\.12 +lmtp 24, imap 143, submission 587$/m,
   )
   assert.equal((await run('backend', 'add', 'fritz', 'h', '--smtp', '25')).code, 65)
   assert.equal((await run('backend', 'remove', 'nobody')).code, 67)
@@ -84,7 +84,7 @@ async function imapBackend(peer: Peer): Promise<void> {
 async function smtpBackend(peer: Peer): Promise<void> {
   peer.send('220-one moment\r\n220 ready\r\n')
   assert.equal(await peer.line(), 'EHLO mx1.example.com')
-  peer.send('250-fritz.example.com\r\n250-SIZE 100\r\n250 PIPELINING\r\n')
+  peer.send('250-fritz.example.com\r\n250-SIZE 100\r\n250 AUTH PLAIN LOGIN\r\n')
 }
 
 async function sieveBackend(peer: Peer): Promise<void> {
@@ -108,7 +108,7 @@ test('backend check asks every port, and says what is wrong with each', async ()
     file,
     `${head}limits: {connect_timeout: 2s}
 backends:
-  fritz: {host: 127.0.0.1, imap: ${imap.port}, smtp: ${smtp.port}, sieve: ${sieve.port}}
+  fritz: {host: 127.0.0.1, imap: ${imap.port}, smtp: ${smtp.port}, sieve: ${sieve.port}, submission: ${smtp.port}}
   ingrid: {host: 127.0.0.1, lmtp: ${bad.port}, imap: 1, sieve: ${bad.port}}
 `,
   )
@@ -120,7 +120,8 @@ backends:
   const offered = ['IMAP4rev1', 'IDLE', 'AUTH=PLAIN', 'AUTH=SCRAM-SHA-256']
   assert.deepEqual(of('fritz', 'imap')?.capabilities, offered)
   assert.deepEqual(of('fritz', 'imap')?.mechanisms, ['PLAIN', 'SCRAM-SHA-256'])
-  assert.deepEqual(of('fritz', 'smtp')?.capabilities, ['SIZE 100', 'PIPELINING'])
+  assert.deepEqual(of('fritz', 'smtp')?.capabilities, ['SIZE 100', 'AUTH PLAIN LOGIN'])
+  assert.deepEqual(of('fritz', 'submission')?.mechanisms, ['PLAIN', 'LOGIN'])
   const listed = ['IMPLEMENTATION x y', 'SIEVE fileinto reject', 'STARTTLS']
   assert.deepEqual(of('fritz', 'sieve')?.capabilities, listed)
   assert.equal(of('ingrid', 'sieve')?.problem, 'greeting: 554 go \\x1b[31maway')

@@ -43,7 +43,7 @@ test('build-map compiles, lookup answers, explain names the lines', async () => 
   assert.match(nora.stdout, /→ fritz\n {4}smtp: fritz fritz\.example\.org:25$/m)
   assert.match(
     nora.stdout,
-    /imap: fritz \S+:143\n {4}pop3: fritz \S+:110\n {4}sieve: fritz \S+:4190$/m,
+    /imap: fritz \S+:143\n {4}pop3: fritz \S+:110\n {4}sieve: fritz \S+:4190\n {4}submission: fritz \S+:587$/m,
   )
 })
 

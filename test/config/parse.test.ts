@@ -209,7 +209,7 @@ function limitsOf(limits: string): AddressLimits {
 
 test('limits for an address hold for every service, or are told apart', () => {
   assert.deepEqual(limitsOf('{}'), {
-    sessions: { smtp: 50, lmtp: 500, imap: 500, pop3: 500, sieve: 500 },
+    sessions: { smtp: 50, lmtp: 500, imap: 500, pop3: 500, sieve: 500, submission: 500 },
     connections: undefined,
     messages: undefined,
     recipients: undefined,
@@ -218,7 +218,8 @@ test('limits for an address hold for every service, or are told apart', () => {
   const { sessions, connections, recipients } = limitsOf(
     '{sessions_per_ip: {smtp: 9, imap: 0}, connections_per_ip: 60/minute, recipients_per_ip: 7/day}',
   )
-  assert.deepEqual(sessions, { smtp: 9, lmtp: 500, imap: 0, pop3: 500, sieve: 500 })
+  const others = { lmtp: 500, pop3: 500, sieve: 500, submission: 500 }
+  assert.deepEqual(sessions, { smtp: 9, imap: 0, ...others })
   assert.deepEqual(connections, { count: 60, periodMs: 60_000 })
   assert.deepEqual(recipients, { count: 7, periodMs: 86_400_000 })
   assert.deepEqual(limitsOf('{sessions_per_ip: 3}').sessions, {
@@ -227,18 +228,19 @@ test('limits for an address hold for every service, or are told apart', () => {
     imap: 3,
     pop3: 3,
     sieve: 3,
+    submission: 3,
   })
 })
 
 test('a key that this version does nothing with is warned about', () => {
   const parsed = parseConfig(
-    `${minimal}listen: {submission: ["587"]}\n`,
+    `${minimal}limits: {auth_failures_per_ip: 10/minute}\n`,
     '/etc/mailmux/mailmux.yaml',
   )
   assert.ok('warnings' in parsed)
   assert.deepEqual(
     parsed.warnings.map(({ message }) => message),
-    ['listen.submission: has no effect in this version'],
+    ['limits.auth_failures_per_ip: has no effect in this version'],
   )
 })
 
@@ -268,7 +270,7 @@ test('a way to tell of clients that can have no effect is warned of', () => {
     parsed.warnings.map(({ message }) => message),
     [
       'backends.fritz.client_address: id has no effect in this version',
-      'backends.ingrid.client_address: xclient needs smtp or lmtp',
+      'backends.ingrid.client_address: xclient needs smtp, lmtp or submission',
     ],
   )
 })

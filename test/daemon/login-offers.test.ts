@@ -6,7 +6,7 @@ import { startPop3Session } from '../../src/daemon/front-end/pop3.ts'
 import { loginOffersOf } from '../../src/daemon/login-offers.ts'
 import { FrontEnd } from '../support/front-end.ts'
 import { type Peer, ScriptedBackend } from '../support/peer.ts'
-import { saslServices, type SaslService } from '../support/sasl-login.ts'
+import { saslServices, type SaslService, saslWords } from '../support/sasl-login.ts'
 import { TestRuntime } from '../support/test-runtime.ts'
 
 /** A back-end that offers what it is told to, to whoever asks; `undefined`: it refuses to speak. */
@@ -24,12 +24,14 @@ class Offering {
       peer.socket.destroy()
       return
     }
-    peer.send(this.#service === 'imap' ? '* OK hi\r\n' : '+OK hi\r\n')
+    if (this.#service === 'submission') await saslWords.submission.greet(peer, this.names.join(' '))
+    else peer.send(this.#service === 'imap' ? '* OK hi\r\n' : '+OK hi\r\n')
     const [tag = ''] = (await peer.line()).split(' ')
     const words = this.names.map((name) => `AUTH=${name}`).join(' ')
     const imap = [`* CAPABILITY IMAP4rev1 ${words}`, `${tag} OK`]
     const pop3 = ['+OK', 'USER', `SASL ${this.names.join(' ')}`, '.']
-    peer.send((this.#service === 'imap' ? imap : pop3).map((line) => `${line}\r\n`).join(''))
+    const lines = { imap, pop3, submission: ['221 bye'] }[this.#service]
+    peer.send(lines.map((line) => `${line}\r\n`).join(''))
     await peer.end()
   }
 }
@@ -64,7 +66,10 @@ backends:
     assert.deepEqual(runtime.eventsOf('backend.offers').at(-1), {
       backend: 'fritz',
       protocol: service,
-      offers: ['SCRAM-SHA-256', 'SCRAM-SHA-1'],
+      offers:
+        service === 'submission'
+          ? ['8BITMIME', 'AUTH SCRAM-SHA-256 SCRAM-SHA-1']
+          : ['SCRAM-SHA-256', 'SCRAM-SHA-1'],
     })
     // What was seen last counts of one that is away.
     other.names = undefined

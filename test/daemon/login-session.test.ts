@@ -4,6 +4,7 @@ import type { SecureContext } from 'node:tls'
 import { startImapSession } from '../../src/daemon/front-end/imap.ts'
 import { startPop3Session } from '../../src/daemon/front-end/pop3.ts'
 import { startSieveSession } from '../../src/daemon/front-end/sieve.ts'
+import { startSubmissionSession } from '../../src/daemon/front-end/submission.ts'
 import { createBackendTls, createServerTls, type ServerTls } from '../../src/net/tls.ts'
 import { type Authority, type IssuedCertificate, makeAuthority } from '../support/certificates.ts'
 import { FrontEnd, type FrontEndOptions } from '../support/front-end.ts'
@@ -74,9 +75,27 @@ const protocols = {
     backendGreeting: sieveCapabilities,
     partOfAnswer: 'O',
   },
+  submission: {
+    start: startSubmissionSession,
+    greeting: /^220 .*\r\n/,
+    startTls: 'STARTTLS\r\n',
+    go: /^220 .*\r\n/,
+    afterTls: /^/,
+    logIn: (login: string, password: string) => {
+      const message = Buffer.from(`\0${login}\0${password}`).toString('base64')
+      return `EHLO mail.example.net\r\nAUTH PLAIN ${message}\r\n`
+    },
+    accepted: /^250-.*\r\n250 .*\r\n235 .*\r\n/,
+    refused: /^250-.*\r\n250 .*\r\n535 5\.7\.8 .*\r\n/,
+    unavailable: /^250-.*\r\n250 .*\r\n454 4\.7\.0 .*\r\n/,
+    injected: /^554 .*\r\n/,
+    slow: /^421 .*\r\n/,
+    backendGreeting: '220 fritz ready\r\n',
+    partOfAnswer: '25',
+  },
 } as const
 type Service = keyof typeof protocols
-const services = ['imap', 'pop3', 'sieve'] as const
+const services = ['imap', 'pop3', 'sieve', 'submission'] as const
 
 function startBackend(
   service: Service,
@@ -375,7 +394,7 @@ for (const service of services) {
     await using secured = await startFront(service, { tls: 'implicit' })
     using joined = await front.connect()
     joined.send(words.logIn('ann', 'secret'))
-    await joined.expect(/OK [^]*OK [^]*Logged in/)
+    await joined.expect(/(?:OK [^]*OK |235 )[^]*Logged in/)
     using fresh = await front.connect()
     await fresh.expect(words.greeting)
     using pending = await waiting.connect()

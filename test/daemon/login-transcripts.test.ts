@@ -6,11 +6,13 @@ import { before, test } from 'node:test'
 import { startImapSession } from '../../src/daemon/front-end/imap.ts'
 import { startPop3Session } from '../../src/daemon/front-end/pop3.ts'
 import { startSieveSession } from '../../src/daemon/front-end/sieve.ts'
+import { startSubmissionSession } from '../../src/daemon/front-end/submission.ts'
 import type { LoginSession } from '../../src/daemon/login-session.ts'
 import { createServerTls, type ServerTls } from '../../src/net/tls.ts'
 import { type Authority, makeAuthority } from '../support/certificates.ts'
 import { FrontEnd } from '../support/front-end.ts'
 import { type Peer, ScriptedBackend } from '../support/peer.ts'
+import { fromBase64, hearStart, said, type SaslService, saslWords } from '../support/sasl-login.ts'
 import { routeTo } from '../support/test-runtime.ts'
 import { readTranscript, type Transcript, type Turn } from '../support/transcript.ts'
 
@@ -26,6 +28,7 @@ const starts = {
   imap: startImapSession,
   pop3: startPop3Session,
   sieve: startSieveSession,
+  submission: startSubmissionSession,
 } as const
 type Service = keyof typeof starts
 
@@ -38,14 +41,15 @@ function octets(login: string): string {
   return Buffer.from(login, 'utf8').toString('latin1')
 }
 
-function base64(text: string): string {
-  return Buffer.from(text, 'latin1').toString('base64')
-}
-
 async function imapArgument(peer: Peer): Promise<string> {
   const [, quoted, size] = await peer.expect(/^ (?:"((?:[^"\\]|\\.)*)"|\{(\d+)\+\}\r\n)/)
   if (size === undefined) return (quoted ?? '').replace(/\\(.)/g, '$1')
   return (await peer.expect(new RegExp(`^[^]{${size}}`)))[0]
+}
+
+function saslService(service: Service): SaslService {
+  assert(service !== 'sieve')
+  return service
 }
 
 /** Answers that a back-end has for each word of a dialogue. */
@@ -69,6 +73,12 @@ const answers = {
     deny: (code: string, text: string) => `NO (${code}) "${text}"\r\n`,
     accept: (text: string) => `OK {${text.length}}\r\n${text}\r\n`,
   },
+  submission: {
+    refuse: () => '535 5.7.8 no\r\n',
+    unavailable: () => '454 4.7.0 later\r\n',
+    deny: () => '535 5.7.8 no\r\n',
+    accept: (text: string) => `235 2.7.0 ${text}\r\n`,
+  },
 } as const
 
 const hear = {
@@ -89,9 +99,13 @@ const hear = {
   async sieve(peer: Peer): Promise<[string, string]> {
     peer.send('"SASL" "PLAIN"\r\nOK "fritz ready"\r\n')
     const [, message = ''] = await peer.expect(/^AUTHENTICATE "PLAIN" "(\S+)"\r\n/)
-    const [, user = '', password = ''] = Buffer.from(message, 'base64')
-      .toString('latin1')
-      .split('\0')
+    const [, user = '', password = ''] = fromBase64(message).split('\0')
+    return [user, password]
+  },
+  async submission(peer: Peer): Promise<[string, string]> {
+    await saslWords.submission.greet(peer, 'PLAIN')
+    const [, message = ''] = await peer.expect(/^AUTH PLAIN (\S+)\r\n/)
+    const [, user = '', password = ''] = fromBase64(message).split('\0')
     return [user, password]
   },
 } as const
@@ -139,10 +153,10 @@ class Stage {
         await this.#begin(strings(rest), at)
         break
       case 'challenge':
-        this.#peer?.send(`+ ${base64(strings(rest)[0] ?? '')}\r\n`)
+        this.#peer?.send(said(saslService(this.service), strings(rest)[0] ?? ''))
         break
       case 'respond':
-        assert.equal(await this.#peer?.line(), base64(strings(rest)[0] ?? ''), at)
+        assert.equal(fromBase64((await this.#peer?.line()) ?? '?'), strings(rest)[0], at)
         break
       case 'abandon':
         assert.equal(await this.#peer?.end(), '', at)
@@ -187,15 +201,8 @@ class Stage {
   async #begin([mechanism = '', , first = '']: readonly string[], at: string): Promise<void> {
     const peer = await this.backend.peerNumber(this.#logins++)
     this.#peer = peer
-    const verb = this.service === 'imap' ? 'L AUTHENTICATE' : 'AUTH'
-    peer.send(
-      this.service === 'imap'
-        ? `* OK [CAPABILITY IMAP4rev1 AUTH=${mechanism}] fritz ready\r\n`
-        : '+OK fritz ready\r\n',
-    )
-    assert.equal(await peer.line(), `${verb} ${mechanism}`, at)
-    peer.send('+ \r\n')
-    assert.equal(await peer.line(), base64(first), at)
+    const heard = await hearStart(peer, saslService(this.service))
+    assert.deepEqual(heard, { mechanism, first }, at)
   }
 
   async #answer(word: keyof typeof answers.imap, words: readonly string[]): Promise<void> {
@@ -262,7 +269,7 @@ async function play(service: Service, transcript: Transcript, isWhole: boolean):
   )
 }
 
-for (const service of ['imap', 'pop3', 'sieve'] as const) {
+for (const service of ['imap', 'pop3', 'sieve', 'submission'] as const) {
   const transcripts = globSync(`test/transcripts/${service}/*.txt`).map(readTranscript)
   // The loopback address may always log in without TLS: who may not cannot be played from here.
   const playable = transcripts.filter(({ options }) => options.secure || options.allowsCleartext)

@@ -1,46 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { TlsMode } from '../../src/config/config.ts'
 import { createImapBackEnd } from '../../src/protocol/imap/back-end.ts'
-import type {
-  BackEndAction,
-  Credentials,
-  LoginBackEnd,
-  LoginProof,
-} from '../../src/protocol/login.ts'
 import { createPop3BackEnd } from '../../src/protocol/pop3/back-end.ts'
 import { createSieveBackEnd } from '../../src/protocol/sieve/back-end.ts'
-
-const ann: Credentials = { login: 'ann@example.com', password: 'secret' }
-
-/** `<` the back-end says, `>` it is sent, `=` what happens, `~` the client answers a challenge. */
-interface Dialogue {
-  readonly name: string
-  readonly tls?: TlsMode
-  readonly credentials?: LoginProof
-  /** The bytes of a turn belong together: it matters that they come at once. */
-  readonly isOneSegment?: boolean
-  readonly lines: readonly string[]
-}
+import { base64, type Dialogue, playDialogue, scram, token } from '../support/back-end-dialogue.ts'
 
 const greeting = '< * OK [CAPABILITY IMAP4rev1 SASL-IR LITERAL- AUTH=PLAIN] hi\r\n'
 const login = '> L LOGIN "ann@example.com" "secret"\r\n'
-
-const scram: LoginProof = {
-  mechanism: 'SCRAM-SHA-256',
-  login: 'ann@example.com',
-  first: 'n,,n=ann@example.com,r=abc',
-}
-const token: LoginProof = {
-  mechanism: 'OAUTHBEARER',
-  login: 'ann.b',
-  first: `n,a=ann@example.com,\u0001auth=Bearer ${'t'.repeat(9)}\u0001\u0001`,
-}
-
-function base64(text: string): string {
-  return Buffer.from(text, 'latin1').toString('base64')
-}
 
 const scramGreeting =
   '< * OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=SCRAM-SHA-256 AUTH=OAUTHBEARER] hi\r\n'
@@ -612,52 +579,6 @@ const sieve: readonly Dialogue[] = [
   },
 ]
 
-function describe(action: BackEndAction): string {
-  if (action.do === 'send') return `> ${action.text}`
-  if (action.do === 'start-tls') return '= start-tls'
-  if (action.do === 'challenge') return `= challenge ${action.message}`
-  const { outcome } = action
-  switch (outcome.kind) {
-    case 'accepted':
-      return `= accepted ${outcome.response.text}|${outcome.response.capabilities}|${outcome.surplus.toString('latin1')}`
-    case 'denied':
-      return `= denied ${outcome.code} ${outcome.text}`
-    case 'failed':
-      return `= failed ${outcome.step}/${outcome.reason}`
-    default:
-      return '= refused'
-  }
-}
-
-function play(
-  machine: LoginBackEnd,
-  lines: readonly string[],
-  cut: (bytes: Buffer) => readonly Buffer[],
-): void {
-  let said: string[] = []
-  const take = (actions: readonly BackEndAction[]): void => {
-    for (const action of actions) {
-      said.push(describe(action))
-      if (action.do === 'start-tls') take(machine.tlsStarted())
-    }
-  }
-  for (const line of lines) {
-    if (line.startsWith('~ ')) {
-      assert.deepEqual(said, [])
-      take(machine.respond(line.slice(2)))
-      continue
-    }
-    if (!line.startsWith('< ')) {
-      assert.equal(JSON.stringify(said.shift()), JSON.stringify(line))
-      continue
-    }
-    assert.deepEqual(said, [])
-    for (const piece of cut(Buffer.from(line.slice(2), 'latin1'))) take(machine.push(piece))
-  }
-  assert.deepEqual(said, [])
-  said = []
-}
-
 const imapExchanges: readonly Dialogue[] = [
   {
     name: 'an exchange is carried, with a line for each message',
@@ -835,12 +756,8 @@ const suites = [
 ] as const
 
 for (const [protocol, dialogues, create] of suites) {
-  for (const { name, lines, tls = 'none', credentials = ann, isOneSegment } of dialogues) {
-    test(`${protocol}: ${name}`, () => {
-      play(create(tls, credentials), lines, (bytes) => [bytes])
-      if (isOneSegment) return
-      play(create(tls, credentials), lines, (bytes) => Array.from(bytes, (byte) => Buffer.of(byte)))
-    })
+  for (const dialogue of dialogues) {
+    test(`${protocol}: ${dialogue.name}`, () => playDialogue(dialogue, create))
   }
 }
 

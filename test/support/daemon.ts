@@ -141,6 +141,7 @@ export class Daemon implements AsyncDisposable {
       imap: portsOf('imap'),
       pop3: portsOf('pop3'),
       sieve: portsOf('sieve'),
+      submission: portsOf('submission'),
     }
   }
 

@@ -116,4 +116,5 @@ const loadSmtp = (): Promise<StartSession> =>
   process.env['ECHO_WITHOUT_SMTP'] === String(number)
     ? Promise.reject(new Error('this worker has no SMTP'))
     : load()
-runWorker(number, { smtp: loadSmtp, lmtp: load, imap: load, pop3: load, sieve: load })
+const others = { lmtp: load, imap: load, pop3: load, sieve: load, submission: load }
+runWorker(number, { smtp: loadSmtp, ...others })

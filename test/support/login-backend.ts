@@ -99,7 +99,30 @@ const sieve: Serve = async (peer, line, { certificate, surplus = '' }) => {
   }
 }
 
-const serve = { imap, pop3, sieve } as const
+const submission: Serve = async (peer, line, { certificate, surplus = '' }) => {
+  switch (line.split(' ')[0]?.toUpperCase()) {
+    case 'STARTTLS':
+      peer.send('220 go\r\n')
+      await peer.acceptTls(certificate)
+      return undefined
+    case 'EHLO':
+      peer.send('250-fritz\r\n250-STARTTLS\r\n250 AUTH PLAIN\r\n')
+      return undefined
+    case 'AUTH': {
+      const isRight = !isWrong(line)
+      peer.send(isRight ? '235 2.7.0 Logged in\r\n' : '535 5.7.8 no\r\n')
+      // What came along would be taken for the answer to the client's first command.
+      if (isRight && surplus !== '') await peer.expect(/^(?=.*\r\n)/)
+      if (isRight) peer.send(surplus)
+      return isRight
+    }
+    default:
+      peer.send('500 what\r\n')
+      return undefined
+  }
+}
+
+const serve = { imap, pop3, sieve, submission } as const
 
 function isWrong(text: string): boolean {
   const [, base64 = ''] = /PLAIN (\S+)/i.exec(text) ?? []

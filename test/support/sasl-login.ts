@@ -1,8 +1,8 @@
-/** Both ends of a login by SASL at a proxy: what IMAP and POP3 have of their own is in `saslWords`. */
+/** Both ends of a login by SASL at a proxy: what protocols have of their own is in `saslWords`. */
 import type { Peer } from './peer.ts'
 import { type ScramName, ScramServer } from './scram.ts'
 
-export const saslServices = ['imap', 'pop3'] as const
+export const saslServices = ['imap', 'pop3', 'submission'] as const
 export type SaslService = (typeof saslServices)[number]
 
 export function base64(octets: string): string {
@@ -20,9 +20,15 @@ export const saslWords = {
     accepted: /^[ab] OK .*\r\n/,
     refused: /^[ab] NO \[AUTHENTICATIONFAILED\] .*\r\n/,
     unavailable: /^[ab] NO \[UNAVAILABLE\] .*\r\n/,
-    greeting:
-      '* OK [CAPABILITY IMAP4rev1 AUTH=SCRAM-SHA-256 AUTH=SCRAM-SHA-1 AUTH=OAUTHBEARER AUTH=XOAUTH2] hi\r\n',
+    greet: async (peer: Peer, names: string) => {
+      const offered = names.split(' ').map((name) => `AUTH=${name}`)
+      peer.send(`* OK [CAPABILITY IMAP4rev1 ${offered.join(' ')}] hi\r\n`)
+    },
     asked: /^L AUTHENTICATE (\S+)\r\n/,
+    prompt: '+',
+    cancelled: /^a BAD .*\r\n/,
+    noop: 'c NOOP\r\n',
+    done: /^c OK/,
     ok: 'L OK [CAPABILITY IMAP4rev1 IDLE] In\r\n',
     no: 'L NO [AUTHENTICATIONFAILED] no\r\n',
   },
@@ -32,26 +38,78 @@ export const saslWords = {
     accepted: /^(?:\+OK\r\n)?\+OK.+\r\n/,
     refused: /^-ERR \[AUTH\] .*\r\n/,
     unavailable: /^-ERR \[SYS\/TEMP\] .*\r\n/,
-    greeting: '+OK hi\r\n',
+    greet: async (peer: Peer) => void peer.send('+OK hi\r\n'),
     asked: /^AUTH (\S+)\r\n/,
+    prompt: '+',
+    cancelled: /^-ERR .*\r\n/,
+    noop: 'NOOP\r\n',
+    done: /^\+OK/,
     ok: '+OK In\r\n',
     no: '-ERR [AUTH] no\r\n',
   },
+  submission: {
+    start: (mechanism: string, first: string) => `AUTH ${mechanism} ${base64(first)}\r\n`,
+    plain: (login: string, password: string) =>
+      `AUTH PLAIN ${base64(`\0${login}\0${password}`)}\r\n`,
+    accepted: /^235 .*\r\n/,
+    refused: /^535 5\.7\.8 .*\r\n/,
+    unavailable: /^454 4\.7\.0 .*\r\n/,
+    greet: greetBySmtp,
+    asked: /^AUTH (\S+)(?: (\S+))?\r\n/,
+    prompt: '334',
+    cancelled: /^501 5\.7\.0 .*\r\n/,
+    noop: 'NOOP\r\n',
+    done: /^250/,
+    ok: '235 2.7.0 In\r\n',
+    no: '535 5.7.8 no\r\n',
+  },
 } as const
+
+const allNames = 'SCRAM-SHA-256 SCRAM-SHA-1 OAUTHBEARER XOAUTH2'
+
+/** A back-end of submission, until a login may come. */
+async function greetBySmtp(peer: Peer, names: string): Promise<void> {
+  peer.send('220 fritz ready\r\n')
+  await peer.expect(/^EHLO .*\r\n/)
+  peer.send(`250-fritz\r\n250-8BITMIME\r\n250 AUTH ${names}\r\n`)
+}
+
+/** A client's session up to where it may log in. */
+export async function greeted(client: Peer, service: SaslService): Promise<Peer> {
+  await client.line()
+  if (service !== 'submission') return client
+  client.send('EHLO mail.example.net\r\n')
+  await client.expect(/^(?:250-.*\r\n)*250 .*\r\n/)
+  return client
+}
+
+/** Octets of an exchange as a back-end says them. */
+export function said(service: SaslService, octets: string): string {
+  return `${saslWords[service].prompt} ${base64(octets)}\r\n`
+}
 
 /** The next challenge that a client is sent, as octets. */
 export async function challenge(client: Peer): Promise<string> {
-  const [, encoded = ''] = await client.expect(/^\+ (.*)\r\n/)
+  const [, encoded = ''] = await client.expect(/^(?:\+|334) (.*)\r\n/)
   return fromBase64(encoded)
 }
 
 /** Greets, and takes the first message of an exchange. */
 export async function hearFirst(peer: Peer, service: SaslService): Promise<string> {
-  const words = saslWords[service]
-  peer.send(words.greeting)
-  await peer.expect(words.asked)
-  peer.send('+ \r\n')
-  return fromBase64(await peer.line())
+  return (await hearStart(peer, service)).first
+}
+
+/** The same with the name of the mechanism. */
+export async function hearStart(
+  peer: Peer,
+  service: SaslService,
+): Promise<{ readonly mechanism: string; readonly first: string }> {
+  const { greet, asked } = saslWords[service]
+  await greet(peer, allNames)
+  const [, mechanism = '', initial] = await peer.expect(asked)
+  if (initial !== undefined) return { mechanism, first: fromBase64(initial) }
+  peer.send(said(service, ''))
+  return { mechanism, first: fromBase64(await peer.line()) }
 }
 
 /** The whole of SCRAM at a back-end that knows the password; true where the client knew it, too. */
@@ -62,13 +120,13 @@ export async function serveScram(
 ): Promise<boolean> {
   const words = saslWords[service]
   const server = new ScramServer(mechanism, password)
-  peer.send(`+ ${base64(server.answer(await hearFirst(peer, service)))}\r\n`)
+  peer.send(said(service, server.answer(await hearFirst(peer, service))))
   const last = server.finish(fromBase64(await peer.line()))
   if (last === undefined) {
     peer.send(words.no)
     return false
   }
-  peer.send(`+ ${base64(last)}\r\n`)
+  peer.send(said(service, last))
   await peer.expect(/^\r\n/)
   peer.send(words.ok)
   return true

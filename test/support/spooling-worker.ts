@@ -26,4 +26,5 @@ function serve(socket: Socket, runtime: Runtime): void {
 }
 
 const start = async () => (socket: Socket, _: unknown, runtime: Runtime) => serve(socket, runtime)
-runWorker(1, { smtp: start, lmtp: start, imap: start, pop3: start, sieve: start })
+const mail = { smtp: start, lmtp: start }
+runWorker(1, { ...mail, imap: start, pop3: start, sieve: start, submission: start })

@@ -23,6 +23,7 @@ export default class BackendAdd extends MailmuxCommand {
     imap: Flags.integer({ ...port, summary: 'Port for IMAP.' }),
     pop3: Flags.integer({ ...port, summary: 'Port for POP3.' }),
     sieve: Flags.integer({ ...port, summary: 'Port for ManageSieve.' }),
+    submission: Flags.integer({ ...port, summary: 'Port for submission.' }),
     tls: Flags.string({
       options: ['none', 'starttls', 'implicit'],
       summary: 'How to speak to it.',
@@ -33,8 +34,9 @@ export default class BackendAdd extends MailmuxCommand {
   async run(): Promise<ChangeReport> {
     const { args, flags } = await this.parse(BackendAdd)
     const config = await this.loadConfig(flags)
-    const { smtp, lmtp, imap, pop3, sieve, tls, 'tls-ca': tlsCa } = flags
-    const given = { host: args.host, smtp, lmtp, imap, pop3, sieve, tls, tls_ca: tlsCa }
+    const { smtp, lmtp, imap, pop3, sieve, submission, tls, 'tls-ca': tlsCa } = flags
+    const ports = { smtp, lmtp, imap, pop3, sieve, submission }
+    const given = { host: args.host, ...ports, tls, tls_ca: tlsCa }
     const settings = Object.entries(given).flatMap(([key, value]) =>
       value === undefined ? [] : [[key, value] as const],
     )

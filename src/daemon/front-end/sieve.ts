@@ -1,11 +1,13 @@
 /** The ManageSieve proxy: its machines, driven as every login protocol is. */
 import { createSieveBackEnd } from '../../protocol/sieve/back-end.ts'
 import { createSieveFrontEnd } from '../../protocol/sieve/front-end.ts'
-import { scriptOffersFor } from '../script-offers.ts'
+import { commonOffers } from '../../protocol/sieve/offers.ts'
+import { capabilitiesFor } from '../login-offers.ts'
 import { startLoginSession } from '../start-login-session.ts'
 
 export const startSieveSession = startLoginSession({
   service: 'sieve',
-  createFrontEnd: (options, runtime) => createSieveFrontEnd(options, scriptOffersFor(runtime)),
+  createFrontEnd: (options, runtime) =>
+    createSieveFrontEnd(options, commonOffers(capabilitiesFor(runtime, 'sieve'))),
   createBackEnd: createSieveBackEnd,
 })

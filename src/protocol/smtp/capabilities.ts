@@ -25,6 +25,8 @@ export interface Capabilities {
   /** Names of the attributes that it takes; none where it does not offer the command. */
   readonly xclient: ReadonlySet<string>
   readonly xforward: ReadonlySet<string>
+  /** SASL mechanisms, in capitals. */
+  readonly auth: ReadonlySet<string>
 }
 
 const none: ReadonlySet<string> = new Set()
@@ -39,6 +41,7 @@ export const noCapabilities: Capabilities = {
   startTls: false,
   xclient: none,
   xforward: none,
+  auth: none,
 }
 
 /** `lines` as they came; the first is the greeting. RFC 5321 4.1.1.1. */
@@ -60,6 +63,7 @@ export function parseCapabilities(lines: readonly string[]): Capabilities {
     startTls: keywords.has('STARTTLS'),
     xclient: wordsOf('XCLIENT'),
     xforward: wordsOf('XFORWARD'),
+    auth: wordsOf('AUTH'),
   }
 }
 

@@ -27,14 +27,12 @@ const replyLine = /^([2-5]\d\d)(?:([ -])([^\0\r]*))?$/
 
 export class ReplyReader {
   #pending = ''
-  #code = 0
-  #lines: string[] = []
-  #bytes = 0
+  readonly #lines = new ReplyLines()
   #isDead = false
 
   /** True while a reply has begun and not ended. */
   get isMidReply(): boolean {
-    return this.#pending !== '' || this.#lines.length > 0
+    return this.#pending !== '' || this.#lines.isMidReply
   }
 
   push(chunk: Buffer): ReplyEvent[] {
@@ -45,7 +43,8 @@ export class ReplyReader {
     for (let end = text.indexOf('\n'); end !== -1; end = text.indexOf('\n', from)) {
       const line = text.slice(from, text[end - 1] === '\r' && end > from ? end - 1 : end)
       from = end + 1
-      const event = line.length > limits.replyLineBytes ? fault('line_too_long') : this.#take(line)
+      const event =
+        line.length > limits.replyLineBytes ? fault('line_too_long') : this.#lines.take(line)
       if (event !== undefined) events.push(event)
       if (event?.kind === 'fault') return this.#die(events)
     }
@@ -62,8 +61,21 @@ export class ReplyReader {
     this.#pending = ''
     return events
   }
+}
 
-  #take(line: string): ReplyEvent | undefined {
+/** Replies out of lines without their line ends. After a fault it is of no more use. */
+export class ReplyLines {
+  #code = 0
+  #lines: string[] = []
+  #bytes = 0
+
+  /** True after the first line of a reply that has another one. */
+  get isMidReply(): boolean {
+    return this.#lines.length > 0
+  }
+
+  /** Undefined where more lines belong to it. */
+  take(line: string): ReplyEvent | undefined {
     const found = replyLine.exec(line)
     if (found === null) return fault('bad_syntax')
     const code = Number(found[1])
