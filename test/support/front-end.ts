@@ -17,6 +17,8 @@ export interface FrontEndOptions {
   readonly backendPort?: number
   readonly backendTls?: TlsMode
   readonly backendName?: string
+  /** More lines of fritz in the config. */
+  readonly backendLines?: readonly string[]
   readonly trust?: SecureContext
   readonly tls?: TlsMode
   readonly serverTls?: ServerTls
@@ -100,6 +102,7 @@ function configText(options: FrontEndOptions): string {
     `    ${service}: ${backendPort}`,
     `    tls: ${backendTls}`,
     ...(backendName === undefined ? [] : [`    tls_name: ${backendName}`]),
+    ...(options.backendLines ?? []).map((line) => `    ${line}`),
     'limits:',
     ...Object.entries(limits).map(([key, value]) => `  ${key}: ${value}`),
     ...(options.config ?? []),

@@ -40,17 +40,31 @@ export class Postfix implements AsyncDisposable {
   readonly port: number
   /** Expects a PROXY header. */
   readonly proxyPort: number
+  /** Takes messages of those who have logged in, and no others. */
+  readonly submissionPort: number
   readonly #dir: TempDir
 
-  private constructor(dir: TempDir, port: number, proxyPort: number) {
+  private constructor(
+    dir: TempDir,
+    [port = 0, proxyPort = 0, submissionPort = 0]: readonly number[],
+  ) {
     this.#dir = dir
     this.port = port
     this.proxyPort = proxyPort
+    this.submissionPort = submissionPort
   }
 
-  /** `ways`: how mail for a domain is sent on, as transport(5) says it. */
-  static async start(dir: TempDir, ways: Readonly<Record<string, string>> = {}): Promise<Postfix> {
-    const [port = 0, proxyPort = 0] = await freePorts(2)
+  /**
+   * `ways`: how mail for a domain is sent on, as transport(5) says it. `authentication`: the socket of
+   * a Dovecot that judges logins.
+   */
+  static async start(
+    dir: TempDir,
+    ways: Readonly<Record<string, string>> = {},
+    authentication = 'none',
+  ): Promise<Postfix> {
+    const ports = await freePorts(3)
+    const [port = 0, proxyPort = 0, submissionPort = 0] = ports
     chmodSync(dir.path, 0o755)
     for (const folder of ['etc', 'queue', 'data']) mkdirSync(dir.join(folder))
     execFileSync('chown', ['postfix', dir.join('data')])
@@ -78,13 +92,17 @@ export class Postfix implements AsyncDisposable {
     const lines = Object.entries(main).map(([key, value]) => `${key} = ${value}\n`)
     writeFileSync(dir.join('etc/main.cf'), lines.join(''))
     const behindProxy = `127.0.0.1:${proxyPort} inet n - n - - smtpd -o smtpd_upstream_proxy_protocol=haproxy\n`
+    const restricted = ['relay', 'recipient'].map(
+      (what) => ` -o smtpd_${what}_restrictions=permit_sasl_authenticated,reject`,
+    )
+    const submission = `127.0.0.1:${submissionPort} inet n - n - - smtpd -o smtpd_sasl_auth_enable=yes -o smtpd_sasl_type=dovecot -o smtpd_sasl_path=${authentication}${restricted.join('')}\n`
     writeFileSync(
       dir.join('etc/master.cf'),
-      `127.0.0.1:${port} inet n - n - - smtpd\n${behindProxy}${services}`,
+      `127.0.0.1:${port} inet n - n - - smtpd\n${behindProxy}${submission}${services}`,
     )
     const { code, stderr } = await runTool(dir.path, 'postfix', ['-c', dir.join('etc'), 'start'])
     if (code !== 0) throw new Error(`postfix: ${stderr}`)
-    return new Postfix(dir, port, proxyPort)
+    return new Postfix(dir, ports)
   }
 
   /** Asks for what it holds to be tried again now. */

@@ -10,6 +10,7 @@ import { ImapFlow } from 'imapflow'
 import { loadConfig } from '../../src/config/load.ts'
 import type { Service } from '../../src/config/config.ts'
 import { Dovecot } from '../../src/demo/dovecot.ts'
+import { freePorts } from '../../src/demo/free-port.ts'
 import { buildMap } from '../../src/map/build.ts'
 import { type Authority, makeAuthority } from './certificates.ts'
 import { type Daemon, startDaemon, writeConfig } from './daemon.ts'
@@ -30,6 +31,8 @@ export interface SiteOptions {
   readonly distrust?: boolean
   /** ManageSieve is spoken, too. */
   readonly sieve?: boolean
+  /** Submission is spoken, too, by Dovecots that send through the relay of the site. */
+  readonly submission?: boolean
   /** The Dovecots take tokens as `tokenFor` makes them. */
   readonly takesTokens?: boolean
   /** More lines of mailmux.yaml. */
@@ -66,15 +69,14 @@ export class RealSite implements AsyncDisposable {
     // Mailboxes of a Dovecot that root starts belong to another user.
     chmodSync(dir.path, 0o755)
     const authority = makeAuthority()
+    const further = options.takesTokens === true ? tokenLines(dir) : []
+    const submission = options.submission === true ? await freePorts(3) : undefined
     const [fritz, ingrid] = await Promise.all(
-      (['fritz', 'ingrid'] as const).map((name) =>
-        startBackend(name, {
-          dir,
-          authority,
-          hasSieve: options.sieve === true,
-          further: options.takesTokens === true ? tokenLines(dir) : [],
-        }),
-      ),
+      (['fritz', 'ingrid'] as const).map((name, index) => {
+        const sending = submission === undefined ? [] : submissionLines(submission, index)
+        const hasSieve = options.sieve === true
+        return startBackend(name, { dir, authority, hasSieve, further: [...further, ...sending] })
+      }),
     )
     assert(fritz !== undefined && ingrid !== undefined)
     // Each takes a second to end.
@@ -91,7 +93,7 @@ export class RealSite implements AsyncDisposable {
     writeFileSync(dir.join('cert.pem'), own.cert)
     writeFileSync(dir.join('key.pem'), own.key)
     for (const [name, text] of Object.entries(sources)) writeFileSync(dir.join(name), text)
-    const config = siteConfig([fritz, ingrid], options)
+    const config = siteConfig([fritz, ingrid], options, submission)
     await buildMap((await loadConfig(writeConfig(dir, config))).config)
     const daemon = resources.use(await startDaemon({ dir, config }))
     const site = new RealSite({ dir, fritz, ingrid, daemon, caFile })
@@ -207,23 +209,54 @@ username_attribute = sub
   ]
 }
 
-function siteConfig(backends: readonly Dovecot[], options: SiteOptions): string {
+/** `ports`: of the relay, and of each Dovecot for submission. */
+function submissionLines([relay = 0, ...ports]: readonly number[], index: number): string[] {
+  const chroot = process.getuid?.() === 0 ? [] : ['  chroot =']
+  return [
+    'protocols = $protocols submission',
+    'submission_relay_host = 127.0.0.1',
+    `submission_relay_port = ${relay}`,
+    'service submission-login {',
+    '  inet_listener submission {',
+    `    port = ${ports[index] ?? 0}`,
+    '  }',
+    '  inet_listener submissions {',
+    '    port = 0',
+    '  }',
+    ...chroot,
+    '}',
+  ]
+}
+
+function siteConfig(
+  backends: readonly Dovecot[],
+  options: SiteOptions,
+  [relayPort = 0, ...submissionPorts]: readonly number[] = [],
+): string {
   const { backendTls = 'none', config = '' } = options
-  const entries = backends.map(({ name, ports }) => {
+  const entries = backends.map(({ name, ports }, index) => {
     const { imap, pop3, lmtp, sieve } =
       backendTls === 'implicit'
         ? { imap: ports.imaps, pop3: ports.pop3s, lmtp: ports.lmtps, sieve: ports.sieves }
         : ports
-    const more = sieve === 0 ? '' : `sieve: ${sieve}, `
+    const submission = submissionPorts[index]
+    const more = [
+      sieve === 0 ? '' : `sieve: ${sieve}, `,
+      submission === undefined ? '' : `submission: ${submission}, `,
+    ].join('')
     const tls = `tls: ${backendTls}, tls_ca: backend-ca.pem, tls_name: ${name}.example.com`
     return `  ${name}: {host: 127.0.0.1, lmtp: ${lmtp}, imap: ${imap}, pop3: ${pop3}, ${more}${tls}}\n`
   })
   const listener = '["127.0.0.1:0", {address: "127.0.0.1:0", tls: implicit}]'
+  const proxies = ['imap', 'pop3']
+  if (options.sieve === true) proxies.push('sieve')
+  if (options.submission === true) proxies.push('submission')
+  const listeners = proxies.map((service) => `${service}: ${listener}`)
   return `hostname: mx.example.com
 domains: [example.com]
 backends:
 ${entries.join('')}map: {aliases: aliases, user_map: user_map, rules: rules}
-listen: {smtp: ["127.0.0.1:0"], imap: ${listener}, pop3: ${listener}${options.sieve === true ? `, sieve: ${listener}` : ''}}
+listen: {smtp: ["127.0.0.1:${relayPort}"], ${listeners.join(', ')}}
 tls: {certificates: [{cert: cert.pem, key: key.pem}]}
 limits: {auth_failure_delay: 100ms, drain_timeout: 2s}
 ${config}`
