@@ -34,6 +34,7 @@ export type RefusalReason =
   | 'rcpt_rate'
   | 'idle_timeout'
   | 'relay_denied'
+  | 'sender_denied'
   | 'slow_data'
   | 'starttls_pipelined'
   | 'tls_handshake'

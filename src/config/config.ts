@@ -11,6 +11,9 @@ export type Service = 'smtp' | 'lmtp' | LoginService
 /** What a back-end can be spoken to with. */
 export type BackendProtocol = Service
 
+/** `own`: as addresses that lead to the user; with null, also as nobody, as receipts are sent. */
+export type SenderCheck = 'none' | 'own' | 'own-or-null'
+
 /** How clients of the proxies may log in with SASL. */
 export type Mechanism =
   | 'PLAIN'
@@ -163,6 +166,8 @@ export interface Config {
   readonly relay: RelayConfig
   /** What may be offered at most, by service; all where it is absent. */
   readonly mechanisms: Readonly<Partial<Record<LoginService, readonly Mechanism[]>>>
+  /** Submission: whom a user may send as. */
+  readonly checkSender: SenderCheck
   readonly spool: SpoolConfig
   /** How long a port of a back-end may be unused before it is probed; 0: for ever. */
   readonly probeIntervalMs: number

@@ -21,4 +21,9 @@ export const loginProperties = {
     additionalProperties: false,
     description: 'SASL mechanisms to offer, where all back-ends do (default: all that they do)',
   },
+  check_sender: {
+    type: 'string',
+    enum: ['none', 'own', 'own-or-null'],
+    description: 'submission: whom a user may send as (default: none, the back-end decides)',
+  },
 } as const

@@ -94,6 +94,7 @@ export function normalizeConfig(raw: RawConfig, file: string, locate: Locate): C
     limits: limitsOf(raw.limits ?? {}),
     relay: relayOf(raw),
     mechanisms: raw.mechanisms ?? {},
+    checkSender: raw.check_sender ?? 'none',
     spool: spoolOf(raw.spool ?? {}),
     probeIntervalMs: duration(raw.probe_interval, 60_000),
     workers: raw.workers ?? 'auto',

@@ -10,6 +10,7 @@
 import { LoginClient, type LoginWaiter } from '../backend/login-client.ts'
 import { connectedFor, prefaceFor } from '../backend/passed-client.ts'
 import { type BackendReason, type BackendStep, type EventFields, printable } from '../base/log.ts'
+import type { SessionEnd } from '../base/log.ts'
 import type { LoginService, TlsMode } from '../config/config.ts'
 import type {
   BackEndOutcome,
@@ -18,6 +19,8 @@ import type {
   LoginOutcome,
   LoginProof,
 } from '../protocol/login.ts'
+import type { Inlet } from '../net/dial.ts'
+import type { Pump, PumpEnd, PumpOptions } from '../net/pump.ts'
 import type { FrontEndOptions } from '../protocol/login-machine.ts'
 import type { ClientAttributes } from '../protocol/smtp/client-attributes.ts'
 import type { Introduction } from '../protocol/smtp/submission-back-end.ts'
@@ -33,6 +36,25 @@ export interface LoginProtocol {
   readonly service: LoginService
   createFrontEnd(options: FrontEndOptions, runtime: Runtime): LoginFrontEnd
   createBackEnd(tls: TlsMode, proof: LoginProof, introduction: Introduction): LoginBackEnd
+  /** How client and back-end go on with each other; undefined where bytes alone pass. */
+  join?(options: JoinOptions, joined: Joined): Join | undefined
+}
+
+/** What goes between client and back-end from the login on. */
+export type Join = Pick<Pump, 'bytesIn' | 'bytesOut' | 'start' | 'shutdown' | 'kill' | keyof Inlet>
+
+export type JoinEnd = PumpEnd | SessionEnd
+
+export interface JoinOptions extends PumpOptions {
+  readonly onEnd: { pumpEnded(end: JoinEnd): void }
+}
+
+/** Whose session it is. */
+export interface Joined {
+  readonly runtime: Runtime
+  readonly fields: PeerFields
+  readonly user: string
+  readonly backend: string
 }
 
 /** The fields of an event that say whose it is. */

@@ -11,14 +11,14 @@ import type { RefusalReason, SessionEnd } from '../base/log.ts'
 import { assertNever } from '../base/never.ts'
 import type { ListenerConfig, LoginService } from '../config/config.ts'
 import { formatHost } from '../mail/network.ts'
-import { Pump, type PumpEnd } from '../net/pump.ts'
+import { Pump } from '../net/pump.ts'
 import { type FrontEndAction, isAwaited } from '../protocol/login.ts'
 import type { LoginFrontEnd, LoginOutcome } from '../protocol/login.ts'
 import { brakeMs } from './brake.ts'
 import { attributesOf, type ClientAddress } from './client-address.ts'
 import { ClientLine, type LineOwner } from './client-line.ts'
 import { ClientPatience, type PatienceOwner } from './client-patience.ts'
-import type { Accepted, LoginProtocol, PeerFields } from './login-attempt.ts'
+import type { Accepted, Join, JoinEnd, LoginProtocol, PeerFields } from './login-attempt.ts'
 import { LoginAttempt } from './login-attempt.ts'
 import { greetingFor } from './login-greeting.ts'
 import type { Runtime, Session } from './runtime.ts'
@@ -44,7 +44,7 @@ export class LoginSession implements Session, LineOwner, PatienceOwner {
   #machine: LoginFrontEnd | undefined
   #attempt: LoginAttempt | undefined
   #brake: NodeJS.Timeout | undefined
-  #pump: Pump | undefined
+  #pump: Join | undefined
   #tls = ''
   #bytesIn = 0
   #bytesOut = 0
@@ -132,7 +132,7 @@ export class LoginSession implements Session, LineOwner, PatienceOwner {
     if (this.#pump === undefined) accepted.client.socket?.destroy()
   }
 
-  pumpEnded(end: PumpEnd): void {
+  pumpEnded(end: JoinEnd): void {
     this.#bytesIn += this.#pump?.bytesIn ?? 0
     this.#bytesOut += this.#pump?.bytesOut ?? 0
     if (end === 'idle') this.#refuse('idle_timeout')
@@ -212,15 +212,17 @@ export class LoginSession implements Session, LineOwner, PatienceOwner {
     if (!actions.some(isAwaited)) this.#line?.release()
   }
 
-  #join(line: ClientLine, machine: LoginFrontEnd, { client, surplus }: Accepted): void {
+  #join(line: ClientLine, machine: LoginFrontEnd, accepted: Accepted): void {
     this.#patience.rest()
     this.#dropLine()
     this.#machine = undefined
     const idleTimeoutMs = this.#runtime.current.config.limits.sessionTimeoutMs
-    const backend = client.joinable
-    this.#pump = new Pump({ client: line.detach(), backend, idleTimeoutMs, onEnd: this })
-    client.handOver(this.#pump)
-    this.#pump.start(surplus, machine.takePending())
+    const backend = accepted.client.joinable
+    const options = { client: line.detach(), backend, idleTimeoutMs, onEnd: this }
+    const joined = { ...accepted, runtime: this.#runtime, fields: this.#fields }
+    this.#pump = this.#protocol.join?.(options, joined) ?? new Pump(options)
+    accepted.client.handOver(this.#pump)
+    this.#pump.start(accepted.surplus, machine.takePending())
   }
 
   #startTls(line: ClientLine, secured: () => void): void {

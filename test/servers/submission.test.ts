@@ -1,6 +1,6 @@
 /** Mail programs that others wrote, sending through the submission proxy and real Dovecots. */
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import type { Dovecot } from '../../src/demo/dovecot.ts'
 import { Peer } from '../support/peer.ts'
@@ -13,6 +13,7 @@ describe('mail programs at the submission proxy before two Dovecots', { skip }, 
   let site: RealSite
   before(async () => {
     site = await RealSite.start({ submission: true, backendTls: 'starttls', takesTokens })
+    writeFileSync(site.dir.join('letter'), 'Subject: by curl\r\n\r\nhello\r\n')
     // Every worker has asked every back-end what it offers.
     const { workers } = await site.daemon.waitFor('daemon.ready')
     for (let count = 1; ; count++) {
@@ -29,6 +30,12 @@ describe('mail programs at the submission proxy before two Dovecots', { skip }, 
     const trust = ['--tls-verify', '--tls-ca-path', site.caFile]
     const who = ['--auth-user', login, '--auth-password', password, '--from', 'me@example.com']
     return site.tool('swaks', ...server, ...trust, ...who, '--to', to, ...options)
+  }
+
+  async function reload(config: string): Promise<void> {
+    writeFileSync(site.daemon.configFile, config)
+    const { code, stderr } = await site.daemon.command('reload')
+    assert.equal(code, 0, stderr)
   }
 
   async function arrived(backend: Dovecot, user: string, subject: string): Promise<void> {
@@ -89,7 +96,6 @@ tls_trust_file ${site.caFile}
   }
 
   test('curl sends with whatever is offered, and with a token', async () => {
-    writeFileSync(site.dir.join('letter'), 'Subject: by curl\r\n\r\nhello\r\n')
     const url = `smtp://127.0.0.1:${site.port('submission')}/client.example.net`
     const letter = ['--ssl-reqd', '--mail-from', 'emil@example.com', '--upload-file', 'letter']
     for (const [index, login] of [
@@ -154,8 +160,44 @@ tls_trust_file ${site.caFile}
     }
   })
 
+  test('where senders are checked, aliases of the own are good, and others are refused', async () => {
+    const config = readFileSync(site.daemon.configFile, 'utf8')
+    await using _ = { [Symbol.asyncDispose]: () => reload(config) }
+    await reload(`${config}check_sender: own\n`)
+    const body = ['--header', 'Subject: checked', '--body', 'a\n.b\n..\nc']
+    for (const [from, answer] of [
+      ['carl@example.com', /^<~\* 553 5\.7\.1 /m],
+      ['bob@example.net', /^<~\* 553 5\.7\.1 /m],
+      ['bob+x@example.com', /^<~ {2}221 /m],
+      ['team@example.com', /^<~ {2}221 /m],
+    ] as const) {
+      const options = ['--tls', '--auth', 'PLAIN', '--from', from, ...body]
+      const { stdout } = await send('bob', 'tina@example.com', ...options)
+      assert.match(stdout, answer, from)
+    }
+    const subjects = await site.subjects(site.ingrid, 'tina')
+    assert.deepEqual(subjects, ['checked', 'checked'])
+    const query = ['fetch', '-u', 'tina@example.com', 'text', 'mailbox', 'INBOX']
+    const text = await site.ingrid.doveadm(...query)
+    assert.equal(text.match(/^a\r?\n\.b\r?\n\.\.\r?\nc\r?$/gm)?.length, 2, text)
+    const url = `smtp://127.0.0.1:${site.port('submission')}/client.example.net`
+    const login = ['--ssl-reqd', '-u', `emil:${password}`, '--mail-from', 'emil@example.com']
+    const letter = ['--upload-file', 'letter', '--mail-rcpt', 'ute@example.com']
+    const { code, stderr } = await site.curl(url, ...login, ...letter)
+    assert.equal(code, 0, stderr)
+    await arrived(site.ingrid, 'ute', 'by curl')
+  })
+
   test('the log tells of a session whose it was and where it went, and no password', async () => {
-    const { code, stdout } = await send('paul', 'hans@example.com', '--tls', '--auth', 'PLAIN')
+    const from = ['--from', 'paul@example.com']
+    const { code, stdout } = await send(
+      'paul',
+      'hans@example.com',
+      '--tls',
+      '--auth',
+      'PLAIN',
+      ...from,
+    )
     assert.equal(code, 0, stdout)
     for (let count = 1; ; count++) {
       const end = await site.daemon.waitFor('session.end', count)

@@ -1,13 +1,34 @@
 /** The submission proxy: its machines, driven as every login protocol is. */
+import { CheckedSession } from '../../protocol/smtp/checked-session.ts'
 import { createSubmissionBackEnd } from '../../protocol/smtp/submission-back-end.ts'
 import { createSubmissionFrontEnd } from '../../protocol/smtp/submission-front-end.ts'
-import { commonExtensions } from '../../protocol/smtp/submission-offers.ts'
+import { checkedExtensions, commonExtensions } from '../../protocol/smtp/submission-offers.ts'
+import { CheckedJoin } from '../checked-join.ts'
 import { capabilitiesFor } from '../login-offers.ts'
+import type { Runtime } from '../runtime.ts'
+import { judgeSender } from '../sender-check.ts'
 import { startLoginSession } from '../start-login-session.ts'
+
+function extensionsFor(runtime: Runtime): string[] {
+  const common = commonExtensions(capabilitiesFor(runtime, 'submission'))
+  const { checkSender, limits } = runtime.current.config
+  return checkSender === 'none' ? common : checkedExtensions(common, limits.messageSizeBytes)
+}
 
 export const startSubmissionSession = startLoginSession({
   service: 'submission',
-  createFrontEnd: (options, runtime) =>
-    createSubmissionFrontEnd(options, commonExtensions(capabilitiesFor(runtime, 'submission'))),
+  createFrontEnd: (options, runtime) => createSubmissionFrontEnd(options, extensionsFor(runtime)),
   createBackEnd: createSubmissionBackEnd,
+  join: (options, joined) => {
+    const { runtime, user } = joined
+    const { checkSender, hostname, limits } = runtime.current.config
+    if (checkSender === 'none') return undefined
+    const machine = new CheckedSession({
+      hostname,
+      extensions: extensionsFor(runtime),
+      limitBytes: limits.messageSizeBytes,
+      judge: (path) => judgeSender(runtime.current, user, path),
+    })
+    return new CheckedJoin(options, joined, machine)
+  },
 })

@@ -4,30 +4,34 @@
  */
 import { limits } from '../../base/limit.ts'
 import { reply } from '../../mail/reply.ts'
-import { type Command, type Dialect, parseCommand } from './grammar.ts'
+import type { Command } from './grammar.ts'
 
 const lf = 0x0a
 const cr = 0x0d
 const empty = Buffer.alloc(0)
 
-const tooLong: Command = {
+/** What no parser is asked about. */
+type Hostile = Extract<Command, { verb: 'HOSTILE' }>
+
+const tooLong: Hostile = {
   verb: 'HOSTILE',
   refusal: reply(500, '5.5.2', 'line too long'),
   reason: 'line_too_long',
 }
-const bareLineEnd: Command = {
+const bareLineEnd: Hostile = {
   verb: 'HOSTILE',
   refusal: reply(501, '5.5.2', 'lines end with CR LF'),
   reason: 'bare_lf',
 }
 
-export class CommandLines {
-  readonly #dialect: Dialect
+export class CommandLines<Read = Command> {
+  readonly #parse: (octets: string) => Read
   #bytes: Buffer = empty
   #discarded = 0
 
-  constructor(dialect: Dialect) {
-    this.#dialect = dialect
+  /** `parse` is given a line without its CR LF, as latin1. */
+  constructor(parse: (octets: string) => Read) {
+    this.#parse = parse
   }
 
   /** Octets that were not taken yet. */
@@ -59,7 +63,7 @@ export class CommandLines {
   }
 
   /** The next command; undefined until its line is complete. */
-  next(): Command | undefined {
+  next(): Read | Hostile | undefined {
     const end = this.#bytes.indexOf(lf)
     if (this.#discarded > 0 || (end === -1 ? this.#bytes.length : end) >= limits.smtpCommandBytes) {
       return this.#discard(end)
@@ -68,10 +72,10 @@ export class CommandLines {
     const line = this.#bytes.toString('latin1', 0, Math.max(0, end - 1))
     const isBare = this.#bytes[end - 1] !== cr
     this.#bytes = this.#bytes.subarray(end + 1)
-    return isBare ? bareLineEnd : parseCommand(line, this.#dialect)
+    return isBare ? bareLineEnd : this.#parse(line)
   }
 
-  #discard(end: number): Command | undefined {
+  #discard(end: number): Hostile | undefined {
     this.#discarded += this.#bytes.length
     this.#bytes = empty
     return end !== -1 || this.#discarded > limits.discardBytes ? tooLong : undefined

@@ -7,6 +7,7 @@ import { CommandLines } from './command-lines.ts'
 import { EnvelopePhase } from './envelope-phase.ts'
 import type { FrontEndOptions } from './front-end-action.ts'
 import { replies } from './front-end-replies.ts'
+import { parseCommand } from './grammar.ts'
 import { Outbox, type Slot } from './outbox.ts'
 import type { TableEvent } from './session-table.ts'
 
@@ -43,7 +44,7 @@ export class FrontEndCore {
   constructor(options: FrontEndOptions) {
     this.options = options
     this.secure = options.secure
-    this.lines = new CommandLines(options)
+    this.lines = new CommandLines((line) => parseCommand(line, options))
     this.envelope = new EnvelopePhase(options.protocol === 'smtp')
   }
 

@@ -17,6 +17,9 @@ const plain = [
   'ENHANCEDSTATUSCODES',
 ] as const
 
+/** In them a message comes in other ways than by DATA. */
+const unchecked = new Set(['CHUNKING', 'BINARYMIME', 'BURL'])
+
 /** Lines for the answer to EHLO. Without any back-end there are none. */
 export function commonExtensions(backends: readonly (readonly Capability[])[]): string[] {
   const known = backends.map(byName)
@@ -35,6 +38,15 @@ export function commonExtensions(backends: readonly (readonly Capability[])[]): 
     offered.push(['BURL', ...kinds].join(' '))
   }
   return offered
+}
+
+/** What is left of them where messages are read on the way; the least size counts. */
+export function checkedExtensions(extensions: readonly string[], limitBytes: number): string[] {
+  return extensions.flatMap((line) => {
+    const [name = '', size] = line.split(' ')
+    if (name === 'SIZE') return [`SIZE ${Math.min(Number(size ?? limitBytes), limitBytes)}`]
+    return unchecked.has(name) ? [] : [line]
+  })
 }
 
 type Capabilities = ReadonlyMap<string, readonly string[]>
