@@ -24,9 +24,9 @@ async function startTarget(
 domains: [example.com]
 client_names: none
 probe_interval: 0s
-backends: {fritz: {host: 127.0.0.1, imap: ${port}, pop3: ${port}, sieve: ${port}, smtp: ${port}, connections: 500}}
+backends: {fritz: {host: 127.0.0.1, imap: ${port}, pop3: ${port}, sieve: ${port}, submission: ${port}, smtp: ${port}, connections: 500}}
 map: {rules: rules}
-listen: {imap: ["127.0.0.1:0"], pop3: ["127.0.0.1:0"], sieve: ["127.0.0.1:0"], smtp: ["127.0.0.1:0"], lmtp: ["127.0.0.1:0"]}
+listen: {imap: ["127.0.0.1:0"], pop3: ["127.0.0.1:0"], sieve: ["127.0.0.1:0"], submission: ["127.0.0.1:0"], smtp: ["127.0.0.1:0"], lmtp: ["127.0.0.1:0"]}
 workers: 2
 `
   await writeFile(dir.join('rules'), '* fritz\n')
@@ -52,6 +52,7 @@ const waiting: readonly [Service, string][] = [
   ['imap', 'a LOGIN ann secret\r\n'],
   ['pop3', 'USER ann\r\nPASS secret\r\n'],
   ['sieve', 'AUTHENTICATE "PLAIN" "AGFubgBzZWNyZXQ="\r\n'],
+  ['submission', 'EHLO c\r\nAUTH PLAIN AGFubgBzZWNyZXQ=\r\n'],
 ]
 
 test('sessions that send without an end while they are to wait cost bounded memory', async () => {
@@ -128,6 +129,7 @@ test('a flood of garbage ends no worker and is written down in a few lines', asy
     ['pop3', /^\+OK /],
     ['sieve', /^"IMPLEMENTATION" /],
     ['lmtp', /^220 /],
+    ['submission', /^220 /],
   ] as const) {
     using peer = await Peer.connect(daemon.port(service))
     assert.match(await peer.line(), greeting)

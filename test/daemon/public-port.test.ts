@@ -10,7 +10,7 @@ import { echoConfig, startEcho } from '../support/echo-daemon.ts'
 import { Peer } from '../support/peer.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
-const services: readonly Service[] = ['imap', 'pop3', 'sieve', 'smtp', 'lmtp']
+const services: readonly Service[] = ['imap', 'pop3', 'sieve', 'submission', 'smtp', 'lmtp']
 const listeners = services.map((service) => `${service}: ["127.0.0.1:0"]`)
 const all = `listen: {${listeners.join(', ')}, metrics: ["0"]}\n`
 
@@ -68,6 +68,7 @@ const words = [
   ['imap', /^\* BYE \[UNAVAILABLE\] too many sessions from your address/],
   ['pop3', /^-ERR \[SYS\/TEMP\] too many sessions from your address/],
   ['sieve', /^BYE \(TRYLATER\) "too many sessions from your address, end some of them"/],
+  ['submission', /^421 4\.7\.0 mx\.example\.com too many sessions from your address/],
   ['smtp', /^421 4\.7\.0 mx\.example\.com too many sessions from your address/],
   ['lmtp', /^421 4\.7\.0 mx\.example\.com too many sessions from your address/],
 ] as const
