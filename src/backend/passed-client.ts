@@ -1,6 +1,6 @@
 /** How a back-end is told whom a connection or a message is for. */
 import type { Socket } from 'node:net'
-import type { ClientPassing } from '../config/config.ts'
+import type { ClientPassing, LoginService } from '../config/config.ts'
 import { canonicalHost } from '../mail/network.ts'
 import type { Preface } from '../net/dial.ts'
 import { formatProxyHeader, type ProxyHeader } from '../protocol/proxy-header.ts'
@@ -46,6 +46,15 @@ export function connectedFor({
   client,
 }: PassedClient): ClientAttributes | undefined {
   return clientAddress === 'xclient' ? client : undefined
+}
+
+/** Whom a back-end is told of before a login: by ID in IMAP, by XCLIENT elsewhere. */
+export function introducedFor(
+  service: LoginService,
+  { clientAddress, client }: PassedClient,
+): ClientAttributes | undefined {
+  const isTold = clientAddress === 'xclient' || (clientAddress === 'id' && service === 'imap')
+  return isTold ? client : undefined
 }
 
 /** Whom XFORWARD is to name. */

@@ -54,16 +54,13 @@ function checkBackends(raw: RawConfig, locate: Locate): Problem[] {
     const at = locate(['backends', name, 'client_address'])
     switch (backend.client_address) {
       case 'id': {
-        const message = `backends.${name}.client_address: id has no effect in this version`
-        return [{ severity: 'warning', code: 'not-yet', message, at }]
+        if (backend.imap !== undefined) return []
+        const message = `backends.${name}.client_address: id needs imap`
+        return [{ severity: 'warning', code: 'no-such-port', message, at }]
       }
-      case 'xclient':
       case 'xforward': {
-        const { smtp, lmtp, submission, client_address: way } = backend
-        const ports = way === 'xclient' ? [smtp, lmtp, submission] : [smtp, lmtp]
-        if (ports.some((port) => port !== undefined)) return []
-        const needed = way === 'xclient' ? 'smtp, lmtp or submission' : 'smtp or lmtp'
-        const message = `backends.${name}.client_address: ${way} needs ${needed}`
+        if (backend.smtp !== undefined || backend.lmtp !== undefined) return []
+        const message = `backends.${name}.client_address: xforward needs smtp or lmtp`
         return [{ severity: 'warning', code: 'no-message-port', message, at }]
       }
       default:

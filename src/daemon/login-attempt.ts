@@ -8,12 +8,13 @@
  * why: so that word waits for the brake, and the end does not wait again.
  */
 import { LoginClient, type LoginWaiter } from '../backend/login-client.ts'
-import { connectedFor, prefaceFor } from '../backend/passed-client.ts'
+import { introducedFor, prefaceFor } from '../backend/passed-client.ts'
 import { type BackendReason, type BackendStep, type EventFields, printable } from '../base/log.ts'
 import type { SessionEnd } from '../base/log.ts'
 import type { LoginService, TlsMode } from '../config/config.ts'
 import type {
   BackEndOutcome,
+  Introduction,
   LoginBackEnd,
   LoginFrontEnd,
   LoginOutcome,
@@ -23,7 +24,6 @@ import type { Inlet } from '../net/dial.ts'
 import type { Pump, PumpEnd, PumpOptions } from '../net/pump.ts'
 import type { FrontEndOptions } from '../protocol/login-machine.ts'
 import type { ClientAttributes } from '../protocol/smtp/client-attributes.ts'
-import type { Introduction } from '../protocol/smtp/submission-back-end.ts'
 import { type Exchange, ExchangeWatch, isBearer } from '../protocol/sasl/exchange.ts'
 import { brakeMs } from './brake.ts'
 import { type LoginDecoys, loginDecoysOf } from './login-decoys.ts'
@@ -119,7 +119,9 @@ export class LoginAttempt implements LoginWaiter {
     this.#options = options
     this.#generation = runtime.current
     this.#carried = 'mechanism' in proof ? carry(proof, runtime) : undefined
-    if (runtime.draining) {
+    const isCircling = (options.client.ttl ?? 1) < 1
+    if (isCircling) runtime.log('refuse', { ...fields, reason: 'loop' })
+    if (isCircling || runtime.draining) {
       this.#answer({ kind: 'unavailable' })
       return
     }
@@ -211,7 +213,7 @@ export class LoginAttempt implements LoginWaiter {
     }
     this.#route = route
     const passed = { clientAddress: route.clientAddress, client }
-    const introduction = { hostname, client: connectedFor(passed) }
+    const introduction = { hostname, client: introducedFor(protocol.service, passed) }
     const machine = protocol.createBackEnd(endpoint.tls, { ...proof, login }, introduction)
     const preface = prefaceFor(passed)
     const plan = { machine, endpoint, trust, connectTimeoutMs, loginTimeoutMs, preface }
@@ -224,11 +226,8 @@ export class LoginAttempt implements LoginWaiter {
     if (exchange === undefined || isBearer(exchange.mechanism)) return true
     if (isSameLogin(exchange.login, login, this.#generation.config.naming)) return true
     const { runtime, fields } = this.#options
-    const detail = printable(
-      `${exchange.mechanism} needs the name that the user has there: ${login}`,
-    )
-    const where = { backend, step: 'login', reason: 'no_mechanism', detail } as const
-    runtime.log('backend', { ...fields, ...where })
+    const detail = printable(`${exchange.mechanism} needs the user's name there: ${login}`)
+    runtime.log('backend', { ...fields, backend, step: 'login', reason: 'no_mechanism', detail })
     return false
   }
 

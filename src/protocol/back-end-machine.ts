@@ -5,13 +5,22 @@
 import { limits } from '../base/limit.ts'
 import { type BackendReason, type BackendStep, printable } from '../base/log.ts'
 import type { TlsMode } from '../config/config.ts'
-import type { BackEndAction, BackEndOutcome, LoginBackEnd, LoginProof } from './login.ts'
+import type {
+  BackEndAction,
+  BackEndOutcome,
+  Introduction,
+  LoginBackEnd,
+  LoginProof,
+} from './login.ts'
 import { decodeBase64, encodeBase64 } from './sasl.ts'
+import type { ClientAttributes } from './smtp/client-attributes.ts'
 
 export abstract class BackEndMachine implements LoginBackEnd {
   step: BackendStep = 'greeting'
   protected readonly tls: TlsMode
   protected readonly proof: LoginProof
+  /** Whom the back-end is told of, where it can be told. */
+  protected readonly client: ClientAttributes | undefined
   #kept = ''
   #bytes = 0
   #actions: BackEndAction[] = []
@@ -21,9 +30,10 @@ export abstract class BackEndMachine implements LoginBackEnd {
   /** A challenge has gone to the client. */
   #isClientsTurn = false
 
-  constructor(tls: TlsMode, proof: LoginProof) {
+  constructor(tls: TlsMode, proof: LoginProof, introduction?: Introduction) {
     this.tls = tls
     this.proof = proof
+    this.client = introduction?.client
   }
 
   /** Octets came that were not read yet. */

@@ -15,6 +15,14 @@ export interface Credentials {
   readonly password: string
 }
 
+/** Whom a back-end hears of before the login. */
+export interface Introduction {
+  /** Us. */
+  readonly hostname: string
+  /** The client; undefined where the back-end is told nothing. */
+  readonly client: ClientAttributes | undefined
+}
+
 /** What a client logs in with: what we know all of, or what only its back-end can judge. */
 export type LoginProof = Credentials | Exchange
 

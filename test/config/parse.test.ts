@@ -262,15 +262,16 @@ test('an alias that leads nowhere, and a few that stand for millions, are proble
 })
 
 test('a way to tell of clients that can have no effect is warned of', () => {
-  const text = minimal.replace('imap: 143}', 'imap: 143, client_address: id}')
-  const more = `${text}  ingrid: {host: 10.0.0.12, imap: 143, client_address: xclient}\n`
-  const parsed = parseConfig(more, '/etc/mailmux/mailmux.yaml')
+  const ways = ['xforward', 'id'].map(
+    (way, index) => `  b${index}: {host: 10.0.0.12, pop3: 110, client_address: ${way}}\n`,
+  )
+  const parsed = parseConfig(`${minimal}${ways.join('')}`, '/etc/mailmux/mailmux.yaml')
   assert.ok('config' in parsed)
   assert.deepEqual(
     parsed.warnings.map(({ message }) => message),
     [
-      'backends.fritz.client_address: id has no effect in this version',
-      'backends.ingrid.client_address: xclient needs smtp, lmtp or submission',
+      'backends.b0.client_address: xforward needs smtp or lmtp',
+      'backends.b1.client_address: id needs imap',
     ],
   )
 })

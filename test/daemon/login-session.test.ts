@@ -435,6 +435,31 @@ test('imap: a surplus after STARTTLS of the back-end is an injection', async () 
   assert.doesNotMatch(backend.received, /secret/)
 })
 
+test('imap: a login that has passed seven proxies ends, and the one before passes on that it is near', async () => {
+  await using backend = await ScriptedBackend.start(async (peer) => {
+    peer.send('* OK [CAPABILITY IMAP4rev1 ID] fritz ready\r\n')
+    await peer.expect(/^I ID \(.*"x-proxy-ttl" "1"\)\r\n/)
+    peer.send('I OK\r\n')
+    await serveLogin(peer, { service: 'imap', certificate })
+  })
+  await using front = await startFront('imap', {
+    backendPort: backend.port,
+    backendLines: ['client_address: id'],
+  })
+  for (const [ttl, answer] of [
+    [2, /^b OK .*\r\n/],
+    [1, /^b NO \[UNAVAILABLE\] .*\r\n/],
+  ] as const) {
+    using client = await front.connect()
+    await client.expect(/^\* OK .*\r\n/)
+    client.send(`a ID ("x-proxy-ttl" "${ttl}")\r\n`)
+    await client.expect(/^\* ID .*\r\na OK .*\r\n/)
+    client.send('b LOGIN ann@example.com secret\r\n')
+    await client.expect(answer)
+  }
+  assert.equal(front.runtime.eventsOf('refuse')[0]?.reason, 'loop')
+})
+
 test('imap: a client that asks and never reads is asked for no more', async () => {
   await using front = await startFront('imap', {})
   using client = await front.connect()

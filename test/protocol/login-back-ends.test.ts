@@ -16,7 +16,53 @@ const renamed = base64(token.first.replace('ann@example.com', 'ann.b'))
 
 const manyCapabilities = Array.from({ length: 100 }, (_, index) => `X-NUMBER-${index}`).join(' ')
 
+const client = {
+  address: '2001:db8::7',
+  port: 40_123,
+  destinationAddress: '192.0.2.1',
+  destinationPort: 993,
+}
+const told =
+  '> I ID ("x-originating-ip" "2001:db8::7" "x-originating-port" "40123" ' +
+  '"x-connected-ip" "192.0.2.1" "x-connected-port" "993" "x-proxy-ttl" "7")\r\n'
+
 const imap: readonly Dialogue[] = [
+  {
+    name: 'the client is told by ID, whatever is said to that',
+    client,
+    lines: [
+      '< * OK [CAPABILITY IMAP4rev1 ID] hi\r\n',
+      told,
+      '< * ID NIL\r\nI NO not now\r\n',
+      login,
+      '< L OK [CAPABILITY IMAP4rev1] In\r\n',
+      '= accepted In|IMAP4rev1|',
+    ],
+  },
+  {
+    name: 'the client is told over TLS only, where TLS is wanted',
+    client: { ...client, ttl: 2 },
+    tls: 'starttls',
+    isOneSegment: true,
+    lines: [
+      '< * OK [CAPABILITY IMAP4rev1 ID STARTTLS] hi\r\n',
+      '> S STARTTLS\r\n',
+      '< S OK go\r\n',
+      '= start-tls',
+      '> C CAPABILITY\r\n',
+      '< * CAPABILITY IMAP4rev1 ID\r\nC OK done\r\n',
+      told.replace('"7")', '"2")'),
+      '< I OK\r\n',
+      login,
+      '< L NO [AUTHENTICATIONFAILED] no\r\n',
+      '= refused',
+    ],
+  },
+  {
+    name: 'who does not offer ID is told nothing',
+    client,
+    lines: [greeting, login, '< L NO no\r\n', '= refused'],
+  },
   {
     name: 'with capabilities in greeting and answer, one round trip is enough',
     lines: [
@@ -281,7 +327,40 @@ const imap: readonly Dialogue[] = [
   },
 ]
 
+const xclient = '> XCLIENT ADDR=2001:db8::7 PORT=40123 DESTADDR=192.0.2.1 DESTPORT=993 TTL=7\r\n'
+
 const pop3: readonly Dialogue[] = [
+  {
+    name: 'the client is told by XCLIENT to who asks for it',
+    client,
+    lines: [
+      '< +OK [XCLIENT] hi\r\n',
+      xclient,
+      '< +OK Updated\r\n',
+      '> USER ann@example.com\r\n',
+      '< +OK\r\n',
+      '> PASS secret\r\n',
+      '< +OK In\r\n',
+      '= accepted In||',
+    ],
+  },
+  {
+    name: 'a login does not depend on XCLIENT',
+    client,
+    lines: [
+      '< +OK [XCLIENT] hi\r\n',
+      xclient,
+      '< -ERR [SYS/TEMP] not now\r\n',
+      '> USER ann@example.com\r\n',
+      '< -ERR\r\n',
+      '= refused',
+    ],
+  },
+  {
+    name: 'who does not ask for XCLIENT is told nothing',
+    client,
+    lines: ['< +OK hi\r\n', '> USER ann@example.com\r\n', '< -ERR\r\n', '= refused'],
+  },
   {
     name: 'USER and PASS, and what follows belongs to the client',
     isOneSegment: true,

@@ -19,7 +19,7 @@ const skip = skipWithout('dovecot', 'openssl', ...clients)
 describe('mail programs at the proxies before two Dovecots', { skip }, () => {
   let site: RealSite
   before(async () => {
-    site = await RealSite.start({ sieve: true, takesTokens })
+    site = await RealSite.start({ sieve: true, takesTokens, tellsClients: true })
     for (const user of ['ann', 'nora', 'otto']) await seed(site.ingrid, user)
     for (const user of ['bob', 'carl', 'dora']) await seed(site.fritz, user)
     await mechanismsKnown()
@@ -53,6 +53,29 @@ describe('mail programs at the proxies before two Dovecots', { skip }, () => {
       if (end.user === user && end.service === service) return end
     }
   }
+
+  test('back-ends hear where clients come from', async () => {
+    const secret = base64(`\0zoe\0${password}`)
+    for (const [service, greeted, login] of [
+      ['imap', /^\* OK .*\r\n/, `a LOGIN zoe "${password}"\r\n`],
+      ['pop3', /^\+OK.*\r\n/, `USER zoe\r\nPASS ${password}\r\n`],
+      ['sieve', /\r\nOK.*\r\n/, `AUTHENTICATE "PLAIN" "${secret}"\r\n`],
+    ] as const) {
+      using peer = await Peer.connect(site.port(service), '127.0.0.1', '127.0.0.9')
+      await peer.expect(greeted)
+      peer.send(login)
+      await peer.expect(/(?:^|\n)(?:a OK|\+OK Logged|OK).*\r\n/)
+    }
+    const logged = readFileSync(site.ingrid.logFile, 'utf8')
+      .split('\n')
+      .filter(
+        (line) => /Login: user=<zoe@example.com>/.test(line) && line.includes('rip=127.0.0.9'),
+      )
+    assert.deepEqual(
+      logged.map((line) => /(\w+)-login/.exec(line)?.[1]),
+      ['imap', 'pop3', 'managesieve'],
+    )
+  })
 
   for (const [scheme, index, tls] of [
     ['imap', 0, []],

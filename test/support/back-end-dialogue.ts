@@ -4,10 +4,12 @@ import type { TlsMode } from '../../src/config/config.ts'
 import type {
   BackEndAction,
   Credentials,
+  Introduction,
   LoginBackEnd,
   LoginProof,
 } from '../../src/protocol/login.ts'
 import type { Exchange } from '../../src/protocol/sasl/exchange.ts'
+import type { ClientAttributes } from '../../src/protocol/smtp/client-attributes.ts'
 
 export const ann: Credentials = { login: 'ann@example.com', password: 'secret' }
 
@@ -16,6 +18,8 @@ export interface Dialogue {
   readonly name: string
   readonly tls?: TlsMode
   readonly credentials?: LoginProof
+  /** Whom the back-end is told of. */
+  readonly client?: ClientAttributes
   /** The bytes of a turn belong together: it matters that they come at once. */
   readonly isOneSegment?: boolean
   readonly lines: readonly string[]
@@ -36,16 +40,18 @@ export function base64(text: string): string {
   return Buffer.from(text, 'latin1').toString('base64')
 }
 
-type Create = (tls: TlsMode, proof: LoginProof) => LoginBackEnd
+type Create = (tls: TlsMode, proof: LoginProof, introduction: Introduction) => LoginBackEnd
 
 /** Plays it at once, and byte by byte where the bytes of a turn need not come together. */
 export function playDialogue(
-  { lines, tls = 'none', credentials = ann, isOneSegment }: Dialogue,
+  { lines, tls = 'none', credentials = ann, client, isOneSegment }: Dialogue,
   create: Create,
 ): void {
-  play(create(tls, credentials), lines, (bytes) => [bytes])
+  const machine = (): LoginBackEnd =>
+    create(tls, credentials, { hostname: 'mx.example.com', client })
+  play(machine(), lines, (bytes) => [bytes])
   if (isOneSegment) return
-  play(create(tls, credentials), lines, (bytes) => Array.from(bytes, (byte) => Buffer.of(byte)))
+  play(machine(), lines, (bytes) => Array.from(bytes, (byte) => Buffer.of(byte)))
 }
 
 function describe(action: BackEndAction): string {

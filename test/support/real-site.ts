@@ -33,6 +33,8 @@ export interface SiteOptions {
   readonly sieve?: boolean
   /** Submission is spoken, too, by Dovecots that send through the relay of the site. */
   readonly submission?: boolean
+  /** The Dovecots are told by XCLIENT and ID where clients come from. */
+  readonly tellsClients?: boolean
   /** The Dovecots take tokens as `tokenFor` makes them. */
   readonly takesTokens?: boolean
   /** More lines of mailmux.yaml. */
@@ -243,6 +245,7 @@ function siteConfig(
     const more = [
       sieve === 0 ? '' : `sieve: ${sieve}, `,
       submission === undefined ? '' : `submission: ${submission}, `,
+      options.tellsClients === true ? 'client_address: xclient, ' : '',
     ].join('')
     const tls = `tls: ${backendTls}, tls_ca: backend-ca.pem, tls_name: ${name}.example.com`
     return `  ${name}: {host: 127.0.0.1, lmtp: ${lmtp}, imap: ${imap}, pop3: ${pop3}, ${more}${tls}}\n`

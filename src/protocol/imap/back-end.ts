@@ -1,6 +1,6 @@
 /**
- * IMAP towards a back-end until it has taken the login: greeting, STARTTLS where asked for, LOGIN or
- * AUTHENTICATE, capabilities. RFC 9051 and 3501.
+ * IMAP towards a back-end until it has taken the login: greeting, STARTTLS where asked for, ID where
+ * the client is to be told, LOGIN or AUTHENTICATE, capabilities. RFC 9051, 3501, 2971.
  *
  * One command is under way at a time; `#awaited` is its tag. A response to any other tag means that
  * the two sides have lost each other. Untagged responses are not forwarded.
@@ -8,9 +8,10 @@
 import { limits } from '../../base/limit.ts'
 import type { TlsMode } from '../../config/config.ts'
 import { BackEndMachine } from '../back-end-machine.ts'
-import type { BackEndAction, LoginProof } from '../login.ts'
+import type { BackEndAction, Introduction, LoginProof } from '../login.ts'
 import { encodeBase64, octetsOf, writePlain } from '../sasl.ts'
 import { type Exchange, firstFor } from '../sasl/exchange.ts'
+import { idParameters } from '../told-client.ts'
 import {
   cleanCapabilities,
   cleanText,
@@ -20,7 +21,7 @@ import {
   writeQuoted,
 } from './grammar.ts'
 
-type Tag = 'C' | 'S' | 'L' | 'P'
+type Tag = 'C' | 'S' | 'I' | 'L' | 'P'
 
 /** Codes of a refusal that are no fault of the credentials. RFC 5530. */
 const unavailableCodes = new Set(['UNAVAILABLE', 'SERVERBUG'])
@@ -92,9 +93,15 @@ class ImapBackEnd extends BackEndMachine {
   #afterHello(): void {
     if (!(this.#has('IMAP4REV1') || this.#has('IMAP4REV2'))) {
       this.fail('bad_banner', 'speaks neither IMAP4rev1 nor IMAP4rev2')
-    } else if (this.tls !== 'starttls' || this.#isUpgraded) this.#logIn()
+    } else if (this.tls !== 'starttls' || this.#isUpgraded) this.#introduce()
     else if (this.#has('STARTTLS')) this.#ask('S', 'STARTTLS')
     else this.fail('tls_unavailable', 'does not offer STARTTLS')
+  }
+
+  #introduce(): void {
+    const { client } = this
+    if (client === undefined || !this.#has('ID')) this.#logIn()
+    else this.#ask('I', `ID ${idParameters(client)}`)
   }
 
   #logIn(): void {
@@ -163,6 +170,8 @@ class ImapBackEnd extends BackEndMachine {
     else if (tag !== this.#awaited) this.fail('desync', text)
     else if (tag === 'C') this.#capabilitiesAnswered(status)
     else if (tag === 'S') this.#upgradeAnswered(status)
+    // Whatever it thinks of that.
+    else if (tag === 'I') this.#logIn()
     else if (tag === 'L') this.#loginAnswered(status)
     // Logged in all the same where the back-end did not like to be asked.
     else this.#accept()
@@ -211,6 +220,10 @@ function readTagged(text: string): { tag: string; status: StatusLine | undefined
   return { tag, status: tagEnd === -1 ? undefined : readStatus(text.slice(tagEnd + 1)) }
 }
 
-export function createImapBackEnd(tls: TlsMode, proof: LoginProof): ImapBackEnd {
-  return new ImapBackEnd(tls, proof)
+export function createImapBackEnd(
+  tls: TlsMode,
+  proof: LoginProof,
+  introduction?: Introduction,
+): ImapBackEnd {
+  return new ImapBackEnd(tls, proof, introduction)
 }

@@ -10,6 +10,8 @@ import type { LoginOutcome } from '../login.ts'
 import type { FrontEndOptions } from '../login-machine.ts'
 import { readCredentials } from '../sasl.ts'
 import { SaslMachine } from '../sasl-machine.ts'
+import type { ClientAttributes } from '../smtp/client-attributes.ts'
+import { ttlOfId } from '../told-client.ts'
 import {
   areIdParameters,
   type CommandLine,
@@ -44,9 +46,15 @@ class ImapFrontEnd extends SaslMachine {
   #literal: LiteralMark | undefined
   #tag = ''
   #hasAskedCapability = false
+  /** Another proxy has brought this client: how many more it may pass. */
+  #ttl: number | undefined
 
   get greeting(): string {
     return `* OK [CAPABILITY ${this.#capabilities}] ${this.options.hostname} ready.\r\n`
+  }
+
+  override get introduction(): ClientAttributes {
+    return this.#ttl === undefined ? {} : { ttl: this.#ttl - 1 }
   }
 
   protected get lineLimitBytes(): number {
@@ -84,6 +92,7 @@ class ImapFrontEnd extends SaslMachine {
   identify(tag: string, args: readonly Token[]): void {
     if (!areIdParameters(args)) this.bad(`${tag} BAD ID takes NIL or a list of pairs.\r\n`)
     else {
+      this.#ttl = ttlOfId(args.slice(1, -1).map((field) => ('text' in field ? field.text : '')))
       this.send('* ID ("name" "mailmux")\r\n')
       this.done(tag, 'ID completed.')
     }

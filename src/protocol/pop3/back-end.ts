@@ -6,11 +6,12 @@
 import type { TlsMode } from '../../config/config.ts'
 import { BackEndMachine } from '../back-end-machine.ts'
 import { cleanText } from '../imap/grammar.ts'
-import type { BackEndAction, Credentials, LoginProof } from '../login.ts'
+import type { BackEndAction, Credentials, Introduction, LoginProof } from '../login.ts'
 import { breaksLines, encodeBase64, octetsOf, writePlain } from '../sasl.ts'
 import { firstFor } from '../sasl/exchange.ts'
+import { xclientArgument } from '../told-client.ts'
 
-type Awaited = 'greeting' | 'STLS' | 'USER' | 'PASS' | 'AUTH' | 'exchange'
+type Awaited = 'greeting' | 'STLS' | 'XCLIENT' | 'USER' | 'PASS' | 'AUTH' | 'exchange'
 
 const unavailableCodes = new Set(['SYS/TEMP', 'SYS/PERM'])
 const deniedCodes = new Set(['IN-USE', 'LOGIN-DELAY'])
@@ -22,9 +23,11 @@ class Pop3BackEnd extends BackEndMachine {
   /** What answers the `+` to AUTH. */
   #message = ''
   #awaited: Awaited = 'greeting'
+  /** Dovecot says so in its greeting, to those whom it believes. */
+  #takesXclient = false
 
   tlsStarted(): BackEndAction[] {
-    this.#logIn()
+    this.#introduce()
     return this.taken()
   }
 
@@ -40,6 +43,7 @@ class Pop3BackEnd extends BackEndMachine {
       return
     }
     const [, status = '', code = '', rest = ''] = match
+    if (this.#awaited === 'greeting') this.#takesXclient = code.toUpperCase() === 'XCLIENT'
     if (status.startsWith('-')) this.#refused(code.toUpperCase(), rest)
     else this.#goOn(rest)
   }
@@ -57,6 +61,12 @@ class Pop3BackEnd extends BackEndMachine {
   #ask(command: Exclude<Awaited, 'greeting' | 'exchange'>, argument = ''): void {
     this.#awaited = command
     this.send(argument === '' ? `${command}\r\n` : `${command} ${argument}\r\n`)
+  }
+
+  #introduce(): void {
+    const { client } = this
+    if (client === undefined || !this.#takesXclient) this.#logIn()
+    else this.#ask('XCLIENT', xclientArgument(client))
   }
 
   #logIn(): void {
@@ -85,7 +95,10 @@ class Pop3BackEnd extends BackEndMachine {
       case 'greeting':
         this.step = 'hello'
         if (this.tls === 'starttls') this.#ask('STLS')
-        else this.#logIn()
+        else this.#introduce()
+        break
+      case 'XCLIENT':
+        this.#logIn()
         break
       case 'STLS':
         this.startTls()
@@ -106,6 +119,8 @@ class Pop3BackEnd extends BackEndMachine {
   #refused(code: string, text: string): void {
     if (this.#awaited === 'greeting') this.fail('login_unavailable', text)
     else if (this.#awaited === 'STLS') this.fail('tls_unavailable', `refuses STLS: ${text}`)
+    // It has changed its mind: the login does not depend on it.
+    else if (this.#awaited === 'XCLIENT') this.#logIn()
     else if (unavailableCodes.has(code)) this.fail('login_unavailable', text)
     else if (deniedCodes.has(code)) this.finish({ kind: 'denied', code, text: cleanText(text) })
     // No AUTH PLAIN there: a server may take longer lines than it must.
@@ -115,6 +130,10 @@ class Pop3BackEnd extends BackEndMachine {
   }
 }
 
-export function createPop3BackEnd(tls: TlsMode, proof: LoginProof): Pop3BackEnd {
-  return new Pop3BackEnd(tls, proof)
+export function createPop3BackEnd(
+  tls: TlsMode,
+  proof: LoginProof,
+  introduction?: Introduction,
+): Pop3BackEnd {
+  return new Pop3BackEnd(tls, proof, introduction)
 }

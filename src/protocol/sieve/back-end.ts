@@ -6,11 +6,12 @@ import { limits } from '../../base/limit.ts'
 import type { TlsMode } from '../../config/config.ts'
 import { BackEndMachine } from '../back-end-machine.ts'
 import { cleanText } from '../imap/grammar.ts'
-import type { BackEndAction, LoginProof } from '../login.ts'
+import type { BackEndAction, Introduction, LoginProof } from '../login.ts'
 import { breaksLines, writePlain } from '../sasl.ts'
+import { xclientArgument } from '../told-client.ts'
 import { Assembly, readResponse, type SieveResponse, writeString } from './grammar.ts'
 
-type Awaited = 'capabilities' | 'STARTTLS' | 'AUTHENTICATE'
+type Awaited = 'capabilities' | 'STARTTLS' | 'XCLIENT' | 'AUTHENTICATE'
 type Ending = Exclude<SieveResponse, { kind: 'strings' }>
 
 class SieveBackEnd extends BackEndMachine {
@@ -67,6 +68,8 @@ class SieveBackEnd extends BackEndMachine {
 
   #ended(ending: Ending): void {
     if (this.#awaited === 'AUTHENTICATE') this.#loginAnswered(ending)
+    // Whatever it thinks of that.
+    else if (this.#awaited === 'XCLIENT') this.#logIn()
     else if (this.#awaited === 'STARTTLS') this.#upgradeAnswered(ending)
     else if (ending.kind === 'NO') this.fail('login_unavailable', ending.text)
     else this.#afterHello()
@@ -76,7 +79,7 @@ class SieveBackEnd extends BackEndMachine {
   #afterHello(): void {
     this.step = 'hello'
     if (!this.#capabilities.has('SASL')) this.#notManageSieve()
-    else if (this.tls !== 'starttls' || this.#isUpgraded) this.#logIn()
+    else if (this.tls !== 'starttls' || this.#isUpgraded) this.#introduce()
     else if (this.#capabilities.has('STARTTLS')) this.#ask('STARTTLS', 'STARTTLS')
     else this.fail('tls_unavailable', 'does not offer STARTTLS')
   }
@@ -88,6 +91,12 @@ class SieveBackEnd extends BackEndMachine {
   #ask(awaited: Awaited, command: string): void {
     this.#awaited = awaited
     this.send(`${command}\r\n`)
+  }
+
+  #introduce(): void {
+    const { client } = this
+    if (client === undefined || !this.#capabilities.has('XCLIENT')) this.#logIn()
+    else this.#ask('XCLIENT', `XCLIENT ${xclientArgument(client)}`)
   }
 
   #logIn(): void {
@@ -122,6 +131,10 @@ class SieveBackEnd extends BackEndMachine {
   }
 }
 
-export function createSieveBackEnd(tls: TlsMode, proof: LoginProof): SieveBackEnd {
-  return new SieveBackEnd(tls, proof)
+export function createSieveBackEnd(
+  tls: TlsMode,
+  proof: LoginProof,
+  introduction?: Introduction,
+): SieveBackEnd {
+  return new SieveBackEnd(tls, proof, introduction)
 }

@@ -18,6 +18,8 @@ export interface ClientAttributes {
   /** Of the session, in the log of whoever told it. */
   readonly ident?: string | undefined
   readonly source?: 'LOCAL' | 'REMOTE' | undefined
+  /** Of a login: how many more proxies it may pass. */
+  readonly ttl?: number | undefined
 }
 
 type Verb = 'XCLIENT' | 'XFORWARD'

@@ -9,16 +9,12 @@ import { limits } from '../../base/limit.ts'
 import { assertNever } from '../../base/never.ts'
 import type { TlsMode } from '../../config/config.ts'
 import { BackEndMachine } from '../back-end-machine.ts'
-import type { BackEndAction, LoginProof } from '../login.ts'
+import type { BackEndAction, Introduction, LoginProof } from '../login.ts'
 import { breaksLines, encodeBase64, octetsOf, writePlain } from '../sasl.ts'
 import { firstFor } from '../sasl/exchange.ts'
-import type { BackEndOptions } from './back-end-action.ts'
 import { BackEndOpening, type Opened } from './back-end-opening.ts'
 import { cleanReply } from './clean-reply.ts'
 import { type RawReply, ReplyLines } from './reply-reader.ts'
-
-/** Whom a back-end hears of before the login: us, and the client where it takes XCLIENT. */
-export type Introduction = Pick<BackEndOptions, 'hostname' | 'client'>
 
 /** RFC 4954 section 4.6: not for us to log in with here, or not over this connection. */
 const mechanismCodes = new Set([502, 504, 530, 534, 538])
