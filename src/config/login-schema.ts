@@ -16,6 +16,7 @@ export const loginProperties = {
     properties: {
       imap: { ...mechanisms, description: 'of IMAP' },
       pop3: { ...mechanisms, description: 'of POP3' },
+      sieve: { ...mechanisms, description: 'of ManageSieve' },
       submission: { ...mechanisms, description: 'of submission' },
     },
     additionalProperties: false,

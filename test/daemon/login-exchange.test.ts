@@ -4,15 +4,20 @@ import { once } from 'node:events'
 import { test } from 'node:test'
 import { startImapSession } from '../../src/daemon/front-end/imap.ts'
 import { startPop3Session } from '../../src/daemon/front-end/pop3.ts'
+import { startSieveSession } from '../../src/daemon/front-end/sieve.ts'
 import { startSubmissionSession } from '../../src/daemon/front-end/submission.ts'
 import { FrontEnd, type FrontEndOptions } from '../support/front-end.ts'
 import { type Peer, ScriptedBackend } from '../support/peer.ts'
 import {
+  answer,
   base64,
   challenge,
   fromBase64,
   greeted,
+  hear,
   hearFirst,
+  isQuestion,
+  question,
   said,
   saslServices,
   saslWords,
@@ -26,6 +31,7 @@ const mechanisms = ['SCRAM-SHA-256', 'SCRAM-SHA-1', 'OAUTHBEARER', 'XOAUTH2']
 const starts = {
   imap: startImapSession,
   pop3: startPop3Session,
+  sieve: startSieveSession,
   submission: startSubmissionSession,
 } as const
 const login = 'ann@example.com'
@@ -79,9 +85,9 @@ for (const service of saslServices) {
       using client = await greeted(await front.connect(), service)
       const scram = new ScramClient(mechanism, login, 'pencil')
       client.send(words.start(mechanism, scram.first))
-      client.send(`${base64(scram.answer(await challenge(client)))}\r\n`)
+      client.send(answer(service, base64(scram.answer(await challenge(client)))))
       assert.ok(scram.trusts(await challenge(client)))
-      client.send('\r\nx rest\r\n')
+      client.send(`${answer(service, '')}x rest\r\n`)
       await client.expect(words.accepted)
       await client.expect(/^done\r\n/)
       assert.deepEqual(backend.failures, [])
@@ -100,11 +106,11 @@ for (const service of saslServices) {
     for (const password of ['eraser', 'pencil']) {
       const scram = new ScramClient('SCRAM-SHA-1', login, password)
       client.send(words.start('SCRAM-SHA-1', scram.first))
-      client.send(`${base64(scram.answer(await challenge(client)))}\r\n`)
+      client.send(answer(service, base64(scram.answer(await challenge(client)))))
       if (password === 'eraser') await client.expect(words.refused)
     }
     await challenge(client)
-    client.send('\r\n')
+    client.send(answer(service, ''))
     await client.expect(words.accepted)
     assert.deepEqual(backend.failures, [])
   })
@@ -117,7 +123,7 @@ for (const service of saslServices) {
       if (first.includes('n=bob')) peer.send(words.no)
       else {
         peer.send(said(service, server.answer(first)))
-        await peer.line()
+        await hear(peer, service)
         peer.send(words.no)
       }
     })
@@ -134,12 +140,12 @@ for (const service of saslServices) {
       using client = await greeted(await front.connect(), service)
       const scram = new ScramClient('SCRAM-SHA-256', user, 'guess')
       client.send(words.start('SCRAM-SHA-256', scram.first))
-      const question = await challenge(client)
-      client.send(`${base64(scram.answer(question))}\r\n`)
-      const [answer] = await client.expect(/^.*\r\n/)
-      assert.match(answer, words.refused)
-      heard.set(user, `${shapeOf(question, scram)} ${answer}`)
-      salts.set(user, /,s=([^,]+)/.exec(question)?.[1] ?? '')
+      const first = await challenge(client)
+      client.send(answer(service, base64(scram.answer(first))))
+      const [line] = await client.expect(/^.*\r\n/)
+      assert.match(line, words.refused)
+      heard.set(user, `${shapeOf(first, scram)} ${line}`)
+      salts.set(user, /,s=([^,]+)/.exec(first)?.[1] ?? '')
     }
     assert.equal(new Set(heard.values()).size, 1, JSON.stringify([...heard]))
     assert.equal(salts.get('nobody@example.com'), salts.get('NOBODY'))
@@ -154,7 +160,7 @@ for (const service of saslServices) {
     using client = await greeted(await front.connect(), service)
     const scram = new ScramClient('SCRAM-SHA-256', login, 'pencil')
     client.send(words.start('SCRAM-SHA-256', scram.first))
-    client.send(`${base64(scram.answer(await challenge(client)))}\r\n`)
+    client.send(answer(service, base64(scram.answer(await challenge(client)))))
     await client.expect(words.refused)
     assert.equal(backend.received, '')
     assert.equal(front.runtime.eventsOf('backend')[0]?.reason, 'no_mechanism')
@@ -175,7 +181,7 @@ for (const service of saslServices) {
         if (first.includes('good')) peer.send(words.ok)
         else {
           peer.send(said(service, error))
-          heard.push(await peer.line())
+          heard.push(base64(await hear(peer, service)))
           peer.send(words.no)
         }
       })
@@ -185,14 +191,14 @@ for (const service of saslServices) {
       for (const user of [login, 'nobody@example.com']) {
         client.send(words.start(mechanism, message(user)))
         assert.equal(await challenge(client), error, user)
-        client.send('AQ==\r\n')
+        client.send(answer(service, 'AQ=='))
         await client.expect(words.refused)
       }
       const token = `good${'x'.repeat(3000)}==`
       // Too long for the line of the command.
-      client.send(words.start(mechanism, '').replace(' \r', '\r'))
+      client.send(words.begin(mechanism))
       assert.equal(await challenge(client), '')
-      client.send(`${base64(message(login, token))}\r\n`)
+      client.send(answer(service, base64(message(login, token))))
       await client.expect(words.accepted)
       assert.deepEqual(heard, [message('ann.b'), 'AQ==', message('ann.b', token)])
       assert.deepEqual(backend.failures, [])
@@ -205,7 +211,7 @@ for (const service of saslServices) {
     await using backend = await ScriptedBackend.start(async (peer) => {
       await hearFirst(peer, service)
       peer.send(said(service, '{}'))
-      await peer.line()
+      await hear(peer, service)
       peer.send(words.no)
     })
     await using front = await startFront(service, backend, {
@@ -216,7 +222,7 @@ for (const service of saslServices) {
     client.send(words.start('OAUTHBEARER', bearerOf(login)))
     await challenge(client)
     assert.ok(performance.now() - startedAt >= 79)
-    client.send('*\r\n')
+    client.send(answer(service, '*'))
     await client.expect(words.cancelled)
     const againAt = performance.now()
     client.send(words.start('OAUTHBEARER', bearerOf(login)))
@@ -229,10 +235,10 @@ for (const service of saslServices) {
     'accepts at once': (peer) => peer.send(words.ok),
     'says a nonce of its own': (peer) => peer.send(said(service, 'r=x,s=AAAA,i=4096')),
     'repeats the nonce': (peer, first) => peer.send(said(service, nonceOf(first))),
-    'says what is no base64': (peer) => peer.send(`${words.prompt} ?\r\n`),
+    'says what is no base64': (peer) => peer.send(question(service, '?')),
     'says nothing': (peer) => peer.send(said(service, '')),
     'signs at once': (peer) => peer.send(said(service, 'v=AAAA')),
-    'never ends its line': (peer) => peer.send(`${words.prompt} ${'A'.repeat(10_000)}`),
+    'never ends its line': (peer) => peer.send(question(service, 'A'.repeat(10_000)).trimEnd()),
     'closes at once': (peer) => peer.socket.destroy(),
     resets: (peer) => peer.socket.resetAndDestroy(),
     // The wait is the same for both.
@@ -255,7 +261,7 @@ for (const service of saslServices) {
           const first = await hearFirst(peer, service)
           if (isLate) {
             peer.send(said(service, new ScramServer('SCRAM-SHA-1', 'x').answer(first)))
-            await peer.line()
+            await hear(peer, service)
           }
           await go(peer, first)
         })
@@ -263,11 +269,11 @@ for (const service of saslServices) {
         using client = await greeted(await front.connect(), service)
         const scram = new ScramClient('SCRAM-SHA-1', login, 'x')
         client.send(words.start('SCRAM-SHA-1', scram.first))
-        if (isLate) client.send(`${base64(scram.answer(await challenge(client)))}\r\n`)
+        if (isLate) client.send(answer(service, base64(scram.answer(await challenge(client)))))
         const [line] = await client.expect(/^.*\r\n/)
         // What was said before it went wrong may be there; the end comes when the client has answered.
-        if (line.startsWith(`${words.prompt} `)) client.send('\r\n')
-        if (line.startsWith(`${words.prompt} `)) await client.expect(words.unavailable)
+        if (isQuestion(line)) client.send(answer(service, ''))
+        if (isQuestion(line)) await client.expect(words.unavailable)
         else assert.match(line, words.unavailable)
         client.send(words.noop)
         await client.expect(words.done)
@@ -286,10 +292,10 @@ for (const service of saslServices) {
     using client = await greeted(await front.connect(), service)
     const scram = new ScramClient('SCRAM-SHA-1', login, 'x')
     client.send(words.start('SCRAM-SHA-1', scram.first))
-    const question = await challenge(client)
+    const first = await challenge(client)
     backend.peers[0]?.socket.end()
     await front.runtime.waitFor('backend')
-    client.send(`${base64(scram.answer(question))}\r\n`)
+    client.send(answer(service, base64(scram.answer(first))))
     await client.expect(words.unavailable)
   })
 
@@ -305,7 +311,7 @@ for (const service of saslServices) {
       using client = await greeted(await front.connect(), service)
       const scram = new ScramClient('SCRAM-SHA-1', login, 'pencil')
       client.send(words.start('SCRAM-SHA-1', scram.first))
-      if (steps % 4 > 0) client.send(`${base64(scram.answer(await challenge(client)))}\r\n`)
+      if (steps % 4 > 0) client.send(answer(service, base64(scram.answer(await challenge(client)))))
       if (steps % 4 > 1) await challenge(client)
       if (steps % 8 > 4) client.socket.resetAndDestroy()
     }

@@ -24,13 +24,13 @@ class Offering {
       peer.socket.destroy()
       return
     }
-    if (this.#service === 'submission') await saslWords.submission.greet(peer, this.names.join(' '))
-    else peer.send(this.#service === 'imap' ? '* OK hi\r\n' : '+OK hi\r\n')
+    if (this.#service === 'imap') peer.send('* OK hi\r\n')
+    else await saslWords[this.#service].greet(peer, this.names.join(' '))
     const [tag = ''] = (await peer.line()).split(' ')
     const words = this.names.map((name) => `AUTH=${name}`).join(' ')
     const imap = [`* CAPABILITY IMAP4rev1 ${words}`, `${tag} OK`]
     const pop3 = ['+OK', 'USER', `SASL ${this.names.join(' ')}`, '.']
-    const lines = { imap, pop3, submission: ['221 bye'] }[this.#service]
+    const lines = { imap, pop3, sieve: ['OK'], submission: ['221 bye'] }[this.#service]
     peer.send(lines.map((line) => `${line}\r\n`).join(''))
     await peer.end()
   }
@@ -66,10 +66,12 @@ backends:
     assert.deepEqual(runtime.eventsOf('backend.offers').at(-1), {
       backend: 'fritz',
       protocol: service,
-      offers:
-        service === 'submission'
-          ? ['8BITMIME', 'AUTH SCRAM-SHA-256 SCRAM-SHA-1']
-          : ['SCRAM-SHA-256', 'SCRAM-SHA-1'],
+      offers: {
+        imap: ['SCRAM-SHA-256', 'SCRAM-SHA-1'],
+        pop3: ['SCRAM-SHA-256', 'SCRAM-SHA-1'],
+        sieve: ['SASL SCRAM-SHA-256 SCRAM-SHA-1', 'SIEVE fileinto'],
+        submission: ['8BITMIME', 'AUTH SCRAM-SHA-256 SCRAM-SHA-1'],
+      }[service],
     })
     // What was seen last counts of one that is away.
     other.names = undefined

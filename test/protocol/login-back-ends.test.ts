@@ -828,10 +828,111 @@ const pop3Exchanges: readonly Dialogue[] = [
   },
 ]
 
+const sieveScramHello = '< "SASL" "SCRAM-SHA-256 OAUTHBEARER"\r\nOK "hi"\r\n'
+const sieveScram = [
+  sieveScramHello,
+  `> AUTHENTICATE "SCRAM-SHA-256" "${base64(scram.first)}"\r\n`,
+  `< "${base64('server-first')}"\r\n`,
+  '= challenge server-first',
+] as const
+const sieveFinal = ['~ client-final', `> "${base64('client-final')}"\r\n`] as const
+
+const sieveExchanges: readonly Dialogue[] = [
+  {
+    name: 'an exchange is carried, with a string for each message',
+    credentials: scram,
+    lines: [
+      ...sieveScram,
+      ...sieveFinal,
+      `< {4}\r\n${base64('v=x')}\r\n`,
+      '= challenge v=x',
+      '~ ',
+      '> ""\r\n',
+      '< OK "In"\r\n',
+      '= accepted In||',
+    ],
+  },
+  {
+    name: 'what comes with the OK is asked of the client first',
+    credentials: scram,
+    lines: [
+      ...sieveScram,
+      ...sieveFinal,
+      `< OK (SASL "${base64('v=x')}") "In"\r\n`,
+      '= challenge v=x',
+      '~ ',
+      '= accepted In||',
+    ],
+  },
+  {
+    name: 'what comes after such an OK comes too early',
+    isOneSegment: true,
+    credentials: scram,
+    lines: [
+      ...sieveScram,
+      ...sieveFinal,
+      `< OK (SASL "${base64('v=x')}") "In"\r\nOK "and"\r\n`,
+      '= challenge v=x',
+      '= failed login/desync',
+    ],
+  },
+  {
+    name: 'of a password nothing is left to say',
+    lines: [sieveHello, authenticate, '< OK (SASL "QQ==") "In"\r\n', '= accepted In||'],
+  },
+  {
+    name: 'a token goes with the name that the user has there',
+    credentials: token,
+    lines: [
+      sieveScramHello,
+      `> AUTHENTICATE "OAUTHBEARER" "${renamed}"\r\n`,
+      '< NO "no"\r\n',
+      '= refused',
+    ],
+  },
+  {
+    name: 'a long token goes as a literal',
+    credentials: { ...token, first: token.first.replace('ttt', 't'.repeat(3000)) },
+    lines: [
+      sieveScramHello,
+      `> AUTHENTICATE "OAUTHBEARER" {${base64(token.first.replace('ann@example.com', 'ann.b').replace('ttt', 't'.repeat(3000))).length}+}\r\n${base64(token.first.replace('ann@example.com', 'ann.b').replace('ttt', 't'.repeat(3000)))}\r\n`,
+      '< NO (TRYLATER) "later"\r\n',
+      '= failed login/login_unavailable',
+    ],
+  },
+  {
+    name: 'a back-end that does not offer the mechanism is not sent a message of it',
+    credentials: { ...scram, mechanism: 'SCRAM-SHA-1' },
+    lines: [sieveScramHello, '= failed login/no_mechanism'],
+  },
+  ...(
+    [
+      ['goes on', '"QUFB"'],
+      ['accepts', 'OK "In"'],
+      ['refuses', 'NO "no"'],
+      ['says something else', 'x'],
+    ] as const
+  ).map(([what, answer]) => ({
+    name: `a back-end that ${what} before it is answered has failed`,
+    credentials: scram,
+    lines: [...sieveScram, `< ${answer}\r\n`, '= failed login/desync'],
+  })),
+  {
+    name: 'a challenge is base64',
+    credentials: scram,
+    lines: [...sieveScram, ...sieveFinal, '< "say more"\r\n', '= failed login/bad_reply'],
+  },
+  {
+    name: 'what comes with the OK is base64',
+    credentials: scram,
+    lines: [...sieveScram, ...sieveFinal, '< OK (SASL "?") "In"\r\n', '= failed login/bad_reply'],
+  },
+]
+
 const suites = [
   ['imap', [...imap, ...imapExchanges], createImapBackEnd],
   ['pop3', [...pop3, ...pop3Exchanges], createPop3BackEnd],
-  ['sieve', sieve, createSieveBackEnd],
+  ['sieve', [...sieve, ...sieveExchanges], createSieveBackEnd],
 ] as const
 
 for (const [protocol, dialogues, create] of suites) {

@@ -105,6 +105,8 @@ const pieces = fc.oneof(
     'EHLO x\r\n',
     'a AUTHENTICATE SCRAM-SHA-256 biwsbj1hLHI9Yg==\r\n',
     'AUTH SCRAM-SHA-256 biwsbj1hLHI9Yg==\r\n',
+    'AUTHENTICATE "SCRAM-SHA-256" "biwsbj1hLHI9Yg=="\r\n',
+    '"*"\r\n',
     '*\r\n',
     'ann',
     'QUIT\r\n',

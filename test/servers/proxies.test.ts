@@ -8,10 +8,10 @@ import type { Service } from '../../src/config/config.ts'
 import type { Dovecot } from '../../src/demo/dovecot.ts'
 import { Peer } from '../support/peer.ts'
 import { password, RealSite, takesTokens, tokenFor } from '../support/real-site.ts'
-import { base64, challenge, fromBase64 } from '../support/sasl-login.ts'
+import { answer, base64, challenge, fromBase64, greeted, saslWords } from '../support/sasl-login.ts'
 import { ScramClient } from '../support/scram.ts'
 import { bigScript, sieveRound } from '../support/sieve-round.ts'
-import { skipWithout } from '../support/tools.ts'
+import { skipWithout, type ToolResult } from '../support/tools.ts'
 
 const clients = ['swaks', 'curl', 'mbsync', 'fetchmail', 'mpop', 'sieve-connect']
 const skip = skipWithout('dovecot', 'openssl', ...clients)
@@ -250,18 +250,22 @@ keep off
     assert.deepEqual(await site.subjects(site.ingrid, 'otto'), [])
   })
 
-  test('sieve-connect stores, runs, lists, fetches and removes a script over STARTTLS', async () => {
-    for (const name of ['up.sieve', 'password']) {
-      writeFileSync(site.dir.join(name), name === 'password' ? `${password}\n` : bigScript)
-    }
-    const steps = ['upload up.sieve big', 'activate big', 'list', 'download big down.sieve']
-    writeFileSync(site.dir.join('steps'), [...steps, 'deactivate', 'delete big', 'list'].join('\n'))
+  /** Runs these steps over STARTTLS with a verified certificate. */
+  function sieveConnect(user: string, steps: string, ...options: string[]): Promise<ToolResult> {
+    writeFileSync(site.dir.join('password'), `${password}\n`)
+    writeFileSync(site.dir.join('steps'), steps)
     const server = ['--server', 'localhost', '--port', String(site.port('sieve')), '--4']
     const tls = ['--tlscafile', site.caFile, '--noclearauth', '--noclearchan']
-    const login = ['--user', 'ann', '--passwordfd', '3', '--exec', 'steps']
+    const login = ['--user', user, '--passwordfd', '3', '--exec', 'steps', ...options]
     const run = 'exec sieve-connect "$@" 3<password'
-    const words = [...server, ...tls, ...login]
-    const { code, stdout, stderr } = await site.tool('sh', '-c', run, 'sh', ...words)
+    return site.tool('sh', '-c', run, 'sh', ...server, ...tls, ...login)
+  }
+
+  test('sieve-connect stores, runs, lists, fetches and removes a script over STARTTLS', async () => {
+    writeFileSync(site.dir.join('up.sieve'), bigScript)
+    const steps = ['upload up.sieve big', 'activate big', 'list', 'download big down.sieve']
+    const script = [...steps, 'deactivate', 'delete big', 'list'].join('\n')
+    const { code, stdout, stderr } = await sieveConnect('ann', script)
     assert.equal(code, 0, stdout + stderr)
     assert.equal(stderr, '')
     assert.match(stdout, /^"big" ACTIVE$/m)
@@ -269,6 +273,45 @@ keep off
     const end = await sessionOf('ann@example.com', 'sieve')
     assert.equal(end.tls, 'TLSv1.3')
     assert.ok(end.bytes_in > bigScript.length)
+  })
+
+  for (const mechanism of ['PLAIN', 'LOGIN']) {
+    test(`sieve-connect logs in with ${mechanism}`, async () => {
+      const { code, stdout, stderr } = await sieveConnect('rosa', 'list', '--authmech', mechanism)
+      assert.equal(code, 0, stdout + stderr)
+    })
+  }
+
+  for (const mechanism of ['SCRAM-SHA-256', 'SCRAM-SHA-1'] as const) {
+    test(`ManageSieve carries ${mechanism} to its end, whichever way the back-end tells it`, async () => {
+      using client = await greeted(await Peer.connect(site.port('sieve')), 'sieve')
+      const words = saslWords.sieve
+      for (const secret of ['wrong', password]) {
+        const scram = new ScramClient(mechanism, 'gina@example.com', secret)
+        client.send(words.start(mechanism, scram.first))
+        client.send(answer('sieve', base64(scram.answer(await challenge(client)))))
+        if (secret === 'wrong') await client.expect(words.refused)
+        else assert.ok(scram.trusts(await challenge(client)))
+      }
+      client.send(`${answer('sieve', '')}LISTSCRIPTS\r\n`)
+      await client.expect(words.accepted)
+      await client.expect(/^OK .*\r\n/)
+    })
+  }
+
+  test('a token opens the scripts of its user', { skip: !takesTokens }, async () => {
+    using client = await greeted(await Peer.connect(site.port('sieve')), 'sieve')
+    const words = saslWords.sieve
+    const [ours, theirs] = ['hans@example.com', 'ida@example.com'].map(
+      (owner) => `n,a=hans@example.com,\x01auth=Bearer ${tokenFor(owner)}\x01\x01`,
+    )
+    client.send(words.start('OAUTHBEARER', theirs ?? ''))
+    assert.match(await challenge(client), /^\{/)
+    client.send(answer('sieve', 'AQ=='))
+    await client.expect(words.refused)
+    client.send(`${words.start('OAUTHBEARER', ours ?? '')}LISTSCRIPTS\r\n`)
+    await client.expect(words.accepted)
+    await client.expect(/^OK .*\r\n/)
   })
 
   test('a whole round of ManageSieve says the same bytes as the back-end itself', async () => {

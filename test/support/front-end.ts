@@ -52,7 +52,8 @@ export class FrontEnd implements AsyncDisposable {
     })
     if (options.mechanisms !== undefined) {
       const offers = loginOffersOf(runtime, service)
-      const offer = { mechanisms: new Set(options.mechanisms), capabilities: [] }
+      const capabilities = service === 'sieve' ? ['SIEVE fileinto'] : []
+      const offer = { mechanisms: new Set(options.mechanisms), capabilities }
       for (const plan of loginPlans(service, runtime.current)) offers.learn(plan, offer)
     }
     const listener = {

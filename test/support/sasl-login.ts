@@ -1,8 +1,9 @@
 /** Both ends of a login by SASL at a proxy: what protocols have of their own is in `saslWords`. */
+import assert from 'node:assert/strict'
 import type { Peer } from './peer.ts'
 import { type ScramName, ScramServer } from './scram.ts'
 
-export const saslServices = ['imap', 'pop3', 'submission'] as const
+export const saslServices = ['imap', 'pop3', 'sieve', 'submission'] as const
 export type SaslService = (typeof saslServices)[number]
 
 export function base64(octets: string): string {
@@ -15,6 +16,7 @@ export function fromBase64(text: string): string {
 
 export const saslWords = {
   imap: {
+    begin: (mechanism: string) => `a AUTHENTICATE ${mechanism}\r\n`,
     start: (mechanism: string, first: string) => `a AUTHENTICATE ${mechanism} ${base64(first)}\r\n`,
     plain: (login: string, password: string) => `b LOGIN ${login} ${password}\r\n`,
     accepted: /^[ab] OK .*\r\n/,
@@ -25,7 +27,6 @@ export const saslWords = {
       peer.send(`* OK [CAPABILITY IMAP4rev1 ${offered.join(' ')}] hi\r\n`)
     },
     asked: /^L AUTHENTICATE (\S+)\r\n/,
-    prompt: '+',
     cancelled: /^a BAD .*\r\n/,
     noop: 'c NOOP\r\n',
     done: /^c OK/,
@@ -33,6 +34,7 @@ export const saslWords = {
     no: 'L NO [AUTHENTICATIONFAILED] no\r\n',
   },
   pop3: {
+    begin: (mechanism: string) => `AUTH ${mechanism}\r\n`,
     start: (mechanism: string, first: string) => `AUTH ${mechanism} ${base64(first)}\r\n`,
     plain: (login: string, password: string) => `USER ${login}\r\nPASS ${password}\r\n`,
     accepted: /^(?:\+OK\r\n)?\+OK.+\r\n/,
@@ -40,14 +42,33 @@ export const saslWords = {
     unavailable: /^-ERR \[SYS\/TEMP\] .*\r\n/,
     greet: async (peer: Peer) => void peer.send('+OK hi\r\n'),
     asked: /^AUTH (\S+)\r\n/,
-    prompt: '+',
     cancelled: /^-ERR .*\r\n/,
     noop: 'NOOP\r\n',
     done: /^\+OK/,
     ok: '+OK In\r\n',
     no: '-ERR [AUTH] no\r\n',
   },
+  sieve: {
+    begin: (mechanism: string) => `AUTHENTICATE "${mechanism}"\r\n`,
+    start: (mechanism: string, first: string) =>
+      `AUTHENTICATE "${mechanism}" "${base64(first)}"\r\n`,
+    plain: (login: string, password: string) =>
+      `AUTHENTICATE "PLAIN" "${base64(`\0${login}\0${password}`)}"\r\n`,
+    accepted: /^OK .*\r\n/,
+    refused: /^NO "Authentication failed\."\r\n/,
+    unavailable: /^NO \(TRYLATER\) .*\r\n/,
+    greet: async (peer: Peer, names: string) => {
+      peer.send(`"SASL" "${names}"\r\n"SIEVE" "fileinto"\r\nOK "hi"\r\n`)
+    },
+    asked: /^AUTHENTICATE "(\S+)" (?:"(\S*)"|\{\d+\+\}\r\n(\S*))\r\n/,
+    cancelled: /^NO "Authentication cancelled\."\r\n/,
+    noop: 'NOOP\r\n',
+    done: /^OK/,
+    ok: 'OK "In"\r\n',
+    no: 'NO "no"\r\n',
+  },
   submission: {
+    begin: (mechanism: string) => `AUTH ${mechanism}\r\n`,
     start: (mechanism: string, first: string) => `AUTH ${mechanism} ${base64(first)}\r\n`,
     plain: (login: string, password: string) =>
       `AUTH PLAIN ${base64(`\0${login}\0${password}`)}\r\n`,
@@ -56,7 +77,6 @@ export const saslWords = {
     unavailable: /^454 4\.7\.0 .*\r\n/,
     greet: greetBySmtp,
     asked: /^AUTH (\S+)(?: (\S+))?\r\n/,
-    prompt: '334',
     cancelled: /^501 5\.7\.0 .*\r\n/,
     noop: 'NOOP\r\n',
     done: /^250/,
@@ -76,22 +96,45 @@ async function greetBySmtp(peer: Peer, names: string): Promise<void> {
 
 /** A client's session up to where it may log in. */
 export async function greeted(client: Peer, service: SaslService): Promise<Peer> {
-  await client.line()
+  await client.expect(service === 'sieve' ? /^(?:".*\r\n)+OK .*\r\n/ : /^.*\r\n/)
   if (service !== 'submission') return client
   client.send('EHLO mail.example.net\r\n')
   await client.expect(/^(?:250-.*\r\n)*250 .*\r\n/)
   return client
 }
 
-/** Octets of an exchange as a back-end says them. */
+const prompts = { imap: '+', pop3: '+', submission: '334' } as const
+
+/** What a server writes where its client is to answer `text`. */
+export function question(service: SaslService, text: string): string {
+  return service === 'sieve' ? `"${text}"\r\n` : `${prompts[service]} ${text}\r\n`
+}
+
+/** Octets of an exchange as a server says them. */
 export function said(service: SaslService, octets: string): string {
-  return `${saslWords[service].prompt} ${base64(octets)}\r\n`
+  return question(service, base64(octets))
+}
+
+export function isQuestion(line: string): boolean {
+  return /^(?:\+ |334 |")/.test(line)
+}
+
+/** What a client writes in an exchange. */
+export function answer(service: SaslService, text: string): string {
+  return service === 'sieve' ? `"${text}"\r\n` : `${text}\r\n`
+}
+
+/** The next message of the client to a back-end, as octets. */
+export async function hear(peer: Peer, service: SaslService): Promise<string> {
+  const form = service === 'sieve' ? /^(?:"(\S*)"|\{\d+\+\}\r\n(\S*))\r\n/ : /^(.*)\r\n/
+  const [, ...texts] = await peer.expect(form)
+  return fromBase64(texts.find((text) => text !== undefined) ?? '')
 }
 
 /** The next challenge that a client is sent, as octets. */
 export async function challenge(client: Peer): Promise<string> {
-  const [, encoded = ''] = await client.expect(/^(?:\+|334) (.*)\r\n/)
-  return fromBase64(encoded)
+  const [, ...texts] = await client.expect(/^(?:(?:\+|334) (.*)|"(.*)"|\{\d+\}\r\n(.*))\r\n/)
+  return fromBase64(texts.find((text) => text !== undefined) ?? '')
 }
 
 /** Greets, and takes the first message of an exchange. */
@@ -106,10 +149,11 @@ export async function hearStart(
 ): Promise<{ readonly mechanism: string; readonly first: string }> {
   const { greet, asked } = saslWords[service]
   await greet(peer, allNames)
-  const [, mechanism = '', initial] = await peer.expect(asked)
+  const [, mechanism = '', ...texts] = await peer.expect(asked)
+  const initial = texts.find((text) => text !== undefined)
   if (initial !== undefined) return { mechanism, first: fromBase64(initial) }
   peer.send(said(service, ''))
-  return { mechanism, first: fromBase64(await peer.line()) }
+  return { mechanism, first: await hear(peer, service) }
 }
 
 /** The whole of SCRAM at a back-end that knows the password; true where the client knew it, too. */
@@ -121,13 +165,13 @@ export async function serveScram(
   const words = saslWords[service]
   const server = new ScramServer(mechanism, password)
   peer.send(said(service, server.answer(await hearFirst(peer, service))))
-  const last = server.finish(fromBase64(await peer.line()))
+  const last = server.finish(await hear(peer, service))
   if (last === undefined) {
     peer.send(words.no)
     return false
   }
   peer.send(said(service, last))
-  await peer.expect(/^\r\n/)
+  assert.equal(await hear(peer, service), '')
   peer.send(words.ok)
   return true
 }

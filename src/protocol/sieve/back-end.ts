@@ -1,13 +1,17 @@
 /**
  * ManageSieve towards a back-end until it has taken the login: capabilities with the greeting,
- * STARTTLS where asked for and capabilities anew, AUTHENTICATE PLAIN. RFC 5804.
+ * STARTTLS where asked for and capabilities anew, AUTHENTICATE. RFC 5804.
+ *
+ * What a mechanism has to say at its end may come with the OK (section 1.3). It goes to the client as
+ * a question that it has to answer, as in other protocols, and the OK waits for that.
  */
 import { limits } from '../../base/limit.ts'
 import type { TlsMode } from '../../config/config.ts'
 import { BackEndMachine } from '../back-end-machine.ts'
 import { cleanText } from '../imap/grammar.ts'
 import type { BackEndAction, Introduction, LoginProof } from '../login.ts'
-import { breaksLines, writePlain } from '../sasl.ts'
+import { breaksLines, encodeBase64, writePlain } from '../sasl.ts'
+import { firstFor } from '../sasl/exchange.ts'
 import { xclientArgument } from '../told-client.ts'
 import { Assembly, readResponse, type SieveResponse, writeString } from './grammar.ts'
 
@@ -20,6 +24,8 @@ class SieveBackEnd extends BackEndMachine {
   #awaited: Awaited = 'capabilities'
   /** By name in capitals. */
   #capabilities = new Map<string, string>()
+  /** The text of an OK whose last words the client has not answered yet. */
+  #held: string | undefined
 
   tlsStarted(): BackEndAction[] {
     this.#isUpgraded = true
@@ -61,9 +67,14 @@ class SieveBackEnd extends BackEndMachine {
 
   /** A line of capabilities, or what should have been one. */
   #said([name = '', value = '', ...more]: readonly string[]): void {
-    if (this.#awaited === 'AUTHENTICATE') this.fail('desync', 'asked to go on with nothing to send')
+    if (this.#awaited === 'AUTHENTICATE') this.#challenged(name)
     else if (this.#awaited === 'STARTTLS' || more.length > 0) this.#unreadable(name)
     else this.#capabilities.set(name.toUpperCase(), value)
+  }
+
+  #challenged(encoded: string): void {
+    if ('mechanism' in this.proof) this.challenge(encoded)
+    else this.fail('desync', 'asked to go on with nothing to send')
   }
 
   #ended(ending: Ending): void {
@@ -103,17 +114,16 @@ class SieveBackEnd extends BackEndMachine {
     this.step = 'login'
     const mechanisms = (this.#capabilities.get('SASL') ?? '').toUpperCase().split(' ')
     const proof = this.proof
-    if ('mechanism' in proof) {
-      this.fail('no_mechanism', `no ${proof.mechanism} goes through here`)
-      return
-    }
-    const { login, password } = proof
-    if (!mechanisms.includes('PLAIN')) this.fail('no_mechanism', 'does not take PLAIN')
-    else if (breaksLines(login) || breaksLines(password)) {
+    const name = 'mechanism' in proof ? proof.mechanism : 'PLAIN'
+    if (!mechanisms.includes(name)) this.fail('no_mechanism', `does not take ${name}`)
+    else if ('mechanism' in proof) this.#authenticate(name, encodeBase64(firstFor(proof)))
+    else if (breaksLines(proof.login) || breaksLines(proof.password)) {
       this.fail('no_mechanism', 'a name or password with line breaks cannot be sent')
-    } else {
-      this.#ask('AUTHENTICATE', `AUTHENTICATE "PLAIN" ${writeString(writePlain(login, password))}`)
-    }
+    } else this.#authenticate(name, writePlain(proof.login, proof.password))
+  }
+
+  #authenticate(mechanism: string, message: string): void {
+    this.#ask('AUTHENTICATE', `AUTHENTICATE "${mechanism}" ${writeString(message)}`)
   }
 
   #upgradeAnswered({ kind, text }: Ending): void {
@@ -121,8 +131,23 @@ class SieveBackEnd extends BackEndMachine {
     else this.fail('tls_unavailable', `refuses STARTTLS: ${text}`)
   }
 
-  #loginAnswered({ kind, code, text }: Ending): void {
-    if (kind === 'OK') this.accept(cleanText(text), '')
+  override respond(message: string): BackEndAction[] {
+    const text = this.#held
+    if (text === undefined) return super.respond(message)
+    this.#held = undefined
+    this.accept(text, '')
+    return this.taken()
+  }
+
+  protected override response(message: string): string {
+    return `${writeString(encodeBase64(message))}\r\n`
+  }
+
+  #loginAnswered({ kind, code, data, text }: Ending): void {
+    if (kind === 'OK' && code === 'SASL' && data !== undefined && 'mechanism' in this.proof) {
+      this.#held = cleanText(text)
+      this.challenge(data)
+    } else if (kind === 'OK') this.accept(cleanText(text), '')
     else if (code === 'TRYLATER') this.fail('login_unavailable', text)
     // The user is elsewhere: that is for the map to say, and no fault of the credentials.
     else if (code === 'REFERRAL') this.fail('login_unavailable', 'refers to another server')

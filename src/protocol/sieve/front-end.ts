@@ -6,8 +6,9 @@
 import { limits } from '../../base/limit.ts'
 import type { Token } from '../imap/grammar.ts'
 import type { LoginOutcome } from '../login.ts'
-import { type FrontEndOptions, LoginMachine } from '../login-machine.ts'
-import { readPlain } from '../sasl.ts'
+import type { FrontEndOptions } from '../login-machine.ts'
+import { encodeBase64 } from '../sasl.ts'
+import { SaslMachine } from '../sasl-machine.ts'
 import { Assembly, isQuotable, readCommand, readStrings, writeQuoted } from './grammar.ts'
 import { leastOffers, type SieveOffers } from './offers.ts'
 
@@ -34,10 +35,14 @@ const farewells = {
   injected: 'BYE "Nothing may follow STARTTLS before the handshake."\r\n',
 } as const
 
-class SieveFrontEnd extends LoginMachine {
+const saslErrors = {
+  malformed: 'NO "Not base64."\r\n',
+  cancelled: 'NO "Authentication cancelled."\r\n',
+} as const
+
+class SieveFrontEnd extends SaslMachine {
   readonly #offers: SieveOffers
   readonly #command = new Assembly()
-  #awaitsSasl = false
 
   constructor(options: FrontEndOptions, offers: SieveOffers) {
     super(options)
@@ -52,7 +57,7 @@ class SieveFrontEnd extends LoginMachine {
     const { extensions, notify, maxRedirects, isComplete } = this.#offers
     const told: readonly (readonly string[])[] = [
       ['IMPLEMENTATION', 'mailmux'],
-      ['SASL', this.takesCredentials ? 'PLAIN' : ''],
+      ['SASL', this.takesCredentials ? this.mechanisms.join(' ') : ''],
       ['SIEVE', extensions],
       ...(notify === undefined ? [] : [['NOTIFY', notify]]),
       ...(maxRedirects === undefined ? [] : [['MAXREDIRECTS', String(maxRedirects)]]),
@@ -67,7 +72,7 @@ class SieveFrontEnd extends LoginMachine {
   }
 
   get #limitBytes(): number {
-    return this.#awaitsSasl ? limits.saslLineBytes : limits.sieveCommandBytes
+    return this.awaitsSasl ? limits.saslLineBytes : limits.sieveCommandBytes
   }
 
   protected get octetsDue(): number {
@@ -96,16 +101,11 @@ class SieveFrontEnd extends LoginMachine {
   }
 
   authenticate([mechanism, initial]: readonly string[]): void {
+    const offered = this.offered(mechanism ?? '')
     if (mechanism === undefined) this.bad('NO "AUTHENTICATE takes a mechanism."\r\n')
-    else if (mechanism.toUpperCase() !== 'PLAIN') {
-      this.bad('NO "This mechanism is not offered."\r\n')
-    } else if (!this.takesCredentials) {
-      this.bad('NO (ENCRYPT-NEEDED) "Log in with TLS only."\r\n')
-    } else if (initial !== undefined) this.#plain(initial)
-    else {
-      this.#awaitsSasl = true
-      this.send('""\r\n')
-    }
+    else if (offered === undefined) this.bad('NO "This mechanism is not offered."\r\n')
+    else if (this.takesCredentials) this.startSasl(offered, initial)
+    else this.bad('NO (ENCRYPT-NEEDED) "Log in with TLS only."\r\n')
   }
 
   protected override greetAgain(): void {
@@ -125,12 +125,12 @@ class SieveFrontEnd extends LoginMachine {
 
   protected forget(): void {
     this.#command.clear()
-    this.#awaitsSasl = false
+    this.forgetSasl()
   }
 
   protected badLine(): void {
-    this.forget()
-    this.bad('NO "Lines end in CR LF and hold no NUL."\r\n')
+    this.#command.clear()
+    this.breakOff('NO "Lines end in CR LF and hold no NUL."\r\n')
   }
 
   protected accepted({ response }: Extract<LoginOutcome, { kind: 'accepted' }>): string {
@@ -143,13 +143,22 @@ class SieveFrontEnd extends LoginMachine {
       : 'NO "Authentication failed."\r\n'
   }
 
+  protected saslError(why: keyof typeof saslErrors): string {
+    return saslErrors[why]
+  }
+
+  protected override challenge(message: string): string {
+    const text = encodeBase64(message)
+    return isQuotable(text) ? `"${text}"\r\n` : `{${text.length}}\r\n${text}\r\n`
+  }
+
   protected farewell(why: keyof typeof farewells): string {
     return farewells[why]
   }
 
   #complete(): void {
     const tokens = this.#command.finish()
-    if (this.#awaitsSasl) this.#saslResponse(tokens)
+    if (this.awaitsSasl) this.#saslResponse(tokens)
     else if (tokens === undefined) this.bad('NO "Malformed arguments."\r\n')
     else this.#perform(tokens)
   }
@@ -165,17 +174,9 @@ class SieveFrontEnd extends LoginMachine {
   }
 
   #saslResponse(tokens: readonly Token[] | undefined): void {
-    this.#awaitsSasl = false
     const [response, ...more] = readStrings(tokens ?? []) ?? []
-    if (response === undefined || more.length > 0) this.bad('NO "This answer takes a string."\r\n')
-    else if (response === '*') this.bad('NO "Authentication cancelled."\r\n')
-    else this.#plain(response)
-  }
-
-  #plain(response: string): void {
-    const read = readPlain(response)
-    if (read.kind === 'malformed') this.bad('NO "Not base64."\r\n')
-    else this.logIn(read)
+    if (response !== undefined && more.length === 0) this.saslLine(response)
+    else this.breakOff('NO "This answer takes a string."\r\n')
   }
 }
 

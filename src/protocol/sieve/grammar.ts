@@ -72,6 +72,8 @@ export type SieveResponse =
       readonly kind: 'OK' | 'NO' | 'BYE'
       /** Name of the response code in capitals; '' where there is none. */
       readonly code: string
+      /** What the code says, where that is a string. */
+      readonly data: string | undefined
       readonly text: string
     }
 
@@ -91,6 +93,7 @@ export function readResponse(tokens: readonly Token[]): SieveResponse | undefine
   return {
     kind,
     code: code?.kind === 'atom' ? code.text.toUpperCase() : '',
+    data: codeEnd > 2 && rest[2]?.kind === 'string' ? rest[2].text : undefined,
     text: text?.text ?? '',
   }
 }
