@@ -32,6 +32,16 @@ export interface Endpoint {
 /** How a back-end is told whom a connection or message is for. */
 export type ClientPassing = 'none' | 'xclient' | 'xforward' | 'id' | 'proxy-v1' | 'proxy-v2'
 
+/** A login that may act for every user of a back-end. */
+export interface AdminConfig {
+  readonly user: string
+  readonly passwordFile: string
+  /** master: `user*admin` logs in; authzid: SASL PLAIN says for whom the admin acts. */
+  readonly style: 'master' | 'authzid'
+  /** Stands between the two names of style master. */
+  readonly separator: string
+}
+
 export interface BackendConfig {
   readonly name: string
   readonly host: string
@@ -43,6 +53,7 @@ export interface BackendConfig {
   /** The most connections for messages that this host has to it at once. */
   readonly connections: number
   readonly clientAddress: ClientPassing
+  readonly admin: AdminConfig | undefined
 }
 
 export interface ListenerConfig {

@@ -12,10 +12,19 @@ export function isCredential(path: string): boolean {
 /** The config with the files in the folder; as it is where there is no folder. */
 export function withCredentials(config: Config, folder: string | undefined): Config {
   if (folder === undefined || folder === '') return config
+  const found = (path: string): string =>
+    isCredential(path) ? join(folder, path.slice(folderMark.length)) : path
   const databases = config.map.databases.map((database) => {
     const { passwordFile } = database
-    if (passwordFile === undefined || !isCredential(passwordFile)) return database
-    return { ...database, passwordFile: join(folder, passwordFile.slice(folderMark.length)) }
+    return passwordFile === undefined
+      ? database
+      : { ...database, passwordFile: found(passwordFile) }
   })
-  return { ...config, map: { ...config.map, databases } }
+  const backends = [...config.backends].map(([name, backend]) => {
+    const { admin } = backend
+    if (admin === undefined) return [name, backend] as const
+    const own = { ...admin, passwordFile: found(admin.passwordFile) }
+    return [name, { ...backend, admin: own }] as const
+  })
+  return { ...config, backends: new Map(backends), map: { ...config.map, databases } }
 }

@@ -17,6 +17,7 @@ import type {
   SpoolConfig,
   TlsMode,
 } from './config.ts'
+import { isCredential } from './credentials.ts'
 import { databasesOf, textsOf } from './filled-sources.ts'
 import type { Locate } from './locate.ts'
 import type { RawConfig } from './schema.ts'
@@ -60,10 +61,7 @@ export function normalizeConfig(raw: RawConfig, file: string, locate: Locate): C
     smarthost: raw.smarthost,
     postmaster: raw.postmaster ?? `postmaster@${defaultDomain}`,
     backends: new Map(
-      Object.entries(raw.backends).map(([name, backend]) => [
-        name,
-        backendOf(name, backend, optionalPath(backend.tls_ca)),
-      ]),
+      Object.entries(raw.backends).map(([name, backend]) => [name, backendOf(name, backend, path)]),
     ),
     map: {
       aliases: optionalPath(textsOf(raw.map?.aliases)[0]),
@@ -123,7 +121,11 @@ function placesOf(raw: RawConfig, locate: Locate): Config['places'] {
   }
 }
 
-function backendOf(name: string, raw: RawBackend, tlsCaFile: string | undefined): BackendConfig {
+function backendOf(
+  name: string,
+  raw: RawBackend,
+  path: (relative: string) => string,
+): BackendConfig {
   const endpoints: Partial<Record<BackendProtocol, Endpoint>> = {}
   for (const protocol of services) {
     const value = raw[protocol]
@@ -135,10 +137,18 @@ function backendOf(name: string, raw: RawBackend, tlsCaFile: string | undefined)
     name,
     host: raw.host,
     endpoints,
-    tlsCaFile,
+    tlsCaFile: raw.tls_ca === undefined ? undefined : path(raw.tls_ca),
     tlsName: raw.tls_name ?? raw.host,
     connections: raw.connections ?? 500,
     clientAddress: raw.client_address ?? 'none',
+    admin: raw.admin && {
+      user: raw.admin.user,
+      passwordFile: isCredential(raw.admin.password_file)
+        ? raw.admin.password_file
+        : path(raw.admin.password_file),
+      style: raw.admin.style ?? 'master',
+      separator: raw.admin.separator ?? '*',
+    },
   }
 }
 

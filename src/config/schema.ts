@@ -53,10 +53,11 @@ const backend = {
         user: name,
         password_file: name,
         style: { type: 'string', enum: ['master', 'authzid'] },
+        separator: { type: 'string', minLength: 1, maxLength: 1 },
       },
+      required: ['user', 'password_file'],
       additionalProperties: false,
-      description: 'an administrative login, for moves',
-      notYet: true,
+      description: 'a login that may act for every user there, for `mailmux migrate`',
     },
     client_address: {
       type: 'string',

@@ -13,6 +13,8 @@ export interface Credentials {
   readonly login: string
   /** The password's octets as a latin1 string. Never logged. */
   readonly password: string
+  /** Whom an administrator acts for: only SASL PLAIN can say it. Never taken from a client. */
+  readonly actsFor?: string
 }
 
 /** Whom a back-end hears of before the login. */

@@ -95,6 +95,6 @@ export function breaksLines(octets: string): boolean {
 }
 
 /** The client's message of PLAIN in base64. */
-export function writePlain(name: string, password: string): string {
-  return encodeBase64(`\0${octetsOf(name)}\0${password}`)
+export function writePlain({ login, password, actsFor = '' }: Credentials): string {
+  return encodeBase64(`${octetsOf(actsFor)}\0${octetsOf(login)}\0${password}`)
 }

@@ -275,3 +275,21 @@ test('a way to tell of clients that can have no effect is warned of', () => {
     ],
   )
 })
+
+function withAdmin(admin: string): string {
+  return minimal.replace('imap: 143', `imap: 143, admin: ${admin}`)
+}
+
+test('an administrative login has a name and a file, and is a master user where nothing else is said', () => {
+  const { backends } = configOf(withAdmin('{user: mailmux, password_file: secrets/fritz}'))
+  assert.deepEqual(backends.get('fritz')?.admin, {
+    user: 'mailmux',
+    passwordFile: '/etc/mailmux/secrets/fritz',
+    style: 'master',
+    separator: '*',
+  })
+  const inFile = '{user: mailmux, password_file: x, password: secret}'
+  assert.deepEqual(problemsIn(withAdmin(inFile)), [
+    'mailmux.yaml:4:90: error: backends.fritz.admin.password: no secret is kept here; write it into a file, and name that: password_file',
+  ])
+})

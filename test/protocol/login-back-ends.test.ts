@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import type { Credentials } from '../../src/protocol/login.ts'
 import { createImapBackEnd } from '../../src/protocol/imap/back-end.ts'
 import { createPop3BackEnd } from '../../src/protocol/pop3/back-end.ts'
 import { createSieveBackEnd } from '../../src/protocol/sieve/back-end.ts'
@@ -929,10 +930,54 @@ const sieveExchanges: readonly Dialogue[] = [
   },
 ]
 
+/** An administrator that acts for ann. */
+const admin: Credentials = { login: 'mailmux', password: 'pw', actsFor: 'ann@example.com' }
+const plainFor = base64('ann@example.com\0mailmux\0pw')
+
+const imapAdmin: readonly Dialogue[] = [
+  {
+    name: 'for whom an administrator acts, PLAIN alone can say',
+    credentials: admin,
+    lines: [
+      greeting,
+      `> L AUTHENTICATE PLAIN ${plainFor}\r\n`,
+      '< L OK [CAPABILITY IMAP4rev1] In\r\n',
+      '= accepted In|IMAP4rev1|',
+    ],
+  },
+  {
+    name: 'without PLAIN nobody can act for a user',
+    credentials: admin,
+    lines: ['< * OK [CAPABILITY IMAP4rev1] hi\r\n', '= failed login/no_mechanism'],
+  },
+]
+const pop3Admin: Dialogue = {
+  name: 'for whom an administrator acts, PLAIN alone can say',
+  credentials: admin,
+  lines: [
+    '< +OK hi\r\n',
+    '> AUTH PLAIN\r\n',
+    '< + \r\n',
+    `> ${plainFor}\r\n`,
+    '< +OK In\r\n',
+    '= accepted In||',
+  ],
+}
+const sieveAdmin: Dialogue = {
+  name: 'for whom an administrator acts is said in PLAIN',
+  credentials: admin,
+  lines: [
+    '< "SIEVE" "fileinto"\r\n"SASL" "PLAIN"\r\nOK\r\n',
+    `> AUTHENTICATE "PLAIN" "${plainFor}"\r\n`,
+    '< OK "In"\r\n',
+    '= accepted In||',
+  ],
+}
+
 const suites = [
-  ['imap', [...imap, ...imapExchanges], createImapBackEnd],
-  ['pop3', [...pop3, ...pop3Exchanges], createPop3BackEnd],
-  ['sieve', [...sieve, ...sieveExchanges], createSieveBackEnd],
+  ['imap', [...imap, ...imapExchanges, ...imapAdmin], createImapBackEnd],
+  ['pop3', [...pop3, ...pop3Exchanges, pop3Admin], createPop3BackEnd],
+  ['sieve', [...sieve, ...sieveExchanges, sieveAdmin], createSieveBackEnd],
 ] as const
 
 for (const [protocol, dialogues, create] of suites) {

@@ -110,9 +110,11 @@ class ImapBackEnd extends BackEndMachine {
     // What the client may be told is what holds after this login.
     this.#capabilityText = ''
     if ('mechanism' in proof) this.#exchange(proof)
-    else if (!this.#has('LOGINDISABLED')) this.#logInWith(octetsOf(proof.login), proof.password)
-    else if (this.#has('AUTH=PLAIN')) {
-      this.#authenticate('PLAIN', writePlain(proof.login, proof.password))
+    else if (proof.actsFor === undefined && !this.#has('LOGINDISABLED')) {
+      this.#logInWith(octetsOf(proof.login), proof.password)
+    } else if (this.#has('AUTH=PLAIN')) this.#authenticate('PLAIN', writePlain(proof))
+    else if (proof.actsFor !== undefined) {
+      this.fail('no_mechanism', 'does not take AUTHENTICATE PLAIN')
     } else this.fail('no_mechanism', 'takes neither LOGIN nor AUTHENTICATE PLAIN')
   }
 

@@ -80,12 +80,13 @@ class Pop3BackEnd extends BackEndMachine {
     }
   }
 
-  #logInWith({ login, password }: Credentials): void {
+  #logInWith(proof: Credentials): void {
+    const { login, password, actsFor } = proof
     const user = octetsOf(login)
     if (breaksLines(user) || breaksLines(password)) {
       this.fail('no_mechanism', 'a name or password with line breaks cannot be sent')
-    } else if (Math.max(user.length, password.length) > argumentBytes) {
-      this.#message = writePlain(login, password)
+    } else if (actsFor !== undefined || Math.max(user.length, password.length) > argumentBytes) {
+      this.#message = writePlain(proof)
       this.#ask('AUTH', 'PLAIN')
     } else this.#ask('USER', user)
   }

@@ -119,7 +119,7 @@ class SieveBackEnd extends BackEndMachine {
     else if ('mechanism' in proof) this.#authenticate(name, encodeBase64(firstFor(proof)))
     else if (breaksLines(proof.login) || breaksLines(proof.password)) {
       this.fail('no_mechanism', 'a name or password with line breaks cannot be sent')
-    } else this.#authenticate(name, writePlain(proof.login, proof.password))
+    } else this.#authenticate(name, writePlain(proof))
   }
 
   #authenticate(mechanism: string, message: string): void {

@@ -92,9 +92,10 @@ class SubmissionBackEnd extends BackEndMachine {
     const user = octetsOf(login)
     if (breaksLines(user) || breaksLines(password)) {
       this.fail('no_mechanism', 'a name or password with line breaks cannot be sent')
-    } else if (auth.has('PLAIN')) this.#authenticate('PLAIN', writePlain(login, password))
-    else if (auth.has('LOGIN')) this.#ask('LOGIN', encodeBase64(user), encodeBase64(password))
-    else this.fail('no_mechanism', 'offers neither AUTH PLAIN nor AUTH LOGIN')
+    } else if (auth.has('PLAIN')) this.#authenticate('PLAIN', writePlain(proof))
+    else if (auth.has('LOGIN') && proof.actsFor === undefined) {
+      this.#ask('LOGIN', encodeBase64(user), encodeBase64(password))
+    } else this.fail('no_mechanism', 'offers no AUTH that would do')
   }
 
   #authenticate(mechanism: string, message: string): void {
