@@ -109,6 +109,33 @@ const catalogue = {
     exit: 75,
     hint: 'check that the back-end is up and its address in the config is right',
   },
+  BACKEND_LOGIN_REFUSED: {
+    exit: 77,
+    hint: 'check that the user exists there, and `admin` of the back-end in the config',
+  },
+  ADMIN_MISSING: {
+    exit: 78,
+    hint: 'give the back-end `admin: {user, password_file, style}` in the config',
+  },
+  BACKEND_PORT_MISSING: { exit: 78, hint: 'give the back-end that port in the config' },
+  SECRET_UNREADABLE: {
+    exit: 78,
+    hint: 'check that the file exists, holds the secret, and that this user may read it',
+  },
+  MIGRATION_BUSY: { exit: 75, hint: 'wait for the other command, or end it, and try again' },
+  TARGET_NOT_EMPTY: {
+    exit: 65,
+    hint: 'nothing was changed; `--merge` leaves what is there and adds to it',
+  },
+  TARGET_FULL: { exit: 73, hint: 'give the user more room there, and run it again' },
+  TOO_MANY_BAD: {
+    exit: 65,
+    hint: 'look at what is kept in `quarantine` in `state_dir`; `--max-bad` leaves so many behind',
+  },
+  COPY_ALTERED: {
+    exit: 1,
+    hint: 'the target changes messages as it stores them, and does not number them: nothing can be known there again',
+  },
   SPOOL_FULL: {
     exit: 75,
     hint: 'make room, raise `spool` in the config, or see `mailmux queue list` for what waits',

@@ -104,6 +104,19 @@ export abstract class MailmuxCommand extends Command {
     await new Promise((resolve) => process.stdout.once('drain', resolve))
   }
 
+  /** A signal that ends what is under way in order, at the first SIGINT or SIGTERM. */
+  protected untilInterrupted(): Disposable & { readonly signal: AbortSignal } {
+    const ended = new AbortController()
+    const end = (): void => ended.abort(new Error('interrupted'))
+    process.once('SIGINT', end).once('SIGTERM', end)
+    return {
+      signal: ended.signal,
+      [Symbol.dispose]() {
+        process.off('SIGINT', end).off('SIGTERM', end)
+      },
+    }
+  }
+
   /** Says what became of a change; `already`: what is so where there was nothing to change. */
   protected reportChange(
     report: {

@@ -1,0 +1,246 @@
+/**
+ * Puts messages into folders of one mailbox, over a connection of its own: commands are sent without
+ * waiting for answers to those before, several messages go in one command where that is offered, and
+ * octets wait for a `+` only where they must. Large messages stream.
+ *
+ * A message that was not answered for may have been stored or not: after a failure of the connection
+ * whoever asked has to look.
+ */
+import { MailmuxError, messageOf } from '../base/error.ts'
+import { limits } from '../base/limit.ts'
+import {
+  appendCommand,
+  type AppendOffers,
+  appendOffers,
+  messageHead,
+  readAppendUid,
+} from '../protocol/imap/append.ts'
+import { cleanText, readStatus, type StatusLine } from '../protocol/imap/grammar.ts'
+import type { MailboxAccess } from './mailbox-access.ts'
+import { type MailboxStream, openMailboxStream } from './mailbox-stream.ts'
+
+export interface AppendMessage {
+  readonly flags: readonly string[]
+  /** As IMAP writes it; '' for now. */
+  readonly date: string
+  readonly sizeBytes: number
+  /** Octets, or a stream of exactly as many. */
+  readonly body: Buffer | AsyncIterable<Buffer>
+}
+
+export type AppendOutcome =
+  /** Numbers where the back-end tells them. */
+  | { readonly kind: 'stored'; readonly uidValidity?: number; readonly uid?: number }
+  | { readonly kind: 'refused'; readonly code: string; readonly text: string }
+
+/** No answer for so long ends a connection; milliseconds. */
+const silenceMs = 300_000
+/** What is written at a time, and more where one message is larger. */
+const writeBytes = 262_144
+
+/** The stream of a message did not have the octets that were announced. */
+export class WrongSize extends Error {}
+
+interface Command {
+  readonly tag: string
+  answered: StatusLine | undefined
+  readonly answer: PromiseWithResolvers<StatusLine>
+}
+
+export class AppendConnection implements Disposable {
+  readonly offers: AppendOffers
+  readonly #server: string
+  readonly #stream: MailboxStream
+  readonly #commands = new Map<string, Command>()
+  #writing: Promise<void> = Promise.resolve()
+  #unsent: Buffer[] = []
+  #unsentBytes = 0
+  #text = ''
+  #tags = 0
+  #goOn: (() => void) | undefined
+  #failure: MailmuxError | undefined
+
+  private constructor(server: string, stream: MailboxStream) {
+    this.#server = server
+    this.#stream = stream
+    this.offers = appendOffers(stream.capabilities)
+    stream.setTimeout(silenceMs)
+    stream.on('data', (chunk: Buffer) => this.#take(chunk))
+    stream.on('timeout', () => this.#fail('no answer in time'))
+    stream.on('error', (error) => this.#fail(messageOf(error)))
+    stream.on('end', () => this.#fail('connection closed'))
+    stream.on('close', () => this.#fail('connection closed'))
+  }
+
+  /** Throws as `openMailboxStream` does. */
+  static async open(access: MailboxAccess, signal: AbortSignal): Promise<AppendConnection> {
+    const stream = await openMailboxStream(access, 'imap', signal)
+    return new AppendConnection(access.server, stream)
+  }
+
+  get isUsable(): boolean {
+    return this.#failure === undefined
+  }
+
+  /**
+   * Stores messages in this order, and tells what became of each. Throws BACKEND_UNREACHABLE where
+   * that is not known, and what the stream of a body throws, WrongSize included: then the message is
+   * not stored, and the connection is no longer usable.
+   */
+  async append(folder: string, messages: readonly AppendMessage[]): Promise<AppendOutcome[]> {
+    if (messages.length > 1 && !this.offers.multiple) {
+      const each = messages.map((message) => this.append(folder, [message]))
+      return (await Promise.all(each)).flat()
+    }
+    const status = await this.#send(folder, messages)
+    if (status.status === 'OK') return storedAs(status, messages.length)
+    const refusal = { kind: 'refused', code: status.code, text: cleanText(status.text) } as const
+    // None of several was stored because of one: which, only asking again tells.
+    if (messages.length === 1 || concernsAll.has(status.code)) return messages.map(() => refusal)
+    const middle = messages.length >> 1
+    const first = await this.append(folder, messages.slice(0, middle))
+    return [...first, ...(await this.append(folder, messages.slice(middle)))]
+  }
+
+  [Symbol.dispose](): void {
+    this.#failure ??= new MailmuxError('BACKEND_UNREACHABLE', `${this.#server}: closed`)
+    this.#stream.destroy()
+  }
+
+  #send(folder: string, messages: readonly AppendMessage[]): Promise<StatusLine> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure)
+    const tag = `A${++this.#tags}`
+    const answer = Promise.withResolvers<StatusLine>()
+    const command: Command = { tag, answered: undefined, answer }
+    this.#commands.set(tag, command)
+    this.#writing = this.#writing
+      .then(() => this.#write(command, folder, messages))
+      .catch((error: unknown) => {
+        this.#commands.delete(tag)
+        answer.reject(error)
+        this.#fail(messageOf(error))
+      })
+    return answer.promise
+  }
+
+  async #write(
+    command: Command,
+    folder: string,
+    messages: readonly AppendMessage[],
+  ): Promise<void> {
+    let text = appendCommand(command.tag, folder)
+    if (text === undefined) throw new Error(`no name of a folder: ${JSON.stringify(folder)}`)
+    for (const { body, ...message } of messages) {
+      const hasNul = Buffer.isBuffer(body) && body.includes(0)
+      const isAsked = !Buffer.isBuffer(body)
+      const head = messageHead({ ...message, hasNul, isAsked }, this.offers)
+      await this.#put(Buffer.from(text + head.text, 'latin1'))
+      text = ''
+      if (head.isAsked && !(await this.#isAskedFor(command))) return
+      if (Buffer.isBuffer(body)) await this.#put(body)
+      else await this.#putAll(body, message.sizeBytes)
+    }
+    await this.#put(Buffer.from('\r\n'))
+    await this.#flush()
+  }
+
+  /** Small pieces go together. */
+  async #put(bytes: Buffer): Promise<void> {
+    this.#unsent.push(bytes)
+    this.#unsentBytes += bytes.length
+    if (this.#unsentBytes >= writeBytes) await this.#flush()
+  }
+
+  async #flush(): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure
+    const bytes = Buffer.concat(this.#unsent, this.#unsentBytes)
+    this.#unsent = []
+    this.#unsentBytes = 0
+    if (this.#stream.write(bytes)) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#stream.once('drain', resolve).once('close', resolve)
+    await promise
+    this.#stream.off('drain', resolve).off('close', resolve)
+  }
+
+  async #putAll(body: AsyncIterable<Buffer>, sizeBytes: number): Promise<void> {
+    let left = sizeBytes
+    for await (const bytes of body) {
+      left -= bytes.length
+      if (left < 0) break
+      await this.#put(bytes)
+    }
+    if (left !== 0) throw new WrongSize(`${sizeBytes} octets were announced, and not so many came`)
+  }
+
+  /** False: the command was refused instead. */
+  async #isAskedFor(command: Command): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#goOn = resolve
+    await this.#flush()
+    if (command.answered === undefined && this.#failure === undefined) await promise
+    this.#goOn = undefined
+    return command.answered === undefined
+  }
+
+  #take(chunk: Buffer): void {
+    this.#text += chunk.toString('latin1')
+    for (let end = this.#text.indexOf('\n'); end !== -1; end = this.#text.indexOf('\n')) {
+      const line = this.#text.slice(0, end).replace(/\r$/, '')
+      this.#text = this.#text.slice(end + 1)
+      this.#line(line)
+    }
+    if (this.#text.length > limits.imapLineBytes) this.#fail('too long an answer')
+  }
+
+  #line(line: string): void {
+    if (line.startsWith('+')) this.#goOn?.()
+    else if (line.startsWith('* ')) {
+      const status = readStatus(line.slice(2))
+      if (status?.status === 'BYE') this.#fail(status.text)
+    } else {
+      const [tag = ''] = line.split(' ', 1)
+      const status = readStatus(line.slice(tag.length + 1))
+      const command = this.#commands.get(tag)
+      if (command === undefined || status === undefined) this.#fail(`unexpected answer: ${line}`)
+      else {
+        this.#commands.delete(tag)
+        command.answered = status
+        command.answer.resolve(status)
+        this.#goOn?.()
+      }
+    }
+  }
+
+  #fail(reason: string): void {
+    if (this.#failure !== undefined) return
+    const text = `${this.#server}, APPEND: ${reason}`
+    this.#failure = new MailmuxError('BACKEND_UNREACHABLE', text)
+    for (const { answer } of this.#commands.values()) answer.reject(this.#failure)
+    this.#commands.clear()
+    this.#stream.destroy()
+    this.#goOn?.()
+  }
+}
+
+/** Codes of refusals that no message of several is the cause of. RFC 5530. */
+const concernsAll = new Set([
+  'OVERQUOTA',
+  'TRYCREATE',
+  'NONEXISTENT',
+  'NOPERM',
+  'UNAVAILABLE',
+  'SERVERBUG',
+  'INUSE',
+  'LIMIT',
+])
+
+function storedAs({ code, codeText }: StatusLine, messages: number): AppendOutcome[] {
+  const told = code === 'APPENDUID' ? readAppendUid(codeText, messages) : undefined
+  return Array.from({ length: messages }, (_, index) => {
+    const uid = told?.uids[index]
+    return told === undefined || uid === undefined
+      ? { kind: 'stored' }
+      : { kind: 'stored', uidValidity: told.uidValidity, uid }
+  })
+}

@@ -1,0 +1,90 @@
+/**
+ * How somebody's mailbox is got into: as an administrator who acts for its user, or with a password
+ * or token of its user.
+ */
+import type { BackendConfig, Config, Endpoint } from '../config/config.ts'
+import { MailmuxError } from '../base/error.ts'
+import type { Trust } from '../net/dial.ts'
+import { createBackendTls } from '../net/tls.ts'
+import type { LoginProof } from '../protocol/login.ts'
+
+/** One mailbox at one server. */
+export interface MailboxAccess {
+  /** The server's short name, for people. */
+  readonly server: string
+  /** The name of the mailbox there. */
+  readonly login: string
+  readonly proof: LoginProof
+  readonly endpoints: BackendConfig['endpoints']
+  readonly trust: Trust | undefined
+  readonly clientAddress: BackendConfig['clientAddress']
+  readonly connectTimeoutMs: number
+  readonly loginTimeoutMs: number
+}
+
+/** Texts that were read from the files that the config names. */
+export interface BackendSecrets {
+  readonly password: string
+  /** PEM text of the authorities that may vouch for it; the system's where absent. */
+  readonly authorities: string | undefined
+}
+
+/** A back-end and what its administrator logs in with. */
+export class AdminDoor {
+  readonly backend: BackendConfig
+  readonly #limits: Config['limits']
+  readonly #password: string
+  readonly #trust: Trust | undefined
+
+  /** Throws ADMIN_MISSING where the config names no administrator, and TLS_UNUSABLE. */
+  constructor(backend: BackendConfig, limits: Config['limits'], secrets: BackendSecrets) {
+    this.backend = backend
+    this.#limits = limits
+    // Octets, as every password here.
+    this.#password = Buffer.from(secrets.password, 'utf8').toString('latin1')
+    const needsTls = Object.values(backend.endpoints).some(({ tls }) => tls !== 'none')
+    this.#trust = needsTls
+      ? { context: createBackendTls(secrets.authorities), name: backend.tlsName }
+      : undefined
+  }
+
+  /** `login`: the name of the mailbox at this back-end. */
+  accessTo(login: string): MailboxAccess {
+    const { name, endpoints, clientAddress } = this.backend
+    const { connectTimeoutMs, loginTimeoutMs } = this.#limits
+    return {
+      server: name,
+      login,
+      proof: this.#proofFor(login),
+      endpoints,
+      trust: this.#trust,
+      clientAddress,
+      connectTimeoutMs,
+      loginTimeoutMs,
+    }
+  }
+
+  #proofFor(login: string): LoginProof {
+    const { user, style, separator } = adminOf(this.backend)
+    const password = this.#password
+    return style === 'authzid'
+      ? { login: user, password, actsFor: login }
+      : { login: `${login}${separator}${user}`, password }
+  }
+}
+
+/** Throws ADMIN_MISSING. */
+export function adminOf({ name, admin }: BackendConfig): NonNullable<BackendConfig['admin']> {
+  if (admin !== undefined) return admin
+  throw new MailmuxError('ADMIN_MISSING', `back-end ${name} has no administrative login`)
+}
+
+/** Throws BACKEND_PORT_MISSING. */
+export function endpointOf(
+  { endpoints, server }: MailboxAccess,
+  protocol: 'imap' | 'sieve',
+): Endpoint {
+  const endpoint = endpoints[protocol]
+  if (endpoint !== undefined) return endpoint
+  throw new MailmuxError('BACKEND_PORT_MISSING', `back-end ${server} has no ${protocol} port`)
+}

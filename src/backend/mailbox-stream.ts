@@ -1,0 +1,135 @@
+/**
+ * A connection that is logged in to somebody's mailbox, as a stream of bytes both ways: dialled,
+ * secured and logged in as every connection to a back-end is.
+ */
+import type { Socket } from 'node:net'
+import { Duplex } from 'node:stream'
+import { MailmuxError } from '../base/error.ts'
+import type { Inlet } from '../net/dial.ts'
+import { createImapBackEnd } from '../protocol/imap/back-end.ts'
+import type { BackEndOutcome } from '../protocol/login.ts'
+import { createSieveBackEnd } from '../protocol/sieve/back-end.ts'
+import { LoginClient } from './login-client.ts'
+import { endpointOf, type MailboxAccess } from './mailbox-access.ts'
+import { prefaceFor } from './passed-client.ts'
+
+const machines = { imap: createImapBackEnd, sieve: createSieveBackEnd } as const
+const readBytes = 65_536
+
+/**
+ * Throws BACKEND_UNREACHABLE, BACKEND_LOGIN_REFUSED, BACKEND_PORT_MISSING, or the reason of
+ * `signal`. Who has it destroys it.
+ */
+export function openMailboxStream(
+  access: MailboxAccess,
+  protocol: 'imap' | 'sieve',
+  signal: AbortSignal,
+): Promise<MailboxStream> {
+  const endpoint = endpointOf(access, protocol)
+  signal.throwIfAborted()
+  const { promise, resolve, reject } = Promise.withResolvers<MailboxStream>()
+  const plan = {
+    machine: machines[protocol](endpoint.tls, access.proof),
+    endpoint,
+    trust: access.trust,
+    connectTimeoutMs: access.connectTimeoutMs,
+    loginTimeoutMs: access.loginTimeoutMs,
+    preface: prefaceFor({ clientAddress: access.clientAddress, client: undefined }),
+  }
+  const client = new LoginClient(plan, {
+    backendAnswered(outcome) {
+      signal.removeEventListener('abort', giveUp)
+      if (outcome.kind === 'accepted') resolve(new MailboxStream(client, outcome))
+      else reject(failureOf(access, protocol, outcome))
+    },
+    backendChallenged() {
+      // RFC 7628 section 3.2.3: a refused token is told of in a challenge, to be answered by nothing.
+      client.respond('')
+    },
+  })
+  const giveUp = (): void => {
+    client.abort()
+    reject(signal.reason as Error)
+  }
+  signal.addEventListener('abort', giveUp, { once: true })
+  return promise
+}
+
+type Accepted = Extract<BackEndOutcome, { kind: 'accepted' }>
+
+function failureOf(
+  { server, login }: MailboxAccess,
+  protocol: string,
+  outcome: Exclude<BackEndOutcome, Accepted>,
+): MailmuxError {
+  const where = `${server}, ${protocol} as ${login}`
+  if (outcome.kind === 'failed') {
+    const isRefused = outcome.reason === 'no_mechanism'
+    const code = isRefused ? 'BACKEND_LOGIN_REFUSED' : 'BACKEND_UNREACHABLE'
+    return new MailmuxError(code, `${where}: ${outcome.step}: ${outcome.detail}`)
+  }
+  const why = outcome.kind === 'denied' ? outcome.text : 'the login was refused'
+  return new MailmuxError('BACKEND_LOGIN_REFUSED', `${where}: ${why}`)
+}
+
+export class MailboxStream extends Duplex {
+  /** IMAP: those after login, between single spaces. */
+  readonly capabilities: string
+  readonly #socket: Socket
+
+  constructor(client: LoginClient, { response, surplus }: Accepted) {
+    super({ highWaterMark: readBytes * 4 })
+    const { socket } = client
+    if (socket === undefined) throw new Error('accepted without a connection')
+    this.#socket = socket
+    this.capabilities = response.capabilities
+    client.handOver(inletOf(this))
+    if (surplus.length > 0) this.push(surplus)
+    socket.on('end', () => this.push(null))
+    socket.on('error', (error) => this.destroy(error))
+    socket.on('timeout', () => this.emit('timeout'))
+    socket.on('close', () => {
+      if (this.readableEnded) this.destroy()
+      else this.destroy(new Error('connection closed by the back-end'))
+    })
+  }
+
+  /** Emits `timeout` where nothing came or went for so long; 0: never. */
+  setTimeout(ms: number): this {
+    this.#socket.setTimeout(ms)
+    return this
+  }
+
+  override _read(): void {
+    this.#socket.resume()
+  }
+
+  override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
+    if (this.#socket.write(chunk)) done()
+    else this.#socket.once('drain', () => done())
+  }
+
+  override _final(done: () => void): void {
+    this.#socket.end(done)
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.#socket.destroy()
+    done(error)
+  }
+}
+
+function inletOf(stream: MailboxStream): Inlet {
+  let own: Buffer | undefined
+  return {
+    readBuffer() {
+      own = Buffer.allocUnsafe(readBytes)
+      return own
+    },
+    take(length, buffer) {
+      const bytes = buffer.subarray(0, length)
+      // Any other buffer is lent.
+      return stream.push(buffer === own ? bytes : Buffer.from(bytes))
+    },
+  }
+}

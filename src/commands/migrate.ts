@@ -1,0 +1,77 @@
+import { Flags } from '@oclif/core'
+import { MailmuxCommand } from '../cli/base-command.ts'
+import { LiveLines } from '../cli/live-lines.ts'
+import { namedBackend } from '../config/named-backend.ts'
+import type { Progress } from '../migrate/migrate-user.ts'
+import type { MigrationReport, UserReport } from '../migrate/migration-report.ts'
+import { describeUser, exitCodeOf } from '../migrate/migration-report.ts'
+import { MigrationView } from '../migrate/migration-view.ts'
+import { migrateUsers } from '../migrate/migrate-users.ts'
+import { parseRenames, prepareMigration } from '../migrate/prepare-migration.ts'
+
+export default class Migrate extends MailmuxCommand {
+  static override summary = 'Copy mailboxes from one back-end to another, and verify them.'
+  static override description =
+    'Nothing at the source is changed, and no route. Run again, it goes on where it was. Exit ' +
+    'status 1 where a mailbox is not equal, 75 where another run may help. See docs/migration.md.'
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> --from fritz --to ingrid --dry-run',
+    '<%= config.bin %> <%= command.id %> --from fritz --to ingrid --users "a*@example.com" --jobs 4',
+  ]
+  static override flags = {
+    from: Flags.string({ required: true, summary: 'Back-end to copy from.', helpValue: 'NAME' }),
+    to: Flags.string({ required: true, summary: 'Back-end to copy to.', helpValue: 'NAME' }),
+    users: Flags.string({
+      summary: 'A file of users, one a line, or names with * and ?; else all at the back-end.',
+      helpValue: 'FILE|PATTERN',
+    }),
+    jobs: Flags.integer({ default: 2, min: 1, max: 64, summary: 'Mailboxes at a time.' }),
+    'dry-run': Flags.boolean({ summary: 'Only look: logins, room, names of folders, how much.' }),
+    'max-bad': Flags.integer({
+      default: 0,
+      min: 0,
+      summary: 'How many messages of a user may be left behind that the target does not take.',
+    }),
+    verify: Flags.string({
+      options: ['full', 'fast'] as const,
+      default: 'full',
+      summary: 'Compare octets, or only sizes and Message-Ids.',
+    }),
+    merge: Flags.boolean({ summary: 'Add to mailboxes that are not empty.' }),
+    'map-folder': Flags.string({
+      multiple: true,
+      default: [],
+      summary: 'Another name for a folder.',
+      helpValue: 'OLD=NEW',
+    }),
+  }
+
+  async run(): Promise<MigrationReport> {
+    const { flags } = await this.parse(Migrate)
+    const config = await this.loadConfig(flags)
+    const plan = await prepareMigration(config, {
+      from: namedBackend(config, flags.from),
+      to: namedBackend(config, flags.to),
+      users: flags.users,
+      jobs: flags.jobs,
+      dryRun: flags['dry-run'],
+      merge: flags.merge,
+      maxBad: flags['max-bad'],
+      verify: flags.verify === 'fast' ? 'fast' : 'full',
+      lanes: 1,
+      renames: parseRenames(flags['map-folder']),
+    })
+    using interrupted = this.untilInterrupted()
+    using live = new LiveLines(process.stderr)
+    const view = new MigrationView()
+    const progress = (of: Progress): void => live.set(of.user, view.line(of, performance.now()))
+    const ended = (one: UserReport): void => {
+      live.set(one.user, undefined)
+      live.clear()
+      this.log(describeUser(one))
+    }
+    const report = await migrateUsers(plan, { progress, ended }, interrupted.signal)
+    process.exitCode = exitCodeOf(report)
+    return report
+  }
+}

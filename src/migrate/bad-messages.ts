@@ -1,0 +1,64 @@
+/**
+ * Messages that the target does not take: each is reported and kept as a file, and so many of a
+ * mailbox may be left behind.
+ */
+import { join } from 'node:path'
+import { MailmuxError } from '../base/error.ts'
+import { replaceFile } from '../storage/atomic-file.ts'
+import { realDisk } from '../storage/disk.ts'
+
+export interface BadMessage {
+  readonly folder: string
+  readonly uid: number
+  readonly sizeBytes: number
+  readonly reason: string
+  /** Undefined where it is too large to be held, or could not be read. */
+  readonly body: Buffer | undefined
+}
+
+/** As it is reported. */
+export interface ReportedBad extends Omit<BadMessage, 'body'> {
+  /** Where its octets are. */
+  readonly file?: string
+}
+
+export class BadMessages {
+  readonly found: ReportedBad[] = []
+  readonly #folder: string
+  readonly #most: number
+  readonly #user: string
+
+  /** `most`: how many of this user may be left behind. */
+  constructor(stateDir: string, user: string, most: number) {
+    this.#folder = join(stateDir, 'quarantine', fileName(user))
+    this.#user = user
+    this.#most = most
+  }
+
+  /** Throws TOO_MANY_BAD with the one that is too many; it is kept as the others are. */
+  async keep({ body, ...bad }: BadMessage): Promise<void> {
+    // Of an earlier pass.
+    const before = this.found.findIndex(
+      ({ folder, uid }) => folder === bad.folder && uid === bad.uid,
+    )
+    if (before !== -1) this.found.splice(before, 1)
+    if (body === undefined) this.found.push(bad)
+    else {
+      const file = join(this.#folder, `${fileName(bad.folder)}-${bad.uid}.eml`)
+      await replaceFile(realDisk, file, (open) => open.write(body, 0), { mode: 0o600 })
+      this.found.push({ ...bad, file })
+    }
+    if (this.found.length <= this.#most) return
+    const { folder, uid, reason } = bad
+    const what = `${this.#user}: ${folder}, message ${uid}: ${reason}`
+    const count = this.found.length === 1 ? '' : ` (${this.found.length} such messages)`
+    throw new MailmuxError('TOO_MANY_BAD', `${what}${count}`)
+  }
+}
+
+/** Names of users and folders as names of files, none of them hidden. */
+function fileName(text: string): string {
+  return text
+    .replace(/[^A-Za-z0-9@_+-]+/g, (other) => (other === '.' ? '.' : '_'))
+    .replace(/^\./, '_')
+}

@@ -1,0 +1,259 @@
+/**
+ * The copy of one mailbox, pass by pass: each makes the target's folders hold what the source's hold
+ * then. `user move` makes the same passes, the last of them while nothing may change the source.
+ */
+import { MailmuxError } from '../base/error.ts'
+import type { CopiedFolder, CopyJournal, CopyRoute } from '../map/state/copy-journal.ts'
+import type { BadMessages } from './bad-messages.ts'
+import { copyFolder } from './copy-folder.ts'
+import { type CopyEnds, CopySession } from './copy-session.ts'
+import { type FolderPair, mapFolders } from './folder-map.ts'
+import type { FolderReport } from './folder-work.ts'
+import { Refusal } from './imap-answers.ts'
+import { isUnchanged, type MailboxLook } from './mailbox-look.ts'
+import { makeFolder } from './make-folder.ts'
+import { UidSet } from './uid-set.ts'
+
+export interface MailboxPlan extends CopyRoute {
+  readonly ends: CopyEnds
+  /** Names at the target that somebody wants, by name at the source. */
+  readonly renames: ReadonlyMap<string, string>
+  /** Folders that are copied at a time, each over connections of its own. */
+  readonly lanes: number
+  readonly bad: BadMessages
+  readonly onProgress: (progress: { readonly messages: number; readonly bytes: number }) => void
+}
+
+export interface PassOptions {
+  /** Flags and expunges of the source are followed; else messages are only added. */
+  readonly mirror: boolean
+}
+
+export interface PassReport {
+  /** Folders in which something was to be done. */
+  readonly folders: readonly FolderReport[]
+  readonly unchanged: number
+  readonly copied: number
+  readonly bytes: number
+  /** What is there otherwise than at the source. */
+  readonly notes: readonly string[]
+  /** What is not there, for a person. */
+  readonly problems: readonly string[]
+}
+
+interface Findings {
+  readonly notes: string[]
+  readonly problems: string[]
+}
+
+export class MailboxCopy implements AsyncDisposable {
+  readonly plan: MailboxPlan
+  readonly #journal: CopyJournal
+  readonly #mailbox: number
+  readonly #signal: AbortSignal
+  readonly #sessions: [CopySession, ...CopySession[]]
+
+  private constructor(
+    plan: MailboxPlan,
+    journal: CopyJournal,
+    session: CopySession,
+    signal: AbortSignal,
+  ) {
+    this.plan = plan
+    this.#journal = journal
+    this.#mailbox = journal.mailbox(plan)
+    this.#signal = signal
+    this.#sessions = [session]
+  }
+
+  /** Throws as `CopySession.open` does. Nothing is changed. */
+  static async open(
+    plan: MailboxPlan,
+    journal: CopyJournal,
+    signal: AbortSignal,
+  ): Promise<MailboxCopy> {
+    return new MailboxCopy(plan, journal, await CopySession.open(plan.ends, signal), signal)
+  }
+
+  get session(): CopySession {
+    return this.#sessions[0]
+  }
+
+  /** Folders of both ends, and the names that belong together. Changes nothing. */
+  async look(): Promise<MailboxLook> {
+    const { session } = this
+    const [source, target] = await Promise.all([session.source.list(), session.target.list()])
+    const known = new Map(
+      this.#journal
+        .folders(this.#mailbox)
+        .map(({ sourceName, targetName }) => [sourceName, targetName]),
+    )
+    const pairs = mapFolders({ source, target, known, wanted: this.plan.renames })
+    return { source, target, pairs }
+  }
+
+  /** Whether messages at the target are there that no pass has put there. */
+  hasForeign({ target }: MailboxLook): boolean {
+    const known = this.#journal.folders(this.#mailbox)
+    if (known.length > 0) return false
+    return [...target.states.values()].some(({ messages }) => messages > 0)
+  }
+
+  /** Throws what connections and journal throw, TARGET_FULL and TOO_MANY_BAD: then run it again. */
+  async pass(options: PassOptions): Promise<PassReport> {
+    const look = await this.look()
+    const known = new Map(
+      this.#journal.folders(this.#mailbox).map((folder) => [folder.sourceName, folder]),
+    )
+    const findings: Findings = { notes: [], problems: [] }
+    const waiting: FolderPair[] = []
+    for (const pair of look.pairs) {
+      const made = await this.#make(pair, look, findings)
+      if (made !== undefined && !isUnchanged(made, known.get(pair.source.name), look)) {
+        waiting.push(made)
+      }
+    }
+    const folders = await this.#copyAll(waiting, known, options, findings)
+    if (options.mirror) await this.#dropGone(known, look, findings)
+    return {
+      folders,
+      unchanged: look.pairs.length - waiting.length,
+      copied: folders.reduce((sum, { copied }) => sum + copied, 0),
+      bytes: folders.reduce((sum, { bytes }) => sum + bytes, 0),
+      ...findings,
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#sessions.map((session) => session[Symbol.asyncDispose]()))
+  }
+
+  /** The pair with the name that the folder got; undefined where it could not be made. */
+  async #make(
+    pair: FolderPair,
+    look: MailboxLook,
+    findings: Findings,
+  ): Promise<FolderPair | undefined> {
+    const { target } = this.session
+    try {
+      const made = pair.isNew ? await makeFolder(target, pair, look, findings.notes) : pair
+      const there = look.target.folders.find(({ name }) => name === made.target)
+      if ((there?.isSubscribed ?? false) !== pair.source.isSubscribed) {
+        await target.subscribe(made.target, pair.source.isSubscribed)
+      }
+      return made
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      findings.problems.push(
+        `${pair.source.name}: ${target.server} does not take the folder: ${error.message}`,
+      )
+      return undefined
+    }
+  }
+
+  async #copyAll(
+    pairs: readonly FolderPair[],
+    known: ReadonlyMap<string, CopiedFolder>,
+    options: PassOptions,
+    findings: Findings,
+  ): Promise<FolderReport[]> {
+    const reports: FolderReport[] = []
+    const waiting = [...pairs]
+    // The first failure ends the others, which would go on for long otherwise.
+    const failed = new AbortController()
+    const run = async (session: CopySession): Promise<void> => {
+      for (let pair = waiting.shift(); pair !== undefined; pair = waiting.shift()) {
+        failed.signal.throwIfAborted()
+        try {
+          const report = await this.#copyOne(session, pair, known.get(pair.source.name), options)
+          reports.push(report)
+          tell(report, findings)
+        } catch (error) {
+          if (!(error instanceof Refusal)) throw error
+          findings.problems.push(`${pair.source.name}: ${error.message}`)
+        }
+      }
+    }
+    const lanes = Math.min(this.plan.lanes, pairs.length)
+    while (this.#sessions.length < lanes) {
+      this.#sessions.push(await CopySession.open(this.plan.ends, this.#signal))
+    }
+    const runs = this.#sessions.slice(0, Math.max(1, lanes)).map((session) =>
+      run(session).catch((error: unknown) => {
+        failed.abort(error)
+        throw error
+      }),
+    )
+    const ended = await Promise.allSettled(runs)
+    const first = ended.find((one) => one.status === 'rejected')
+    if (first !== undefined) throw failed.signal.reason as Error
+    return reports
+  }
+
+  #copyOne(
+    session: CopySession,
+    { source, target }: FolderPair,
+    known: CopiedFolder | undefined,
+    { mirror }: PassOptions,
+  ): Promise<FolderReport> {
+    return copyFolder({
+      session,
+      journal: this.#journal,
+      mailbox: this.#mailbox,
+      sourceName: source.name,
+      targetName: target,
+      known,
+      mirror,
+      onBad: (bad) => this.plan.bad.keep(bad),
+      onProgress: (messages, bytes) => this.plan.onProgress({ messages, bytes }),
+    })
+  }
+
+  /** Folders that the source has no more: what was copied of them goes, and they where that was all. */
+  async #dropGone(
+    known: ReadonlyMap<string, CopiedFolder>,
+    { source, target }: MailboxLook,
+    findings: Findings,
+  ): Promise<void> {
+    const there = new Set(source.states.keys())
+    for (const folder of known.values()) {
+      if (there.has(folder.sourceName)) continue
+      if (target.states.has(folder.targetName)) {
+        const problem = await this.#takeAway(folder)
+        if (problem !== undefined) findings.problems.push(problem)
+      }
+      this.#journal.drop(folder)
+    }
+  }
+
+  async #takeAway(folder: CopiedFolder): Promise<string | undefined> {
+    const { target } = this.session
+    const { targetName, sourceName } = folder
+    const { state } = await target.select(targetName, 'write')
+    if (state.uidValidity !== folder.targetValidity) return undefined
+    const uids = [...this.#journal.targetUids(folder)]
+    await target.expunge(UidSet.of(uids))
+    const { state: left } = await target.select(targetName, 'write')
+    if (left.messages > 0 || targetName.toUpperCase() === 'INBOX') return undefined
+    try {
+      await target.remove(targetName)
+      await target.subscribe(targetName, false)
+      return undefined
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      return `${sourceName} is gone, and ${targetName} cannot be removed: ${error.message}`
+    }
+  }
+}
+
+function tell(report: FolderReport, { notes, problems }: Findings): void {
+  const { source, target } = report
+  problems.push(...report.problems.map((problem) => `${source}: ${problem}`))
+  const lost = [...report.lostFlags].sort().join(' ')
+  if (lost !== '') notes.push(`${source}: ${target} does not keep ${lost}`)
+}
+
+/** Whether it is worth trying again soon. */
+export function isPassing(error: unknown): boolean {
+  return error instanceof MailmuxError && error.code === 'BACKEND_UNREACHABLE'
+}

@@ -1,0 +1,189 @@
+/**
+ * Brings messages of one folder over, in the order of their UIDs. While a batch is being stored the
+ * next is read; what is stored is written down before the one after it is sent.
+ */
+import { type AppendMessage, type AppendOutcome, WrongSize } from '../backend/append-connection.ts'
+import { MailmuxError } from '../base/error.ts'
+import type { CopiedMessage } from '../map/state/copy-journal.ts'
+import { findOrphans, type FolderContext, keepFlags } from './folder-work.ts'
+import { appendDate, type Fetched, secondsOf } from './fetch-attributes.ts'
+import { factsAtOnce, Hasher, hashOf } from './message-hash.ts'
+import { groupFlagChanges, planBatches } from './plan-messages.ts'
+import type { UidSet } from './uid-set.ts'
+
+/** Codes of a target that may take the message another time. RFC 5530. */
+const passing = new Set(['UNAVAILABLE', 'SERVERBUG', 'INUSE', 'LIMIT', 'TRYCREATE', 'NONEXISTENT'])
+
+/** Read at the source, and not yet known to be at the target. */
+interface Pending {
+  readonly fetched: Fetched
+  readonly sha256: string
+  readonly sizeBytes: number
+  /** Undefined of one that streams. */
+  readonly body: Buffer | undefined
+}
+
+export async function copyMessages(context: FolderContext, fresh: UidSet): Promise<void> {
+  let storing: Promise<void> = Promise.resolve()
+  try {
+    for (const part of fresh.chunks(factsAtOnce)) {
+      for (const batch of planBatches(await context.work.session.source.facts(part))) {
+        const { large } = batch
+        const pending = large === undefined ? await read(context, batch.uids) : undefined
+        await storing
+        if (large !== undefined) await storeLarge(context, large)
+        else if (pending !== undefined) storing = guarded(store(context, pending))
+      }
+    }
+  } finally {
+    await storing
+  }
+}
+
+/** Its failure is told to whoever awaits it, later. */
+function guarded(work: Promise<void>): Promise<void> {
+  work.catch(() => undefined)
+  return work
+}
+
+async function read({ work }: FolderContext, uids: UidSet): Promise<Pending[]> {
+  const found = await work.session.source.bodies(uids)
+  found.sort((one, other) => one.uid - other.uid)
+  return found.flatMap((fetched) => {
+    const { body } = fetched
+    // What has been expunged since is not answered for.
+    if (body === undefined) return []
+    return [{ fetched, body, sizeBytes: body.length, sha256: hashOf(body) }]
+  })
+}
+
+async function store(context: FolderContext, pending: readonly Pending[]): Promise<void> {
+  const { work, pool } = context
+  const rest = pool.isEmpty ? pending : await adopt(context, pending)
+  if (rest.length === 0) return
+  const appending = await work.session.appending()
+  const messages = rest.map((one) => messageOf(context, one, one.body ?? Buffer.alloc(0)))
+  await settle(context, rest, await appending.append(work.targetName, messages))
+}
+
+function messageOf(
+  { target, report }: FolderContext,
+  { fetched, sizeBytes }: Pick<Pending, 'fetched' | 'sizeBytes'>,
+  body: AppendMessage['body'],
+): AppendMessage {
+  const flags = keepFlags(fetched.flags, target, report)
+  return { flags, date: appendDate(fetched.date), sizeBytes, body }
+}
+
+/** One that streams; where it may be there already, it is read once before. */
+async function storeLarge(context: FolderContext, fetched: Fetched): Promise<void> {
+  const { work, pool } = context
+  const octets = (): AsyncGenerator<Buffer> => work.session.source.octets(fetched.uid)
+  const { sizeBytes } = fetched
+  if (!pool.isEmpty) {
+    const sha256 = await Hasher.of(octets())
+    const rest = await adopt(context, [{ fetched, sha256, sizeBytes, body: undefined }])
+    if (rest.length === 0) return
+  }
+  const hasher = new Hasher()
+  const appending = await work.session.appending()
+  const message = messageOf(context, { fetched, sizeBytes }, hasher.pass(octets()))
+  const outcomes = await appending.append(work.targetName, [message]).catch((error: unknown) => {
+    // Cut off in the middle, it is not stored.
+    if (!(error instanceof WrongSize)) throw error
+    return [{ kind: 'refused', code: '', text: error.message } as const]
+  })
+  const { sha256 } = hasher
+  await settle(context, [{ fetched, sha256, sizeBytes, body: undefined }], outcomes)
+}
+
+/** Takes what is at the target already for the copies of messages; returns those that are not. */
+async function adopt(context: FolderContext, pending: readonly Pending[]): Promise<Pending[]> {
+  const { work, folder, target, pool, report } = context
+  const rest: Pending[] = []
+  const rows: CopiedMessage[] = []
+  for (const one of pending) {
+    const uid = pool.take(one.sha256, secondsOf(one.fetched.date))
+    if (uid === undefined) rest.push(one)
+    else rows.push(rowOf(one, uid))
+  }
+  const wanted = new Map(rows.map(({ targetUid, flags }) => [targetUid, flags]))
+  for (const { uids, flags } of groupFlagChanges(wanted)) {
+    await work.session.target.setFlags(uids, keepFlags(flags, target, report))
+  }
+  work.journal.record(folder, rows)
+  report.found += rows.length
+  work.onProgress(rows.length, bytesOf(rows))
+  return rest
+}
+
+function bytesOf(rows: readonly CopiedMessage[]): number {
+  return rows.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+}
+
+/** Writes down what became of messages. */
+async function settle(
+  context: FolderContext,
+  pending: readonly Pending[],
+  outcomes: readonly AppendOutcome[],
+): Promise<void> {
+  const { work, folder, report } = context
+  const rows: CopiedMessage[] = []
+  const untold: Pending[] = []
+  const refused: [Pending, Refused][] = []
+  for (const [index, one] of pending.entries()) {
+    const outcome = outcomes[index]
+    if (outcome?.kind === 'refused') refused.push([one, outcome])
+    else if (outcome?.uid === undefined || outcome.uidValidity !== folder.targetValidity) {
+      untold.push(one)
+    } else rows.push(rowOf(one, outcome.uid))
+  }
+  work.journal.record(folder, rows)
+  if (untold.length > 0) {
+    const found = await findStored(context, untold)
+    work.journal.record(folder, found)
+    rows.push(...found)
+  }
+  report.copied += rows.length
+  report.bytes += bytesOf(rows)
+  work.onProgress(rows.length, bytesOf(rows))
+  for (const [one, refusal] of refused) await tellOf(context, one, refusal)
+}
+
+function rowOf({ fetched, sha256, sizeBytes }: Pending, targetUid: number): CopiedMessage {
+  const { uid, flags } = fetched
+  return { sourceUid: uid, targetUid, sizeBytes, sha256, date: secondsOf(fetched.date), flags }
+}
+
+type Refused = Extract<AppendOutcome, { kind: 'refused' }>
+
+/** Throws where it is not the message that is bad, or there are too many. */
+async function tellOf(
+  { work, report }: FolderContext,
+  { fetched, body, sizeBytes }: Pending,
+  { code, text }: Refused,
+): Promise<void> {
+  const { target } = work.session
+  const reason = code === '' ? text : `[${code}] ${text}`
+  const what = `${target.server}: ${work.targetName}: ${reason}`
+  if (code === 'OVERQUOTA') throw new MailmuxError('TARGET_FULL', what)
+  if (passing.has(code)) throw new MailmuxError('BACKEND_UNREACHABLE', what)
+  report.bad++
+  await work.onBad({ folder: work.sourceName, uid: fetched.uid, sizeBytes, reason, body })
+}
+
+/** A target without UIDPLUS does not tell which messages it made: they are read there, and known. */
+async function findStored(
+  { work, folder }: FolderContext,
+  untold: readonly Pending[],
+): Promise<CopiedMessage[]> {
+  const { target } = work.session
+  const { state } = await target.select(work.targetName, 'write')
+  const pool = await findOrphans(work, { ...folder, target: undefined }, state)
+  return untold.map((one) => {
+    const uid = pool.take(one.sha256, secondsOf(one.fetched.date))
+    if (uid !== undefined) return rowOf(one, uid)
+    const what = `message ${one.fetched.uid} of ${work.sourceName} was stored as something else`
+    throw new MailmuxError('COPY_ALTERED', `${target.server}: ${what}`)
+  })
+}

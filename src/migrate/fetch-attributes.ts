@@ -1,0 +1,83 @@
+/** What FETCH answers, out of the tokens that imapflow's parser makes of it. RFC 9051 section 7.5.2. */
+import { flagText } from './plan-messages.ts'
+
+/** As imapflow's parser makes them: a list, or one with a value. */
+export type Token = { readonly type: string; readonly value: unknown } | null | readonly Token[]
+
+/** What was asked for is there; what was not is as empty as it can be. */
+export interface Fetched {
+  readonly uid: number
+  readonly flags: string
+  /** As IMAP writes it; '' where it was not asked for. */
+  readonly date: string
+  readonly sizeBytes: number
+  /** Of the message, of a part of its octets, or of its header; undefined where there is none. */
+  readonly body: Buffer | undefined
+}
+
+/** Undefined where it is of no message that has a UID: an update that nobody asked for. */
+export function readFetched(attributes: readonly Token[]): Fetched | undefined {
+  const list = attributes[1]
+  if (!Array.isArray(list)) return undefined
+  const found = { uid: 0, flags: '', date: '', sizeBytes: 0, body: undefined as Buffer | undefined }
+  for (let index = 0; index + 1 < list.length; index += 2) {
+    const value = list[index + 1] as Token
+    switch (textOf(list[index] as Token).toUpperCase()) {
+      case 'UID':
+        found.uid = Number(textOf(value))
+        break
+      case 'FLAGS':
+        found.flags = flagText((Array.isArray(value) ? value : []).map(textOf))
+        break
+      case 'INTERNALDATE':
+        // A day of one figure may come with a blank before it, or a nought.
+        found.date = textOf(value)
+        break
+      case 'RFC822.SIZE':
+        found.sizeBytes = Number(textOf(value))
+        break
+      case 'BODY':
+        found.body = bytesOf(value)
+        break
+    }
+  }
+  return found.uid > 0 ? found : undefined
+}
+
+/** UIDs in an answer to SEARCH: `SEARCH 1 2 3`, or with ESEARCH `ESEARCH (TAG "A1") UID ALL 1:3`. */
+export function readFound(attributes: readonly Token[]): string {
+  const words = attributes.filter((token) => !Array.isArray(token)).map(textOf)
+  const all = words.findIndex((word) => word.toUpperCase() === 'ALL')
+  if (all !== -1) return words[all + 1] ?? ''
+  return words.filter((word) => /^\d+$/.test(word)).join()
+}
+
+function textOf(token: Token | undefined): string {
+  if (token === null || token === undefined || Array.isArray(token)) return ''
+  const { value } = token as { readonly value: unknown }
+  if (Buffer.isBuffer(value)) return value.toString('utf8')
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : ''
+}
+
+/** NIL is a message without octets, as an empty string is. */
+function bytesOf(token: Token): Buffer {
+  if (token === null || Array.isArray(token)) return Buffer.alloc(0)
+  const { value } = token as { readonly value: unknown }
+  if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.length)
+  return typeof value === 'string' ? Buffer.from(value, 'latin1') : Buffer.alloc(0)
+}
+
+const dateForm = /^ ?(\d{1,2})-([A-Za-z]{3})-(\d{4}) (\d{2}:\d{2}:\d{2}) ([+-]\d{2})(\d{2})$/
+
+/** Seconds since 1970; undefined where it is no date. */
+export function secondsOf(date: string): number | undefined {
+  const [, day, month, year, time, hours, minutes] = dateForm.exec(date) ?? []
+  if (day === undefined) return undefined
+  const at = Date.parse(`${day} ${month} ${year} ${time} ${hours}${minutes}`)
+  return Number.isNaN(at) ? undefined : at / 1000
+}
+
+/** As APPEND takes it: the day has two places. RFC 9051 section 9, `date-day-fixed`. */
+export function appendDate(date: string): string {
+  return secondsOf(date) === undefined ? '' : date.trimStart().replace(/^0?(\d)-/, ' $1-')
+}

@@ -1,0 +1,61 @@
+/** What a mailbox over IMAP answers with. */
+import { MailmuxError, messageOf } from '../base/error.ts'
+import type { FolderState } from '../map/state/copy-journal.ts'
+import type { ListedFolder, Naming } from './folder-map.ts'
+
+/** The server says no to one command; the connection goes on. */
+export class Refusal extends Error {
+  /** Name of the response code in capitals; '' where there is none. */
+  readonly code: string
+
+  constructor(code: string, text: string) {
+    super(text)
+    this.code = code
+  }
+}
+
+export interface FolderList {
+  readonly folders: readonly ListedFolder[]
+  readonly naming: Naming
+  /** By name, of those that can be selected. */
+  readonly states: ReadonlyMap<string, FolderState>
+}
+
+export interface SelectedFolder {
+  readonly state: FolderState
+  /** Undefined where the server does not say. */
+  readonly permanentFlags: ReadonlySet<string> | undefined
+}
+
+/** Octets; undefined where the server does not tell. */
+export interface Quota {
+  readonly usedBytes: number
+  readonly limitBytes: number
+}
+
+/** What imapflow throws as ours: a Refusal where the server said no, else BACKEND_UNREACHABLE. */
+export function failureOf(server: string, error: unknown): Error {
+  if (error instanceof Refusal || error instanceof MailmuxError) return error
+  const { responseStatus, responseText, serverResponseCode } = error as {
+    readonly responseStatus?: string
+    readonly responseText?: string
+    readonly serverResponseCode?: string
+  }
+  if (responseStatus === 'NO' || responseStatus === 'BAD') {
+    return new Refusal(serverResponseCode?.toUpperCase() ?? '', responseText ?? responseStatus)
+  }
+  const what = `${server}, IMAP: ${messageOf(error)}`
+  return new MailmuxError('BACKEND_UNREACHABLE', what, { cause: error })
+}
+
+/** As imapflow tells of a folder. */
+export function stateOf(status: {
+  readonly messages?: number | undefined
+  readonly uidNext?: number | undefined
+  readonly uidValidity?: bigint | undefined
+  readonly highestModseq?: bigint | undefined
+}): FolderState {
+  const { messages = 0, uidNext = 0, uidValidity = 0n, highestModseq } = status
+  const modseq = highestModseq === undefined ? '' : String(highestModseq)
+  return { messages, uidNext, uidValidity: Number(uidValidity), modseq }
+}

@@ -1,0 +1,299 @@
+/**
+ * One mailbox over IMAP, by imapflow: folders, flags, dates and octets as the server has them. The
+ * one file that knows imapflow, whose failures become ours here. Messages are put elsewhere
+ * (backend/append-connection.ts): imapflow has one command under way at a time, and each message of
+ * its APPEND waits to be asked for.
+ */
+import { ImapFlow } from 'imapflow'
+import type { MailboxAccess } from '../backend/mailbox-access.ts'
+import { type MailboxStream, openMailboxStream } from '../backend/mailbox-stream.ts'
+import { type Fetched, readFetched, readFound, type Token } from './fetch-attributes.ts'
+import {
+  atom,
+  type Attribute,
+  type Attributes,
+  factNames,
+  messageIdOnly,
+  nameOf,
+  sequence,
+  wholeBody,
+} from './imap-words.ts'
+import {
+  failureOf,
+  type FolderList,
+  type Quota,
+  Refusal,
+  type SelectedFolder,
+  stateOf,
+} from './imap-answers.ts'
+import { UidSet } from './uid-set.ts'
+
+const silenceMs = 300_000
+/** Octets that one command asks for, of a message that streams. */
+const windowBytes = 1024 * 1024
+/** UIDs that one command names; a set of single ones is still a line that servers read. */
+const uidsAtOnce = 1_000
+
+type Untagged = Readonly<Record<string, (data: { attributes: readonly Token[] }) => Promise<void>>>
+
+/** What imapflow has and its types keep to itself. */
+interface Executing {
+  exec(
+    command: string,
+    attributes: Attributes,
+    options: { readonly untagged: Untagged },
+  ): Promise<{ next(): void }>
+}
+
+export class ImapMailbox implements AsyncDisposable {
+  readonly server: string
+  readonly #client: ImapFlow
+  readonly #signal: AbortSignal
+  readonly #close = (): void => this.#client.close()
+
+  private constructor(server: string, client: ImapFlow, signal: AbortSignal) {
+    this.server = server
+    this.#client = client
+    this.#signal = signal
+    signal.addEventListener('abort', this.#close, { once: true })
+  }
+
+  /** Throws as `openMailboxStream` does, and BACKEND_UNREACHABLE. */
+  static async open(access: MailboxAccess, signal: AbortSignal): Promise<ImapMailbox> {
+    const stream = await openMailboxStream(access, 'imap', signal)
+    const client = clientOver(stream, access.server)
+    const mailbox = new ImapMailbox(access.server, client, signal)
+    try {
+      await mailbox.#ask(() => client.connect())
+      return mailbox
+    } catch (error) {
+      stream.destroy()
+      throw error
+    }
+  }
+
+  /** Whether a capability is offered, by its name in capitals. */
+  offers(capability: string): boolean {
+    return this.#client.capabilities.has(capability)
+  }
+
+  /** Folders of the user's own, each with its state where it can be selected. */
+  async list(): Promise<FolderList> {
+    const statusQuery = { messages: true, uidNext: true, uidValidity: true, highestModseq: true }
+    const listed = await this.#ask(() => this.#client.list({ statusQuery }))
+    const { namespace, namespaces } = this.#client as unknown as {
+      readonly namespace?: { readonly prefix: string; readonly delimiter: string | null }
+      readonly namespaces?: Readonly<Record<string, false | readonly { prefix: string }[]>>
+    }
+    const foreign = [namespaces?.['other'], namespaces?.['shared']]
+      .flatMap((spaces) => spaces || [])
+      .filter(({ prefix }) => prefix !== '')
+    const own = listed.filter(({ path }) => !foreign.some(({ prefix }) => path.startsWith(prefix)))
+    const states = own.flatMap(({ path, status }) => {
+      const state = status?.uidValidity === undefined ? undefined : stateOf(status)
+      return state === undefined ? [] : [[path, state] as const]
+    })
+    const isInboxSubscribed = await this.#isSubscribed('INBOX')
+    return {
+      folders: own.map((folder) => ({
+        name: folder.path,
+        delimiter: folder.delimiter ?? '',
+        isSelectable: !folder.flags.has('\\Noselect'),
+        // Imapflow takes INBOX for subscribed always.
+        isSubscribed: folder.path === 'INBOX' ? isInboxSubscribed : folder.subscribed,
+        role: folder.specialUseSource === 'extension' ? folder.specialUse : undefined,
+      })),
+      naming: { prefix: namespace?.prefix ?? '', delimiter: namespace?.delimiter ?? '' },
+      states: new Map(states),
+    }
+  }
+
+  async #isSubscribed(folder: string): Promise<boolean> {
+    let isListed = false
+    const take = async (): Promise<void> => void (isListed = true)
+    const pattern = [{ type: 'STRING', value: '' } as const, nameOf(folder)]
+    await this.#exec('LSUB', pattern, { LSUB: take, LIST: take })
+    return isListed
+  }
+
+  /** Throws Refusal. */
+  async select(folder: string, access: 'read' | 'write'): Promise<SelectedFolder> {
+    const opened = await this.#ask(() =>
+      this.#client.mailboxOpen(folder, { readOnly: access === 'read' }),
+    )
+    const { permanentFlags, exists, uidNext, uidValidity, highestModseq } = opened
+    const state = stateOf({ messages: exists, uidNext, uidValidity, highestModseq })
+    return { state, permanentFlags }
+  }
+
+  /** Of these folders; undefined where the server does not tell without their being read. */
+  async totalBytes(folders: readonly string[]): Promise<number | undefined> {
+    if (!this.offers('STATUS=SIZE')) return undefined
+    let total = 0
+    for (const folder of folders) {
+      const status = await this.#ask(() => this.#client.status(folder, { size: true }))
+      if (status === false || status.size === undefined) return undefined
+      total += status.size
+    }
+    return total
+  }
+
+  /** All UIDs of the selected folder. */
+  async uids(): Promise<UidSet> {
+    let found = ''
+    const take = async ({ attributes }: { attributes: readonly Token[] }): Promise<void> => {
+      found = [found, readFound(attributes)].filter((text) => text !== '').join()
+    }
+    const asked = this.offers('ESEARCH')
+      ? [atom('RETURN'), [atom('ALL')], atom('ALL')]
+      : [atom('ALL')]
+    await this.#exec('UID SEARCH', asked, { SEARCH: take, ESEARCH: take })
+    return UidSet.parse(found)
+  }
+
+  facts(uids: UidSet): Promise<Fetched[]> {
+    return this.#fetch(uids, factNames)
+  }
+
+  /** The same, with the Message-Id field of the header. */
+  identities(uids: UidSet): Promise<Fetched[]> {
+    return this.#fetch(uids, [...factNames, messageIdOnly])
+  }
+
+  bodies(uids: UidSet): Promise<Fetched[]> {
+    return this.#fetch(uids, [...factNames, wholeBody])
+  }
+
+  /** Flags of messages that have changed since a HIGHESTMODSEQ. RFC 7162. */
+  async changedFlags(since: string): Promise<Fetched[]> {
+    const found: Fetched[] = []
+    const asked = [
+      sequence('1:*'),
+      [atom('UID'), atom('FLAGS')],
+      [atom('CHANGEDSINCE'), atom(since)],
+    ]
+    await this.#exec('UID FETCH', asked, { FETCH: collectInto(found) })
+    return found
+  }
+
+  async flags(uids: UidSet): Promise<Fetched[]> {
+    return this.#fetch(uids, [atom('UID'), atom('FLAGS')])
+  }
+
+  /** Octets of one message, piece by piece. */
+  async *octets(uid: number): AsyncGenerator<Buffer, void, undefined> {
+    for (let at = 0; ; at += windowBytes) {
+      const part: Attribute = { ...wholeBody, partial: [at, windowBytes] }
+      const [fetched] = await this.#fetch(UidSet.of([uid]), [atom('UID'), part])
+      const body = fetched?.body
+      if (body === undefined) throw new Refusal('', `message ${uid} is gone`)
+      if (body.length > 0) yield body
+      if (body.length < windowBytes) return
+    }
+  }
+
+  /** Throws Refusal. `role`: as RFC 6154 writes it, where that is offered. */
+  async create(folder: string, role: string | undefined): Promise<void> {
+    const use =
+      role !== undefined && this.offers('CREATE-SPECIAL-USE')
+        ? [[atom('USE'), [atom(role)]] as Attributes]
+        : []
+    await this.#exec('CREATE', [nameOf(folder), ...use])
+  }
+
+  async subscribe(folder: string, isSubscribed: boolean): Promise<void> {
+    await this.#exec(isSubscribed ? 'SUBSCRIBE' : 'UNSUBSCRIBE', [nameOf(folder)])
+  }
+
+  /** Takes a folder away. Throws Refusal. */
+  async remove(folder: string): Promise<void> {
+    await this.#ask(() => this.#client.mailboxDelete(folder))
+  }
+
+  /** Gives messages of the selected folder these flags and no others. */
+  async setFlags(uids: UidSet, flags: readonly string[]): Promise<void> {
+    for (const part of uids.chunks(uidsAtOnce)) {
+      await this.#exec('UID STORE', [sequence(part), atom('FLAGS.SILENT'), flags.map(atom)])
+    }
+  }
+
+  /** Takes messages out of the selected folder, and no others. Needs UIDPLUS (RFC 4315). */
+  async expunge(uids: UidSet): Promise<void> {
+    for (const part of uids.chunks(uidsAtOnce)) {
+      const deleted = [atom('\\Deleted')]
+      await this.#exec('UID STORE', [sequence(part), atom('+FLAGS.SILENT'), deleted])
+      await this.#exec('UID EXPUNGE', [sequence(part)])
+    }
+  }
+
+  /** Of what INBOX counts against; undefined where the server tells of none. */
+  async quota(): Promise<Quota | undefined> {
+    const answer = await this.#ask(() => this.#client.getQuota('INBOX'))
+    const storage = typeof answer === 'object' ? answer.storage : undefined
+    if (storage?.limit === undefined) return undefined
+    return { usedBytes: storage.usage ?? 0, limitBytes: storage.limit }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#signal.removeEventListener('abort', this.#close)
+    if (this.#client.usable) await this.#client.logout().catch(() => undefined)
+    this.#client.close()
+  }
+
+  async #fetch(uids: UidSet, names: Attributes): Promise<Fetched[]> {
+    const found: Fetched[] = []
+    for (const part of uids.chunks(uidsAtOnce)) {
+      await this.#exec('UID FETCH', [sequence(part), names], { FETCH: collectInto(found) })
+    }
+    return found
+  }
+
+  async #exec(command: string, attributes: Attributes, untagged: Untagged = {}): Promise<void> {
+    const client = this.#client as unknown as Executing
+    await this.#ask(async () => (await client.exec(command, attributes, { untagged })).next())
+  }
+
+  /** Failures become ours: a Refusal where the server said no, else BACKEND_UNREACHABLE. */
+  async #ask<Result>(work: () => Promise<Result>): Promise<Result> {
+    try {
+      this.#signal.throwIfAborted()
+      return await work()
+    } catch (error) {
+      this.#signal.throwIfAborted()
+      throw failureOf(this.server, error)
+    }
+  }
+}
+
+function clientOver(stream: MailboxStream, host: string): ImapFlow {
+  // We are logged in already: imapflow is told so as RFC 9051 section 7.1.4 has it.
+  const client = new ImapFlow({
+    host,
+    port: 0,
+    secure: false,
+    doSTARTTLS: false,
+    logger: false,
+    clientInfo: { name: 'mailmux' },
+    disableAutoIdle: true,
+    disableCompression: true,
+    disableAutoEnable: true,
+    socketTimeout: silenceMs,
+    transport: {
+      connect(_options, onConnect) {
+        stream.unshift(Buffer.from(`* PREAUTH [CAPABILITY ${stream.capabilities}] logged in\r\n`))
+        setImmediate(onConnect)
+        return stream
+      },
+    },
+  })
+  // What goes wrong is thrown by the calls; the event tells the same once more.
+  client.on('error', () => undefined)
+  return client
+}
+
+function collectInto(found: Fetched[]): Untagged[string] {
+  return async ({ attributes }) => {
+    const fetched = readFetched(attributes)
+    if (fetched !== undefined) found.push(fetched)
+  }
+}

@@ -1,0 +1,212 @@
+/** Brings one user's mailbox over: looks first, passes until nothing is left, verifies, and tries again. */
+import { setTimeout as wait } from 'node:timers/promises'
+import { MailmuxError, messageOf } from '../base/error.ts'
+import { type CopyJournal, lockMailbox } from '../map/state/copy-journal.ts'
+import { BadMessages } from './bad-messages.ts'
+import { isPassing, MailboxCopy, type MailboxPlan, type PassReport } from './copy-mailbox.ts'
+import type { CopyEnds } from './copy-session.ts'
+import type { MailboxLook } from './mailbox-look.ts'
+import type { Estimate, UserReport } from './migration-report.ts'
+import { type MailboxVerdict, type VerifyMode, verifyMailbox } from './verify-mailbox.ts'
+
+export interface MigrationOptions {
+  readonly stateDir: string
+  readonly from: string
+  readonly to: string
+  /** Only looks. */
+  readonly dryRun: boolean
+  /** Messages at the target that nobody has put there are no reason to stop. */
+  readonly merge: boolean
+  /** How many messages of a user may be left behind. */
+  readonly maxBad: number
+  readonly verify: VerifyMode
+  readonly lanes: number
+  readonly renames: ReadonlyMap<string, string>
+}
+
+/** How far a user's copy has come. */
+export interface Progress {
+  readonly user: string
+  readonly step: 'look' | 'copy' | 'verify'
+  readonly messages: number
+  readonly bytes: number
+  readonly estimate: Estimate | undefined
+}
+
+export interface UserWork {
+  readonly user: string
+  readonly ends: CopyEnds
+  readonly journal: CopyJournal
+  readonly options: MigrationOptions
+  readonly onProgress: (progress: Progress) => void
+  readonly signal: AbortSignal
+}
+
+/** Tries of a mailbox whose servers fail, and how long is waited before the second; it doubles. */
+const tries = 4
+const firstWaitMs = 1_000
+/** Rounds of copying and verifying, while the source changes. */
+const rounds = 3
+
+type Counts = { -readonly [Key in 'copied' | 'bytes' | 'passes']: UserReport[Key] }
+
+/** Never throws for what happens to this user, but for the end of `signal`. */
+export async function migrateUser(work: UserWork): Promise<UserReport> {
+  const startedAt = performance.now()
+  const counts: Counts = { copied: 0, bytes: 0, passes: 0 }
+  const { user, options } = work
+  const bad = new BadMessages(options.stateDir, user, options.maxBad)
+  const told = { user, notes: [], problems: [] } as const
+  try {
+    using _lock = await lockMailbox(options.stateDir, user)
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const report = await new UserMigration(work, bad, counts).run()
+        return { ...told, ...report, ...counts, bad: bad.found, ms: since(startedAt) }
+      } catch (error) {
+        if (!isPassing(error) || attempt === tries || counts.passes + attempt === 1) throw error
+        await wait(firstWaitMs * 2 ** (attempt - 1), undefined, { signal: work.signal })
+      }
+    }
+  } catch (error) {
+    work.signal.throwIfAborted()
+    const code = error instanceof MailmuxError ? error.code : 'INTERNAL'
+    const failure = { code, message: messageOf(error) }
+    const ms = since(startedAt)
+    return { ...told, result: 'failed', ...counts, bad: bad.found, error: failure, ms }
+  }
+}
+
+function since(startedAt: number): number {
+  return Math.round(performance.now() - startedAt)
+}
+
+type Outcome = Pick<
+  UserReport,
+  'result' | 'estimate' | 'last_pass_ms' | 'notes' | 'problems' | 'verified'
+>
+
+class UserMigration {
+  readonly #work: UserWork
+  readonly #bad: BadMessages
+  readonly #counts: Counts
+  readonly #seen = { messages: 0, bytes: 0 }
+  #estimate: Estimate | undefined
+  #lastPassMs = 0
+
+  constructor(work: UserWork, bad: BadMessages, counts: Counts) {
+    this.#work = work
+    this.#bad = bad
+    this.#counts = counts
+  }
+
+  async run(): Promise<Outcome> {
+    const { journal, options, signal } = this.#work
+    this.#tell('look')
+    await using copy = await MailboxCopy.open(this.#plan(), journal, signal)
+    const look = await copy.look()
+    this.#estimate = await estimateOf(copy, look)
+    if (!options.merge && copy.hasForeign(look)) {
+      const what = `${this.#work.user}: the mailbox at ${options.to} is not empty`
+      throw new MailmuxError('TARGET_NOT_EMPTY', what)
+    }
+    await checkRoom(copy, this.#estimate, options.to)
+    if (options.dryRun) {
+      const notes = look.pairs
+        .filter(({ isRenamed }) => isRenamed)
+        .map(({ source, target }) => `${source.name} will be called ${target}`)
+      return { result: 'planned', estimate: this.#estimate, notes, problems: [] }
+    }
+    return this.#copyAndVerify(copy)
+  }
+
+  async #copyAndVerify(copy: MailboxCopy): Promise<Outcome> {
+    const notes = new Set<string>()
+    for (let round = 1; ; round++) {
+      const pass = await this.#pass(copy)
+      for (const note of pass.notes) notes.add(note)
+      // What came while a long pass was under way is brought over before anything is compared.
+      if (pass.copied > 0 && round === 1) await this.#pass(copy)
+      const verified = await this.#verify(copy)
+      const isDone = this.#isGood(verified) && pass.problems.length === 0
+      if (!isDone && round < rounds) continue
+      return {
+        result: isDone ? 'done' : 'failed',
+        ...(this.#estimate === undefined ? {} : { estimate: this.#estimate }),
+        last_pass_ms: this.#lastPassMs,
+        notes: [...notes],
+        problems: pass.problems,
+        verified,
+      }
+    }
+  }
+
+  async #pass(copy: MailboxCopy): Promise<PassReport> {
+    this.#tell('copy')
+    const startedAt = performance.now()
+    const pass = await copy.pass({ mirror: true })
+    this.#lastPassMs = since(startedAt)
+    this.#counts.passes++
+    this.#counts.copied += pass.copied
+    this.#counts.bytes += pass.bytes
+    return pass
+  }
+
+  async #verify(copy: MailboxCopy): Promise<MailboxVerdict> {
+    this.#tell('verify')
+    const { ends, options, signal } = this.#work
+    const { pairs } = await copy.look()
+    return verifyMailbox(ends, pairs, options.verify, signal)
+  }
+
+  /** Only what was reported as bad may be missing, and only what was there before may be more. */
+  #isGood({ folders }: MailboxVerdict): boolean {
+    return folders.every(({ source, missing, extra, differing, problem }) => {
+      const left = new Set(
+        this.#bad.found.filter(({ folder }) => folder === source).map(({ uid }) => uid),
+      )
+      const isComplete = missing.every(({ uid }) => left.has(uid))
+      const isAlone = this.#work.options.merge || extra.length === 0
+      return isComplete && isAlone && differing.length === 0 && problem === undefined
+    })
+  }
+
+  #plan(): MailboxPlan {
+    const { user, ends, options } = this.#work
+    const { from, to, renames, lanes } = options
+    return {
+      user,
+      source: from,
+      target: to,
+      ends,
+      renames,
+      lanes,
+      bad: this.#bad,
+      onProgress: ({ messages, bytes }) => {
+        this.#seen.messages += messages
+        this.#seen.bytes += bytes
+        this.#tell('copy')
+      },
+    }
+  }
+
+  #tell(step: Progress['step']): void {
+    const { user, onProgress } = this.#work
+    onProgress({ user, step, ...this.#seen, estimate: this.#estimate })
+  }
+}
+
+async function estimateOf(copy: MailboxCopy, { source, pairs }: MailboxLook): Promise<Estimate> {
+  const states = [...source.states.values()]
+  const messages = states.reduce((sum, state) => sum + state.messages, 0)
+  const bytes = await copy.session.source.totalBytes(pairs.map((pair) => pair.source.name))
+  return { folders: pairs.length, messages, ...(bytes === undefined ? {} : { bytes }) }
+}
+
+/** Throws TARGET_FULL where the source's octets have no room, counting what is there already as room. */
+async function checkRoom(copy: MailboxCopy, { bytes }: Estimate, to: string): Promise<void> {
+  const quota = await copy.session.target.quota()
+  if (quota === undefined || bytes === undefined || bytes <= quota.limitBytes) return
+  const what = `${bytes} octets do not fit into the ${quota.limitBytes} that the user may have`
+  throw new MailmuxError('TARGET_FULL', `${to}: ${what}`)
+}

@@ -1,0 +1,64 @@
+/** Brings many users' mailboxes from one back-end to another, several at a time. */
+import type { AdminDoor } from '../backend/mailbox-access.ts'
+import { CopyJournal } from '../map/state/copy-journal.ts'
+import { migrateUser, type MigrationOptions, type Progress } from './migrate-user.ts'
+import type { MigrationReport, UserReport } from './migration-report.ts'
+import type { MigratingUser } from './select-users.ts'
+
+export interface UsersPlan {
+  readonly doors: { readonly source: AdminDoor; readonly target: AdminDoor }
+  readonly users: readonly MigratingUser[]
+  /** Mailboxes at a time. */
+  readonly jobs: number
+  readonly options: MigrationOptions
+}
+
+export interface MigrationListener {
+  progress(progress: Progress): void
+  ended(report: UserReport): void
+}
+
+/** Throws STATE_UNUSABLE and STATE_DAMAGED. The end of `signal` ends it in order, with a report. */
+export async function migrateUsers(
+  { doors, users, jobs, options }: UsersPlan,
+  listener: MigrationListener,
+  signal: AbortSignal,
+): Promise<MigrationReport> {
+  const startedAt = performance.now()
+  using journal = await CopyJournal.open(options.stateDir)
+  const waiting = [...users]
+  const reports: UserReport[] = []
+  const run = async (): Promise<void> => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      if (signal.aborted) return
+      const { user, sourceLogin, targetLogin } = next
+      const ends = {
+        source: doors.source.accessTo(sourceLogin),
+        target: doors.target.accessTo(targetLogin),
+      }
+      const onProgress = (progress: Progress): void => listener.progress(progress)
+      try {
+        const report = await migrateUser({ user, ends, journal, options, onProgress, signal })
+        reports.push(report)
+        listener.ended(report)
+      } catch (error) {
+        if (!signal.aborted) throw error
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(jobs, users.length) }, run))
+  const failed = reports.filter(({ result }) => result === 'failed').length
+  const sum = (of: 'copied' | 'bytes'): number =>
+    reports.reduce((total, report) => total + report[of], 0)
+  return {
+    from: options.from,
+    to: options.to,
+    users: reports,
+    done: reports.length - failed,
+    failed,
+    untouched: users.length - reports.length,
+    copied: sum('copied'),
+    bytes: sum('bytes'),
+    ms: Math.round(performance.now() - startedAt),
+  }
+}

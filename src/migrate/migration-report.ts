@@ -1,0 +1,100 @@
+/** What a migration tells of each user and of all, as `--json` prints it. */
+import { type ErrorCode, errorCatalogue } from '../base/error.ts'
+import type { ReportedBad } from './bad-messages.ts'
+import type { MailboxVerdict } from './verify-mailbox.ts'
+
+/** Octets are absent where the source does not tell them without being read. */
+export interface Estimate {
+  readonly folders: number
+  readonly messages: number
+  readonly bytes?: number
+}
+
+export interface UserReport {
+  readonly user: string
+  /** planned: nothing was to be done but to look. */
+  readonly result: 'done' | 'planned' | 'failed'
+  readonly estimate?: Estimate
+  /** Of this run. */
+  readonly copied: number
+  readonly bytes: number
+  readonly passes: number
+  /** How long the last pass took, which is about what a freeze would; milliseconds. */
+  readonly last_pass_ms?: number
+  readonly ms: number
+  /** What is there otherwise than at the source: names, flags. */
+  readonly notes: readonly string[]
+  /** What is not there. */
+  readonly problems: readonly string[]
+  readonly bad: readonly ReportedBad[]
+  readonly verified?: MailboxVerdict
+  readonly error?: { readonly code: ErrorCode; readonly message: string }
+}
+
+export interface MigrationReport {
+  readonly from: string
+  readonly to: string
+  readonly users: readonly UserReport[]
+  readonly done: number
+  readonly failed: number
+  /** Users that it was ended before. */
+  readonly untouched: number
+  readonly copied: number
+  readonly bytes: number
+  readonly ms: number
+}
+
+/** sysexits.h: 75 where the same command may do better later. */
+export function exitCodeOf({ users, untouched }: MigrationReport): number {
+  const failed = users.filter(({ result }) => result === 'failed')
+  if (failed.length === 0) return untouched > 0 ? 75 : 0
+  const mayPass = failed.every(({ error }) => error !== undefined && isTemporary(error.code))
+  return mayPass ? 75 : 1
+}
+
+function isTemporary(code: ErrorCode): boolean {
+  return errorCatalogue[code].exit === 75
+}
+
+/** For a line of text: `12 messages, 3.4 MB`. */
+export function describeAmount(messages: number, bytes: number | undefined): string {
+  const count = messages === 1 ? '1 message' : `${messages} messages`
+  return bytes === undefined ? count : `${count}, ${describeBytes(bytes)}`
+}
+
+export function describeBytes(bytes: number): string {
+  for (const [unit, size] of [
+    ['GB', 1e9],
+    ['MB', 1e6],
+    ['kB', 1e3],
+  ] as const) {
+    if (bytes >= size) return `${(bytes / size).toFixed(1)} ${unit}`
+  }
+  return `${bytes} B`
+}
+
+/** One line about a user who is through. */
+export function describeUser(report: UserReport): string {
+  const { user, result, copied, bytes, notes, problems, bad, verified, error, estimate } = report
+  if (error !== undefined) return `${user}: failed: ${error.message}`
+  if (result === 'planned') {
+    const amount = describeAmount(estimate?.messages ?? 0, estimate?.bytes)
+    return [`${user}: ${amount} in ${estimate?.folders ?? 0} folders`, ...notes].join('; ')
+  }
+  const parts = [
+    `${user}: ${result === 'done' ? 'done' : 'not equal'}`,
+    `${describeAmount(copied, bytes)} copied`,
+    verified === undefined ? 'not verified' : describeVerdict(verified),
+    ...(bad.length === 0 ? [] : [`${bad.length} left behind`]),
+    ...notes,
+    ...problems,
+  ]
+  return parts.join('; ')
+}
+
+function describeVerdict({ isEqual, messages, folders }: MailboxVerdict): string {
+  if (isEqual) return `${messages.target} verified`
+  const count = (of: 'missing' | 'extra' | 'differing'): number =>
+    folders.reduce((sum, folder) => sum + folder[of].length, 0)
+  return `${count('missing')} missing, ${count('extra')} extra, ${count('differing')} differ`
+}

@@ -1,0 +1,117 @@
+/**
+ * Looks whether a mailbox is at the target as it is at the source. It asks nobody what was copied:
+ * both ends are read over connections of its own, and neither the journal nor any number that the
+ * copying got is believed. Which folder stands for which is all that it is told.
+ */
+import { type Comparison, compareMessages, type SeenMessage } from './compare-messages.ts'
+import type { CopyEnds } from './copy-session.ts'
+import { type Fetched, secondsOf } from './fetch-attributes.ts'
+import type { FolderPair } from './folder-map.ts'
+import { Refusal, type SelectedFolder } from './imap-answers.ts'
+import { ImapMailbox } from './imap-mailbox.ts'
+import { readHashed } from './message-hash.ts'
+import { keptFlags } from './plan-messages.ts'
+
+/** full: octets are compared by SHA-256. fast: size and Message-Id stand for them. */
+export type VerifyMode = 'full' | 'fast'
+
+export interface FolderVerdict extends Comparison {
+  readonly source: string
+  readonly target: string
+  readonly messages: { readonly source: number; readonly target: number }
+  /** Why the folder could not be read. */
+  readonly problem?: string
+}
+
+export interface MailboxVerdict {
+  readonly mode: VerifyMode
+  readonly isEqual: boolean
+  readonly messages: { readonly source: number; readonly target: number }
+  /** Those that are not equal. */
+  readonly folders: readonly FolderVerdict[]
+}
+
+/** Throws what connections throw. */
+export async function verifyMailbox(
+  ends: CopyEnds,
+  pairs: readonly Pick<FolderPair, 'source' | 'target'>[],
+  mode: VerifyMode,
+  signal: AbortSignal,
+): Promise<MailboxVerdict> {
+  await using source = await ImapMailbox.open(ends.source, signal)
+  await using target = await ImapMailbox.open(ends.target, signal)
+  const verdicts: FolderVerdict[] = []
+  for (const pair of pairs) {
+    const names = { source: pair.source.name, target: pair.target }
+    verdicts.push(await verifyFolder({ source, target }, names, mode))
+  }
+  const folders = verdicts.filter((verdict) => !isEqual(verdict))
+  const sum = (end: 'source' | 'target'): number =>
+    verdicts.reduce((total, { messages }) => total + messages[end], 0)
+  return {
+    mode,
+    isEqual: folders.length === 0,
+    messages: { source: sum('source'), target: sum('target') },
+    folders,
+  }
+}
+
+function isEqual({ missing, extra, differing, problem }: FolderVerdict): boolean {
+  return missing.length + extra.length + differing.length === 0 && problem === undefined
+}
+
+async function verifyFolder(
+  mailboxes: { readonly source: ImapMailbox; readonly target: ImapMailbox },
+  names: { readonly source: string; readonly target: string },
+  mode: VerifyMode,
+): Promise<FolderVerdict> {
+  try {
+    const [here, there] = await Promise.all([
+      mailboxes.source.select(names.source, 'read'),
+      // For its PERMANENTFLAGS, which are none where nothing may be written.
+      mailboxes.target.select(names.target, 'write'),
+    ])
+    const [source, target] = await Promise.all([
+      readFolder(mailboxes.source, there, mode),
+      readFolder(mailboxes.target, there, mode),
+    ])
+    const isCounted =
+      here.state.messages === source.length && there.state.messages === target.length
+    return {
+      ...names,
+      messages: { source: source.length, target: target.length },
+      ...compareMessages(source, target),
+      ...(isCounted ? {} : { problem: 'messages came or went while it was read' }),
+    }
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error
+    const none = { missing: [], extra: [], differing: [] }
+    return { ...names, messages: { source: 0, target: 0 }, ...none, problem: error.message }
+  }
+}
+
+async function readFolder(
+  mailbox: ImapMailbox,
+  target: SelectedFolder,
+  mode: VerifyMode,
+): Promise<SeenMessage[]> {
+  const seen: SeenMessage[] = []
+  const add = (fetched: Fetched, identity: string): void => {
+    const { uid, sizeBytes, date } = fetched
+    const flags = keptFlags(fetched.flags, target.permanentFlags).join(' ')
+    seen.push({ uid, identity, sizeBytes, date: secondsOf(date), flags })
+  }
+  const uids = await mailbox.uids()
+  if (mode === 'full') {
+    for await (const { fetched, sha256 } of readHashed(mailbox, uids)) add(fetched, sha256)
+  } else for (const one of await mailbox.identities(uids)) add(one, identityOf(one))
+  return seen
+}
+
+function identityOf({ sizeBytes, body }: Fetched): string {
+  const id = body
+    ?.toString('latin1')
+    .replace(/^message-id:/i, '')
+    .replace(/\s+/g, '')
+  return `${sizeBytes} ${id ?? ''}`
+}

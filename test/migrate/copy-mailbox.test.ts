@@ -1,0 +1,231 @@
+/** Copies of mailboxes between two Dovecots, read by a reader of the tests' own. */
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { MailboxPair } from '../support/mailbox-pair.ts'
+import { fillNasty, nastyMessages, randomOf } from '../support/nasty-mailbox.ts'
+import type { RawContent, RawImap } from '../support/raw-imap.ts'
+import { tempDir } from '../support/temp-dir.ts'
+import { skipWithout } from '../support/tools.ts'
+
+const seed = Number(process.env['SEED'] ?? 20_261_130)
+const people = ['ann', 'bob', 'carl', 'dora', 'emil', 'fred', 'gina', 'hans', 'ida'] as const
+const plain = { flags: [], date: '17-Jul-1996 02:44:25 -0700' } as const
+const mail = (text: string) => ({ ...plain, body: Buffer.from(`Subject: ${text}\r\n\r\n`) })
+
+const large = (text: string) => ({
+  ...mail(text),
+  body: Buffer.from(`Subject: ${text}\r\n\r\n${'x'.repeat(40_000)}`),
+})
+const sorted = (contents: RawContent[]) => contents.map((one) => JSON.stringify(one)).sort()
+
+/** Names of the source as the target, with `.` between levels and a prefix, has them. */
+function atTarget(everything: Record<string, RawContent[]>): Record<string, RawContent[]> {
+  return Object.fromEntries(
+    Object.entries(everything).map(([name, messages]) => [
+      name === 'INBOX' ? name : `INBOX.${name.replaceAll('/', '.')}`,
+      messages,
+    ]),
+  )
+}
+
+describe('a copy', { skip: skipWithout('dovecot') }, () => {
+  const dir = tempDir()
+  let pair: MailboxPair
+
+  before(async () => {
+    pair = await MailboxPair.start(dir, {
+      users: [...people, { name: 'karl', quotaKib: 100 }],
+      source: ['namespace inbox {', '  mailbox Sent {', '    special_use = \\Sent', '  }', '}'],
+      target: [
+        'namespace inbox {',
+        '  separator = .',
+        '  prefix = INBOX.',
+        '  mailbox Gesendet {',
+        '    special_use = \\Sent',
+        '    auto = create',
+        '  }',
+        '}',
+      ],
+    })
+  })
+  after(async () => {
+    await pair[Symbol.asyncDispose]()
+    dir[Symbol.dispose]()
+  })
+
+  async function ends(user: string): Promise<[RawImap, RawImap] & Disposable> {
+    const both = [await pair.login('source', user), await pair.login('target', user)] as const
+    return Object.assign([...both] as [RawImap, RawImap], {
+      [Symbol.dispose]: () => both.forEach((one) => one[Symbol.dispose]()),
+    })
+  }
+
+  test(`brings over octets, dates, flags and order of a nasty mailbox, and then nothing, seed ${seed}`, async () => {
+    using both = await ends('ann')
+    const [source, target] = both
+    await fillNasty(source, seed, 25)
+    const report = await pair.pass('ann')
+    assert.deepEqual(report.problems, [])
+    const { Sent: sent, ...rest } = await source.everything()
+    const expected = { ...atTarget(rest), 'INBOX.Gesendet': sent }
+    assert.deepEqual(await target.everything(), expected)
+    const subscribed = (await target.subscribed()).sort()
+    const wanted = (await source.subscribed()).map((name) =>
+      name === 'INBOX' ? name : `INBOX.${name.replaceAll('/', '.')}`,
+    )
+    assert.deepEqual(subscribed, wanted.sort())
+    const again = await pair.pass('ann')
+    assert.deepEqual([again.copied, again.folders.length], [0, 0])
+  })
+
+  test('follows flags, expunges, new messages and folders that come, go and are renamed', async () => {
+    using both = await ends('bob')
+    const [source, target] = both
+    await source.command('CREATE old')
+    await source.command('CREATE gone')
+    const messages = nastyMessages(randomOf(seed + 1), 30)
+    await source.append('INBOX', messages)
+    await source.append('old', messages.slice(0, 5))
+    await source.append('gone', messages.slice(5, 9))
+    await pair.pass('bob')
+    await source.command('SELECT INBOX')
+    await source.command('UID STORE 1:7 FLAGS (\\Flagged one)')
+    await source.command('UID STORE 8 FLAGS ()')
+    await source.command('UID STORE 20:22 +FLAGS (\\Deleted)')
+    await source.command('UID EXPUNGE 20:22')
+    await source.command('RENAME old new')
+    await source.command('DELETE gone')
+    await source.append('INBOX', [mail('late')])
+    const report = await pair.pass('bob')
+    assert.deepEqual(report.problems, [])
+    const { 'INBOX.Gesendet': _, ...found } = await target.everything()
+    assert.deepEqual(found, atTarget(await source.everything()))
+    const [inbox] = report.folders.filter((folder) => folder.source === 'INBOX')
+    // Those of 1 to 8 that had these flags already do not count.
+    assert.deepEqual([inbox?.copied, inbox?.expunged], [1, 3])
+    assert.ok((inbox?.flagged ?? 0) > 0 && (inbox?.flagged ?? 0) <= 8)
+  })
+
+  test('knows messages again when the source numbers them anew, and takes away those that are gone', async () => {
+    using both = await ends('carl')
+    const [source, target] = both
+    const messages = nastyMessages(randomOf(seed + 2), 25)
+    await source.command('CREATE work')
+    await source.append('work', messages)
+    await pair.pass('carl')
+    const numbers = await uidsOf(target, 'INBOX.work')
+    await source.command('DELETE work')
+    await source.command('CREATE work')
+    await source.append('work', [...messages.slice(3), mail('new')])
+    const report = await pair.pass('carl')
+    const [work] = report.folders.filter((folder) => folder.source === 'work')
+    assert.deepEqual([work?.found, work?.copied, work?.expunged], [22, 1, 3])
+    assert.deepEqual(
+      sorted(await target.contents('INBOX.work')),
+      sorted(await source.contents('work')),
+    )
+    const kept = (await uidsOf(target, 'INBOX.work')).filter((uid) => numbers.includes(uid))
+    assert.equal(kept.length, 22)
+  })
+
+  test('knows messages again when the target numbers them anew', async () => {
+    using both = await ends('dora')
+    const [source, target] = both
+    const messages = nastyMessages(randomOf(seed + 3), 20)
+    await source.append('INBOX', [mail('x')])
+    await source.command('CREATE work')
+    await source.append('work', messages)
+    await pair.pass('dora')
+    await target.command('CREATE INBOX.copy')
+    await target.command('SELECT INBOX.work')
+    await target.command('UID COPY 1:* INBOX.copy')
+    await target.command('CLOSE')
+    await target.command('DELETE INBOX.work')
+    await target.command('RENAME INBOX.copy INBOX.work')
+    const report = await pair.pass('dora')
+    const [work] = report.folders.filter((folder) => folder.source === 'work')
+    // CLOSE has expunged those with \Deleted, of the original alone.
+    assert.deepEqual([work?.found, work?.copied], [20, 0])
+    assert.deepEqual(await target.contents('INBOX.work'), await source.contents('work'))
+  })
+
+  test('leaves alone what was at the target before, and what came there since, alike or not', async () => {
+    using both = await ends('emil')
+    const [source, target] = both
+    await source.append('INBOX', [mail('alike'), mail('b')])
+    await target.append('INBOX', [mail('before'), mail('alike')])
+    await pair.pass('emil')
+    await target.append('INBOX', [mail('since')])
+    await source.command('SELECT INBOX')
+    await source.command('UID STORE 1:* +FLAGS (\\Deleted)')
+    await source.command('EXPUNGE')
+    await source.append('INBOX', [mail('since')])
+    await pair.pass('emil')
+    await pair.pass('emil')
+    const subjects = await bodiesOf(target, 'INBOX')
+    assert.deepEqual(subjects, ['before', 'alike', 'since'])
+  })
+
+  test('that is only to add follows neither flags nor expunges', async () => {
+    using both = await ends('fred')
+    const [source, target] = both
+    await source.append('INBOX', [mail('a'), mail('b')])
+    await pair.pass('fred')
+    await source.command('SELECT INBOX')
+    await source.command('UID STORE 1 +FLAGS (\\Deleted)')
+    await source.command('UID EXPUNGE 1')
+    await source.command('UID STORE 2 +FLAGS (\\Flagged)')
+    await source.append('INBOX', [mail('c')])
+    await pair.pass('fred', {}, false)
+    assert.deepEqual(await bodiesOf(target, 'INBOX'), ['a', 'b', 'c'])
+    const flags = (await target.contents('INBOX')).map((one) => one.flags)
+    assert.deepEqual(flags, ['', '', ''])
+  })
+
+  test('over several connections is the same as over one', async () => {
+    using both = await ends('gina')
+    const [source, target] = both
+    await fillNasty(source, seed + 4, 15)
+    await pair.pass('gina', { lanes: 3 })
+    const { Sent: sent, ...rest } = await source.everything()
+    assert.deepEqual(await target.everything(), { ...atTarget(rest), 'INBOX.Gesendet': sent })
+  })
+
+  test('puts folders where somebody wants them', async () => {
+    using both = await ends('hans')
+    const [source, target] = both
+    await source.command('CREATE a/b')
+    await source.append('a/b', [mail('x')])
+    await pair.pass('hans', { renames: new Map([['a/b', 'INBOX.Archiv.Ä']]) })
+    assert.deepEqual(await bodiesOf(target, 'INBOX.Archiv.&AMQ-'), ['x'])
+  })
+
+  test('into a mailbox without room ends with that, and goes on when there is room', async () => {
+    using both = await ends('karl')
+    const [source, target] = both
+    await source.append('INBOX', [large('a'), large('b')])
+    await target.append('INBOX', [large('before')])
+    await assert.rejects(pair.pass('karl'), { code: 'TARGET_FULL' })
+    await target.command('SELECT INBOX')
+    await target.command('UID STORE 1 +FLAGS (\\Deleted)')
+    await target.command('EXPUNGE')
+    await pair.pass('karl')
+    assert.deepEqual(await bodiesOf(target, 'INBOX'), ['a', 'b'])
+  })
+})
+
+async function uidsOf(imap: RawImap, folder: string): Promise<number[]> {
+  await imap.command(`EXAMINE ${folder}`)
+  const [found] = await imap.command('UID SEARCH ALL')
+  return (found?.text.match(/\d+/g) ?? []).map(Number)
+}
+
+/** Subjects, in order. */
+async function bodiesOf(imap: RawImap, folder: string): Promise<string[]> {
+  await imap.command(`EXAMINE "${folder}"`)
+  const found = await imap.command('UID FETCH 1:* BODY.PEEK[HEADER.FIELDS (SUBJECT)]')
+  return found.flatMap(({ literals }) => {
+    const subject = /^Subject: (.*)\r\n/.exec(String(literals[0] ?? ''))?.[1]
+    return subject === undefined ? [] : [subject]
+  })
+}
