@@ -59,7 +59,9 @@ function isAt(value: Value | undefined, backend: string): boolean {
 function globOf(glob: string): RegExp {
   const pattern = glob.replace(/[^\p{L}\p{N}]/gu, (character) => {
     if (character === '*') return '.*'
-    return character === '?' ? '.' : `\\${character}`
+    if (character === '?') return '.'
+    // Of what is no syntax, an escape would be wrong.
+    return /[$()+./[\\\]^{|}]/.test(character) ? `\\${character}` : character
   })
   return new RegExp(`^${pattern}$`, 'iu')
 }

@@ -128,7 +128,15 @@ test('user list streams, filtered; user show says everything of one', async () =
     (await run('user', 'list')).stdout,
     'ann@example.com\tfritz\nbob@example.com\tingrid\tlogins: fritz\ndora@example.com\tingrid\n',
   )
-  const some = await run('user', 'list', '--backend', 'ingrid', '--match', 'b*', '--json')
+  const some = await run(
+    'user',
+    'list',
+    '--backend',
+    'ingrid',
+    '--match',
+    'b*@example.com',
+    '--json',
+  )
   assert.deepEqual(JSON.parse(some.stdout), {
     user: 'bob@example.com',
     value: 'ingrid',
