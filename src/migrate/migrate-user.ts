@@ -64,7 +64,7 @@ export async function migrateUser(work: UserWork): Promise<UserReport> {
         const report = await new UserMigration(work, bad, counts).run()
         return { ...told, ...report, ...counts, bad: bad.found, ms: since(startedAt) }
       } catch (error) {
-        if (!isPassing(error) || attempt === tries || counts.passes + attempt === 1) throw error
+        if (!isPassing(error) || attempt === tries) throw error
         await wait(firstWaitMs * 2 ** (attempt - 1), undefined, { signal: work.signal })
       }
     }
@@ -117,7 +117,7 @@ class UserMigration {
         .map(({ source, target }) => `${source.name} will be called ${target}`)
       return { result: 'planned', estimate: this.#estimate, notes, problems: [] }
     }
-    return this.#copyAndVerify(copy)
+    return await this.#copyAndVerify(copy)
   }
 
   async #copyAndVerify(copy: MailboxCopy): Promise<Outcome> {
