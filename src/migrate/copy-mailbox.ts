@@ -12,6 +12,7 @@ import type { FolderReport } from './folder-work.ts'
 import { Refusal } from './imap-answers.ts'
 import { isUnchanged, type MailboxLook } from './mailbox-look.ts'
 import { makeFolder } from './make-folder.ts'
+import { type BatchLimits, batchLimits } from './plan-messages.ts'
 import { UidSet } from './uid-set.ts'
 
 export interface MailboxPlan extends CopyRoute {
@@ -21,6 +22,8 @@ export interface MailboxPlan extends CopyRoute {
   /** Folders that are copied at a time, each over connections of its own. */
   readonly lanes: number
   readonly bad: BadMessages
+  /** How much goes together, where it is not what serves best. */
+  readonly limits?: BatchLimits
   readonly onProgress: (progress: { readonly messages: number; readonly bytes: number }) => void
 }
 
@@ -203,6 +206,7 @@ export class MailboxCopy implements AsyncDisposable {
       sourceName: source.name,
       targetName: target,
       known,
+      limits: this.plan.limits ?? batchLimits,
       mirror,
       onBad: (bad) => this.plan.bad.keep(bad),
       onProgress: (messages, bytes) => this.plan.onProgress({ messages, bytes }),

@@ -24,10 +24,11 @@ interface Pending {
 }
 
 export async function copyMessages(context: FolderContext, fresh: UidSet): Promise<void> {
+  const { session, limits } = context.work
   let storing: Promise<void> = Promise.resolve()
   try {
     for (const part of fresh.chunks(factsAtOnce)) {
-      for (const batch of planBatches(await context.work.session.source.facts(part))) {
+      for (const batch of planBatches(await session.source.facts(part), limits)) {
         const { large } = batch
         const pending = large === undefined ? await read(context, batch.uids) : undefined
         await storing

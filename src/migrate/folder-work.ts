@@ -4,7 +4,7 @@ import type { BadMessage } from './bad-messages.ts'
 import type { CopySession } from './copy-session.ts'
 import type { SelectedFolder } from './imap-answers.ts'
 import { MessagePool } from './message-pool.ts'
-import { keptFlags } from './plan-messages.ts'
+import { type BatchLimits, keptFlags } from './plan-messages.ts'
 import { UidSet } from './uid-set.ts'
 
 export interface FolderReport {
@@ -32,6 +32,8 @@ export interface FolderWork {
   readonly sourceName: string
   readonly targetName: string
   readonly known: CopiedFolder | undefined
+  /** How much goes together. */
+  readonly limits: BatchLimits
   /** Flags and expunges of the source are followed; else messages are only added. */
   readonly mirror: boolean
   /** Throws where there have been too many. */

@@ -113,7 +113,7 @@ describe('a copy', { skip: skipWithout('dovecot') }, () => {
     await source.command('CREATE work')
     await source.append('work', messages)
     await pair.pass('carl')
-    const numbers = await uidsOf(target, 'INBOX.work')
+    const numbers = await target.uids('INBOX.work')
     await source.command('DELETE work')
     await source.command('CREATE work')
     await source.append('work', [...messages.slice(3), mail('new')])
@@ -124,7 +124,7 @@ describe('a copy', { skip: skipWithout('dovecot') }, () => {
       sorted(await target.contents('INBOX.work')),
       sorted(await source.contents('work')),
     )
-    const kept = (await uidsOf(target, 'INBOX.work')).filter((uid) => numbers.includes(uid))
+    const kept = (await target.uids('INBOX.work')).filter((uid) => numbers.includes(uid))
     assert.equal(kept.length, 22)
   })
 
@@ -213,12 +213,6 @@ describe('a copy', { skip: skipWithout('dovecot') }, () => {
     assert.deepEqual(await bodiesOf(target, 'INBOX'), ['a', 'b'])
   })
 })
-
-async function uidsOf(imap: RawImap, folder: string): Promise<number[]> {
-  await imap.command(`EXAMINE ${folder}`)
-  const [found] = await imap.command('UID SEARCH ALL')
-  return (found?.text.match(/\d+/g) ?? []).map(Number)
-}
 
 /** Subjects, in order. */
 async function bodiesOf(imap: RawImap, folder: string): Promise<string[]> {

@@ -131,6 +131,7 @@ sasl_mech_list: PLAIN
 sasl_pwcheck_method: saslauthd
 sasl_saslauthd_path: ${home}/mux
 lmtp_strict_quota: yes
+munge8bit: no
 sieve_maxscriptsize: 1024
 `
 }

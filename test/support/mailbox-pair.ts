@@ -20,6 +20,9 @@ export interface PairOptions {
   readonly target?: readonly string[]
 }
 
+/** So that a few messages take many steps. */
+export const smallPieces = { messages: 3, bytes: 100_000, largeBytes: 60_000 }
+
 const limits = { connectTimeoutMs: 5_000, loginTimeoutMs: 5_000 } as never
 
 /** An administrator's way in, to a server on a port of this host. */

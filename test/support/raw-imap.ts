@@ -126,6 +126,12 @@ export class RawImap implements Disposable {
       .map(({ content }) => content)
   }
 
+  async uids(folder: string): Promise<number[]> {
+    await this.command(`EXAMINE "${quoted(folder)}"`)
+    const [found] = await this.command('UID SEARCH ALL')
+    return (found?.text.match(/\d+/g) ?? []).map(Number)
+  }
+
   /** All folders with all messages. */
   async everything(): Promise<Record<string, RawContent[]>> {
     const found: Record<string, RawContent[]> = {}

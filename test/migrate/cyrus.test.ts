@@ -1,0 +1,89 @@
+/** Copies between Dovecot and Cyrus, both ways. */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { after, before, describe, test } from 'node:test'
+import { encodeFolderName } from '../../src/mail/folder-name.ts'
+import { BadMessages } from '../../src/migrate/bad-messages.ts'
+import { Cyrus, skipWithoutCyrus } from '../support/cyrus.ts'
+import { doorTo, MailboxPair, passOf, planFor } from '../support/mailbox-pair.ts'
+import { fillNasty, nastyMessages, randomOf } from '../support/nasty-mailbox.ts'
+import { type RawContent, RawImap } from '../support/raw-imap.ts'
+import { tempDir } from '../support/temp-dir.ts'
+import { skipWithout } from '../support/tools.ts'
+
+const seed = Number(process.env['SEED'] ?? 20_261_130)
+
+describe('a copy', { skip: skipWithout('dovecot') || skipWithoutCyrus() }, () => {
+  const dir = tempDir()
+  let pair: MailboxPair
+  let cyrus: Cyrus
+
+  before(async () => {
+    pair = await MailboxPair.start(dir, { users: ['ann', 'bob'] })
+    cyrus = await Cyrus.start(dir, 'cyrus', ['ann', 'bob'])
+  })
+  after(async () => {
+    await Promise.all([pair[Symbol.asyncDispose](), cyrus[Symbol.asyncDispose]()])
+    dir[Symbol.dispose]()
+  })
+
+  const atCyrus = (user: string) => doorTo('klaus', cyrus.imap, 'authzid', 'cyrus').accessTo(user)
+
+  test(`from Dovecot to Cyrus brings over all that Cyrus takes, and tells of the rest, seed ${seed}`, async () => {
+    using source = await pair.login('source', 'ann')
+    using target = await RawImap.login(cyrus.imap, 'ann', 'x')
+    await fillNasty(source, seed, 25)
+    const bad = new BadMessages(dir.join('state'), 'ann', 1000)
+    const ends = { source: pair.endsOf('ann').source, target: atCyrus('ann') }
+    const report = await passOf(dir, planFor(dir, 'ann', ends, { bad }))
+    assert.deepEqual(report.problems, [])
+    assert.deepEqual(report.notes, [
+      '100%_* is called 100___',
+      "it's (mine) {3} is called it_s _mine_ _3_",
+    ])
+    const expected: Record<string, RawContent[]> = {}
+    for (const [name, messages] of Object.entries(await source.everything())) {
+      const uids = await source.uids(name)
+      const left = bad.found.filter(({ folder }) => encodeFolderName(folder) === name)
+      expected[name.replace(/[%*'(){}]/g, '_')] = messages.filter((_, index) =>
+        left.every(({ uid }) => uid !== uids[index]),
+      )
+    }
+    // Cyrus makes those above a folder, too.
+    assert.deepEqual(await target.everything(), { ...expected, a: [], 'a/b': [] })
+    const reasons = new Set(bad.found.map(({ reason }) => reason))
+    assert.deepEqual(reasons, new Set(['Message contains invalid header']))
+    // Those that stream are not kept.
+    for (const { file, sizeBytes } of bad.found) {
+      if (file !== undefined) assert.equal(readFileSync(file).length, sizeBytes)
+      else assert.ok(sizeBytes > 1_000_000)
+    }
+  })
+
+  test('from Cyrus to Dovecot is equal, follows what changes, and then does nothing', async () => {
+    using source = await RawImap.login(cyrus.imap, 'bob', 'x')
+    using target = await pair.login('target', 'bob')
+    const ends = { source: atCyrus('bob'), target: pair.endsOf('bob').target }
+    const pass = () => passOf(dir, planFor(dir, 'bob', ends))
+    const header = /^(?:[A-Z][\w-]+: [^\r\n]*\r\n(?: [^\r\n]*\r\n)*)+\r\n/
+    // Cyrus wants a header, and of CR CR LF Dovecot's Maildir keeps one CR.
+    const sane = nastyMessages(randomOf(seed), 60).filter(
+      ({ body }) => header.test(body.toString('latin1')) && !body.includes('\r\r'),
+    )
+    await source.command('CREATE "Entw&APw-rfe/x"')
+    await source.append('Entw&APw-rfe/x', sane)
+    await source.append('INBOX', sane.slice(0, 5))
+    assert.deepEqual((await pass()).problems, [])
+    assert.deepEqual(await target.everything(), await source.everything())
+    await source.command('SELECT INBOX')
+    await source.command('STORE 1:2 FLAGS (\\Flagged new)')
+    await source.command('STORE 3 +FLAGS (\\Deleted)')
+    await source.command('EXPUNGE')
+    await source.append('INBOX', sane.slice(7, 9))
+    const { folders } = await pass()
+    assert.deepEqual(await target.everything(), await source.everything())
+    const [inbox] = folders
+    assert.deepEqual([inbox?.copied, inbox?.flagged, inbox?.expunged], [2, 2, 1])
+    assert.equal((await pass()).folders.length, 0)
+  })
+})
