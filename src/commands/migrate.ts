@@ -33,9 +33,9 @@ export default class Migrate extends MailmuxCommand {
       summary: 'How many messages of a user may be left behind that the target does not take.',
     }),
     verify: Flags.string({
-      options: ['full', 'fast'] as const,
-      default: 'full',
-      summary: 'Compare octets, or only sizes and Message-Ids.',
+      options: ['changed', 'full', 'fast'] as const,
+      default: 'changed',
+      summary: 'Compare octets of what has changed, or all, or only sizes and Message-Ids.',
     }),
     merge: Flags.boolean({ summary: 'Add to mailboxes that are not empty.' }),
     'map-folder': Flags.string({
@@ -57,8 +57,7 @@ export default class Migrate extends MailmuxCommand {
       dryRun: flags['dry-run'],
       merge: flags.merge,
       maxBad: flags['max-bad'],
-      verify: flags.verify === 'fast' ? 'fast' : 'full',
-      lanes: 1,
+      verify: flags.verify as 'changed' | 'full' | 'fast',
       renames: parseRenames(flags['map-folder']),
     })
     using interrupted = this.untilInterrupted()

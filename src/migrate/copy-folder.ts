@@ -35,7 +35,7 @@ export async function copyFolder(work: FolderWork): Promise<FolderReport> {
   const target = await session.target.select(work.targetName, 'write')
   let folder = bind(work, source, target)
   // What is fetched with its flags now need not be asked for them again.
-  const hadRows = !UidSet.of(journal.sourceUids(folder)).isEmpty
+  const hadRows = journal.hasMessages(folder)
   const pool = await findOrphans(work, folder, target.state)
   const there = await session.source.uids()
   const known = UidSet.of(journal.sourceUids(folder))
@@ -53,6 +53,7 @@ export async function copyFolder(work: FolderWork): Promise<FolderReport> {
     floor: Math.max(folder.floor, state.uidNext - 1),
     source: isWhole ? source.state : undefined,
     target: state,
+    isVerified: false,
   })
   return report
 }

@@ -102,12 +102,35 @@ export class MailboxCopy implements AsyncDisposable {
     return [...target.states.values()].some(({ messages }) => messages > 0)
   }
 
+  /** Those that were not found equal since something happened in them. */
+  unverified(look: MailboxLook): FolderPair[] {
+    const known = this.#known()
+    return look.pairs.filter((pair) => {
+      const folder = known.get(pair.source.name)
+      return folder?.isVerified !== true || !isUnchanged(pair, folder, look)
+    })
+  }
+
+  /** Writes down that folders, by their names at the source, were found equal as `look` has them. */
+  setVerified(look: MailboxLook, names: ReadonlySet<string>): void {
+    const known = this.#known()
+    for (const pair of look.pairs.filter(({ source }) => names.has(source.name))) {
+      const folder = known.get(pair.source.name)
+      if (folder !== undefined && isUnchanged(pair, folder, look)) {
+        this.#journal.amend(this.#mailbox, folder, { isVerified: true })
+      }
+    }
+  }
+
+  #known(): ReadonlyMap<string, CopiedFolder> {
+    const folders = this.#journal.folders(this.#mailbox)
+    return new Map(folders.map((folder) => [folder.sourceName, folder]))
+  }
+
   /** Throws what connections and journal throw, TARGET_FULL and TOO_MANY_BAD: then run it again. */
   async pass(options: PassOptions): Promise<PassReport> {
     const look = await this.look()
-    const known = new Map(
-      this.#journal.folders(this.#mailbox).map((folder) => [folder.sourceName, folder]),
-    )
+    const known = this.#known()
     const findings: Findings = { notes: [], problems: [] }
     const waiting: FolderPair[] = []
     for (const pair of look.pairs) {

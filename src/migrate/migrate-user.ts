@@ -1,7 +1,8 @@
 /** Brings one user's mailbox over: looks first, passes until nothing is left, verifies, and tries again. */
 import { setTimeout as wait } from 'node:timers/promises'
 import { MailmuxError, messageOf } from '../base/error.ts'
-import { type CopyJournal, lockMailbox } from '../map/state/copy-journal.ts'
+import type { CopyJournal } from '../map/state/copy-journal.ts'
+import { lockMailbox } from '../map/state/mailbox-lock.ts'
 import { BadMessages } from './bad-messages.ts'
 import { isPassing, MailboxCopy, type MailboxPlan, type PassReport } from './copy-mailbox.ts'
 import type { CopyEnds } from './copy-session.ts'
@@ -19,7 +20,8 @@ export interface MigrationOptions {
   readonly merge: boolean
   /** How many messages of a user may be left behind. */
   readonly maxBad: number
-  readonly verify: VerifyMode
+  /** changed: full, but only of folders in which something happened since that was done. */
+  readonly verify: VerifyMode | 'changed'
   readonly lanes: number
   readonly renames: ReadonlyMap<string, string>
 }
@@ -155,8 +157,14 @@ class UserMigration {
   async #verify(copy: MailboxCopy): Promise<MailboxVerdict> {
     this.#tell('verify')
     const { ends, options, signal } = this.#work
-    const { pairs } = await copy.look()
-    return verifyMailbox(ends, pairs, options.verify, signal)
+    const look = await copy.look()
+    const pairs = options.verify === 'changed' ? copy.unverified(look) : look.pairs
+    const mode = options.verify === 'fast' ? 'fast' : 'full'
+    const verified = await verifyMailbox(ends, pairs, mode, signal)
+    const unequal = new Set(verified.folders.map(({ source }) => source))
+    const names = pairs.map(({ source }) => source.name).filter((name) => !unequal.has(name))
+    if (mode === 'full') copy.setVerified(look, new Set(names))
+    return verified
   }
 
   /** Only what was reported as bad may be missing, and only what was there before may be more. */

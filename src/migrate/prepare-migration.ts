@@ -8,7 +8,11 @@ import type { MigrationOptions } from './migrate-user.ts'
 import type { UsersPlan } from './migrate-users.ts'
 import { selectUsers, type UserChoice } from './select-users.ts'
 
-export interface MigrationRequest extends Omit<MigrationOptions, 'stateDir' | 'from' | 'to'> {
+/** Folders of one mailbox at a time; each has three connections. */
+const mostLanes = 4
+
+export interface MigrationRequest
+  extends Omit<MigrationOptions, 'stateDir' | 'from' | 'to' | 'lanes'> {
   readonly from: BackendConfig
   readonly to: BackendConfig
   /** A file of users or a pattern of their names; everybody without it. */
@@ -31,12 +35,11 @@ export async function prepareMigration(
   const choice = await choiceOf(users)
   const map = openMapInForce(config)
   try {
-    return {
-      doors,
-      users: selectUsers(map, config, from.name, choice),
-      jobs,
-      options: { ...options, stateDir: config.stateDir, from: from.name, to: to.name },
-    }
+    const selected = selectUsers(map, config, from.name, choice)
+    // Where there are fewer mailboxes than may be copied at a time, their folders are.
+    const lanes = Math.min(mostLanes, Math.max(1, Math.floor(jobs / selected.length)))
+    const names = { stateDir: config.stateDir, from: from.name, to: to.name }
+    return { doors, users: selected, jobs, options: { ...options, ...names, lanes } }
   } finally {
     map.close()
   }

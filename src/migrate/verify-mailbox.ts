@@ -26,6 +26,7 @@ export interface FolderVerdict extends Comparison {
 export interface MailboxVerdict {
   readonly mode: VerifyMode
   readonly isEqual: boolean
+  /** In the folders that were looked into. */
   readonly messages: { readonly source: number; readonly target: number }
   /** Those that are not equal. */
   readonly folders: readonly FolderVerdict[]

@@ -86,6 +86,10 @@ run_dir: run
     assert.deepEqual(await target.everything(), await source.everything())
 
     await source.append('INBOX', [mail('2')])
+    const second = await migrate('--users', 'bob')
+    // Of the folder in which something happened alone.
+    assert.match(second.stdout, /^bob@example\.com: done; 1 message, .* copied; 2 verified\n$/)
+    await source.append('INBOX', [mail('3')])
     const again = await migrate('--users', 'bob', '--json', '--verify', 'fast')
     const report = JSON.parse(again.stdout) as MigrationReport
     assert.deepEqual(
@@ -95,7 +99,7 @@ run_dir: run
         1,
         0,
         0,
-        { mode: 'fast', isEqual: true, messages: { source: 14, target: 14 }, folders: [] },
+        { mode: 'fast', isEqual: true, messages: { source: 15, target: 15 }, folders: [] },
       ],
     )
   })

@@ -3,11 +3,7 @@
  * have happened at the target. Commands that change the map do not wait for it, nor it for them;
  * that one user's mailbox is copied by one process at a time is for `lockMailbox` to see to.
  */
-import { createHash } from 'node:crypto'
-import { join } from 'node:path'
 import type { StatementSync } from 'node:sqlite'
-import { MailmuxError } from '../../base/error.ts'
-import { describeHolder, takeLock } from '../../storage/lock.ts'
 import { makePrivateDirectory } from '../../storage/private-directory.ts'
 import { openSqlite, type SqliteDatabase, transact } from '../../storage/sqlite.ts'
 import { prepareCopySchema } from './copy-schema.ts'
@@ -34,9 +30,11 @@ export interface CopiedFolder {
   /** Both ends after the last pass that went to its end. */
   readonly source: FolderState | undefined
   readonly target: FolderState | undefined
+  /** In these states they were read, and found equal. */
+  readonly isVerified: boolean
 }
 
-export type FolderBinding = Omit<CopiedFolder, 'id' | 'source' | 'target'>
+export type FolderBinding = Omit<CopiedFolder, 'id' | 'source' | 'target' | 'isVerified'>
 
 export interface CopiedMessage {
   readonly sourceUid: number
@@ -58,7 +56,7 @@ export interface CopyRoute {
 }
 
 const folderColumns =
-  'id mailbox source_name target_name source_validity target_validity floor source_state target_state'.split(
+  'id mailbox source_name target_name source_validity target_validity floor source_state target_state verified'.split(
     ' ',
   )
 const messageColumns = 'folder source_validity source_uid target_uid size sha256 date flags'.split(
@@ -66,6 +64,8 @@ const messageColumns = 'folder source_validity source_uid target_uid size sha256
 )
 const forgetTarget = 'DELETE FROM copy_message WHERE folder = ? AND target_uid = ?'
 const selectMessage = `SELECT ${messageColumns.join()}, sum FROM copy_message`
+
+const unseen = { source: undefined, target: undefined, isVerified: false } as const
 
 type Row = Readonly<Record<string, unknown>>
 type Column = string | number | null
@@ -132,8 +132,8 @@ export class CopyJournal implements Disposable {
       const last = this.#database.prepare('SELECT max(id) AS last FROM copy_folder').get()
       const id = Number(last?.['last'] ?? 0) + 1
       const columns = [id, mailbox, sourceName, targetName, sourceValidity, targetValidity, floor]
-      this.#putFolder([...columns, null, null])
-      return { id, ...binding, source: undefined, target: undefined }
+      this.#putFolder([...columns, null, null, 0])
+      return { id, ...binding, ...unseen }
     })
   }
 
@@ -145,7 +145,8 @@ export class CopyJournal implements Disposable {
     const states = [amended.source, amended.target].map((state) =>
       state === undefined ? null : JSON.stringify(state),
     )
-    this.#write(() => this.#putFolder([...columns, ...states]))
+    const verified = amended.isVerified ? 1 : 0
+    this.#write(() => this.#putFolder([...columns, ...states, verified]))
     return amended
   }
 
@@ -176,6 +177,12 @@ export class CopyJournal implements Disposable {
       .prepare(query)
       .all(id, sourceValidity)
       .map((row) => this.#messageOf(row))
+  }
+
+  /** Whether any message is written down, of the UIDVALIDITY that the folder has now. */
+  hasMessages({ id, sourceValidity }: CopiedFolder): boolean {
+    const query = 'SELECT 1 FROM copy_message WHERE folder = ? AND source_validity = ? LIMIT 1'
+    return this.#database.prepare(query).get(id, sourceValidity) !== undefined
   }
 
   /** UIDs of messages, rising; of the UIDVALIDITY that the folder has now. */
@@ -228,9 +235,9 @@ export class CopyJournal implements Disposable {
     this.#write(() => {
       this.#database.prepare('DELETE FROM copy_message WHERE folder = ?').run(id)
       const columns = [id, mailbox, sourceName, targetName, sourceValidity, targetValidity, 0]
-      this.#putFolder([...columns, null, null])
+      this.#putFolder([...columns, null, null, 0])
     })
-    return { ...folder, targetValidity, floor: 0, source: undefined, target: undefined }
+    return { ...folder, targetValidity, floor: 0, ...unseen }
   }
 
   #putFolder(columns: readonly Column[]): void {
@@ -254,6 +261,7 @@ export class CopyJournal implements Disposable {
       floor: Number(row['floor']),
       source: state('source_state'),
       target: state('target_state'),
+      isVerified: row['verified'] === 1,
     }
   }
 
@@ -276,16 +284,4 @@ export class CopyJournal implements Disposable {
       throw unusable(this.#path, error)
     }
   }
-}
-
-/** Keeps other processes from copying this user's mailbox. Throws MIGRATION_BUSY. */
-export async function lockMailbox(stateDir: string, user: string): Promise<Disposable> {
-  const folder = join(stateDir, 'copies')
-  await makePrivateDirectory(folder)
-  const name = createHash('sha256').update(user).digest('hex').slice(0, 24)
-  const path = join(folder, `${name}.lock`)
-  const lock = takeLock(path)
-  if (lock !== undefined) return lock
-  const who = describeHolder(path)
-  throw new MailmuxError('MIGRATION_BUSY', `${user}: the mailbox is being copied already${who}`)
 }

@@ -25,6 +25,8 @@ const tables = `
     -- JSON of a FolderState after the last pass that went to its end; null: none did
     source_state TEXT,
     target_state TEXT,
+    -- 1: they were read and found equal in these states
+    verified INTEGER NOT NULL,
     sum INTEGER NOT NULL,
     UNIQUE (mailbox, source_name)
   ) STRICT;

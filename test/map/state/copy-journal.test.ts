@@ -7,8 +7,8 @@ import {
   type CopiedMessage,
   CopyJournal,
   type FolderBinding,
-  lockMailbox,
 } from '../../../src/map/state/copy-journal.ts'
+import { lockMailbox } from '../../../src/map/state/mailbox-lock.ts'
 import { State } from '../../../src/map/state/state.ts'
 import { tempDir } from '../../support/temp-dir.ts'
 
@@ -37,13 +37,20 @@ test('what was written down is there for the next who opens it', async () => {
     const mailbox = journal.mailbox(route)
     const folder = journal.bind(mailbox, binding)
     journal.record(folder, [copied(1, 11), copied(2, 12)])
-    journal.amend(mailbox, folder, { source: state, floor: 12 })
+    journal.amend(mailbox, folder, { source: state, floor: 12, isVerified: true })
   }
   using journal = await CopyJournal.open(dir.path)
   const mailbox = journal.mailbox(route)
   const [folder] = journal.folders(mailbox)
   assert.ok(folder)
-  assert.deepEqual(folder, { id: 1, ...binding, floor: 12, source: state, target: undefined })
+  assert.deepEqual(folder, {
+    ...binding,
+    id: 1,
+    floor: 12,
+    source: state,
+    target: undefined,
+    isVerified: true,
+  })
   assert.deepEqual([...journal.messages(folder)], [copied(1, 11), copied(2, 12)])
   assert.deepEqual([...journal.messages(folder, 2, 9)], [copied(2, 12)])
   assert.deepEqual([...journal.sourceUids(folder)], [1, 2])
