@@ -1,0 +1,102 @@
+/**
+ * What passes between client and back-end after a login, watched just closely enough to know where a
+ * word of ours would be understood: between two responses of the back-end, never within one.
+ */
+
+/** Why a joined session is ended by us. */
+export type FarewellReason = 'shutdown' | 'kicked'
+
+/** Of one session, from its join on: all bytes pass it, in order, in any chunks. */
+export interface JoinedWatch {
+  /** The first `length` bytes of `bytes`, which others use again afterwards. */
+  fromBackEnd(bytes: Buffer, length: number): void
+  fromClient(bytes: Buffer): void
+  /** Whether the client would understand a word of ours now. */
+  readonly isAtBoundary: boolean
+  /** The word. */
+  farewell(why: FarewellReason): string
+}
+
+/** `{4294967295+}` with its CRLF, and room for zeros. */
+const announcementBytes = 24
+const announcementEnd = Buffer.from('}\r\n')
+const announcement = /\{(\d+)\+?\}$/
+const lineFeed = 0x0a
+
+/**
+ * IMAP (RFC 9051) and ManageSieve (RFC 5804): lines, with literals between them that are announced at
+ * the end of a line. A text that looks like an announcement and is none makes it wait too long, never
+ * too short.
+ */
+export abstract class LiteralWatch implements JoinedWatch {
+  /** Bytes of the present literal that have not come. */
+  #literalLeft = 0
+  #isWithinLine = false
+  /** The end of a line that has not ended: there an announcement may have begun. */
+  #tail = ''
+
+  abstract farewell(why: FarewellReason): string
+
+  get isAtBoundary(): boolean {
+    return this.#literalLeft === 0 && !this.#isWithinLine
+  }
+
+  fromClient(): void {}
+
+  fromBackEnd(bytes: Buffer, length: number): void {
+    let at = this.#skipLiteral(0, length)
+    if (at === length) return
+    const view = length === bytes.length ? bytes : bytes.subarray(0, length)
+    if (this.#tail !== '') at = this.#finishLine(view)
+    if (at === length) return
+    // One search for the end of an announcement, in native code, is all that most chunks cost.
+    for (let end = view.indexOf(announcementEnd, at); end !== -1; ) {
+      const from = Math.max(at, end + 1 - announcementBytes)
+      this.#announce(view.toString('latin1', from, end + 1))
+      at = this.#skipLiteral(end + announcementEnd.length, length)
+      if (this.#literalLeft > 0) return
+      end = view.indexOf(announcementEnd, at)
+    }
+    if (at === length) return
+    this.#isWithinLine = view[length - 1] !== lineFeed
+    this.#tail = this.#isWithinLine ? lastLineOf(view, at) : ''
+  }
+
+  /** Returns where the literal ends, or the chunk. */
+  #skipLiteral(at: number, length: number): number {
+    const skipped = Math.min(this.#literalLeft, length - at)
+    if (skipped === 0) return at
+    this.#literalLeft -= skipped
+    // What follows a literal is the rest of its line.
+    this.#isWithinLine = true
+    this.#tail = ''
+    return at + skipped
+  }
+
+  /** A line that began in the chunk before may end in an announcement. Returns where to go on. */
+  #finishLine(view: Buffer): number {
+    const head = view.toString('latin1', 0, Math.min(view.length, announcementBytes))
+    const end = head.indexOf('\n')
+    const tail = this.#tail
+    this.#tail = ''
+    if (end === -1 && head.length < announcementBytes) {
+      this.#tail = (tail + head).slice(-announcementBytes)
+      return view.length
+    }
+    if (end === -1) return 0
+    this.#announce((tail + head.slice(0, end)).replace(/\r$/, ''))
+    return this.#skipLiteral(end + 1, view.length)
+  }
+
+  #announce(line: string): void {
+    const [, size] = announcement.exec(line) ?? []
+    this.#literalLeft = size === undefined ? 0 : Number(size)
+    this.#isWithinLine = size !== undefined
+  }
+}
+
+/** As much of it as may announce a literal. */
+function lastLineOf(view: Buffer, at: number): string {
+  const text = view.toString('latin1', Math.max(at, view.length - announcementBytes))
+  return text.slice(text.lastIndexOf('\n') + 1)
+}

@@ -1,0 +1,161 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import * as fc from 'fast-check'
+import { ImapWatch } from '../../src/protocol/imap/joined-watch.ts'
+import type { JoinedWatch } from '../../src/protocol/joined-watch.ts'
+import { Pop3Watch } from '../../src/protocol/pop3/joined-watch.ts'
+import { SieveWatch } from '../../src/protocol/sieve/joined-watch.ts'
+
+const imap = (): ImapWatch => new ImapWatch({ text: '', capabilities: 'IMAP4rev1 IDLE' })
+
+/** Passes text on from a larger buffer, as a pump does, whose rest is not to be looked at. */
+function pass(watch: JoinedWatch, text: string): void {
+  const bytes = Buffer.from(`${text}}\r\n{7}\r\n`, 'latin1')
+  watch.fromBackEnd(bytes, text.length)
+}
+
+function cutAt(text: string, sizes: readonly number[]): string[] {
+  const chunks: string[] = []
+  let at = 0
+  for (const size of [...sizes, text.length]) {
+    if (at < text.length && size > 0) chunks.push(text.slice(at, at + size))
+    at += size
+  }
+  return chunks
+}
+
+/** A response as parts: text of its lines, and literals. */
+const words = fc.string({
+  unit: fc.constantFrom('a', ' ', '{', '}', '3', '+', ')', '"'),
+  maxLength: 40,
+})
+const literal = fc.string({ unit: fc.constantFrom('\r', '\n', '}', '{', '9', 'x'), maxLength: 60 })
+const response = fc.record({
+  parts: fc.array(fc.record({ before: words, octets: literal }), { maxLength: 3 }),
+  // What ends a line must not look like an announcement.
+  last: words.map((text) => `${text}.`),
+})
+
+test('IMAP: a boundary is where a response has ended, wherever its bytes are cut', () => {
+  const sizes = fc.array(fc.integer({ min: 1, max: 50 }), { maxLength: 60 })
+  fc.assert(
+    fc.property(fc.array(response, { maxLength: 6 }), sizes, (responses, cuts) => {
+      const ends = new Set([0])
+      let text = ''
+      for (const { parts, last } of responses) {
+        for (const { before, octets } of parts) text += `${before}{${octets.length}}\r\n${octets}`
+        text += `${last}\r\n`
+        ends.add(text.length)
+      }
+      const watch = imap()
+      let at = 0
+      for (const chunk of cutAt(text, cuts)) {
+        pass(watch, chunk)
+        at += chunk.length
+        assert.equal(watch.isAtBoundary, ends.has(at), JSON.stringify(text.slice(0, at)))
+      }
+    }),
+    { numRuns: 3000 },
+  )
+})
+
+test('IMAP: byte by byte, and at every two cuts, it is the same', () => {
+  const text = '* 1 FETCH (BODY[] {12}\r\n}\r\n{3}\r\nab\r\n FLAGS ())\r\n* OK {x}\r\na OK done\r\n'
+  const ends = new Set([0, text.indexOf('* OK'), text.indexOf('a OK'), text.length])
+  for (let first = 0; first <= text.length; first++) {
+    for (let second = first; second <= text.length; second++) {
+      const watch = imap()
+      for (const chunk of [text.slice(0, first), text.slice(first, second)]) {
+        if (chunk !== '') pass(watch, chunk)
+      }
+      assert.equal(watch.isAtBoundary, ends.has(second), `${first} ${second}`)
+    }
+  }
+})
+
+test('IMAP: a literal of four gigabytes is waited for, whatever it looks like', () => {
+  const watch = imap()
+  pass(watch, '* 1 FETCH (BODY[] {4294967295}\r\n')
+  for (let n = 0; n < 50; n++) pass(watch, 'a OK done\r\n')
+  assert.equal(watch.isAtBoundary, false)
+})
+
+test('IMAP: where the stream may be compressed, no place is known', () => {
+  for (const capabilities of [
+    '',
+    'IMAP4rev1 COMPRESS=DEFLATE IDLE',
+    'IMAP4rev1 compress=deflate',
+  ]) {
+    assert.equal(new ImapWatch({ text: '', capabilities }).isAtBoundary, false, capabilities)
+  }
+})
+
+test('ManageSieve: a script is a literal, and a quoted string is none', () => {
+  const watch = new SieveWatch()
+  pass(watch, '{18}\r\nkeep;\r\nOK\r\n')
+  assert.equal(watch.isAtBoundary, false)
+  pass(watch, 'stop;\r\n\r\n')
+  assert.equal(watch.isAtBoundary, true)
+  pass(watch, '"a {4}"\r\nOK "done"\r\n')
+  assert.equal(watch.isAtBoundary, true)
+})
+
+/** What a POP3 client says, and the whole answer. */
+const turns = [
+  ['STAT', '+OK 2 320\r\n'],
+  ['RETR 1', '+OK\r\nSubject: x\r\n\r\n..a dot\r\n.\r\n'],
+  ['RETR 9', '-ERR no such message\r\n'],
+  ['LIST', '+OK\r\n.\r\n'],
+  ['LIST 1', '+OK 1 120\r\n'],
+  ['UIDL', '+OK\r\n1 a\r\n2 b\r\n.\r\n'],
+  ['uidl 1', '+OK 1 a\r\n'],
+  ['TOP 1 0', '+OK\r\nSubject: x\r\n\r\n.\r\n'],
+  ['CAPA', '+OK\r\nTOP\r\n.\r\n'],
+  ['DELE 1', '+OK\r\n'],
+  ['NOOP', '+OK\r\n'],
+] as const
+
+test('POP3: a boundary is where an answer has ended, pipelined and however it is cut', () => {
+  const talk = fc.array(fc.constantFrom(...turns), { minLength: 1, maxLength: 8 })
+  const sizes = fc.array(fc.integer({ min: 1, max: 20 }), { maxLength: 60 })
+  fc.assert(
+    fc.property(talk, sizes, sizes, (dialogue, asked, cuts) => {
+      const watch = new Pop3Watch()
+      const commands = dialogue.map(([command]) => `${command}\r\n`).join('')
+      for (const chunk of cutAt(commands, asked)) watch.fromClient(Buffer.from(chunk))
+      const ends = new Set([0])
+      let text = ''
+      for (const [, answer] of dialogue) ends.add((text += answer).length)
+      let at = 0
+      for (const chunk of cutAt(text, cuts)) {
+        pass(watch, chunk)
+        at += chunk.length
+        assert.equal(watch.isAtBoundary, ends.has(at), JSON.stringify(text.slice(0, at)))
+      }
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+test('POP3: after what it does not know, it knows no place any more', () => {
+  for (const command of ['XTND XMIT', 'AUTH PLAIN', '', 'x'.repeat(5000)]) {
+    const watch = new Pop3Watch()
+    watch.fromClient(Buffer.from(`${command}\r\n`))
+    pass(watch, '+OK\r\n')
+    watch.fromClient(Buffer.from('NOOP\r\n'))
+    pass(watch, '+OK\r\n')
+    assert.equal(watch.isAtBoundary, false, command)
+  }
+  const surprised = new Pop3Watch()
+  pass(surprised, '+OK nobody asked\r\n')
+  assert.equal(surprised.isAtBoundary, false)
+})
+
+test('a farewell is one line that names what is to be done', () => {
+  const watches = [imap(), new Pop3Watch(), new SieveWatch()]
+  const kicked = watches.map((watch) => watch.farewell('kicked'))
+  assert.match(kicked[0] ?? '', /^\* BYE \[UNAVAILABLE\] [ -~]+\r\n$/)
+  assert.match(kicked[1] ?? '', /^-ERR \[SYS\/TEMP\] [ -~]+\r\n$/)
+  assert.match(kicked[2] ?? '', /^BYE \(TRYLATER\) "[ -~]+"\r\n$/)
+  for (const watch of watches) assert.notEqual(watch.farewell('shutdown'), watch.farewell('kicked'))
+})
