@@ -42,6 +42,8 @@ export const limits = {
   /** Unknown recipients in a session; more look like a search for addresses. */
   unknownRecipients: 20,
   failedLogins: 3,
+  /** Logins of frozen users that one worker keeps waiting; more are told to come again. */
+  heldLogins: 1000,
   /** A message comes at least this fast in a second, averaged over the window; milliseconds. */
   dataRateBytes: 1024,
   dataRateWindowMs: 60_000,
@@ -77,4 +79,8 @@ export const waits = {
   /** For a proxy to say whose connection it passes on. */
   proxyHeaderMs: 3_000,
   closeMs: 1_000,
+  /** For a place in the stream of a joined session at which its client can be told of its end. */
+  boundaryMs: 2_000,
+  /** How long a message whose end was sent may keep a mailbox from being frozen. */
+  freezeVerdictMs: 60_000,
 } as const

@@ -27,6 +27,7 @@ export type RefusalReason =
   | 'loop'
   | 'message_rate'
   | 'message_too_big'
+  | 'move_freeze'
   | 'nul_in_data'
   | 'preauth_timeout'
   | 'proxy_hdr'
@@ -91,6 +92,7 @@ export type SessionEnd =
   | 'backend_error'
   | 'refused'
   | 'shutdown'
+  | 'kicked'
 
 interface PeerFields {
   service: ServiceName
@@ -131,6 +133,12 @@ export interface EventFields {
     /** SMTP: messages accepted in this session. */
     messages?: number
     generation: number
+  }
+  /** A login of a frozen user has waited: until the thaw, or in vain, or until its client left. */
+  'login.held': PeerFields & {
+    user: string
+    outcome: 'thawed' | 'in_vain' | 'gone'
+    waited_ms: number
   }
   /** One SMTP transaction that reached a final reply after end of data. */
   message: PeerFields & {
@@ -183,6 +191,23 @@ export interface EventFields {
   'queue.started': { worker: number; pid: number }
   /** The host's clock was set; waits go on as they were. */
   'clock.stepped': { step_ms: number }
+  /** An administrator has ended sessions. */
+  'sessions.kicked': { user: string; sessions: number }
+  /** A mailbox is frozen; `complete`: nothing is under way to it any more, in any process. */
+  'user.frozen': {
+    user: string
+    epoch: number
+    complete: boolean
+    sessions: number
+    deliveries: number
+    waited_ms: number
+  }
+  'user.thawed': {
+    user: string
+    epoch: number
+    reason: 'asked' | 'expired' | 'superseded'
+    frozen_ms: number
+  }
   /** A port of a back-end stopped answering, or answers again. */
   'backend.state': {
     backend: string

@@ -134,6 +134,12 @@ export interface RelayConfig {
   readonly onBackendDown: 'answer' | 'spool'
 }
 
+/** Of users who are being moved. */
+export interface MoveConfig {
+  /** How long a login waits for the end of a freeze; 0: not at all. */
+  readonly holdMs: number
+}
+
 /** What is kept of messages that were accepted and are still owed to somebody; in `stateDir`. */
 export interface SpoolConfig {
   readonly maxSizeBytes: number
@@ -179,6 +185,7 @@ export interface Config {
   readonly mechanisms: Readonly<Partial<Record<LoginService, readonly Mechanism[]>>>
   /** Submission: whom a user may send as. */
   readonly checkSender: SenderCheck
+  readonly move: MoveConfig
   readonly spool: SpoolConfig
   /** How long a port of a back-end may be unused before it is probed; 0: for ever. */
   readonly probeIntervalMs: number

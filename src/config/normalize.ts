@@ -93,6 +93,7 @@ export function normalizeConfig(raw: RawConfig, file: string, locate: Locate): C
     relay: relayOf(raw),
     mechanisms: raw.mechanisms ?? {},
     checkSender: raw.check_sender ?? 'none',
+    move: { holdMs: duration(raw.move?.hold, 20_000) },
     spool: spoolOf(raw.spool ?? {}),
     probeIntervalMs: duration(raw.probe_interval, 60_000),
     workers: raw.workers ?? 'auto',

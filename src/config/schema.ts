@@ -11,6 +11,7 @@ import type { Static } from 'typebox'
 import { filledSource } from './database-schema.ts'
 import { limitSchema } from './limit-schema.ts'
 import { loginProperties } from './login-schema.ts'
+import { moveProperties } from './move-schema.ts'
 import { relayProperties } from './relay-schema.ts'
 import { duration, name } from './scalar-schema.ts'
 
@@ -233,6 +234,7 @@ export const configSchema = {
     },
     ...relayProperties,
     ...loginProperties,
+    ...moveProperties,
     workers: {
       anyOf: [
         { type: 'integer', minimum: 1, maximum: 256 },

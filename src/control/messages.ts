@@ -4,6 +4,23 @@
  */
 import type { BackendProtocolName, BackendReason, BackendStep, ServiceName } from '../base/log.ts'
 import type { QueueChange, QueuePage, QueueRequest } from '../mail/queued-message.ts'
+import {
+  type DrainReport,
+  type DrainRequest,
+  type FreezeReport,
+  type FreezeRequest,
+  type KickReport,
+  type KickRequest,
+  parseDrain,
+  parseFreeze,
+  parseKick,
+  parseThaw,
+  parseWho,
+  type ThawReport,
+  type ThawRequest,
+  type WhoPage,
+  type WhoRequest,
+} from './session-messages.ts'
 
 export const controlVersion = 1
 
@@ -11,15 +28,19 @@ export const controlVersion = 1
 export const requestBytes = 65_536
 export const answerBytes = 16 * 1024 * 1024
 
-const verbs = ['status', 'reload', 'queue'] as const
-export type Verb = (typeof verbs)[number]
-
 /** What a verb is asked with; `undefined`: with nothing. */
 export interface Details {
   status: undefined
   reload: undefined
   queue: QueueRequest
+  who: WhoRequest
+  kick: KickRequest
+  freeze: FreezeRequest
+  thaw: ThawRequest
+  drain: DrainRequest
 }
+
+export type Verb = keyof Details
 
 export interface Request<V extends Verb = Verb> {
   readonly v: typeof controlVersion
@@ -159,6 +180,11 @@ export interface Answers {
   status: StatusReport
   reload: ReloadReport
   queue: QueuePage | QueueChange
+  who: WhoPage
+  kick: KickReport
+  freeze: FreezeReport
+  thaw: ThawReport
+  drain: DrainReport
 }
 
 /** Why a request was not done. `problems`: every one of them, a line each. */
@@ -185,11 +211,26 @@ export function parseRequest(text: string): { request: Request } | { refused: Re
   }
   const verb = verbs.find((known) => known === frame['do'])
   if (verb === undefined) return refusal('BAD_REQUEST', `known requests: ${verbs.join(', ')}`)
-  if (verb !== 'queue') return { request: { v: controlVersion, do: verb } }
-  const details = parseQueueRequest(frame['with'])
-  if (details === undefined) return refusal('BAD_REQUEST', 'the queue is not asked so')
+  const read = readers[verb]
+  if (read === undefined) return { request: { v: controlVersion, do: verb } }
+  const details = read(frame['with'])
+  if (details === undefined) return refusal('BAD_REQUEST', `${verb} is not asked so`)
   return { request: { v: controlVersion, do: verb, with: details } }
 }
+
+/** How what comes with a verb is read; undefined where nothing does. */
+const readers: { readonly [V in Verb]: ((value: unknown) => Details[V] | undefined) | undefined } =
+  {
+    status: undefined,
+    reload: undefined,
+    queue: parseQueueRequest,
+    who: parseWho,
+    kick: parseKick,
+    freeze: parseFreeze,
+    thaw: parseThaw,
+    drain: parseDrain,
+  }
+const verbs = Object.keys(readers) as readonly Verb[]
 
 /** As much as goes into one answer. */
 const pageLimit = 1000

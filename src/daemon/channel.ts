@@ -5,12 +5,14 @@
  */
 import type { Service } from '../config/config.ts'
 import type { BreakerReport, SpoolStatus } from '../control/messages.ts'
+import type { FreezeAnswer, SessionFilter, SessionView } from '../control/session-messages.ts'
 import type { QueueChange, QueuePage, QueueRequest } from '../mail/queued-message.ts'
 import type { KnownChanges } from '../map/state/override-reader.ts'
 import type { SpoolUsage } from '../spool/file-spool-writer.ts'
 import type { BoardShare } from './admission/boards.ts'
 import type { BackendTrouble } from './backend-troubles.ts'
 import type { Counts } from './counters.ts'
+import type { FreezeNotice } from './freezes.ts'
 import type { Settings } from './settings.ts'
 
 export type Ask =
@@ -20,6 +22,8 @@ export type Ask =
       readonly changes: KnownChanges
       /** The worker's place among counts that all share; undefined where there is none for it. */
       readonly board: BoardShare | undefined
+      /** Mailboxes that are frozen now. */
+      readonly freezes: readonly FreezeNotice[]
     }
   | { readonly do: 'commit' }
   | { readonly do: 'abort' }
@@ -34,8 +38,18 @@ export type Ask =
   | { readonly do: 'spool-usage'; readonly usage: SpoolUsage }
   /** To the queue: what an administrator wants of it. */
   | { readonly do: 'queue'; readonly request: QueueRequest }
-  /** Take nothing new, let sessions end for `drainMs`, end them, exit. */
-  | { readonly do: 'stop'; readonly drainMs: number }
+  /** To workers: which sessions there are, after that one and up to so many. */
+  | { readonly do: 'who'; readonly filter: SessionFilter; readonly after: number; limit: number }
+  /** To workers: end these sessions. */
+  | { readonly do: 'kick'; readonly filter: SessionFilter }
+  /** To all: let nothing change that mailbox, and answer when nothing is under way to it any more. */
+  | { readonly do: 'freeze'; readonly notice: FreezeNotice }
+  | { readonly do: 'thaw'; readonly user: string; readonly epoch: number }
+  /**
+   * Take nothing new, let sessions end for `drainMs`, end them, exit. `patient`: joined ones are not
+   * asked to end before that time is over.
+   */
+  | { readonly do: 'stop'; readonly drainMs: number; readonly patient?: boolean }
 
 export interface Replies {
   prepare: PrepareReply
@@ -47,9 +61,16 @@ export interface Replies {
   'backend-up': null
   'spool-usage': null
   queue: QueuePage | QueueChange
+  who: readonly SessionView[]
+  /** How many there were. */
+  kick: number
+  freeze: FreezeAck
+  thaw: null
   /** False where sessions had to be ended. The exit follows. */
   stop: { readonly drained: boolean }
 }
+
+export type FreezeAck = Omit<FreezeAnswer, 'worker'>
 
 export type PrepareReply =
   | { readonly prepared: true; readonly generation: number }

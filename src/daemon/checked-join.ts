@@ -7,37 +7,51 @@
  */
 import type { Socket } from 'node:net'
 import { waits } from '../base/limit.ts'
+import type { SessionEnd } from '../base/log.ts'
 import { assertNever } from '../base/never.ts'
 import { deadlines, type Timed } from '../net/deadline.ts'
+import type { Inlet } from '../net/dial.ts'
 import { quietBuffer } from '../net/read-buffer.ts'
+import type { FarewellReason } from '../protocol/joined-watch.ts'
 import type { CheckedAction, CheckedSession } from '../protocol/smtp/checked-session.ts'
-import type { Join, Joined, JoinEnd, JoinOptions } from './login-attempt.ts'
+import type { ClientLine } from './client-line.ts'
+import type { JoinedSession, JoinOptions } from './login-protocol.ts'
 
 /** How long a client may take to read the last words. */
 const lastWordsMs = 30_000
 
-export class CheckedJoin implements Join, Timed {
+export class CheckedJoin implements JoinedSession, Inlet, Timed {
   dueTick = 0
-  bytesIn = 0
-  bytesOut = 0
+  bytesIn: number
+  bytesOut: number
+  readonly tls: ClientLine['tls']
   readonly #client: Socket
   readonly #backend: Socket
   readonly #options: JoinOptions
-  readonly #joined: Joined
   readonly #machine: CheckedSession
-  #end: JoinEnd | undefined
+  #end: SessionEnd | 'idle' | undefined
+  /** Who ends it is an administrator, or a move. */
+  #isKicked = false
   /** The client sends no more. */
   #hasLeft = false
   /** The back-end is of no more use. */
-  #isCut = false
+  #isLost = false
   #open = 2
 
-  constructor(options: JoinOptions, joined: Joined, machine: CheckedSession) {
-    this.#client = options.client
-    this.#backend = options.backend
+  constructor(options: JoinOptions, machine: CheckedSession) {
+    const { line, accepted } = options
+    this.bytesIn = line.bytesIn
+    this.bytesOut = line.bytesOut
+    this.tls = line.tls
+    this.#client = line.detach()
+    this.#backend = accepted.client.joinable
     this.#options = options
-    this.#joined = joined
     this.#machine = machine
+    accepted.client.handOver(this)
+  }
+
+  get isCut(): boolean {
+    return this.#backend.destroyed
   }
 
   /** The back-end has said nothing yet, or its login had failed. */
@@ -77,8 +91,10 @@ export class CheckedJoin implements Join, Timed {
     else this.#perform(this.#machine.timedOut())
   }
 
-  shutdown(): void {
-    this.#perform(this.#machine.shutDown())
+  end(why: FarewellReason): void {
+    this.#isKicked ||= why === 'kicked'
+    if (this.#end === undefined) this.#perform(this.#machine.shutDown())
+    if (this.#isKicked) this.#backend.destroy()
   }
 
   kill(): void {
@@ -105,7 +121,8 @@ export class CheckedJoin implements Join, Timed {
   }
 
   #perform(actions: readonly CheckedAction[]): void {
-    const { runtime, fields, backend } = this.#joined
+    const { runtime, fields, accepted } = this.#options
+    const { backend } = accepted
     for (const action of actions) {
       switch (action.do) {
         case 'say':
@@ -116,7 +133,7 @@ export class CheckedJoin implements Join, Timed {
           this.#pass(action.octets)
           break
         case 'cut':
-          this.#isCut = true
+          this.#isLost = true
           this.#backend.destroy()
           break
         case 'refuse':
@@ -164,14 +181,15 @@ export class CheckedJoin implements Join, Timed {
     else if (other === this.#backend) other.destroy()
     if (this.#open > 0) return
     deadlines.disarm(this)
-    this.#options.onEnd.pumpEnded(this.#end)
+    const isKicked = this.#isKicked && this.#end === 'shutdown'
+    this.#options.onEnd.joinEnded(isKicked ? 'kicked' : this.#end)
   }
 
   #lost(): void {
-    if (this.#end === undefined && !this.#isCut) this.#perform(this.#machine.backendLost())
+    if (this.#end === undefined && !this.#isLost) this.#perform(this.#machine.backendLost())
   }
 
-  #finish(end: JoinEnd): void {
+  #finish(end: SessionEnd | 'idle'): void {
     if (this.#end !== undefined) return
     this.#end = end
     const [client, backend] = [this.#client, this.#backend]

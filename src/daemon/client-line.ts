@@ -15,6 +15,12 @@ export interface LineOwner {
   gone(): void
 }
 
+/** One of the two is called, once. */
+interface TlsWaiter {
+  readonly secured: () => void
+  readonly failed: () => void
+}
+
 const lineOf = Symbol('line')
 
 /** Kept at the socket, so that listeners are shared functions. */
@@ -87,20 +93,20 @@ export class ClientLine {
     if (!this.#isHeld) this.#socket.resume()
   }
 
-  /** Takes the client's handshake; the owner hears nothing until then. */
-  startTls(serverTls: ServerTls, done: (isSecure: boolean) => void): void {
+  /** Takes the client's handshake, which fails without `serverTls`; the owner hears nothing until then. */
+  startTls(serverTls: ServerTls | undefined, { secured, failed }: TlsWaiter): void {
+    if (serverTls === undefined) return failed()
     this.#isSecuring = true
-    acceptTls(this.detach(), serverTls, (socket) => {
+    return acceptTls(this.detach(), serverTls, (socket) => {
       this.#isSecuring = false
-      if (socket !== undefined) {
-        this.#socket = socket
-        this.tls = socket.getProtocol() ?? 'TLS'
-        this.cipher = socket.getCipher().standardName
-        this.#isHeld = false
-        this.#isUnread = false
-        this.listen()
-      }
-      done(socket !== undefined)
+      if (socket === undefined) return failed()
+      this.#socket = socket
+      this.tls = socket.getProtocol() ?? 'TLS'
+      this.cipher = socket.getCipher().standardName
+      this.#isHeld = false
+      this.#isUnread = false
+      this.listen()
+      return secured()
     })
   }
 

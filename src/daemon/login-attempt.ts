@@ -9,81 +9,17 @@
  */
 import { LoginClient, type LoginWaiter } from '../backend/login-client.ts'
 import { introducedFor, prefaceFor } from '../backend/passed-client.ts'
-import { type BackendReason, type BackendStep, type EventFields, printable } from '../base/log.ts'
-import type { SessionEnd } from '../base/log.ts'
-import type { LoginService, TlsMode } from '../config/config.ts'
-import type {
-  BackEndOutcome,
-  Introduction,
-  LoginBackEnd,
-  LoginFrontEnd,
-  LoginOutcome,
-  LoginProof,
-} from '../protocol/login.ts'
-import type { Inlet } from '../net/dial.ts'
-import type { Pump, PumpEnd, PumpOptions } from '../net/pump.ts'
-import type { FrontEndOptions } from '../protocol/login-machine.ts'
-import type { ClientAttributes } from '../protocol/smtp/client-attributes.ts'
+import { type BackendReason, type BackendStep, printable } from '../base/log.ts'
+import type { BackEndOutcome, LoginOutcome } from '../protocol/login.ts'
 import { type Exchange, ExchangeWatch, isBearer } from '../protocol/sasl/exchange.ts'
 import { brakeMs } from './brake.ts'
+import type { Freeze } from './freezes.ts'
+import { type HoldWaiter, LoginHold, mayHold } from './login-hold.ts'
 import { type LoginDecoys, loginDecoysOf } from './login-decoys.ts'
 import { loginOffersOf } from './login-offers.ts'
+import type { Accepted, LoginAttemptOptions } from './login-protocol.ts'
 import { isSameLogin, type LoginRoute, routeLogin } from './login-route.ts'
 import type { Generation, Runtime } from './runtime.ts'
-
-/** What a proxy's protocol is to its driver. */
-export interface LoginProtocol {
-  readonly service: LoginService
-  createFrontEnd(options: FrontEndOptions, runtime: Runtime): LoginFrontEnd
-  createBackEnd(tls: TlsMode, proof: LoginProof, introduction: Introduction): LoginBackEnd
-  /** How client and back-end go on with each other; undefined where bytes alone pass. */
-  join?(options: JoinOptions, joined: Joined): Join | undefined
-}
-
-/** What goes between client and back-end from the login on. */
-export type Join = Pick<Pump, 'bytesIn' | 'bytesOut' | 'start' | 'shutdown' | 'kill' | keyof Inlet>
-
-export type JoinEnd = PumpEnd | SessionEnd
-
-export interface JoinOptions extends PumpOptions {
-  readonly onEnd: { pumpEnded(end: JoinEnd): void }
-}
-
-/** Whose session it is. */
-export interface Joined {
-  readonly runtime: Runtime
-  readonly fields: PeerFields
-  readonly user: string
-  readonly backend: string
-}
-
-/** The fields of an event that say whose it is. */
-export type PeerFields = Pick<EventFields['refuse'], 'service' | 'session' | 'peer'>
-
-/** A login that a back-end took: what the join needs. */
-export interface Accepted {
-  readonly user: string
-  readonly backend: string
-  readonly client: LoginClient
-  /** What the back-end sent after its answer. */
-  readonly surplus: Buffer
-}
-
-export interface LoginAttemptOptions {
-  readonly runtime: Runtime
-  readonly protocol: LoginProtocol
-  readonly proof: LoginProof
-  /** Which failure of this session it would be, from 1. */
-  readonly attempt: number
-  readonly fields: PeerFields
-  readonly client: ClientAttributes
-  /** Told later than the constructor returns, unless the attempt is aborted; of its end once. */
-  readonly onEnd: {
-    /** In an exchange: the client is to answer this, by `respond`. */
-    loginChallenged(message: string): void
-    loginEnded(outcome: LoginOutcome, accepted: Accepted | undefined): void
-  }
-}
 
 type Route = Extract<LoginRoute, { kind: 'route' }>
 
@@ -103,42 +39,65 @@ const results = {
   unavailable: 'unavailable',
 } as const satisfies Record<LoginOutcome['kind'], string>
 
-export class LoginAttempt implements LoginWaiter {
+export class LoginAttempt implements LoginWaiter, HoldWaiter {
   readonly #options: LoginAttemptOptions
-  readonly #generation: Generation
+  #generation: Generation
   readonly #carried: Carried | undefined
   /** When the client last said something. */
   #startedAt = performance.now()
   #route: Route | undefined
   #client: LoginClient | undefined
+  #hold: LoginHold | undefined
   #timer: NodeJS.Timeout | undefined
   #isAborted = false
 
   constructor(options: LoginAttemptOptions) {
-    const { runtime, protocol, proof, fields } = options
+    const { runtime, proof, client, fields } = options
     this.#options = options
     this.#generation = runtime.current
     this.#carried = 'mechanism' in proof ? carry(proof, runtime) : undefined
-    const isCircling = (options.client.ttl ?? 1) < 1
+    const isCircling = (client.ttl ?? 1) < 1
     if (isCircling) runtime.log('refuse', { ...fields, reason: 'loop' })
-    if (isCircling || runtime.draining) {
-      this.#answer({ kind: 'unavailable' })
-      return
-    }
-    const route = routeLogin(this.#generation, protocol.service, proof.login)
-    if (route.kind === 'refused') this.#refuse()
-    else if (route.kind === 'unavailable') {
-      if (route.fault !== undefined) {
-        runtime.log('internal', { reason: 'lookup', detail: `${fields.session}: ${route.fault}` })
-      }
-      this.#answer({ kind: 'unavailable' })
-    } else this.#connect(route)
+    if (isCircling || runtime.draining) this.#answer({ kind: 'unavailable' })
+    else this.#begin()
   }
 
   abort(): void {
     this.#isAborted = true
     clearTimeout(this.#timer)
     this.#client?.abort()
+    this.#hold?.end()
+  }
+
+  /** Whether it may yet end with a session at that mailbox. */
+  concerns(freeze: Freeze): boolean {
+    const route = this.#route
+    if (route === undefined || this.#client === undefined) return false
+    return freeze.coversLogin(route.user, route)
+  }
+
+  /** Leaves the back-end, and waits. An exchange that has gone on cannot be begun anew. */
+  yieldTo(freeze: Freeze): void {
+    if (!this.concerns(freeze)) return
+    this.#client?.abort()
+    this.#client = undefined
+    this.#route = undefined
+    clearTimeout(this.#timer)
+    if (this.#carried?.watch.isFresh === false) this.#answer({ kind: 'unavailable' })
+    else this.#await(freeze)
+  }
+
+  /** Where the user is now may be another back-end. */
+  thawed(): void {
+    this.#heldNoMore()
+    this.#generation = this.#options.runtime.current
+    this.#startedAt = performance.now()
+    this.#begin()
+  }
+
+  heldInVain(): void {
+    this.#heldNoMore()
+    this.#answer({ kind: 'unavailable' })
   }
 
   /** What the client answers to a challenge. */
@@ -175,8 +134,9 @@ export class LoginAttempt implements LoginWaiter {
   }
 
   backendAnswered(outcome: BackEndOutcome): void {
-    const route = this.#route
-    if (route === undefined || this.#client === undefined) return
+    const [route, client] = [this.#route, this.#client]
+    if (route === undefined || client === undefined) return
+    this.#client = undefined
     switch (outcome.kind) {
       case 'refused':
         this.#refuse()
@@ -189,17 +149,46 @@ export class LoginAttempt implements LoginWaiter {
         break
       case 'accepted': {
         if (this.#carried?.watch.mayAccept === false) {
-          this.#client.socket?.destroy()
+          client.socket?.destroy()
           this.#fail(route, 'login', 'desync', 'took a login before the exchange was over')
           return
         }
         const { response, surplus } = outcome
-        const { user, backend } = route
-        const accepted = { user, backend, client: this.#client, surplus }
+        const { user, backend, login } = route
+        const accepted = { user, backend, login, response, client, surplus }
         this.#tell({ kind: 'accepted', response }, accepted)
         break
       }
     }
+  }
+
+  #begin(): void {
+    const { runtime, protocol, proof, fields } = this.#options
+    const route = routeLogin(this.#generation, protocol.service, proof.login)
+    if (route.kind === 'refused') this.#refuse()
+    else if (route.kind === 'unavailable') {
+      if (route.fault !== undefined) {
+        runtime.log('internal', { reason: 'lookup', detail: `${fields.session}: ${route.fault}` })
+      }
+      this.#answer({ kind: 'unavailable' })
+    } else {
+      const freeze = runtime.freezes.forLogin(route.user, route)
+      if (freeze === undefined) this.#connect(route)
+      else this.#await(freeze)
+    }
+  }
+
+  #await(freeze: Freeze): void {
+    const { runtime, fields, onEnd } = this.#options
+    if (mayHold(runtime)) {
+      this.#hold = new LoginHold(freeze, runtime, fields, this)
+      onEnd.loginHeld(freeze.user)
+    } else this.#answer({ kind: 'unavailable' })
+  }
+
+  #heldNoMore(): void {
+    this.#hold = undefined
+    this.#options.onEnd.loginHeld(undefined)
   }
 
   #connect(route: Route): void {

@@ -3,7 +3,7 @@ import type { ListenerConfig } from '../config/config.ts'
 import type { FrontEndOptions } from '../protocol/login-machine.ts'
 import { isFromThisHost } from './client-address.ts'
 import type { ClientLine } from './client-line.ts'
-import type { LoginProtocol } from './login-attempt.ts'
+import type { LoginProtocol } from './login-protocol.ts'
 import { loginOffersOf } from './login-offers.ts'
 import type { Runtime } from './runtime.ts'
 

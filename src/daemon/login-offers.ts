@@ -7,7 +7,7 @@ import type { Mechanism } from '../config/config.ts'
 import { commonMechanisms, leastMechanisms } from '../protocol/sasl/mechanism.ts'
 import { BackendOffers, type OfferKind } from './backend-offers.ts'
 import { planOf, portsOf } from './check-backends.ts'
-import type { LoginProtocol } from './login-attempt.ts'
+import type { LoginProtocol } from './login-protocol.ts'
 import type { Generation, Runtime } from './runtime.ts'
 
 type Service = LoginProtocol['service']

@@ -11,19 +11,25 @@ import type { RefusalReason, SessionEnd } from '../base/log.ts'
 import { assertNever } from '../base/never.ts'
 import type { ListenerConfig, LoginService } from '../config/config.ts'
 import { formatHost } from '../mail/network.ts'
-import { Pump } from '../net/pump.ts'
-import { type FrontEndAction, isAwaited } from '../protocol/login.ts'
-import type { LoginFrontEnd, LoginOutcome } from '../protocol/login.ts'
+import type { FarewellReason } from '../protocol/joined-watch.ts'
+import {
+  type FrontEndAction,
+  isAwaited,
+  type LoginFrontEnd,
+  type LoginOutcome,
+  type LoginProof,
+  proofOf,
+} from '../protocol/login.ts'
 import { brakeMs } from './brake.ts'
 import { attributesOf, type ClientAddress } from './client-address.ts'
 import { ClientLine, type LineOwner } from './client-line.ts'
 import { ClientPatience, type PatienceOwner } from './client-patience.ts'
-import type { Accepted, Join, JoinEnd, LoginProtocol, PeerFields } from './login-attempt.ts'
+import type { Freeze } from './freezes.ts'
 import { LoginAttempt } from './login-attempt.ts'
 import { greetingFor } from './login-greeting.ts'
+import type { Accepted, JoinedSession, LoginProtocol } from './login-protocol.ts'
+import { LoginReport } from './login-report.ts'
 import type { Runtime, Session } from './runtime.ts'
-
-type LoginAction = Extract<FrontEndAction, { do: 'log-in' | 'exchange' }>
 
 export class LoginSession implements Session, LineOwner, PatienceOwner {
   readonly service: LoginService
@@ -32,11 +38,11 @@ export class LoginSession implements Session, LineOwner, PatienceOwner {
   readonly startedAt = performance.now()
   user: string | undefined
   backend: string | undefined
+  login: string | undefined
   readonly #address: ClientAddress
-  readonly #fields: PeerFields
+  readonly #report: LoginReport
   readonly #protocol: LoginProtocol
   readonly #runtime: Runtime
-  readonly #generation: number
   readonly #leave: () => void
   readonly #patience: ClientPatience
   /** Line and machine live until the join, or the end. */
@@ -44,10 +50,9 @@ export class LoginSession implements Session, LineOwner, PatienceOwner {
   #machine: LoginFrontEnd | undefined
   #attempt: LoginAttempt | undefined
   #brake: NodeJS.Timeout | undefined
-  #pump: Join | undefined
-  #tls = ''
-  #bytesIn = 0
-  #bytesOut = 0
+  #join: JoinedSession | undefined
+  /** Whatever counts the bytes now. */
+  #meter: ClientLine | JoinedSession | undefined
   /** Why it ends, once it does. */
   #end: SessionEnd | undefined
   #isOver = false
@@ -57,17 +62,31 @@ export class LoginSession implements Session, LineOwner, PatienceOwner {
     this.#address = address
     this.peer = formatHost(address.client)
     this.service = protocol.service
-    this.#fields = { service: this.service, session: this.id, peer: this.peer }
+    const fields = { service: this.service, session: this.id, peer: this.peer }
+    this.#report = new LoginReport(runtime, fields)
     this.#protocol = protocol
     this.#runtime = runtime
-    this.#generation = runtime.current.map.generation
     this.#leave = runtime.enter(this)
     this.#patience = new ClientPatience(this, runtime)
+  }
+
+  get state(): Session['state'] {
+    if (this.#join !== undefined) return 'joined'
+    return this.user === undefined ? 'before_login' : 'held'
+  }
+
+  get bytesIn(): number {
+    return this.#meter?.bytesIn ?? 0
+  }
+
+  get bytesOut(): number {
+    return this.#meter?.bytesOut ?? 0
   }
 
   begin(socket: Socket, listener: ListenerConfig): void {
     const line = new ClientLine(socket, this)
     this.#line = line
+    this.#meter = line
     this.#patience.allow(this.#runtime.current.config.limits.preauthTimeoutMs)
     if (listener.tls === 'implicit') this.#startTls(line, () => this.#greet(line, listener))
     else {
@@ -76,16 +95,28 @@ export class LoginSession implements Session, LineOwner, PatienceOwner {
     }
   }
 
-  shutdown(): void {
-    if (this.#pump !== undefined) this.#pump.shutdown()
+  shutdown(why: FarewellReason = 'shutdown'): void {
+    if (this.#join !== undefined) this.#join.end(why)
     else if (this.#machine !== undefined) this.#interrupt(this.#machine.shutDown())
     else if (this.#end === undefined) this.kill()
   }
 
   kill(): void {
     this.#end ??= 'shutdown'
-    this.#pump?.kill()
+    this.#join?.kill()
     this.#line?.destroy()
+  }
+
+  concerns(freeze: Freeze): boolean {
+    if (this.#join === undefined) return this.#attempt?.concerns(freeze) === true
+    const { user = '', backend = '', login = '' } = this
+    return !this.#join.isCut && freeze.coversLogin(user, { backend, login })
+  }
+
+  yieldTo(freeze: Freeze, isLast: boolean): void {
+    if (isLast) this.kill()
+    else if (this.#join === undefined) this.#attempt?.yieldTo(freeze)
+    else this.shutdown('kicked')
   }
 
   outOfPatience(): void {
@@ -119,23 +150,23 @@ export class LoginSession implements Session, LineOwner, PatienceOwner {
     if (this.#machine !== undefined) this.#goOn(this.#machine.challenged(message))
   }
 
+  loginHeld(user: string | undefined): void {
+    this.user = user
+  }
+
   loginEnded(outcome: LoginOutcome, accepted: Accepted | undefined): void {
     this.#attempt = undefined
     if (this.#machine === undefined) return
-    if (accepted === undefined) {
-      this.#goOn(this.#machine.loginAnswered(outcome))
-      return
-    }
+    if (accepted === undefined) return this.#goOn(this.#machine.loginAnswered(outcome))
     this.user = accepted.user
     this.backend = accepted.backend
+    this.login = accepted.login
     this.#perform(this.#machine.loginAnswered(outcome), accepted)
-    if (this.#pump === undefined) accepted.client.socket?.destroy()
+    if (this.#join === undefined) accepted.client.socket?.destroy()
   }
 
-  pumpEnded(end: JoinEnd): void {
-    this.#bytesIn += this.#pump?.bytesIn ?? 0
-    this.#bytesOut += this.#pump?.bytesOut ?? 0
-    if (end === 'idle') this.#refuse('idle_timeout')
+  joinEnded(end: SessionEnd | 'idle'): void {
+    if (end === 'idle') this.#report.refuse('idle_timeout')
     this.#over(end === 'idle' ? 'refused' : end)
   }
 
@@ -163,7 +194,7 @@ export class LoginSession implements Session, LineOwner, PatienceOwner {
           break
         case 'log-in':
         case 'exchange':
-          this.#logIn(line, machine, action)
+          this.#logIn(line, machine, proofOf(action))
           break
         case 'respond':
           line.hold()
@@ -177,10 +208,10 @@ export class LoginSession implements Session, LineOwner, PatienceOwner {
           this.#brake = this.#holdBack(machine, action.attempt)
           break
         case 'refuse':
-          this.#refuse(action.reason)
+          this.#report.refuse(action.reason)
           break
         case 'join':
-          if (accepted !== undefined) this.#join(line, machine, accepted)
+          if (accepted !== undefined) this.#joinBackend(line, machine, accepted)
           break
         case 'close':
           this.#close(action.end)
@@ -192,10 +223,9 @@ export class LoginSession implements Session, LineOwner, PatienceOwner {
     if (text !== '') this.#line?.send(text)
   }
 
-  #logIn(line: ClientLine, machine: LoginFrontEnd, action: LoginAction): void {
+  #logIn(line: ClientLine, machine: LoginFrontEnd, proof: LoginProof): void {
     line.hold()
-    const proof = action.do === 'exchange' ? action.exchange : action.credentials
-    const own = { runtime: this.#runtime, protocol: this.#protocol, fields: this.#fields }
+    const own = { runtime: this.#runtime, protocol: this.#protocol, fields: this.#report.fields }
     const client = { ...attributesOf(this.#address), ...machine.introduction }
     const attempt = machine.failedLogins + 1
     this.#attempt = new LoginAttempt({ ...own, proof, attempt, client, onEnd: this })
@@ -212,27 +242,21 @@ export class LoginSession implements Session, LineOwner, PatienceOwner {
     if (!actions.some(isAwaited)) this.#line?.release()
   }
 
-  #join(line: ClientLine, machine: LoginFrontEnd, accepted: Accepted): void {
+  #joinBackend(line: ClientLine, machine: LoginFrontEnd, accepted: Accepted): void {
     this.#patience.rest()
-    this.#dropLine()
+    this.#line = undefined
     this.#machine = undefined
     const idleTimeoutMs = this.#runtime.current.config.limits.sessionTimeoutMs
-    const backend = accepted.client.joinable
-    const options = { client: line.detach(), backend, idleTimeoutMs, onEnd: this }
-    const joined = { ...accepted, runtime: this.#runtime, fields: this.#fields }
-    this.#pump = this.#protocol.join?.(options, joined) ?? new Pump(options)
-    accepted.client.handOver(this.#pump)
-    this.#pump.start(accepted.surplus, machine.takePending())
+    const own = { runtime: this.#runtime, fields: this.#report.fields, onEnd: this }
+    const join = this.#protocol.createJoin({ ...own, line, accepted, idleTimeoutMs })
+    this.#join = join
+    this.#meter = join
+    join.start(accepted.surplus, machine.takePending())
   }
 
   #startTls(line: ClientLine, secured: () => void): void {
-    const { serverTls } = this.#runtime.current
-    if (serverTls === undefined) return this.#cutOff('tls_handshake')
-    line.startTls(serverTls, (isSecure) => {
-      if (isSecure) return secured()
-      if (this.#end === undefined) this.#refuse('tls_handshake')
-      this.#over('refused')
-    })
+    const failed = (): void => this.#cutOff('tls_handshake')
+    line.startTls(this.#runtime.current.serverTls, { secured, failed })
   }
 
   /** Something else than the client's input wants an end: what was being done for it is dropped. */
@@ -245,7 +269,6 @@ export class LoginSession implements Session, LineOwner, PatienceOwner {
     this.#attempt?.abort()
     this.#attempt = undefined
     clearTimeout(this.#brake)
-    this.#brake = undefined
   }
 
   #close(end: SessionEnd): void {
@@ -257,43 +280,21 @@ export class LoginSession implements Session, LineOwner, PatienceOwner {
   }
 
   #cutOff(reason: RefusalReason): void {
-    this.#refuse(reason)
-    this.#end = 'refused'
+    if (this.#end === undefined) this.#report.refuse(reason)
+    this.#end ??= 'refused'
     this.#line?.destroy()
     this.#over('refused')
-  }
-
-  #refuse(reason: RefusalReason): void {
-    this.#runtime.log('refuse', { ...this.#fields, reason })
-  }
-
-  #dropLine(): void {
-    if (this.#line === undefined) return
-    this.#bytesIn += this.#line.bytesIn
-    this.#bytesOut += this.#line.bytesOut
-    this.#tls = this.#line.tls
-    this.#line = undefined
   }
 
   #over(end: SessionEnd): void {
     if (this.#isOver) return
     this.#isOver = true
     this.#abandon()
-    this.#dropLine()
+    this.#line = undefined
     this.#machine = undefined
     this.#patience.rest()
     this.#leave()
     if (this.#address.isCheck && this.user === undefined) return
-    this.#runtime.log('session.end', {
-      ...this.#fields,
-      end: this.#end ?? end,
-      tls: this.#tls,
-      duration_ms: Math.round(performance.now() - this.startedAt),
-      bytes_in: this.#bytesIn,
-      bytes_out: this.#bytesOut,
-      ...(this.user === undefined ? {} : { user: this.user }),
-      ...(this.backend === undefined ? {} : { backend: this.backend }),
-      generation: this.#generation,
-    })
+    this.#report.ended(this, { end: this.#end ?? end, tls: this.#meter?.tls ?? '' })
   }
 }

@@ -18,6 +18,7 @@ import { isSettled } from '../spool/report-policy.ts'
 import { isGivenUp, type Standing } from '../spool/schedule.ts'
 import type { SpooledRecipient } from '../spool/spooled-message.ts'
 import { type DeliveryTarget, QueueDelivery } from './queue-delivery.ts'
+import type { FreezeTable } from './freezes.ts'
 import type { QueueReports } from './queue-reports.ts'
 import { QueueTelling, writeDown } from './queue-telling.ts'
 import { routeAgain } from './queue-route.ts'
@@ -32,6 +33,8 @@ export interface AttemptTools {
   readonly reports: QueueReports
   /** Deliveries under way, to be ended with the process. */
   readonly deliveries: Set<QueueDelivery>
+  readonly freezes: FreezeTable
+  retry(id: string): void
   takeSlot(backend: string): boolean
   freeSlot(backend: string): void
   reached(backend: string): void
@@ -127,7 +130,9 @@ export class QueueAttempt {
         const { backend } = route.plan
         const group = groups.get(backend) ?? { plan: route.plan, targets: [] }
         groups.set(backend, group)
-        group.targets.push({ index, address: route.address, parameters: recipient })
+        const { address, login } = route
+        const asked = { recipient: recipient.address, parameters: recipient }
+        group.targets.push({ index, address, login, ...asked })
         break
       }
       case 'expand':
@@ -179,7 +184,6 @@ export class QueueAttempt {
       this.#skipped.add(backend)
       return
     }
-    this.#hasTried = true
     try {
       for (let at = 0; at < targets.length; at += recipientsAtOnce) {
         await this.#sendTo(plan, targets.slice(at, at + recipientsAtOnce))
@@ -189,7 +193,17 @@ export class QueueAttempt {
     }
   }
 
-  async #sendTo(plan: SmtpPlan, targets: readonly DeliveryTarget[]): Promise<void> {
+  async #sendTo(plan: SmtpPlan, all: readonly DeliveryTarget[]): Promise<void> {
+    // In the turn in which the delivery begins: what is frozen later finds it.
+    const frozen = all.filter((target) => this.#isFrozen(plan, target))
+    const targets = all.filter((target) => !frozen.includes(target))
+    if (frozen.length > 0) {
+      const indices = frozen.map(({ index }) => index)
+      await this.#record([said('deferred', indices, '4.2.1', 'its mailbox is being moved')])
+      if (targets.length > 0) await this.#sendTo(plan, targets)
+      return
+    }
+    this.#hasTried = true
     const { envelope } = this.#file.head
     const { log, pool, deliveries } = this.#tools
     const { backend } = plan
@@ -203,12 +217,9 @@ export class QueueAttempt {
       ret,
       envelopeId,
     }
+    const told = { pool, plan, sender, targets, client }
     const delivery = new QueueDelivery({
-      pool,
-      plan,
-      sender,
-      targets,
-      client,
+      ...told,
       content: () => this.#file.content(),
       reached: () => this.#tools.reached(backend),
       failed: ({ step, reason, detail }) =>
@@ -223,6 +234,12 @@ export class QueueAttempt {
     } finally {
       deliveries.delete(delivery)
     }
+  }
+
+  #isFrozen({ backend }: SmtpPlan, target: DeliveryTarget): boolean {
+    const freeze = this.#tools.freezes.forMail(backend, target)
+    freeze?.onThaw(() => this.#tools.retry(this.#file.head.id))
+    return freeze !== undefined
   }
 
   /** Writes outcomes down; final ones are on the medium before this returns. */

@@ -16,12 +16,17 @@ import { cleanReply } from '../protocol/smtp/clean-reply.ts'
 import type { RcptParameters } from '../protocol/smtp/parameters.ts'
 import type { RawReply } from '../protocol/smtp/reply-reader.ts'
 import type { Outcome } from '../spool/journal.ts'
-import { isBeforeReady, isOutage } from './relay-answers.ts'
+import type { Freeze } from './freezes.ts'
+import { beingMoved, isBeforeReady, isOutage } from './relay-answers.ts'
 
 export interface DeliveryTarget {
   /** In the envelope. */
   readonly index: number
   readonly address: string
+  /** The name of its mailbox there. */
+  readonly login: string
+  /** What the map was asked for. */
+  readonly recipient: string
   readonly parameters: RcptParameters
 }
 
@@ -74,13 +79,26 @@ export class QueueDelivery implements SmtpUser, RoomWaiter {
   }
 
   /** Ends it now. */
-  abort(): void {
+  abort(why = 'delivery was stopped'): void {
     if (this.#stage === 'over') return
     this.#leaveQueue?.()
     this.#leaveQueue = undefined
     this.#connection?.destroy()
     this.#connection = undefined
-    this.#lose('delivery was stopped')
+    this.#lose(why)
+  }
+
+  /** Whether something of it may yet come into that mailbox. */
+  concerns(freeze: Freeze): boolean {
+    const { plan, targets } = this.#options
+    return (
+      this.#stage !== 'over' && targets.some((target) => freeze.coversMail(plan.backend, target))
+    )
+  }
+
+  /** Leaves the back-end; one that has been sent the end of the message has its say first. */
+  yieldTo(_freeze: Freeze, isLast: boolean): void {
+    if (this.#stage !== 'verdict' || isLast) this.abort(beingMoved.detail)
   }
 
   roomMade(): void {

@@ -11,6 +11,7 @@ import { FileSpoolWriter } from '../spool/file-spool-writer.ts'
 import { spoolPlaces } from '../spool/spool-places.ts'
 import { SpoolStore } from '../spool/spool-store.ts'
 import { realDisk } from '../storage/disk.ts'
+import { raiseBarrier } from './barrier.ts'
 import type { Ask, PrepareReply, Replies, WorkerReport } from './channel.ts'
 import { CounterTable } from './counters.ts'
 import { openGeneration } from './generation.ts'
@@ -71,6 +72,7 @@ export class QueueHost implements Supervised {
   async perform(ask: Ask): Promise<Replies[Ask['do']]> {
     switch (ask.do) {
       case 'prepare':
+        for (const notice of ask.freezes) this.#runtime.freezes.add(notice)
         return this.#prepare(ask.settings, ask.changes)
       case 'commit':
         this.#commit()
@@ -93,6 +95,16 @@ export class QueueHost implements Supervised {
         return null
       case 'queue':
         return this.#request(ask.request)
+      case 'freeze': {
+        const freeze = this.#runtime.freezes.add(ask.notice)
+        return raiseBarrier(freeze, { sessions: [], deliveries: this.#deliveries })
+      }
+      case 'thaw':
+        this.#runtime.freezes.thaw(ask.user, ask.epoch)
+        return null
+      case 'who':
+      case 'kick':
+        throw new Error('the queue has no sessions')
       case 'stop':
         return this.#stop(ask.drainMs)
       default:
@@ -158,6 +170,8 @@ export class QueueHost implements Supervised {
       writer,
       reports: new QueueReports(writer, systemClock),
       deliveries: this.#deliveries,
+      freezes: runtime.freezes,
+      retry: (id) => void queue.retry(id),
       takeSlot: (backend) => slots.take(backend),
       freeSlot: (backend) => slots.free(backend),
       reached: (backend) => queue.reached(backend),

@@ -9,7 +9,13 @@ import { isSendable, planFor } from './relay-route.ts'
 import type { Generation } from './runtime.ts'
 
 export type QueueRoute =
-  | { readonly kind: 'deliver'; readonly plan: SmtpPlan; readonly address: string }
+  | {
+      readonly kind: 'deliver'
+      readonly plan: SmtpPlan
+      readonly address: string
+      /** The name of its mailbox there. */
+      readonly login: string
+    }
   /** It leads to several addresses now, which become recipients of their own. */
   | { readonly kind: 'expand'; readonly destinations: readonly Destination[] }
   /** For good: the sender is told. */
@@ -85,9 +91,9 @@ function deliverElsewhere(
   return deliver(generation, { address, backend, login: address })
 }
 
-function deliver(generation: Generation, { address, backend }: Destination): QueueRoute {
+function deliver(generation: Generation, { address, backend, login }: Destination): QueueRoute {
   const plan = planFor(generation, backend)
   return typeof plan === 'string'
     ? { kind: 'deferred', reason: plan }
-    : { kind: 'deliver', plan, address }
+    : { kind: 'deliver', plan, address, login }
 }

@@ -9,7 +9,9 @@ export const lost = {
   broken: reply(451, '4.4.2', 'the connection to the back-end was lost, try again later'),
   stopping: reply(451, '4.3.2', 'the back-end is shutting down, try again later'),
   confused: reply(451, '4.3.0', 'the back-end gave no sense, try again later'),
+  moving: reply(451, '4.2.1', 'a mailbox of this message is being moved, try again in a minute'),
 } as const
+export const frozen = reply(450, '4.2.1', 'this mailbox is being moved, try again in a minute')
 export const noRecipients = reply(554, '5.5.1', 'no valid recipients')
 export const goAhead = reply(354, '', '')
 export const willKeep = reply(250, '2.1.5', 'ok, to be delivered when the back-end is up again')
@@ -26,6 +28,13 @@ export const notTried: BackEndFailure = {
   step: 'connect',
   reason: 'refused',
   detail: 'not tried, after several failures in a row',
+  isShutdown: false,
+}
+/** The back-end is left, since it must not have what is under way to it. */
+export const beingMoved: BackEndFailure = {
+  step: 'session',
+  reason: 'closed',
+  detail: 'left, since a mailbox is being moved',
   isShutdown: false,
 }
 export const noRoom: BackEndFailure = {
@@ -46,12 +55,13 @@ export function isBeforeReady({ step }: BackEndFailure): boolean {
 
 /** Whether others should be spared it: it does not serve, or hangs before it has to do any work. */
 export function isOutage(failure: BackEndFailure): boolean {
-  if (failure === notTried || isOurs(failure)) return false
+  if (failure === notTried || failure === beingMoved || isOurs(failure)) return false
   return isBeforeReady(failure) || (failure.step === 'envelope' && failure.reason === 'timeout')
 }
 
 /** What a client hears of a connection that failed before its message was complete. */
 export function answerTo(failure: BackEndFailure): Reply {
+  if (failure === beingMoved) return lost.moving
   if (isOurs(failure)) return lost.busy
   if (isBeforeReady(failure)) return lost.unreachable
   if (failure.isShutdown) return lost.stopping

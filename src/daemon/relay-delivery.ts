@@ -6,6 +6,7 @@ import type { Reply } from '../mail/reply.ts'
 import type { Sender } from '../protocol/smtp/capabilities.ts'
 import type { Slot } from '../protocol/smtp/outbox.ts'
 import { noRcptParameters, type RcptParameters } from '../protocol/smtp/parameters.ts'
+import type { FreezeTable } from './freezes.ts'
 import type { RelayReport } from './relay-report.ts'
 import type { SpoolGate } from './relay-spool.ts'
 
@@ -14,6 +15,8 @@ export interface Member {
   readonly plan: SmtpPlan
   /** As it is handed to the back-end. */
   readonly address: string
+  /** The name of its mailbox there. */
+  readonly login: string
   /** What the map is to be asked for where it is tried again later. */
   readonly recipient: string
   /** Members of one key and back-end are one mailbox. */
@@ -66,6 +69,7 @@ export interface TransactionOwner {
 export interface TransactionStart {
   readonly pool: SmtpPool
   readonly spool: SpoolGate
+  readonly freezes: FreezeTable
   readonly sender: Sender
   /** The client hears of each recipient (LMTP). */
   readonly forEach: boolean

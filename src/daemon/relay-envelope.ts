@@ -12,7 +12,8 @@ import type { BackEndFailure } from '../protocol/smtp/back-end-action.ts'
 import { withPath } from '../protocol/smtp/capabilities.ts'
 import type { Slot } from '../protocol/smtp/outbox.ts'
 import type { RcptParameters } from '../protocol/smtp/parameters.ts'
-import { answerTo, noRecipients, spoolTrouble, tooMany, willKeep } from './relay-answers.ts'
+import type { Freeze } from './freezes.ts'
+import { answerTo, frozen, noRecipients, tooMany, willKeep } from './relay-answers.ts'
 import {
   type Delivery,
   type Member,
@@ -72,7 +73,7 @@ export class RelayEnvelope implements LegOwner {
     this.#isSplit = start.relay.fanOut === 'split' || !canKeep
   }
 
-  /** How many recipients of the client were accepted. */
+  /** Recipients of the client that were accepted. */
   get accepted(): number {
     return this.#accepted.length
   }
@@ -126,19 +127,24 @@ export class RelayEnvelope implements LegOwner {
     for (const slot of slots) this.#start.owner.recipientAnswered(slot, answer)
   }
 
+  /** Those by which something may yet come into that mailbox. */
+  legsFor(freeze: Freeze): RelayLeg[] {
+    const concerned = [...this.#targets.values()].filter((target) => {
+      return target.leg.stage !== 'over' && freeze.coversMail(target.leg.plan.backend, target)
+    })
+    return [...new Set(concerned.map(({ leg }) => leg))]
+  }
+
   dropLegs(): void {
     for (const leg of this.legs) leg.drop()
   }
 
   legFailed(leg: RelayLeg, failure: BackEndFailure): Outcome {
-    const isAsked = this.#start.relay.onBackendDown === 'spool'
-    const isKept = this.#canKeep && isAsked
-    const isFull = isAsked && !isKept && this.#start.spool.isCrowded
-    const reply = isFull ? spoolTrouble.full : answerTo(failure)
+    const isKept = this.#canKeep && this.#start.relay.onBackendDown === 'spool'
+    const reply = this.#canKeep ? answerTo(failure) : this.#start.spool.answerTo(failure)
     const outcome: Outcome = isKept ? { kind: 'held', reply } : outcomeOf(reply)
     this.#failed.set(leg.plan.backend, outcome)
-    const isLoss = leg.accepted.some(({ isOurs }) => isOurs)
-    if (isLoss && !this.#canKeep) this.broken ??= reply
+    if (!this.#canKeep && leg.accepted.some(({ isOurs }) => isOurs)) this.broken ??= reply
     return outcome
   }
 
@@ -172,8 +178,9 @@ export class RelayEnvelope implements LegOwner {
       }
       this.#waiting.shift()
       if (hopeless !== undefined) this.#start.owner.recipientAnswered(next.slot, hopeless)
-      else if (this.#hasRoom(next)) this.#place(next)
-      else this.#start.owner.recipientAnswered(next.slot, tooMany)
+      else if (this.#targets.size + next.members.length <= limits.deliveriesPerMessage) {
+        this.#place(next)
+      } else this.#start.owner.recipientAnswered(next.slot, tooMany)
     }
     this.#isPlacing = false
     this.#owner.envelopeChanged()
@@ -185,10 +192,6 @@ export class RelayEnvelope implements LegOwner {
     if (!this.#canKeep && (this.#hasAlias || members.length > 1)) return false
     const path = this.#senderFor(owner)
     return members.every(({ plan }) => this.#legAt(plan.backend, path) !== undefined)
-  }
-
-  #hasRoom({ members }: Delivery): boolean {
-    return this.#targets.size + members.length <= limits.deliveriesPerMessage
   }
 
   #beginAnew(): void {
@@ -221,9 +224,9 @@ export class RelayEnvelope implements LegOwner {
 
   /** The one of that address; who was refused is asked again, as the client asks again. */
   #targetFor(member: Member, { path, parameters }: TargetStart): Target {
-    const { plan, address, recipient, key } = member
+    const { plan, address, login, recipient, key } = member
     const place = `${plan.backend} ${key}`
-    const outcome = this.#failed.get(plan.backend)
+    const outcome = this.#frozen(member) ?? this.#failed.get(plan.backend)
     const known = this.#targets.get(place)
     if (known !== undefined) {
       const isRefused = known.outcome?.kind === 'refused' || known.outcome?.kind === 'deferred'
@@ -231,10 +234,16 @@ export class RelayEnvelope implements LegOwner {
       return known
     }
     const leg = this.#legAt(plan.backend, path) ?? this.#newLeg(plan, path)
-    const asked = { address, recipient, parameters, leg, outcome }
+    const asked = { address, login, recipient, parameters, leg, outcome }
     const target: Target = { ...asked, isOurs: false, waiting: [] }
     this.#targets.set(place, target)
     return target
+  }
+
+  #frozen(member: Member): Outcome | undefined {
+    if (this.#start.freezes.forMail(member.plan.backend, member) === undefined) return undefined
+    this.#start.report.refuse('move_freeze')
+    return outcomeOf(frozen)
   }
 
   #legAt(backend: string, path: string): RelayLeg | undefined {

@@ -1,8 +1,14 @@
 /** How a session of the relay begins. */
+import type { ListenerConfig } from '../config/config.ts'
 import { SmtpFrontEnd } from '../protocol/smtp/front-end.ts'
 import { relayOffersOf } from './relay-offers.ts'
-import type { Entrance } from './relay-session.ts'
 import type { Runtime } from './runtime.ts'
+
+/** Where a session came in. */
+export interface Entrance {
+  readonly protocol: 'smtp' | 'lmtp'
+  readonly listener: ListenerConfig
+}
 
 /** The machine for a client that came in there. */
 export function frontEndFor(

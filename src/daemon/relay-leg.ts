@@ -13,7 +13,7 @@ import type { BackEndFailure } from '../protocol/smtp/back-end-action.ts'
 import type { Sender } from '../protocol/smtp/capabilities.ts'
 import { cleanReply } from '../protocol/smtp/clean-reply.ts'
 import type { RawReply } from '../protocol/smtp/reply-reader.ts'
-import { answerTo, isOutage, lost, noRoom, notTried } from './relay-answers.ts'
+import { answerTo, beingMoved, isOutage, lost, noRoom, notTried } from './relay-answers.ts'
 import { type Outcome, outcomeOf } from './relay-outcome.ts'
 import type { RelayReport } from './relay-report.ts'
 import type { Target } from './relay-target.ts'
@@ -172,10 +172,16 @@ export class RelayLeg implements SmtpUser, RoomWaiter {
     const connection = this.#connection
     if (connection === undefined || this.#tryAgain(connection)) return
     if (this.stage === 'verdict') {
-      const known = this.plan.protocol === 'lmtp' ? connection.verdicts : []
-      this.#judge(known, failure.isShutdown ? outcomeOf(answerTo(failure)) : unknown)
+      this.#judge(knownOf(connection), failure.isShutdown ? outcomeOf(answerTo(failure)) : unknown)
     }
     this.#fail(failure)
+  }
+
+  /** Leaves the back-end now, as if it had gone. */
+  leave(): void {
+    if (this.stage === 'over') return
+    if (this.stage === 'verdict') this.#judge(knownOf(this.#connection), unknown)
+    this.#fail(beingMoved)
   }
 
   lateVerdict(raws: readonly RawReply[], waitedMs: number): void {
@@ -242,7 +248,7 @@ export class RelayLeg implements SmtpUser, RoomWaiter {
   #fail(failure: BackEndFailure): void {
     const { stage } = this
     this.drop()
-    this.#start.report.backendFailed(this.plan.backend, failure)
+    if (failure !== beingMoved) this.#start.report.backendFailed(this.plan.backend, failure)
     if (isOutage(failure)) this.#start.pool.report(this.plan, false, this.#start.report.client)
     if (stage === 'message') {
       const outcome = outcomeOf(answerTo(failure))
@@ -262,4 +268,9 @@ export class RelayLeg implements SmtpUser, RoomWaiter {
     const names = this.#connection?.names ?? []
     return outcomeOf(cleanReply(raw, { names, hostname: this.plan.hostname }))
   }
+}
+
+/** By LMTP some recipients may have been answered for. */
+function knownOf(connection: SmtpConnection | undefined): readonly RawReply[] {
+  return connection?.plan.protocol === 'lmtp' ? connection.verdicts : []
 }

@@ -1,5 +1,6 @@
 /** What all relay sessions of a worker share: connections to back-ends, and the way into the spool. */
 import { SmtpPool } from '../backend/smtp-pool.ts'
+import type { FreezeTable } from './freezes.ts'
 import { relayOffersOf } from './relay-offers.ts'
 import { SpoolGate } from './relay-spool.ts'
 import type { Runtime } from './runtime.ts'
@@ -7,6 +8,7 @@ import type { Runtime } from './runtime.ts'
 interface RelayMeans {
   readonly pool: SmtpPool
   readonly spool: SpoolGate
+  readonly freezes: FreezeTable
 }
 
 const means = new WeakMap<Runtime, RelayMeans>()
@@ -16,7 +18,7 @@ export function relayMeansOf(runtime: Runtime): RelayMeans {
   if (known !== undefined) return known
   const pool = new SmtpPool()
   pool.learn = (plan, offered) => relayOffersOf(runtime).learn(plan, offered)
-  const made = { pool, spool: new SpoolGate(runtime) }
+  const made = { pool, spool: new SpoolGate(runtime), freezes: runtime.freezes }
   means.set(runtime, made)
   runtime.reportBreakers(() => pool.breakers)
   return made

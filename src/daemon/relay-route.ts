@@ -90,10 +90,11 @@ function deliver(
     return { kind: 'answer', reply: answers.unsendable }
   }
   const members: Member[] = []
-  for (const { address, backend, recipient = address } of destinations) {
+  for (const { address, backend, login, recipient = address } of destinations) {
     const plan = planFor(generation, backend)
     if (typeof plan === 'string') return trouble(plan)
-    members.push({ plan, address, recipient, key: keyOf(address, backend, generation.config) })
+    const key = keyOf(address, backend, generation.config)
+    members.push({ plan, address, login, recipient, key })
   }
   return { kind: 'deliver', members, owner }
 }

@@ -8,7 +8,6 @@ import type { SessionEnd } from '../base/log.ts'
 import { assertNever } from '../base/never.ts'
 import type { ListenerConfig } from '../config/config.ts'
 import type { Reply } from '../mail/reply.ts'
-import type { ClientAttributes } from '../protocol/smtp/client-attributes.ts'
 import type { SmtpFrontEnd } from '../protocol/smtp/front-end.ts'
 import type { FrontEndAction } from '../protocol/smtp/front-end-action.ts'
 import type { Slot } from '../protocol/smtp/outbox.ts'
@@ -16,26 +15,22 @@ import type { ClientAddress } from './client-address.ts'
 import { ClientLine, type LineOwner } from './client-line.ts'
 import { ClientPatience, type PatienceOwner } from './client-patience.ts'
 import { worstOf } from './relay-answers.ts'
+import type { Freeze } from './freezes.ts'
 import { RelayClient } from './relay-client.ts'
 import type { MessageFate, TransactionOwner } from './relay-delivery.ts'
-import { frontEndFor, greetAfter } from './relay-greeting.ts'
+import { type Entrance, frontEndFor, greetAfter } from './relay-greeting.ts'
 import { RelayMessage } from './relay-message.ts'
 import { relayPoolOf } from './relay-pool.ts'
 import { RelayReport } from './relay-report.ts'
 import type { RelayTransaction } from './relay-transaction.ts'
 import type { Generation, Runtime, Session } from './runtime.ts'
 
-/** Where a session came in. */
-export interface Entrance {
-  readonly protocol: 'smtp' | 'lmtp'
-  readonly listener: ListenerConfig
-}
-
 export class RelaySession implements Session, LineOwner, PatienceOwner, TransactionOwner {
   readonly service: 'smtp' | 'lmtp'
   readonly id: string
   readonly startedAt = performance.now()
   readonly user = undefined
+  readonly login = undefined
   backend: string | undefined
   readonly #runtime: Runtime
   readonly #listener: ListenerConfig
@@ -73,6 +68,18 @@ export class RelaySession implements Session, LineOwner, PatienceOwner, Transact
     return this.#client.peer
   }
 
+  get state(): Session['state'] {
+    return this.#transaction?.isOver === false ? 'message' : 'idle'
+  }
+
+  get bytesIn(): number {
+    return this.#line?.bytesIn ?? 0
+  }
+
+  get bytesOut(): number {
+    return this.#line?.bytesOut ?? 0
+  }
+
   get #transaction(): RelayTransaction | undefined {
     return this.#message?.transaction
   }
@@ -104,6 +111,15 @@ export class RelaySession implements Session, LineOwner, PatienceOwner, Transact
     this.#line?.destroy()
   }
 
+  concerns(freeze: Freeze): boolean {
+    return this.#transaction?.concerns(freeze) === true
+  }
+
+  yieldTo(freeze: Freeze, isLast: boolean): void {
+    this.#transaction?.yieldTo(freeze, isLast)
+    this.settled()
+  }
+
   outOfPatience(reason: 'idle_timeout' | 'slow_data'): void {
     if (this.#end === undefined) this.#react(this.#machine.timedOut(reason))
   }
@@ -132,8 +148,7 @@ export class RelaySession implements Session, LineOwner, PatienceOwner, Transact
     this.#patience.rest()
     this.#isGone = true
     // After the end of data the verdict is waited for, so that it is in the log.
-    if (this.#transaction?.awaitsVerdict === true) return
-    this.#over()
+    if (this.#transaction?.awaitsVerdict !== true) this.#over()
   }
 
   recipientAnswered(slot: Slot, answer: Reply): void {
@@ -191,7 +206,8 @@ export class RelaySession implements Session, LineOwner, PatienceOwner, Transact
           this.#upgrade()
           break
         case 'client':
-          this.#changeClient(action.client)
+          this.#client.tell(action.client)
+          this.#report.peer = this.#client.peer
           break
         case 'begin':
           this.#begin(action)
@@ -225,24 +241,12 @@ export class RelaySession implements Session, LineOwner, PatienceOwner, Transact
     }
   }
 
-  #changeClient(client: ClientAttributes): void {
-    this.#client.tell(client)
-    this.#report.peer = this.#client.peer
-  }
-
   #begin(action: Extract<FrontEndAction, { do: 'begin' }>): void {
     const line = this.#line
     if (line === undefined) return
     this.#generation = this.#runtime.current
-    const start = {
-      runtime: this.#runtime,
-      protocol: this.service,
-      owner: this,
-      report: this.#report,
-      client: this.#client,
-      machine: this.#machine,
-      line,
-    }
+    const own = { owner: this, report: this.#report, client: this.#client, machine: this.#machine }
+    const start = { ...own, runtime: this.#runtime, protocol: this.service, line }
     this.#message = new RelayMessage(start, action)
   }
 
@@ -255,22 +259,18 @@ export class RelaySession implements Session, LineOwner, PatienceOwner, Transact
   }
 
   #startTls(line: ClientLine, secured: () => void): void {
-    const { serverTls } = this.#runtime.current
-    const refused = (): void => {
+    const failed = (): void => {
       if (this.#end === undefined) this.#report.refuse('tls_handshake')
       this.#end ??= 'refused'
       line.destroy()
       this.#over()
     }
-    if (serverTls === undefined) refused()
-    else line.startTls(serverTls, (isSecure) => (isSecure ? secured() : refused()))
+    line.startTls(this.#runtime.current.serverTls, { secured, failed })
   }
 
   #flush(line: ClientLine): void {
-    if (this.#text === '') return
-    const text = this.#text
+    if (this.#text !== '') line.send(this.#text)
     this.#text = ''
-    line.send(text)
   }
 
   #close(line: ClientLine, end: SessionEnd): void {

@@ -8,6 +8,7 @@ import { MailmuxError, messageOf } from '../base/error.ts'
 import { waits } from '../base/limit.ts'
 import { printable } from '../base/log.ts'
 import type { Reply } from '../mail/reply.ts'
+import type { BackEndFailure } from '../protocol/smtp/back-end-action.ts'
 import type { Sender } from '../protocol/smtp/capabilities.ts'
 import type {
   SpooledContent,
@@ -17,7 +18,7 @@ import type {
 } from '../spool/spooled-message.ts'
 import type { DiskFile } from '../storage/disk.ts'
 import { openUnnamedFile } from '../storage/unnamed-file.ts'
-import { spoolTrouble } from './relay-answers.ts'
+import { answerTo, spoolTrouble } from './relay-answers.ts'
 import type { Kept } from './relay-delivery.ts'
 import type { Runtime } from './runtime.ts'
 import type { Target } from './relay-target.ts'
@@ -51,11 +52,17 @@ export class SpoolGate {
 
   get isUsable(): boolean {
     const isResting = this.#hanging > 0 || performance.now() < this.#restsUntil
-    return this.#runtime.spool !== undefined && !isResting && !this.isCrowded
+    return this.#runtime.spool !== undefined && !isResting && !this.#isCrowded
+  }
+
+  /** What a client hears of a back-end where the message is not taken into the spool. */
+  answerTo(failure: BackEndFailure): Reply {
+    const isWanted = this.#runtime.current.config.relay.onBackendDown === 'spool'
+    return isWanted && this.#isCrowded ? spoolTrouble.full : answerTo(failure)
   }
 
   /** Nothing is begun that may need it, but it does what it has promised. */
-  get isCrowded(): boolean {
+  get #isCrowded(): boolean {
     return this.#runtime.spool?.isCrowded === true
   }
 

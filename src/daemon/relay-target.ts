@@ -7,6 +7,8 @@ import type { Outcome } from './relay-outcome.ts'
 /** One final address of a transaction, asked of one leg. */
 export interface Target {
   readonly address: string
+  /** The name of its mailbox there. */
+  readonly login: string
   /** What the map is to be asked for where it is tried again later. */
   readonly recipient: string
   /** What the client asked to be told of it. */

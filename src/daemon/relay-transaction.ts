@@ -12,6 +12,7 @@
 import type { Reply } from '../mail/reply.ts'
 import type { Slot } from '../protocol/smtp/outbox.ts'
 import { goAhead, lost, noRecipients, queued } from './relay-answers.ts'
+import type { Freeze } from './freezes.ts'
 import { MessageCopy } from './relay-copy.ts'
 import type { Delivery, Kept, TransactionStart } from './relay-delivery.ts'
 import { type EnvelopeOwner, RelayEnvelope } from './relay-envelope.ts'
@@ -59,6 +60,10 @@ export class RelayTransaction implements EnvelopeOwner {
     return this.#copy?.isBlocked === true
   }
 
+  get isOver(): boolean {
+    return this.#stage === 'over'
+  }
+
   get awaitsVerdict(): boolean {
     return this.#stage === 'verdict'
   }
@@ -89,6 +94,21 @@ export class RelayTransaction implements EnvelopeOwner {
     this.#stage = 'verdict'
     for (const leg of this.#open) leg.end()
     this.#conclude()
+  }
+
+  /** Whether something of it may yet come into that mailbox. */
+  concerns(freeze: Freeze): boolean {
+    return this.#envelope.legsFor(freeze).length > 0
+  }
+
+  /**
+   * Leaves the back-ends that have the mailbox; one that has been sent the end of the message has its
+   * say first, unless it `isLast`.
+   */
+  yieldTo(freeze: Freeze, isLast: boolean): void {
+    for (const leg of this.#envelope.legsFor(freeze)) {
+      if (leg.stage !== 'verdict' || isLast) leg.leave()
+    }
   }
 
   /** Sends what was written. */

@@ -8,9 +8,12 @@ import type { SecureContext } from 'node:tls'
 import type { Log, ServiceName } from '../base/log.ts'
 import type { Config, ListenerConfig } from '../config/config.ts'
 import type { BreakerReport } from '../control/messages.ts'
+import type { SessionState } from '../control/session-messages.ts'
 import type { MapReader } from '../map/open.ts'
 import type { ServerTls } from '../net/tls.ts'
+import type { FarewellReason } from '../protocol/joined-watch.ts'
 import type { SpoolWriter } from '../spool/spooled-message.ts'
+import type { Freeze, FreezeTable } from './freezes.ts'
 
 export interface Generation {
   readonly config: Config
@@ -30,10 +33,20 @@ export interface Session {
   /** Canonical user and back-end, once known. */
   readonly user: string | undefined
   readonly backend: string | undefined
-  /** Ends at the next boundary at which nothing is lost, with the protocol's words for a shutdown. */
-  shutdown(): void
+  /** The user's name at the back-end. */
+  readonly login: string | undefined
+  readonly state: SessionState
+  /** From the client and to it. */
+  readonly bytesIn: number
+  readonly bytesOut: number
+  /** Ends at the next boundary at which nothing is lost, with the protocol's words for it. */
+  shutdown(why?: FarewellReason): void
   /** Ends now. */
   kill(): void
+  /** Whether what it has under way may yet change a mailbox that is to be frozen. */
+  concerns(freeze: Freeze): boolean
+  /** Ends that, as soon as nothing is lost by it; `isLast`: now, whatever is lost. */
+  yieldTo(freeze: Freeze, isLast: boolean): void
 }
 
 /** Counts since the worker's start; summed up over the workers by the supervisor. */
@@ -55,6 +68,8 @@ export interface Runtime {
   readonly counters: Counters
   /** Random octets that the workers of this host share, for what nobody else may foretell. */
   readonly secret: Uint8Array
+  /** Mailboxes that nothing may change for now. */
+  readonly freezes: FreezeTable
   /** Where messages go that are still owed to somebody; undefined where none are taken. */
   readonly spool: SpoolWriter | undefined
   /** Registers a session; returns what its end must call, once. */

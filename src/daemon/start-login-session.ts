@@ -1,6 +1,6 @@
 /** How every proxy takes over an accepted socket. */
 import { clientOf } from './client-address.ts'
-import type { LoginProtocol } from './login-attempt.ts'
+import type { LoginProtocol } from './login-protocol.ts'
 import { loginOffersOf } from './login-offers.ts'
 import { LoginSession } from './login-session.ts'
 import type { Runtime, StartSession } from './runtime.ts'

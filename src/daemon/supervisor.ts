@@ -4,23 +4,26 @@
  * second one at once. SIGHUP reloads.
  */
 import { fileURLToPath } from 'node:url'
-import { MailmuxError, messageOf } from '../base/error.ts'
+import { MailmuxError } from '../base/error.ts'
 import { moduleFile } from '../base/module-file.ts'
 import type { Problem } from '../base/problem.ts'
 import type { Config, Service } from '../config/config.ts'
 import { loadConfig } from '../config/load.ts'
 import type { ReloadReport, StatusReport } from '../control/messages.ts'
 import { openControl } from '../control/server.ts'
+import type { DrainReport, DrainRequest } from '../control/session-messages.ts'
 import type { QueueChange, QueuePage, QueueRequest } from '../mail/queued-message.ts'
 import { BoardKeeper } from './admission/boards.ts'
 import { claimRunDir } from './claim-run-dir.ts'
 import { cleanEnvironment } from './clean-environment.ts'
 import { coalesce } from './coalesce.ts'
 import { combined } from './combined-problem.ts'
+import { handlersFor } from './control-handlers.ts'
 import { freePortAttempts, hasLostFreePort, type Refused } from './free-port.ts'
 import { type LoadedSettings, loadSettings } from './load-settings.ts'
 import { type LogWriter, openLog } from './log-writer.ts'
 import { refuseRestartKeys } from './restart-keys.ts'
+import type { Ending } from './retire-worker.ts'
 import { findRunAs, type FoundUser, refuseUnless } from './run-as.ts'
 import { formatAddress } from './settings.ts'
 import { listenForSignals, type Signals } from './signals.ts'
@@ -30,6 +33,7 @@ import { MetricsListeners } from './metrics/listeners.ts'
 import { type Check, metricsPages } from './metrics/pages.ts'
 import { Monitor } from './monitor.ts'
 import { notStarted, readinessOf } from './readiness.ts'
+import { refuseReload } from './refuse-reload.ts'
 import { reportStatus } from './report-status.ts'
 import { type CheckedSettings, WorkerPool } from './worker-pool.ts'
 
@@ -64,13 +68,7 @@ export async function supervise(options: SuperviseOptions): Promise<void> {
   const metrics = resources.use(new MetricsListeners(pages))
   const opened = await metrics.prepare(options.config.metrics)
   opened.commit()
-  resources.use(
-    await openControl(options.config.runDir, {
-      status: async () => (await started.promise).status(),
-      reload: async () => (await started.promise).reload(),
-      queue: async (request) => (await started.promise).queue(request),
-    }),
-  )
+  resources.use(await openControl(options.config.runDir, handlersFor(started.promise)))
   try {
     const means = { logWriter, metrics, boards }
     const supervisor = await Supervisor.start({ ...options, ...found }, means, signals)
@@ -78,7 +76,7 @@ export async function supervise(options: SuperviseOptions): Promise<void> {
     resources.defer(() => supervisor.release())
     signals.onReload = () => void supervisor.reload().catch(() => undefined)
     started.resolve(supervisor)
-    await supervisor.stop(await signals.stop, signals)
+    await supervisor.stop(await supervisor.awaitEnd(signals), signals)
   } catch (error) {
     started.reject(error)
     throw error
@@ -94,9 +92,10 @@ class Supervisor {
   readonly #options: StartOptions
   readonly #logWriter: LogWriter
   readonly #metrics: MetricsListeners
-  readonly #pool: WorkerPool
+  readonly pool: WorkerPool
   readonly #monitor: Monitor
   readonly #startedAt = new Date()
+  readonly #drain = Promise.withResolvers<Ending>()
   #inForce: LoadedSettings
   #isStopping = false
 
@@ -110,7 +109,7 @@ class Supervisor {
     this.#logWriter = logWriter
     this.#metrics = metrics
     this.#inForce = settings
-    this.#pool = pool
+    this.pool = pool
     this.#monitor = new Monitor(pool, settings.settings, logWriter.log)
     this.reload = coalesce(() => this.#reloadOnce())
   }
@@ -145,7 +144,7 @@ class Supervisor {
 
   async sample(): Promise<Sample> {
     const counts = await this.#monitor.refresh()
-    const { workers } = this.#pool
+    const { workers } = this.pool
     return {
       counts,
       status: this.#report(counts),
@@ -156,7 +155,7 @@ class Supervisor {
 
   /** Throws DAEMON_REFUSED where there is no queue, or it is busy. */
   async queue(request: QueueRequest): Promise<QueuePage | QueueChange> {
-    const answer = await this.#pool.askQueue(request)
+    const answer = await this.pool.askQueue(request)
     if (answer !== undefined) return answer
     throw new MailmuxError('DAEMON_REFUSED', 'the queue of this daemon does not answer')
   }
@@ -166,7 +165,7 @@ class Supervisor {
     return readinessOf({
       settings,
       generation,
-      workers: this.#pool.workers,
+      workers: this.pool.workers,
       health: this.#monitor.health,
       isStopping: this.#isStopping,
     })
@@ -178,22 +177,38 @@ class Supervisor {
       startedAt: this.#startedAt,
       isStopping: this.#isStopping,
       inForce: this.#inForce,
-      workers: this.#pool.workers,
+      workers: this.pool.workers,
       metrics: this.#metrics.addresses,
       counts,
       lastMinute: this.#monitor.lastMinute(counts),
       health: this.#monitor.health,
-      logDropped: this.#pool.logDropped + this.#logWriter.dropped,
+      logDropped: this.pool.logDropped + this.#logWriter.dropped,
     })
   }
 
-  async stop(reason: string, signals: Signals): Promise<void> {
+  /** Makes the daemon end, joined sessions last; returns at once. */
+  async drain({ within_ms: drainMs }: DrainRequest): Promise<DrainReport> {
+    this.#drain.resolve({ reason: 'drain', drainMs, patient: true })
+    const { services } = await this.status()
+    return { pid: process.pid, sessions: services.reduce((sum, one) => sum + one.sessions, 0) }
+  }
+
+  /** What makes the daemon end. */
+  awaitEnd(signals: Signals): Promise<Ending> {
+    const { drainTimeoutMs } = this.#inForce.settings.config.limits
+    const signal = signals.stop.then((reason) => ({ reason, drainMs: drainTimeoutMs }))
+    return Promise.race([signal, this.#drain.promise])
+  }
+
+  async stop({ reason, ...drain }: Ending, signals: Signals): Promise<void> {
     this.#isStopping = true
     this.#logWriter.log('daemon.stopping', { reason })
-    signals.onHurry = () => this.#pool.killAll()
+    signals.onHurry = () => this.pool.killAll()
     const { drainTimeoutMs } = this.#inForce.settings.config.limits
-    const drained = await this.#pool.stop(drainTimeoutMs)
-    this.#logWriter.log('daemon.stopped', { drained })
+    const stopped = this.pool.stop(drain)
+    // A signal during a drain is not kept waiting for it.
+    if (drain.patient) void signals.stop.then(() => this.pool.stop({ drainMs: drainTimeoutMs }))
+    this.#logWriter.log('daemon.stopped', { drained: await stopped })
   }
 
   release(): Promise<void> {
@@ -212,7 +227,7 @@ class Supervisor {
         throw combined(problems.map((problem) => new MailmuxError('RELOAD_REFUSED', problem)))
       }
     } catch (error) {
-      throw this.#refuse(error)
+      throw refuseReload(error, this.#logWriter.log)
     }
     const summary = this.#summary()
     this.#logWriter.log('reload.done', summary)
@@ -228,7 +243,7 @@ class Supervisor {
         await next.release()
         throw error
       })
-    const problems = await this.#pool.replaceSettings(checked(next))
+    const problems = await this.pool.replaceSettings(checked(next))
     if (problems.length > 0) {
       metrics.abort()
       await next.release()
@@ -258,19 +273,6 @@ class Supervisor {
     if (!('problems' in loaded) && problems.length === 0) return loaded
     if (!('problems' in loaded)) await loaded.release()
     throw combined(problems)
-  }
-
-  #refuse(error: unknown): MailmuxError {
-    if (!(error instanceof MailmuxError)) {
-      this.#logWriter.log('internal', { reason: 'reload', detail: messageOf(error) })
-      return new MailmuxError('INTERNAL', messageOf(error), { cause: error })
-    }
-    const lines = error.located.split('\n')
-    const problems = lines.length > 1 ? lines.slice(0, -1) : lines
-    this.#logWriter.log('reload.refused', { reason: error.code, problems })
-    const count = problems.length === 1 ? 'one problem' : `${problems.length} problems`
-    const text = [...problems, `reload refused: ${count}`].join('\n')
-    return new MailmuxError('RELOAD_REFUSED', text, { cause: error })
   }
 
   #summary(): ReloadReport {

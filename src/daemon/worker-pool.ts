@@ -6,12 +6,16 @@
 import cluster from 'node:cluster'
 import { fileURLToPath } from 'node:url'
 import type { Log } from '../base/log.ts'
+import type { Naming } from '../mail/address.ts'
 import type { QueueChange, QueuePage, QueueRequest } from '../mail/queued-message.ts'
 import type { SpoolUsage } from '../spool/file-spool-writer.ts'
 import { coalesce } from './coalesce.ts'
 import { type Counts, sumCounts } from './counters.ts'
+import { FreezeKeeper } from './freeze-keeper.ts'
 import type { KeptChanges } from './kept-changes.ts'
 import { RestartPolicy } from './restart-policy.ts'
+import { awaitEnd, type Drain, retire } from './retire-worker.ts'
+import type { Daemon } from './session-control.ts'
 import { needsQueue, type Settings } from './settings.ts'
 import { type ChildStart, emptyPlace, forkInto, isCrash, type Place } from './worker-place.ts'
 import { type Exit, WorkerProcess } from './worker-process.ts'
@@ -19,8 +23,6 @@ import { type Exit, WorkerProcess } from './worker-process.ts'
 /** Opening a very large map on a slow disk included. */
 const prepareMs = 60_000
 const commitMs = 10_000
-/** What a worker may take beyond the drain, to write its log out, before it is killed. */
-const exitMs = 4_000
 /** A part of a long list on a slow disk included. */
 const queueMs = 20_000
 
@@ -35,8 +37,9 @@ export interface CheckedSettings {
 
 type PoolStart = Omit<ChildStart, 'workerEntry'> & { readonly entry: URL }
 
-export class WorkerPool {
-  readonly #log: Log
+export class WorkerPool implements Daemon {
+  readonly log: Log
+  readonly freezes = new FreezeKeeper(this)
   readonly #start: ChildStart
   readonly #policy = new RestartPolicy()
   readonly #living = new Set<WorkerProcess>()
@@ -51,11 +54,15 @@ export class WorkerPool {
 
   constructor(start: PoolStart, log: Log, settings: CheckedSettings) {
     const { entry, ...shared } = start
-    this.#log = log
+    this.log = log
     this.#inForce = settings
     // The kernel hands connections to whichever worker is free; none goes through this process.
     cluster.schedulingPolicy = cluster.SCHED_NONE
     this.#start = { workerEntry: fileURLToPath(entry), ...shared }
+  }
+
+  get naming(): Naming {
+    return this.#inForce.settings.config.naming
   }
 
   get inForce(): CheckedSettings {
@@ -113,11 +120,11 @@ export class WorkerPool {
     await Promise.all(this.workers.map((worker) => this.#refresh(worker)))
   })
 
-  /** Ends all workers; true where every session ended by itself within `drainMs`. */
-  async stop(drainMs: number): Promise<boolean> {
+  /** Ends all workers; true where every session ended by itself in its time. */
+  async stop(drain: Drain): Promise<boolean> {
     this.#phase = 'stopping'
     for (const { timer } of [...this.#places, ...this.#queuePlaces]) clearTimeout(timer)
-    const drained = await Promise.all(this.workers.map((worker) => this.#retire(worker, drainMs)))
+    const drained = await Promise.all(this.workers.map((worker) => retire(worker, drain)))
     return drained.every(Boolean)
   }
 
@@ -169,7 +176,7 @@ export class WorkerPool {
     for (const { worker, timer } of removed) {
       clearTimeout(timer)
       // Its sessions may take their time; nobody waits for them.
-      if (worker !== undefined) void this.#retire(worker, drainTimeoutMs)
+      if (worker !== undefined) void retire(worker, { drainMs: drainTimeoutMs })
     }
     await Promise.all(added.map((place) => this.#fill(place)))
   }
@@ -196,7 +203,7 @@ export class WorkerPool {
     if (worker.state === 'starting') {
       worker.state = 'serving'
       const event = role === 'queue' ? 'queue.started' : 'worker.started'
-      this.#log(event, { worker: worker.number, pid: worker.pid })
+      this.log(event, { worker: worker.number, pid: worker.pid })
       this.#tellUsage(worker)
     }
     return []
@@ -219,7 +226,7 @@ export class WorkerPool {
       const next = this.#inForce
       const problems = await this.#prepare(worker, next)
       if (problems.length > 0) {
-        this.#log('worker.refused', { worker: worker.number, problems })
+        this.log('worker.refused', { worker: worker.number, problems })
         worker.kill()
         return problems
       }
@@ -230,8 +237,9 @@ export class WorkerPool {
 
   /** Returns why the worker cannot take the settings; nothing where it can, or has died. */
   async #prepare(worker: WorkerProcess, next: CheckedSettings): Promise<readonly string[]> {
-    const changes = next.changes.known
-    const ask = { do: 'prepare', settings: next.settings, changes, board: worker.board } as const
+    const own = { board: worker.board, freezes: this.freezes.notices }
+    const { settings, changes } = next
+    const ask = { do: 'prepare', settings, changes: changes.known, ...own } as const
     const reply = await worker.ask(ask, prepareMs)
     // What comes in the place of a worker that died gets the settings that are in force by then.
     if (reply === undefined && worker.isGone) return []
@@ -250,17 +258,8 @@ export class WorkerPool {
   async #refresh(worker: WorkerProcess): Promise<void> {
     await worker.refreshReport()
     if (!worker.isHung) return
-    this.#log('worker.hung', { worker: worker.number, pid: worker.pid })
+    this.log('worker.hung', { worker: worker.number, pid: worker.pid })
     worker.kill('hung')
-  }
-
-  async #retire(worker: WorkerProcess, drainMs: number): Promise<boolean> {
-    worker.state = 'leaving'
-    const timer = setTimeout(() => worker.kill(), drainMs + exitMs)
-    const reply = await worker.ask({ do: 'stop', drainMs }, drainMs + exitMs)
-    await worker.exited
-    clearTimeout(timer)
-    return reply?.drained ?? false
   }
 
   #noteExit(worker: WorkerProcess, exit: Exit): void {
@@ -269,7 +268,7 @@ export class WorkerPool {
     if (this.#phase !== 'stopping') this.#start.boards.giveBack(worker.board)
     this.#retiredCounts = sumCounts([this.#retiredCounts, worker.lastReport.counters])
     this.#retiredDrops += worker.lastReport.logDropped
-    this.#log('worker.exited', { worker: worker.number, pid: worker.pid, ...exit })
+    this.log('worker.exited', { worker: worker.number, pid: worker.pid, ...exit })
     // What it put into the spool last, it may have told nobody.
     if (worker.role === 'worker') void this.#queue?.worker?.ask({ do: 'look' }, queueMs)
     this.#replace(worker, isCrash(exit) && !worker.isBlameless)
@@ -278,8 +277,7 @@ export class WorkerPool {
   /** One that met a fault of ours ends by itself; if it cannot, it is ended. */
   #letGo(failing: WorkerProcess): void {
     const { drainTimeoutMs } = this.#inForce.settings.config.limits
-    const timer = setTimeout(() => failing.kill(), drainTimeoutMs + exitMs)
-    void failing.exited.then(() => clearTimeout(timer))
+    awaitEnd(failing, drainTimeoutMs)
     this.#replace(failing, true)
   }
 
@@ -293,7 +291,7 @@ export class WorkerPool {
     place.restarts++
     const delayMs = this.#policy.delayAfterCrash(performance.now())
     if (delayMs > 0) {
-      this.#log('worker.delayed', { crashes: this.#policy.crashes, delay_ms: delayMs })
+      this.log('worker.delayed', { crashes: this.#policy.crashes, delay_ms: delayMs })
     }
     place.timer = setTimeout(() => void this.#fill(place), delayMs)
   }

@@ -43,6 +43,8 @@ const emptyReport: WorkerReport = {
 
 export class WorkerProcess {
   state: WorkerStatus['state'] = 'starting'
+  /** It can be asked. */
+  isListening = false
   /** What it was told to serve with. */
   given: object | undefined
   /** Its place among the counts that all workers share. */
@@ -158,6 +160,7 @@ export class WorkerProcess {
   #receive(message: FromWorker): void {
     switch (message.kind) {
       case 'hello':
+        this.isListening = true
         this.#becomeReady()
         return
       case 'reply':

@@ -1,6 +1,7 @@
 /** What sessions share within one worker: the generation in force, counts, and who is there. */
 import { randomBytes } from 'node:crypto'
 import { messageOf } from '../base/error.ts'
+import { waits } from '../base/limit.ts'
 import type { EventFields, Log, RefusalReason, ServiceName } from '../base/log.ts'
 import type { Service } from '../config/config.ts'
 import type { BreakerReport } from '../control/messages.ts'
@@ -12,6 +13,7 @@ import { BackendTroubles } from './backend-troubles.ts'
 import type { NoRoom } from './busy-answer.ts'
 import type { SessionCount, WorkerReport } from './channel.ts'
 import type { CounterTable } from './counters.ts'
+import { FreezeTable } from './freezes.ts'
 import type { LogWriter } from './log-writer.ts'
 import { RetiredMaps } from './retired-maps.ts'
 import type { Generation, Runtime, Session } from './runtime.ts'
@@ -24,6 +26,7 @@ const crowdedShare = 0.8
 export class WorkerRuntime implements Runtime {
   readonly counters: CounterTable
   readonly log: Log
+  readonly freezes = new FreezeTable(() => this.#current)
   draining = false
   secret: Uint8Array = randomBytes(32)
   /** The most sessions at once. */
@@ -77,6 +80,11 @@ export class WorkerRuntime implements Runtime {
       this.#spool.caps = generation.config.spool
     }
     if (before !== undefined) this.#retired.retire(before.map, this.#sessions)
+  }
+
+  /** Those that are open. */
+  get sessions(): ReadonlySet<Session> {
+    return this.#sessions
   }
 
   get sessionCount(): number {
@@ -145,24 +153,32 @@ export class WorkerRuntime implements Runtime {
   }
 
   /**
-   * Asks every session to end at its next boundary and ends those that are left after `drainMs`.
-   * Returns true where none had to be forced.
+   * Asks every session to end at its next boundary and ends those that are left after `drainMs`;
+   * `patient`: those that are joined to a back-end are asked only then. Returns true where none had
+   * to be forced.
    */
-  async drain(drainMs: number): Promise<boolean> {
+  async drain(drainMs: number, patient = false): Promise<boolean> {
     this.draining = true
-    const ended = new Promise<'ended'>((resolve) => {
-      this.#whenEmpty = () => resolve('ended')
-    })
-    for (const session of this.#sessions) session.shutdown()
-    if (this.#sessions.size === 0) return true
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<'late'>((resolve) => {
-      timer = setTimeout(resolve, drainMs, 'late' as const)
-    })
-    const outcome = await Promise.race([ended, late])
-    clearTimeout(timer)
+    for (const session of this.#sessions) {
+      if (!patient || session.state !== 'joined') session.shutdown()
+    }
+    if (patient && !(await this.#isEmptyWithin(drainMs))) {
+      for (const session of this.#sessions) session.shutdown()
+    }
+    const isDrained = await this.#isEmptyWithin(patient ? waits.boundaryMs * 2 : drainMs)
     for (const session of this.#sessions) session.kill()
-    return outcome === 'ended'
+    return isDrained
+  }
+
+  #isEmptyWithin(ms: number): Promise<boolean> {
+    if (this.#sessions.size === 0) return Promise.resolve(true)
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms, false)
+      this.#whenEmpty = () => {
+        clearTimeout(timer)
+        resolve(true)
+      }
+    })
   }
 
   report(): WorkerReport {

@@ -11,7 +11,8 @@ import { assertNever } from '../base/never.ts'
 import type { ListenerConfig, Service } from '../config/config.ts'
 import type { KnownChanges } from '../map/state/override-reader.ts'
 import { busyAnswer, type NoRoom } from './busy-answer.ts'
-import type { Ask, PrepareReply, Replies } from './channel.ts'
+import { raiseBarrier } from './barrier.ts'
+import type { Ask, FreezeAck, PrepareReply, Replies } from './channel.ts'
 import { clientOf, peerOf } from './client-address.ts'
 import { CounterTable } from './counters.ts'
 import { isTrusted } from './client-knowledge.ts'
@@ -21,7 +22,9 @@ import { ListenerSet } from './listener-set.ts'
 import { type LogWriter, openLog } from './log-writer.ts'
 import { watchLoop } from './loop-watch.ts'
 import { acceptProxied } from './proxy-accept.ts'
-import type { Generation, StartSession } from './runtime.ts'
+import type { FreezeNotice } from './freezes.ts'
+import type { Generation, Session, StartSession } from './runtime.ts'
+import { endSessions, listSessions } from './session-list.ts'
 import { openFileLimit } from './session-share.ts'
 import { type Settings, servicesOf } from './settings.ts'
 import { type Supervised, serveSupervisor, tell } from './supervised.ts'
@@ -72,6 +75,7 @@ class Worker implements Supervised {
     switch (ask.do) {
       case 'prepare':
         this.#runtime.joinBoards(ask.board)
+        for (const notice of ask.freezes) this.#runtime.freezes.add(notice)
         return this.#prepare(ask.settings, ask.changes)
       case 'commit':
         this.#commit()
@@ -81,8 +85,17 @@ class Worker implements Supervised {
         return null
       case 'report':
         return this.#runtime.report()
+      case 'who':
+        return listSessions(this.#runtime.sessions, ask)
+      case 'kick':
+        return endSessions(this.#runtime.sessions, ask.filter)
+      case 'freeze':
+        return this.#freeze(ask.notice)
+      case 'thaw':
+        this.#runtime.freezes.thaw(ask.user, ask.epoch)
+        return null
       case 'stop':
-        return this.#stop(ask.drainMs)
+        return this.#stop(ask.drainMs, ask.patient)
       case 'spool-usage':
         this.#runtime.spoolUsage = ask.usage
         return null
@@ -198,9 +211,16 @@ class Worker implements Supervised {
     socket.pause()
   }
 
-  async #stop(drainMs: number): Promise<{ drained: boolean }> {
+  #freeze(notice: FreezeNotice): Promise<FreezeAck> {
+    const all = [...this.#runtime.sessions]
+    const sessions = all.filter((session) => !isMail(session))
+    const freeze = this.#runtime.freezes.add(notice)
+    return raiseBarrier(freeze, { sessions, deliveries: all.filter(isMail) })
+  }
+
+  async #stop(drainMs: number, patient = false): Promise<{ drained: boolean }> {
     this.#listeners.close()
-    const drained = await this.#runtime.drain(drainMs)
+    const drained = await this.#runtime.drain(drainMs, patient)
     await this.#logWriter.finish()
     tell({ kind: 'report', report: this.#runtime.report() })
     return { drained }
@@ -232,4 +252,8 @@ class Worker implements Supervised {
   flush(): void {
     this.#logWriter.flush()
   }
+}
+
+function isMail({ service }: Session): boolean {
+  return service === 'smtp' || service === 'lmtp'
 }

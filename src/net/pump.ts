@@ -14,26 +14,8 @@ import { TLSSocket } from 'node:tls'
 import { waits } from '../base/limit.ts'
 import { deadlines, type Timed } from './deadline.ts'
 import type { Inlet } from './dial.ts'
+import type { PassedBytes, PumpEnd, PumpOptions } from './pump-options.ts'
 import { borrowLargeBuffer, quietBuffer, returnLargeBuffer } from './read-buffer.ts'
-
-/** What ended a join first. */
-export type PumpEnd =
-  | 'client_closed'
-  | 'client_error'
-  | 'backend_closed'
-  | 'backend_error'
-  | 'idle'
-  | 'shutdown'
-
-export interface PumpOptions {
-  readonly client: Socket
-  /** Dialled; its reads come to the pump from now on, and went to `quietBuffer` before. */
-  readonly backend: Socket
-  /** How long no byte may pass in either direction; milliseconds. */
-  readonly idleTimeoutMs: number
-  /** Called once, when both connections are closed. */
-  readonly onEnd: { pumpEnded(end: PumpEnd): void }
-}
 
 /** A connection that lives this long is watched by TCP keepalive: most are over before. */
 const settledMs = 60_000
@@ -55,6 +37,8 @@ export class Pump implements Inlet, Timed {
   /** Bytes from the client and to it since the join. */
   bytesIn = 0
   bytesOut = 0
+  /** Sees all that passes. */
+  watch: PassedBytes | undefined
   readonly #client: Joined
   readonly #backend: Joined
   readonly #options: PumpOptions
@@ -87,6 +71,7 @@ export class Pump implements Inlet, Timed {
     if (toClient.length > 0) {
       this.bytesOut += toClient.length
       this.#client.write(toClient)
+      this.watch?.fromBackEnd(toClient, toClient.length)
     }
     if (toBackend.length > 0) this.takeFromClient(toBackend)
     deadlines.arm(this, Math.min(settledMs, this.#options.idleTimeoutMs))
@@ -116,6 +101,7 @@ export class Pump implements Inlet, Timed {
     } else {
       client.write(buffer) // a chunk of its own, as upgraded connections give
     }
+    this.watch?.fromBackEnd(buffer, length)
     if (client.writableLength === 0) return true
     // TLS reports every write as done a little later: one small one may be on its way.
     if (this.#encrypted && !waited && length <= quietBuffer.length) return true
@@ -137,8 +123,12 @@ export class Pump implements Inlet, Timed {
     }
   }
 
-  /** Ends the join after what was taken from either side has been delivered. */
-  shutdown(): void {
+  /** Ends the join after what was taken from either side, and `farewell`, have been delivered. */
+  shutdown(farewell = ''): void {
+    if (this.#end === undefined && farewell !== '' && this.#client.writable) {
+      this.bytesOut += farewell.length
+      this.#client.write(farewell, 'latin1')
+    }
     this.#finish('shutdown')
   }
 
@@ -204,6 +194,7 @@ export class Pump implements Inlet, Timed {
     this.bytesIn += chunk.length
     if (backend.writableEnded || backend.destroyed) return
     this.#activeTick = deadlines.tick
+    this.watch?.fromClient(chunk)
     if (backend.write(chunk)) return
     this.#client.pause()
     backend.once('drain', onBackendDrain)

@@ -58,6 +58,13 @@ export function isAwaited(action: FrontEndAction): boolean {
   return ['log-in', 'exchange', 'respond', 'brake'].includes(action.do)
 }
 
+/** What a client has logged in with. */
+export function proofOf(
+  action: Extract<FrontEndAction, { readonly do: 'log-in' | 'exchange' }>,
+): LoginProof {
+  return action.do === 'log-in' ? action.credentials : action.exchange
+}
+
 /** How a login ended, for the front-end machine. */
 export type LoginOutcome =
   | { readonly kind: 'accepted'; readonly response: AcceptedLogin }

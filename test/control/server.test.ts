@@ -15,6 +15,11 @@ const handlers = {
   status: () => Promise.resolve({ pid: 1 } as StatusReport),
   reload: () => Promise.resolve(report),
   queue: () => Promise.resolve({ messages: [] }),
+  who: () => Promise.resolve({ sessions: [], silent: [] }),
+  kick: () => Promise.resolve({ user: 'ann@example.com', sessions: 0, silent: [] }),
+  freeze: () => Promise.reject(new Error('not asked')),
+  thaw: () => Promise.reject(new Error('not asked')),
+  drain: () => Promise.resolve({ pid: 1, sessions: 0 }),
 }
 
 async function talk(dir: TempDir, bytes: string): Promise<{ socket: Socket; text: string }> {

@@ -6,6 +6,7 @@ import cluster from 'node:cluster'
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import type { ListenerConfig } from '../../src/config/config.ts'
+import type { Freeze } from '../../src/daemon/freezes.ts'
 import type { Runtime, Session, StartSession } from '../../src/daemon/runtime.ts'
 import { runWorker } from '../../src/daemon/worker.ts'
 
@@ -16,6 +17,8 @@ class EchoSession implements Session {
   readonly startedAt = performance.now()
   readonly user = 'ann@example.com'
   readonly backend = 'fritz'
+  readonly login = 'ann'
+  readonly state = 'joined'
   readonly #socket: Socket
   readonly #runtime: Runtime
   #stays = false
@@ -34,6 +37,23 @@ class EchoSession implements Session {
     })
     socket.on('data', (chunk: Buffer) => this.#obey(chunk.toString().trim()))
     socket.write(`${this.service} ${listener.tls} ${process.pid}\r\n`)
+  }
+
+  get bytesIn(): number {
+    return this.#socket.bytesRead
+  }
+
+  get bytesOut(): number {
+    return this.#socket.bytesWritten
+  }
+
+  concerns(freeze: Freeze): boolean {
+    return !this.#socket.destroyed && freeze.user === this.user
+  }
+
+  yieldTo(_freeze: Freeze, isLast: boolean): void {
+    if (isLast) this.kill()
+    else this.shutdown()
   }
 
   shutdown(): void {

@@ -16,6 +16,8 @@ export interface FrontEndOptions {
   /** Port of fritz, where ann@example.com is; 1, where nobody listens, if left out. */
   readonly backendPort?: number
   readonly backendTls?: TlsMode
+  /** Port of ingrid, a second back-end without TLS; there is none if left out. */
+  readonly secondPort?: number
   readonly backendName?: string
   /** More lines of fritz in the config. */
   readonly backendLines?: readonly string[]
@@ -92,7 +94,7 @@ export class FrontEnd implements AsyncDisposable {
 }
 
 function configText(options: FrontEndOptions): string {
-  const { service, backendPort = 1, backendTls = 'none', backendName } = options
+  const { service, backendPort = 1, backendTls = 'none', backendName, secondPort } = options
   const limits = { auth_failure_delay: '20ms', ...options.limits }
   return [
     'hostname: mx1.example.com',
@@ -104,6 +106,7 @@ function configText(options: FrontEndOptions): string {
     `    tls: ${backendTls}`,
     ...(backendName === undefined ? [] : [`    tls_name: ${backendName}`]),
     ...(options.backendLines ?? []).map((line) => `    ${line}`),
+    ...(secondPort === undefined ? [] : [`  ingrid: {host: 127.0.0.1, ${service}: ${secondPort}}`]),
     'limits:',
     ...Object.entries(limits).map(([key, value]) => `  ${key}: ${value}`),
     ...(options.config ?? []),

@@ -70,6 +70,8 @@ export class TestQueue implements AsyncDisposable {
       writer: this.writer,
       reports: new QueueReports(this.writer, clock),
       deliveries: this.#deliveries,
+      freezes: runtime.freezes,
+      retry: (id) => void this.queue.retry(id),
       takeSlot: (backend) => slots.take(backend),
       freeSlot: (backend) => slots.free(backend),
       reached: (backend) => this.queue.reached(backend),

@@ -8,6 +8,7 @@ import type { SecureContext } from 'node:tls'
 import type { EventFields, EventName, Log } from '../../src/base/log.ts'
 import type { Config } from '../../src/config/config.ts'
 import { parseConfig } from '../../src/config/parse.ts'
+import { FreezeTable } from '../../src/daemon/freezes.ts'
 import type { Counters, Generation, Runtime, Session } from '../../src/daemon/runtime.ts'
 import type { Address } from '../../src/mail/address.ts'
 import type { Direction, Resolution } from '../../src/mail/route.ts'
@@ -77,6 +78,7 @@ export interface TestRuntimeOptions {
 
 export class TestRuntime implements Runtime {
   current: Generation & { readonly map: TableMap }
+  readonly freezes = new FreezeTable(() => this.current)
   draining = false
   spool: SpoolWriter | undefined
   isCrowded = false

@@ -1,7 +1,9 @@
 /** The ManageSieve proxy: its machines, driven as every login protocol is. */
 import { createSieveBackEnd } from '../../protocol/sieve/back-end.ts'
 import { createSieveFrontEnd } from '../../protocol/sieve/front-end.ts'
+import { SieveWatch } from '../../protocol/sieve/joined-watch.ts'
 import { commonOffers } from '../../protocol/sieve/offers.ts'
+import { Join } from '../join.ts'
 import { capabilitiesFor } from '../login-offers.ts'
 import { startLoginSession } from '../start-login-session.ts'
 
@@ -10,4 +12,5 @@ export const startSieveSession = startLoginSession({
   createFrontEnd: (options, runtime) =>
     createSieveFrontEnd(options, commonOffers(capabilitiesFor(runtime, 'sieve'))),
   createBackEnd: createSieveBackEnd,
+  createJoin: (options) => new Join(options, new SieveWatch()),
 })

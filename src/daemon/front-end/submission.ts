@@ -3,7 +3,9 @@ import { CheckedSession } from '../../protocol/smtp/checked-session.ts'
 import { createSubmissionBackEnd } from '../../protocol/smtp/submission-back-end.ts'
 import { createSubmissionFrontEnd } from '../../protocol/smtp/submission-front-end.ts'
 import { checkedExtensions, commonExtensions } from '../../protocol/smtp/submission-offers.ts'
+import { SubmissionWatch } from '../../protocol/smtp/joined-watch.ts'
 import { CheckedJoin } from '../checked-join.ts'
+import { Join } from '../join.ts'
 import { capabilitiesFor } from '../login-offers.ts'
 import type { Runtime } from '../runtime.ts'
 import { judgeSender } from '../sender-check.ts'
@@ -19,16 +21,16 @@ export const startSubmissionSession = startLoginSession({
   service: 'submission',
   createFrontEnd: (options, runtime) => createSubmissionFrontEnd(options, extensionsFor(runtime)),
   createBackEnd: createSubmissionBackEnd,
-  join: (options, joined) => {
-    const { runtime, user } = joined
+  createJoin: (options) => {
+    const { runtime, accepted } = options
     const { checkSender, hostname, limits } = runtime.current.config
-    if (checkSender === 'none') return undefined
+    if (checkSender === 'none') return new Join(options, new SubmissionWatch())
     const machine = new CheckedSession({
       hostname,
       extensions: extensionsFor(runtime),
       limitBytes: limits.messageSizeBytes,
-      judge: (path) => judgeSender(runtime.current, user, path),
+      judge: (path) => judgeSender(runtime.current, accepted.user, path),
     })
-    return new CheckedJoin(options, joined, machine)
+    return new CheckedJoin(options, machine)
   },
 })

@@ -29,6 +29,11 @@ export const counterMetrics: Readonly<Record<CounterName, Definition>> = {
     help: 'Logins, by outcome.',
     labels: ['proto', 'outcome'],
   },
+  login_held: {
+    name: 'mailmux_logins_held_total',
+    help: 'Logins that waited while their user was frozen, by how that ended.',
+    labels: ['proto', 'outcome'],
+  },
   message: {
     name: 'mailmux_messages_total',
     help: 'Messages, by the final reply to their sender.',

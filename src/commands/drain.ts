@@ -1,0 +1,48 @@
+import { Flags } from '@oclif/core'
+import { MailmuxError } from '../base/error.ts'
+import { MailmuxCommand } from '../cli/base-command.ts'
+import { findRunDir } from '../config/run-dir.ts'
+import { parseDurationMs } from '../config/unit.ts'
+import { drainDaemon, sessionsLeft } from '../control/drain.ts'
+import type { DrainReport } from '../control/session-messages.ts'
+
+export default class Drain extends MailmuxCommand {
+  static override summary = 'End the running daemon when its sessions have ended.'
+  static override description =
+    'No more clients are taken, and /readyz says so. Messages under way are finished, sessions that ' +
+    'are joined to a back-end go on until they end or the time is over, and are told so then. Returns ' +
+    'when the daemon has ended. A SIGTERM meanwhile ends it as at any time.'
+  static override examples = [
+    '<%= config.bin %> <%= command.id %>',
+    '<%= config.bin %> <%= command.id %> --within 2h --no-wait',
+  ]
+  static override flags = {
+    within: Flags.string({
+      summary: 'How long sessions may go on.',
+      default: '30m',
+      helpValue: 'TIME',
+    }),
+    wait: Flags.boolean({
+      summary: 'Wait until the daemon has ended.',
+      default: true,
+      allowNo: true,
+    }),
+  }
+
+  async run(): Promise<DrainReport> {
+    const { flags } = await this.parse(Drain)
+    if (!/^[0-9]+ ?(ms|s|m|h|d)$/.test(flags.within)) {
+      throw new MailmuxError('USAGE', `${flags.within} is no time such as 90s, 30m or 2h`)
+    }
+    const runDir = await findRunDir(flags.config)
+    const report = await drainDaemon(runDir, parseDurationMs(flags.within))
+    if (!flags.wait) this.log(`draining, ${report.sessions} sessions left`)
+    else {
+      for await (const left of sessionsLeft(runDir, report.pid)) {
+        if (process.stderr.isTTY) this.tell(`${left} sessions left`)
+      }
+      this.log('the daemon has ended')
+    }
+    return report
+  }
+}

@@ -1,0 +1,85 @@
+/** The sessions of a worker, as an administrator asks for them. */
+import { setTimeout as delay } from 'node:timers/promises'
+import { waits } from '../base/limit.ts'
+import type { SessionFilter, SessionView } from '../control/session-messages.ts'
+import { NetworkList } from '../mail/network.ts'
+import type { Session } from './runtime.ts'
+
+/** For what was ended to be gone, before it is ended by force; and after that. */
+const goneMs = waits.boundaryMs + 2 * waits.closeMs
+const lookEveryMs = 10
+
+/** Sessions in the order in which they came, after the one of that number; at most `limit`. */
+export function listSessions(
+  sessions: Iterable<Session>,
+  { filter, after, limit }: { readonly filter: SessionFilter; after: number; limit: number },
+): SessionView[] {
+  const nowMs = performance.now()
+  const isMeant = matcherFor(filter)
+  const views: SessionView[] = []
+  for (const session of sessions) {
+    if (views.length >= limit) break
+    if (numberOf(session.id) > after && isMeant(session)) views.push(viewOf(session, nowMs))
+  }
+  return views
+}
+
+/** Ends sessions, each at its next boundary, and returns how many when all are gone. */
+export async function endSessions(
+  sessions: ReadonlySet<Session>,
+  filter: SessionFilter,
+): Promise<number> {
+  const meant = [...sessions].filter(matcherFor(filter))
+  for (const session of meant) session.shutdown('kicked')
+  const isOver = (): boolean => !meant.some((session) => sessions.has(session))
+  if (!(await within(goneMs, isOver))) {
+    for (const session of meant) if (sessions.has(session)) session.kill()
+    await within(goneMs, isOver)
+  }
+  return meant.length
+}
+
+async function within(ms: number, isOver: () => boolean): Promise<boolean> {
+  const until = performance.now() + ms
+  while (!isOver()) {
+    if (performance.now() > until) return false
+    await delay(lookEveryMs)
+  }
+  return true
+}
+
+/** `3-1207` → 1207. */
+export function numberOf(id: string): number {
+  return Number(id.slice(id.indexOf('-') + 1))
+}
+
+/** The user is in canonical form, the others were checked. */
+function matcherFor({ user, backend, service, from }: SessionFilter): (of: Session) => boolean {
+  const networks = from === undefined ? undefined : new NetworkList([from])
+  return (session) =>
+    (user === undefined || session.user === user) &&
+    (backend === undefined || session.backend === backend) &&
+    (service === undefined || session.service === service) &&
+    (networks === undefined || networks.has(hostOf(session.peer)))
+}
+
+/** `[2001:db8::7]:993` → `2001:db8::7`. */
+function hostOf(peer: string): string {
+  return peer.slice(0, peer.lastIndexOf(':')).replace(/^\[|\]$/g, '')
+}
+
+function viewOf(session: Session, nowMs: number): SessionView {
+  const { id, service, state, peer, user, login, backend, startedAt, bytesIn, bytesOut } = session
+  return {
+    session: id,
+    service,
+    state,
+    peer,
+    ...(user === undefined ? {} : { user }),
+    ...(login === undefined ? {} : { login }),
+    ...(backend === undefined ? {} : { backend }),
+    duration_ms: Math.round(nowMs - startedAt),
+    bytes_in: bytesIn,
+    bytes_out: bytesOut,
+  }
+}

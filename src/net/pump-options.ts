@@ -1,0 +1,28 @@
+/** What a pump is made with, and what it tells. */
+import type { Socket } from 'node:net'
+
+/** What ended a join first. */
+export type PumpEnd =
+  | 'client_closed'
+  | 'client_error'
+  | 'backend_closed'
+  | 'backend_error'
+  | 'idle'
+  | 'shutdown'
+
+/** Sees all that passes, when it has been passed on. Must be quick, and keep nothing. */
+export interface PassedBytes {
+  /** The first `length` bytes of `bytes`. */
+  fromBackEnd(bytes: Buffer, length: number): void
+  fromClient(bytes: Buffer): void
+}
+
+export interface PumpOptions {
+  readonly client: Socket
+  /** Dialled; its reads come to the pump from now on, and went to `quietBuffer` before. */
+  readonly backend: Socket
+  /** How long no byte may pass in either direction; milliseconds. */
+  readonly idleTimeoutMs: number
+  /** Called once, when both connections are closed. */
+  readonly onEnd: { pumpEnded(end: PumpEnd): void }
+}
