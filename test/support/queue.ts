@@ -34,7 +34,7 @@ export class TestQueue implements AsyncDisposable {
   readonly store: SpoolStore
   readonly writer: FileSpoolWriter
   readonly pool = new SmtpPool()
-  readonly #deliveries = new Set<QueueDelivery>()
+  readonly deliveries = new Set<QueueDelivery>()
   #isOver = false
 
   private constructor(options: TestQueueOptions, store: SpoolStore) {
@@ -69,7 +69,7 @@ export class TestQueue implements AsyncDisposable {
       pool: this.pool,
       writer: this.writer,
       reports: new QueueReports(this.writer, clock),
-      deliveries: this.#deliveries,
+      deliveries: this.deliveries,
       freezes: runtime.freezes,
       retry: (id) => void this.queue.retry(id),
       takeSlot: (backend) => slots.take(backend),
@@ -112,7 +112,7 @@ export class TestQueue implements AsyncDisposable {
     if (this.#isOver) return
     this.#isOver = true
     const stopped = this.queue.stop()
-    for (const delivery of this.#deliveries) delivery.abort()
+    for (const delivery of this.deliveries) delivery.abort()
     await stopped
     this.pool.close()
     this.store[Symbol.dispose]()
