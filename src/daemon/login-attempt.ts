@@ -155,7 +155,7 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
         }
         const { response, surplus } = outcome
         const { user, backend, login } = route
-        const accepted = { user, backend, login, response, client, surplus }
+        const accepted = { user, backend, login, client, surplus }
         this.#tell({ kind: 'accepted', response }, accepted)
         break
       }

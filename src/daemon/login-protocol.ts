@@ -4,7 +4,6 @@ import type { EventFields, SessionEnd } from '../base/log.ts'
 import type { LoginService, TlsMode } from '../config/config.ts'
 import type { FarewellReason } from '../protocol/joined-watch.ts'
 import type {
-  AcceptedLogin,
   Introduction,
   LoginBackEnd,
   LoginFrontEnd,
@@ -61,7 +60,6 @@ export interface Accepted {
   readonly backend: string
   /** The user's name there. */
   readonly login: string
-  readonly response: AcceptedLogin
   readonly client: LoginClient
   /** What the back-end sent after its answer. */
   readonly surplus: Buffer

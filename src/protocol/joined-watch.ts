@@ -41,7 +41,7 @@ export abstract class LiteralWatch implements JoinedWatch {
     return this.#literalLeft === 0 && !this.#isWithinLine
   }
 
-  fromClient(): void {}
+  fromClient(_bytes: Buffer): void {}
 
   fromBackEnd(bytes: Buffer, length: number): void {
     let at = this.#skipLiteral(0, length)

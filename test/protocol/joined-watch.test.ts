@@ -6,8 +6,6 @@ import type { JoinedWatch } from '../../src/protocol/joined-watch.ts'
 import { Pop3Watch } from '../../src/protocol/pop3/joined-watch.ts'
 import { SieveWatch } from '../../src/protocol/sieve/joined-watch.ts'
 
-const imap = (): ImapWatch => new ImapWatch({ text: '', capabilities: 'IMAP4rev1 IDLE' })
-
 /** Passes text on from a larger buffer, as a pump does, whose rest is not to be looked at. */
 function pass(watch: JoinedWatch, text: string): void {
   const bytes = Buffer.from(`${text}}\r\n{7}\r\n`, 'latin1')
@@ -47,7 +45,7 @@ test('IMAP: a boundary is where a response has ended, wherever its bytes are cut
         text += `${last}\r\n`
         ends.add(text.length)
       }
-      const watch = imap()
+      const watch = new ImapWatch()
       let at = 0
       for (const chunk of cutAt(text, cuts)) {
         pass(watch, chunk)
@@ -64,7 +62,7 @@ test('IMAP: byte by byte, and at every two cuts, it is the same', () => {
   const ends = new Set([0, text.indexOf('* OK'), text.indexOf('a OK'), text.length])
   for (let first = 0; first <= text.length; first++) {
     for (let second = first; second <= text.length; second++) {
-      const watch = imap()
+      const watch = new ImapWatch()
       for (const chunk of [text.slice(0, first), text.slice(first, second)]) {
         if (chunk !== '') pass(watch, chunk)
       }
@@ -74,20 +72,28 @@ test('IMAP: byte by byte, and at every two cuts, it is the same', () => {
 })
 
 test('IMAP: a literal of four gigabytes is waited for, whatever it looks like', () => {
-  const watch = imap()
+  const watch = new ImapWatch()
   pass(watch, '* 1 FETCH (BODY[] {4294967295}\r\n')
   for (let n = 0; n < 50; n++) pass(watch, 'a OK done\r\n')
   assert.equal(watch.isAtBoundary, false)
 })
 
-test('IMAP: where the stream may be compressed, no place is known', () => {
-  for (const capabilities of [
-    '',
-    'IMAP4rev1 COMPRESS=DEFLATE IDLE',
-    'IMAP4rev1 compress=deflate',
-  ]) {
-    assert.equal(new ImapWatch({ text: '', capabilities }).isAtBoundary, false, capabilities)
+test('IMAP: from the moment in which a client asks for compression, no place is known', () => {
+  const asked = 'a COMPRESS DEFLATE\r\n'
+  for (let cut = 0; cut < asked.length; cut++) {
+    for (const text of [asked, asked.toLowerCase()]) {
+      const watch = new ImapWatch()
+      watch.fromClient(Buffer.from(`${'x'.repeat(500)}\r\n${text.slice(0, cut)}`))
+      assert.equal(watch.isAtBoundary, true)
+      watch.fromClient(Buffer.from(text.slice(cut)))
+      pass(watch, 'a OK active\r\n')
+      assert.equal(watch.isAtBoundary, false, `cut at ${cut}`)
+    }
   }
+  const other = new ImapWatch()
+  for (const text of ['a NOOP\r\n', 'b APPEND x {20}\r\n']) other.fromClient(Buffer.from(text))
+  other.fromClient(Buffer.from(`compress${' '.repeat(60)}\r\n`))
+  assert.equal(other.isAtBoundary, true)
 })
 
 test('ManageSieve: a script is a literal, and a quoted string is none', () => {
@@ -152,7 +158,7 @@ test('POP3: after what it does not know, it knows no place any more', () => {
 })
 
 test('a farewell is one line that names what is to be done', () => {
-  const watches = [imap(), new Pop3Watch(), new SieveWatch()]
+  const watches = [new ImapWatch(), new Pop3Watch(), new SieveWatch()]
   const kicked = watches.map((watch) => watch.farewell('kicked'))
   assert.match(kicked[0] ?? '', /^\* BYE \[UNAVAILABLE\] [ -~]+\r\n$/)
   assert.match(kicked[1] ?? '', /^-ERR \[SYS\/TEMP\] [ -~]+\r\n$/)

@@ -9,5 +9,5 @@ export const startImapSession = startLoginSession({
   service: 'imap',
   createFrontEnd: createImapFrontEnd,
   createBackEnd: createImapBackEnd,
-  createJoin: (options) => new Join(options, new ImapWatch(options.accepted.response)),
+  createJoin: (options) => new Join(options, new ImapWatch()),
 })
