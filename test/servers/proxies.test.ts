@@ -6,6 +6,8 @@ import { after, before, describe, test } from 'node:test'
 import type { ImapFlow } from 'imapflow'
 import type { Service } from '../../src/config/config.ts'
 import type { Dovecot } from '../../src/demo/dovecot.ts'
+import { freezeUser, thawUser } from '../../src/control/freeze.ts'
+import { whoIsThere } from '../../src/control/who.ts'
 import { Peer } from '../support/peer.ts'
 import { password, RealSite, takesTokens, tokenFor } from '../support/real-site.ts'
 import { answer, base64, challenge, fromBase64, greeted, saslWords } from '../support/sasl-login.ts'
@@ -21,7 +23,7 @@ describe('mail programs at the proxies before two Dovecots', { skip }, () => {
   before(async () => {
     site = await RealSite.start({ sieve: true, takesTokens, tellsClients: true })
     for (const user of ['ann', 'nora', 'otto']) await seed(site.ingrid, user)
-    for (const user of ['bob', 'carl', 'dora']) await seed(site.fritz, user)
+    for (const user of ['bob', 'carl', 'dora', 'gina']) await seed(site.fritz, user)
     await mechanismsKnown()
   })
   after(() => site[Symbol.asyncDispose]())
@@ -366,6 +368,60 @@ keep off
     assert.equal(count, 4)
     await imap.noop()
     await idling
+  })
+
+  test('a freeze ends IDLE and a POP3 session; who comes meanwhile waits, and gets the new home', async () => {
+    const runDir = site.dir.join('run')
+    const frozen = { user: 'gina@example.com', epoch: 1 }
+    using idle = await Peer.connect(site.port('imap'))
+    idle.send(`a LOGIN gina "${password}"\r\nb SELECT INBOX\r\nc IDLE\r\n`)
+    await idle.expect(/^b OK .*\r\n/m)
+    await idle.expect(/^\+ idling\r\n/m)
+    using deleting = await Peer.connect(site.port('pop3'))
+    deleting.send(`USER gina\r\nPASS ${password}\r\nDELE 1\r\n`)
+    await deleting.expect(/^\+OK Marked to be deleted\.\r\n/m)
+
+    const report = await freezeUser(runDir, { ...frozen, ttl_ms: 60_000 })
+    assert.equal(report?.complete, true)
+    assert.equal(
+      report.processes.reduce((sum, { sessions }) => sum + sessions, 0),
+      2,
+    )
+    assert.match(await idle.end(), /^\* BYE \[UNAVAILABLE\] [^\r]*\r\n$/)
+    assert.match(await deleting.end(), /^-ERR \[SYS\/TEMP\] [^\r]*\r\n$/)
+    for (const service of ['imap', 'pop3'] as const) {
+      assert.equal((await sessionOf('gina@example.com', service)).end, 'kicked')
+    }
+    assert.deepEqual(await site.subjects(site.fritz, 'gina'), ['first of gina', 'second of gina'])
+    const mail = await site.swaks('gina@example.com')
+    assert.match(mail.stdout, /<\*\* 450 4\.2\.1 /)
+
+    // Another mailbox stands for the copy of hers at the new home.
+    // SCRAM would hold for her own name alone.
+    const login = ['-u', `gina:${password}`, '--login-options', 'AUTH=PLAIN']
+    const coming = (['imap', 'pop3'] as const).map((service) =>
+      site.curl(`${service}s://127.0.0.1:${site.port(service, 1)}/`, ...login),
+    )
+    for (let waiting = 0; waiting < 2; ) {
+      const { sessions } = await whoIsThere(runDir, { user: 'gina' })
+      waiting = sessions.filter(({ state }) => state === 'held').length
+    }
+    const moved = await site.daemon.command(
+      'user',
+      'add',
+      'gina',
+      'tina@example.com@ingrid',
+      '--replace',
+    )
+    assert.equal(moved.code, 0, moved.stderr)
+    assert.equal((await thawUser(runDir, frozen))?.thawed, true)
+    for (const { code, stderr } of await Promise.all(coming)) assert.equal(code, 0, stderr)
+    for (let count = 1, there = 0; there < 2; count++) {
+      const end = await site.daemon.waitFor('session.end', count)
+      if (end.user === 'gina@example.com' && end.backend === 'ingrid') there++
+    }
+    const held = site.daemon.eventsOf('login.held')
+    assert.deepEqual(new Set(held.map(({ outcome }) => outcome)), new Set(['thawed']))
   })
 
   test('the log tells of a session whose it was and where it went, and no password', async () => {
