@@ -53,7 +53,7 @@ export class Pop3Watch implements JoinedWatch {
 
   fromBackEnd(bytes: Buffer, length: number): void {
     const view = length === bytes.length ? bytes : bytes.subarray(0, length)
-    for (let at = 0; at < length && !this.#isLost; ) {
+    for (let at = 0; at < view.length && !this.#isLost; ) {
       at = this.#isWithinList ? this.#readList(view, at) : this.#readStatus(view, at)
     }
   }
