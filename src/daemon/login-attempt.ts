@@ -65,7 +65,7 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
   abort(): void {
     this.#isAborted = true
     clearTimeout(this.#timer)
-    this.#client?.abort()
+    this.#leaveBackend()
     this.#hold?.end()
   }
 
@@ -79,8 +79,7 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
   /** Leaves the back-end, and waits. An exchange that has gone on cannot be begun anew. */
   yieldTo(freeze: Freeze): void {
     if (!this.concerns(freeze)) return
-    this.#client?.abort()
-    this.#client = undefined
+    this.#leaveBackend()
     this.#route = undefined
     clearTimeout(this.#timer)
     if (this.#carried?.watch.isFresh === false) this.#answer({ kind: 'unavailable' })
@@ -108,7 +107,7 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
     const isFitting = carried.watch.response(message)
     if (isFitting && !carried.isDecoy) this.#client?.respond(message)
     else {
-      this.#client?.abort()
+      this.#leaveBackend()
       this.#refuse()
     }
   }
@@ -128,7 +127,7 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
       this.#challenge(message, 0)
       return
     }
-    this.#client?.abort()
+    this.#leaveBackend()
     if (verdict === 'refused') this.#refuse()
     else this.#fail(route, 'login', 'bad_reply', `not a message of ${exchange.mechanism}`)
   }
@@ -176,6 +175,11 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
       if (freeze === undefined) this.#connect(route)
       else this.#await(freeze)
     }
+  }
+
+  #leaveBackend(): void {
+    this.#client?.abort()
+    this.#client = undefined
   }
 
   #await(freeze: Freeze): void {

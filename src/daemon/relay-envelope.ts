@@ -22,7 +22,7 @@ import {
 } from './relay-delivery.ts'
 import { type LegOwner, RelayLeg } from './relay-leg.ts'
 import { type Outcome, firstOf, outcomeOf } from './relay-outcome.ts'
-import type { Recipient, Target } from './relay-target.ts'
+import { isUnderWay, type Recipient, type Target } from './relay-target.ts'
 
 interface Waiting extends Delivery {
   readonly slot: Slot
@@ -130,7 +130,7 @@ export class RelayEnvelope implements LegOwner {
   /** Those by which something may yet come into that mailbox. */
   legsFor(freeze: Freeze): RelayLeg[] {
     const concerned = [...this.#targets.values()].filter((target) => {
-      return target.leg.stage !== 'over' && freeze.coversMail(target.leg.plan.backend, target)
+      return isUnderWay(target) && freeze.coversMail(target.leg.plan.backend, target)
     })
     return [...new Set(concerned.map(({ leg }) => leg))]
   }

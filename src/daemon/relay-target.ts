@@ -22,6 +22,11 @@ export interface Target {
   waiting: Recipient[]
 }
 
+/** Whether its back-end may yet get the message for it. */
+export function isUnderWay({ leg, outcome }: Target): boolean {
+  return leg.stage !== 'over' && (outcome === undefined || outcome.kind === 'accepted')
+}
+
 /** One recipient of the client. */
 export interface Recipient {
   readonly slot: Slot

@@ -52,6 +52,19 @@ test('mail for a frozen user is to come again, by whatever name, and others get 
   assert.match(await sendMessage(client, ['ann']), /^250 /)
 })
 
+test('who asks for a freeze again does not stop mail for others at the same back-end', async () => {
+  await using place = await start()
+  await freeze(place)
+  using client = await place.relay.client()
+  const replies = await openMessage(client, ['ann', 'amy'])
+  assert.match(replies.join(), /^450 4\.2\.1 .*,250 .*,354 /)
+  client.send('Subject: half\r\n\r\nfirst\r\n')
+  await seen(place.backends.fritz, /first\r\n/)
+  assert.deepEqual(await freeze(place), { complete: true, sessions: 0, deliveries: 0 })
+  client.send('second\r\n.\r\n')
+  await client.expect(/^250 2\.0\.0 stored\r\n/)
+})
+
 test('a member of an alias that is frozen waits in the spool, or makes the alias wait', async () => {
   await using place = await start()
   await freeze(place)

@@ -213,6 +213,23 @@ test('a shutdown delivers what was taken and closes both sides', async () => {
   assert.equal(await ended, 'shutdown')
 })
 
+test('a farewell comes after what was taken, and is the last', async () => {
+  for (const kind of ['plain', 'tls'] as const) {
+    const { client, backend, pump, ended } = await join({ client: kind })
+    const got = readText(client)
+    backend.write('* 1 EXISTS\r\n')
+    while (pump.bytesOut < 12) await new Promise((resolve) => setImmediate(resolve))
+    pump.shutdown('* BYE\r\n')
+    backend.write('* 2 EXISTS\r\n')
+    pump.shutdown('* BYE again\r\n')
+    assert.equal(await got, '* 1 EXISTS\r\n* BYE\r\n')
+    assert.equal(pump.bytesOut, 19)
+    client.end()
+    backend.destroy()
+    assert.equal(await ended, 'shutdown')
+  }
+})
+
 test('a kill ends both sides at once', async () => {
   const { client, backend, pump, ended } = await join()
   const closed = Promise.all([once(client.resume(), 'close'), once(backend.resume(), 'close')])
