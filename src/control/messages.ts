@@ -65,6 +65,8 @@ export interface StatusReport {
   readonly metrics?: readonly string[]
   /** Absent where nothing is kept, or the queue does not say. */
   readonly spool?: SpoolStatus
+  /** Users who are frozen for a move; absent where nobody is. */
+  readonly frozen?: number
   readonly services: readonly ServiceStatus[]
   readonly backends: readonly BackendStatus[]
   readonly workers: readonly WorkerStatus[]

@@ -34,7 +34,17 @@ const newsMs = 3_600_000
 
 /** What runs, since when, with which map. */
 export function statusHeadlines(report: StatusReport): string[] {
-  const { version, state, pid, generation, config, workers, spool, metrics = [] } = report
+  const {
+    version,
+    state,
+    pid,
+    generation,
+    config,
+    workers,
+    spool,
+    metrics = [],
+    frozen = 0,
+  } = report
   const users = report.users === undefined ? '' : ` of ${report.users} users`
   const builtMs = nowOf(report) - Date.parse(report.map_built)
   const lines = [
@@ -43,6 +53,8 @@ export function statusHeadlines(report: StatusReport): string[] {
     `config ${config}`,
   ]
   if (spool !== undefined && spool.messages + spool.quarantined > 0) lines.push(spoolLine(spool))
+  if (frozen > 0)
+    lines.push(`${frozen} ${frozen === 1 ? 'user is' : 'users are'} frozen for a move`)
   if (metrics.length > 0) lines.push(`metrics at ${metrics.join(', ')}`)
   if (report.log_dropped > 0) lines.push(`${report.log_dropped} lines of the log were lost`)
   return lines

@@ -18,11 +18,13 @@ export interface DaemonFacts {
   readonly lastMinute: Counts
   readonly health: BackendHealth
   readonly logDropped: number
+  /** Users who are frozen. */
+  readonly frozen: number
 }
 
 export function reportStatus(facts: DaemonFacts): StatusReport {
   const { settings, changes, users, builtAt } = facts.inForce
-  const { workers, metrics, counts, lastMinute, health } = facts
+  const { workers, metrics, counts, lastMinute, health, frozen } = facts
   const reports = workers.map(({ lastReport }) => lastReport)
   const spool = reports.findLast((report) => report.spool !== undefined)?.spool
   return {
@@ -37,6 +39,7 @@ export function reportStatus(facts: DaemonFacts): StatusReport {
     ...(users === undefined ? {} : { users }),
     ...(metrics.length === 0 ? {} : { metrics }),
     ...(spool === undefined ? {} : { spool }),
+    ...(frozen === 0 ? {} : { frozen }),
     ...numbersOf({
       settings,
       sessions: reports.flatMap((report) => report.sessions),

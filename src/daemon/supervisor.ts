@@ -183,6 +183,7 @@ class Supervisor {
       lastMinute: this.#monitor.lastMinute(counts),
       health: this.#monitor.health,
       logDropped: this.pool.logDropped + this.#logWriter.dropped,
+      frozen: this.pool.freezes.notices.length,
     })
   }
 

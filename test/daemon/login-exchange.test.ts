@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
+import { raiseBarrier } from '../../src/daemon/barrier.ts'
 import { startImapSession } from '../../src/daemon/front-end/imap.ts'
 import { startPop3Session } from '../../src/daemon/front-end/pop3.ts'
 import { startSieveSession } from '../../src/daemon/front-end/sieve.ts'
@@ -113,6 +114,37 @@ for (const service of saslServices) {
     client.send(answer(service, ''))
     await client.expect(words.accepted)
     assert.deepEqual(backend.failures, [])
+  })
+
+  test(`${service}: an exchange waits for a thaw before it begins, and is given up later`, async () => {
+    await using backend = await ScriptedBackend.start(async (peer) => {
+      await serveScram(peer, service, ['SCRAM-SHA-256', 'pencil'])
+    })
+    await using front = await startFront(service, backend)
+    const { freezes, sessions } = front.runtime
+    const notice = { user: login, epoch: 1, ttlMs: 60_000 }
+    const frozen = freezes.add(notice)
+    using client = await greeted(front)
+    const scram = new ScramClient('SCRAM-SHA-256', login, 'pencil')
+    client.send(words.start('SCRAM-SHA-256', scram.first))
+    while (freezes.held === 0) await new Promise(setImmediate)
+    freezes.thaw(login, 1)
+    const said = await challenge(client)
+    const again = freezes.add({ ...notice, epoch: 2 })
+    const ack = await raiseBarrier(again, { sessions, deliveries: [] })
+    assert.deepEqual(ack, { complete: true, sessions: 1, deliveries: 0 })
+    // A line of the exchange is due: the end is told after it.
+    client.send(`${base64(scram.answer(said))}\r\n`)
+    await client.expect(words.unavailable)
+    assert.equal(freezes.held, 0)
+    assert.notEqual(frozen, again)
+    freezes.thaw(login, 2)
+    const last = new ScramClient('SCRAM-SHA-256', login, 'pencil')
+    client.send(words.start('SCRAM-SHA-256', last.first))
+    client.send(`${base64(last.answer(await challenge(client)))}\r\n`)
+    assert.ok(last.trusts(await challenge(client)))
+    client.send('\r\n')
+    await client.expect(words.accepted)
   })
 
   test(`${service}: no step of SCRAM tells who exists`, async () => {

@@ -163,6 +163,7 @@ test('every process answers a freeze; one that starts later knows of it before i
   const sessions = report.processes.reduce((sum, one) => sum + one.sessions, 0)
   assert.equal(sessions, clients.length)
   for (const client of clients) assert.match(await client.end(), /^\* BYE /)
+  assert.equal((await daemon.status()).frozen, 1)
 
   const before = daemon.eventsOf('worker.started').length
   for (const { pid, role } of (await daemon.status()).workers) {

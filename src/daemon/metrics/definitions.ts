@@ -156,6 +156,11 @@ export const gaugeMetrics = {
     labels: [],
   },
   mapUsers: { name: 'mailmux_map_users', help: 'Users that the map names.', labels: [] },
+  frozenUsers: {
+    name: 'mailmux_frozen_users',
+    help: 'Users who are frozen for a move.',
+    labels: [],
+  },
   workers: { name: 'mailmux_workers', help: 'Workers, by state.', labels: ['state'] },
   queueServing: {
     name: 'mailmux_queue_serving',

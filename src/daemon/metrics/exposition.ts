@@ -72,6 +72,7 @@ export class Exposition {
     this.#takeWorkers(status, workerBytes)
     for (const { service, sessions } of status.services) this.#gauge('sessions', sessions, service)
     this.#takeBackends(status)
+    this.#gauge('frozenUsers', status.frozen ?? 0)
     if (status.spool !== undefined) this.#takeSpool(status.spool)
   }
 
