@@ -21,7 +21,7 @@ type Mode = 'turn' | 'message' | 'closing'
 export class ClientPatience implements Timed {
   dueTick = 0
   readonly #owner: PatienceOwner
-  readonly #runtime: Pick<Runtime, 'isCrowded'>
+  readonly #runtime: Pick<Runtime, 'isCrowded' | 'current'>
   #mode: Mode = 'turn'
   #limitMs = 0
   /** When the client was heard last, or its time began. */
@@ -34,7 +34,7 @@ export class ClientPatience implements Timed {
   #windowBytes = 0
   #windowMs = 0
 
-  constructor(owner: PatienceOwner, runtime: Pick<Runtime, 'isCrowded'>) {
+  constructor(owner: PatienceOwner, runtime: Pick<Runtime, 'isCrowded' | 'current'>) {
     this.#owner = owner
     this.#runtime = runtime
   }
@@ -43,6 +43,11 @@ export class ClientPatience implements Timed {
   allow(limitMs: number): void {
     this.#limitMs = limitMs
     this.#begin('turn')
+  }
+
+  /** The client has its time to log in, from now on. */
+  allowLogin(): void {
+    this.allow(this.#runtime.current.config.limits.preauthTimeoutMs)
   }
 
   /** A command is waited for: the next one, or more of the one whose time has begun. */

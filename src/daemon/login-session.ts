@@ -71,8 +71,7 @@ export class LoginSession implements Session, LineOwner, PatienceOwner {
   }
 
   get state(): Session['state'] {
-    if (this.#join !== undefined) return 'joined'
-    return this.user === undefined ? 'before_login' : 'held'
+    return this.#join ? 'joined' : this.user === undefined ? 'before_login' : 'held'
   }
 
   get bytesIn(): number {
@@ -87,7 +86,7 @@ export class LoginSession implements Session, LineOwner, PatienceOwner {
     const line = new ClientLine(socket, this)
     this.#line = line
     this.#meter = line
-    this.#patience.allow(this.#runtime.current.config.limits.preauthTimeoutMs)
+    this.#patience.allowLogin()
     if (listener.tls === 'implicit') this.#startTls(line, () => this.#greet(line, listener))
     else {
       line.listen()
@@ -152,6 +151,8 @@ export class LoginSession implements Session, LineOwner, PatienceOwner {
 
   loginHeld(user: string | undefined): void {
     this.user = user
+    if (user === undefined) this.#patience.allowLogin()
+    else this.#patience.rest()
   }
 
   loginEnded(outcome: LoginOutcome, accepted: Accepted | undefined): void {
@@ -281,7 +282,6 @@ export class LoginSession implements Session, LineOwner, PatienceOwner {
 
   #cutOff(reason: RefusalReason): void {
     if (this.#end === undefined) this.#report.refuse(reason)
-    this.#end ??= 'refused'
     this.#line?.destroy()
     this.#over('refused')
   }

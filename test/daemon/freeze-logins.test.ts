@@ -206,6 +206,18 @@ test('a login that is under way when its user is frozen is taken back, and waits
   assert.equal(fritz.peers.length, 2)
 })
 
+test('the time to log in does not run while a login is held', async () => {
+  await using fritz = await startBackend('imap')
+  await using front = await startFront('imap', fritz, {
+    limits: { preauth_timeout: '200ms' },
+    config: ['move: {hold: 700ms}'],
+  })
+  await freeze(front)
+  using client = await loggingIn(front, 'imap')
+  await client.expect(protocols.imap.unavailable)
+  await client.expect(/^\* BYE Too slow/)
+})
+
 test('a client that leaves while it is held leaves nothing behind', async () => {
   await using fritz = await startBackend('imap')
   await using front = await startFront('imap', fritz)
