@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
+import { setTimeout as pass } from 'node:timers/promises'
 import { loadConfig } from '../../src/config/load.ts'
 import { askDaemon } from '../../src/control/client.ts'
 import { freezeUser, thawUser } from '../../src/control/freeze.ts'
@@ -11,9 +12,12 @@ import { buildMap } from '../../src/map/build.ts'
 import { type Daemon, startDaemon, writeConfig } from '../support/daemon.ts'
 import { serveLogin } from '../support/login-backend.ts'
 import { Peer, ScriptedBackend } from '../support/peer.ts'
+import { Sink } from '../support/relay.ts'
 import { type TempDir, tempDir } from '../support/temp-dir.ts'
 
 let fritz: ScriptedBackend
+/** Where fritz takes mail. */
+let mailbox: { readonly sink: Sink; readonly backend: ScriptedBackend }
 let dir: TempDir
 let daemon: Daemon
 const certificate = { cert: '', key: '' }
@@ -29,7 +33,7 @@ function startBackend(): Promise<ScriptedBackend> {
 async function start(at: TempDir): Promise<Daemon> {
   const config = `hostname: mx.example.com
 domains: [example.com]
-backends: {fritz: {host: 127.0.0.1, imap: ${fritz.port}, smtp: 1}}
+backends: {fritz: {host: 127.0.0.1, imap: ${fritz.port}, smtp: ${mailbox.backend.port}}}
 map: {rules: rules}
 listen: {imap: ["127.0.0.1:0"], smtp: ["127.0.0.1:0"]}
 limits: {sessions_per_ip: 0}
@@ -45,12 +49,14 @@ workers: 2
 before(async () => {
   dir = tempDir()
   fritz = await startBackend()
+  mailbox = await Sink.start()
   daemon = await start(dir)
 })
 
 after(async () => {
   await daemon[Symbol.asyncDispose]()
   await fritz[Symbol.asyncDispose]()
+  await mailbox.backend[Symbol.asyncDispose]()
   dir[Symbol.dispose]()
 })
 
@@ -188,6 +194,65 @@ test('every process answers a freeze; one that starts later knows of it before i
   await held.expect(accepted)
   assert.equal(fritz.peers.length, reached + 1)
   assert.equal((await daemon.waitFor('login.held')).outcome, 'thawed')
+})
+
+/** One login to its end, and one message; what the client heard last of each. */
+async function comeAndGo(heard: string[]): Promise<void> {
+  using client = await Peer.connect(daemon.port('imap'))
+  client.send('b LOGIN meg secret\r\n')
+  const [said = ''] = await client.expect(/^b .*\r\n|^\* BYE .*\r\n/m)
+  heard.push(said)
+}
+
+async function bring(replies: string[]): Promise<void> {
+  using client = await Peer.connect(daemon.port('smtp'))
+  await client.expect(/^220 .*\r\n/)
+  client.send('HELO x\r\nMAIL FROM:<a@example.net>\r\nRCPT TO:<meg@example.com>\r\n')
+  const [, answer = ''] = await client.expect(/^250 .*\r\n250 .*\r\n(\d\d\d \S+) .*\r\n/)
+  if (answer.startsWith('250')) {
+    client.send('DATA\r\n')
+    const [go] = await client.expect(/^\d\d\d .*\r\n/)
+    if (!go.startsWith('354')) return void replies.push(go.slice(0, 9))
+    client.send('Subject: x\r\n\r\nx\r\n.\r\n')
+    const [verdict] = await client.expect(/^\d\d\d .*\r\n/)
+    replies.push(verdict.slice(0, 9))
+  } else replies.push(`${answer} at RCPT`)
+}
+
+test('under load a complete freeze lets nothing through, and nothing is lost or twice', async () => {
+  const [logins, replies]: [string[], string[]] = [[], []]
+  const over = new AbortController()
+  const again = async (work: () => Promise<void>): Promise<void> => {
+    while (!over.signal.aborted) await work()
+  }
+  const crowd = [0, 1, 2, 3].flatMap(() => [
+    again(() => comeAndGo(logins)),
+    again(() => bring(replies)),
+  ])
+  const frozen = { user: 'meg', epoch: 1 }
+  const come = (): string => fritz.received + mailbox.backend.received
+  while (logins.length < 20 || replies.length < 20) await pass(5)
+  for (let round = 1; round <= 3; round++) {
+    assert.equal((await freezeUser(runDir(), { ...frozen, ttl_ms: 60_000 }))?.complete, true)
+    // What was in the hands of the kernel.
+    await pass(30)
+    const [before, refused] = [come(), replies.length]
+    await pass(60)
+    assert.equal(come().slice(before.length), '')
+    assert.ok(replies.length > refused)
+    assert.deepEqual(new Set(replies.slice(refused)), new Set(['450 4.2.1 at RCPT']))
+    const taken = logins.length
+    await thawUser(runDir(), frozen)
+    while (logins.length < taken + 10) await pass(5)
+  }
+  over.abort()
+  await Promise.all(crowd)
+  const stored = mailbox.sink.stored.filter(({ recipients }) => String(recipients).includes('meg@'))
+  assert.equal(stored.length, replies.filter((reply) => reply.startsWith('250')).length)
+  const others = replies.filter((reply) => !/^250 2\.0\.0|^45[01] 4\.2\.1/.test(reply))
+  assert.deepEqual(others, [])
+  assert.deepEqual(daemon.eventsOf('uncertain'), [])
+  assert.deepEqual(daemon.eventsOf('internal'), [])
 })
 
 test('where no daemon runs there is nobody to ask', async () => {
