@@ -5,7 +5,7 @@
  */
 import { join } from 'node:path'
 
-/** TLS ports are there where there is a certificate; those of ManageSieve are 0 where it is not spoken. */
+/** TLS ports are there where there is a certificate; that of ManageSieve is 0 where it is not spoken. */
 export interface DovecotPorts {
   readonly imap: number
   readonly pop3: number
@@ -14,7 +14,6 @@ export interface DovecotPorts {
   readonly imaps: number
   readonly pop3s: number
   readonly lmtps: number
-  readonly sieves: number
 }
 
 export interface DovecotUser {
@@ -148,7 +147,7 @@ function listenerLines(ports: DovecotPorts): string[] {
     ...service('imap-login', ports, 'imap', 'imaps'),
     ...service('pop3-login', ports, 'pop3', 'pop3s'),
     ...service('lmtp', ports, 'lmtp', 'lmtps'),
-    ...(ports.sieve === 0 ? [] : service('managesieve-login', ports, 'sieve', 'sieves')),
+    ...(ports.sieve === 0 ? [] : sieveService(ports)),
   ]
 }
 
@@ -161,6 +160,11 @@ function service(name: string, ports: DovecotPorts, plain: PortName, tls: PortNa
     ...listener(tls, ports[tls], ports[tls] !== 0),
     '}',
   ]
+}
+
+/** ManageSieve has STARTTLS alone (RFC 5804 section 1.1). */
+function sieveService(ports: DovecotPorts): string[] {
+  return ['service managesieve-login {', ...listener('sieve', ports.sieve, false), '}']
 }
 
 /** Port 0 turns off a listener that Dovecot has by default. */

@@ -52,11 +52,11 @@ function withSystemPath(): NodeJS.ProcessEnv {
 }
 
 async function choosePorts({ certificate, hasSieve = false }: DovecotOptions) {
-  const names = ['imap', 'pop3', 'lmtp', ...(hasSieve ? (['sieve'] as const) : [])] as const
-  const all =
-    certificate === undefined ? names : [...names, ...names.map((name) => `${name}s` as const)]
+  const names = ['imap', 'pop3', 'lmtp'] as const
+  const tls = certificate === undefined ? [] : names.map((name) => `${name}s` as const)
+  const all = [...names, ...tls, ...(hasSieve ? (['sieve'] as const) : [])]
   const ports = await freePorts(all.length)
-  const none = { imap: 0, pop3: 0, lmtp: 0, sieve: 0, imaps: 0, pop3s: 0, lmtps: 0, sieves: 0 }
+  const none = { imap: 0, pop3: 0, lmtp: 0, sieve: 0, imaps: 0, pop3s: 0, lmtps: 0 }
   return { ...none, ...Object.fromEntries(all.map((name, index) => [name, ports[index] ?? 0])) }
 }
 

@@ -12,6 +12,7 @@ const skip = skipWithout('dovecot', 'swaks', 'curl', 'openssl')
 
 describe('TLS to the back-ends', { skip }, () => {
   for (const backendTls of ['starttls', 'implicit'] as const) {
+    // Of ManageSieve there is STARTTLS alone.
     test(`LMTP, IMAP, POP3 and ManageSieve go through ${backendTls} TLS that tls_ca vouches for`, async () => {
       await using site = await RealSite.start({ backendTls, sieve: true })
       for (const [user, backend] of [

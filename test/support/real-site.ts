@@ -237,13 +237,16 @@ function siteConfig(
 ): string {
   const { backendTls = 'none', config = '' } = options
   const entries = backends.map(({ name, ports }, index) => {
-    const { imap, pop3, lmtp, sieve } =
+    const { sieve } = ports
+    const { imap, pop3, lmtp } =
       backendTls === 'implicit'
-        ? { imap: ports.imaps, pop3: ports.pop3s, lmtp: ports.lmtps, sieve: ports.sieves }
+        ? { imap: ports.imaps, pop3: ports.pop3s, lmtp: ports.lmtps }
         : ports
     const submission = submissionPorts[index]
     const more = [
-      sieve === 0 ? '' : `sieve: ${sieve}, `,
+      sieve === 0
+        ? ''
+        : `sieve: ${backendTls === 'implicit' ? `{port: ${sieve}, tls: starttls}` : sieve}, `,
       submission === undefined ? '' : `submission: ${submission}, `,
       options.tellsClients === true ? 'client_address: xclient, ' : '',
     ].join('')
