@@ -179,7 +179,7 @@ export class CheckedJoin implements JoinedSession, Inlet, Timed {
     this.#open--
     if (other === this.#backend && this.#machine.awaitsVerdict) other.destroySoon()
     else if (other === this.#backend) other.destroy()
-    if (this.#open > 0) return
+    if (this.#open !== 0) return
     deadlines.disarm(this)
     const isKicked = this.#isKicked && this.#end === 'shutdown'
     this.#options.onEnd.joinEnded(isKicked ? 'kicked' : this.#end)
