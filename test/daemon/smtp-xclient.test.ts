@@ -49,7 +49,7 @@ test('what a trusted host tells by XCLIENT is in the message, in the log, and wi
   assert.deepEqual(site.sink.commands.slice(0, 4), [
     'EHLO mx.example.com',
     xclient,
-    'EHLO mx.example.com',
+    'EHLO helo.example.net',
     ann[0],
   ])
   assert.equal((await site.relay.runtime.waitFor('message')).peer, '[2001:db8::7]:40123')

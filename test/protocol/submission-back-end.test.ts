@@ -275,7 +275,7 @@ const xclient: Dialogue = {
     '< 250-fritz\r\n250-AUTH LOGIN\r\n250 XCLIENT ADDR PORT HELO LOGIN\r\n',
     '> XCLIENT ADDR=192.0.2.7 PORT=4242 HELO=mail.example.net\r\n',
     '< 220 fritz.example.com ESMTP\r\n',
-    ehlo,
+    '> EHLO mail.example.net\r\n',
     '< 250-fritz\r\n250 AUTH PLAIN\r\n',
     plain,
     '< 235 2.7.0 In\r\n',

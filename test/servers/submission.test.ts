@@ -160,6 +160,20 @@ tls_trust_file ${site.caFile}
     }
   })
 
+  test('Dovecot is told of the client by XCLIENT, and its trace line names it', async () => {
+    const config = readFileSync(site.daemon.configFile, 'utf8')
+    await using _ = { [Symbol.asyncDispose]: () => reload(config) }
+    await reload(config.replaceAll('tls: starttls,', 'tls: starttls, client_address: xclient,'))
+    const options = ['--tls', '--auth', 'PLAIN', '--ehlo', 'laptop.example.net']
+    const { code, stdout } = await send('fred', 'zoe@example.com', ...options)
+    assert.equal(code, 0, stdout)
+    const query = ['fetch', '-u', 'zoe@example.com', 'hdr.received', 'mailbox', 'INBOX']
+    assert.match(
+      await site.ingrid.doveadm(...query),
+      /from laptop\.example\.net \(\S*\s*\[127\.0\.0\.1\]\)\s+by fritz\.example\.com with ESMTP/,
+    )
+  })
+
   test('where senders are checked, aliases of the own are good, and others are refused', async () => {
     const config = readFileSync(site.daemon.configFile, 'utf8')
     await using _ = { [Symbol.asyncDispose]: () => reload(config) }

@@ -2,6 +2,9 @@
  * How a connection to a back-end begins, until a transaction may: greeting, EHLO or LHLO, STARTTLS,
  * XCLIENT. RFC 5321 4.1.4, RFC 2033, RFC 3207, Postfix's XCLIENT_README.
  *
+ * After XCLIENT the session is the client's: what it called itself is said again by EHLO, which Postfix
+ * and Dovecot take for the truth whatever XCLIENT said before.
+ *
  * STARTTLS is done or the connection fails. XCLIENT is sent where it is offered; where it is refused
  * the connection fails, since the back-end would take its client for us.
  */
@@ -98,7 +101,9 @@ export class BackEndOpening {
   #sayHello(): Opened {
     this.#phase = 'hello'
     const verb = this.#options.protocol === 'lmtp' ? 'LHLO' : 'EHLO'
-    return { kind: 'send', text: `${verb} ${this.#options.hostname}\r\n` }
+    const { hostname, client } = this.#options
+    const name = this.#lines === undefined ? hostname : (client?.hello ?? hostname)
+    return { kind: 'send', text: `${verb} ${name}\r\n` }
   }
 
   #takeHello(reply: RawReply): Opened {
