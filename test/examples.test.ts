@@ -21,7 +21,7 @@ test('the relays of the example differ in their names alone, and their config is
   cpSync(example, dir.path, { recursive: true })
   const check = await runCommand(['config', 'check', '--config', dir.join('mx1.yaml')])
   assert.deepEqual([check.code, check.stderr], [0, ''])
-  assert.match(check.stdout, /good; 4 back-ends, 5 listeners/)
+  assert.match(check.stdout, /good; 4 back-ends, 7 listeners/)
 })
 
 test('the example names every file that it holds', () => {
@@ -92,7 +92,8 @@ function inSmall(dir: TempDir, name: string, ports: Readonly<Record<string, numb
     const protocol = backend === 'out' ? 'smtp' : 'lmtp'
     document.setIn(['backends', backend, 'host'], '127.0.0.1')
     document.setIn(['backends', backend, protocol], port)
-    for (const key of ['tls', 'imap', 'pop3']) document.deleteIn(['backends', backend, key])
+    for (const key of ['tls', 'imap', 'pop3', 'submission'])
+      document.deleteIn(['backends', backend, key])
   }
   for (const key of ['tls', 'state_dir', 'run_dir']) document.delete(key)
   document.set('listen', { smtp: ['127.0.0.1:0'] })
