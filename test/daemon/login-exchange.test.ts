@@ -124,7 +124,7 @@ for (const service of saslServices) {
     const { freezes, sessions } = front.runtime
     const notice = { user: login, epoch: 1, ttlMs: 60_000 }
     const frozen = freezes.add(notice)
-    using client = await greeted(front)
+    using client = await greeted(await front.connect(), service)
     const scram = new ScramClient('SCRAM-SHA-256', login, 'pencil')
     client.send(words.start('SCRAM-SHA-256', scram.first))
     while (freezes.held === 0) await new Promise(setImmediate)
@@ -134,16 +134,16 @@ for (const service of saslServices) {
     const ack = await raiseBarrier(again, { sessions, deliveries: [] })
     assert.deepEqual(ack, { complete: true, sessions: 1, deliveries: 0 })
     // A line of the exchange is due: the end is told after it.
-    client.send(`${base64(scram.answer(said))}\r\n`)
+    client.send(answer(service, base64(scram.answer(said))))
     await client.expect(words.unavailable)
     assert.equal(freezes.held, 0)
     assert.notEqual(frozen, again)
     freezes.thaw(login, 2)
     const last = new ScramClient('SCRAM-SHA-256', login, 'pencil')
     client.send(words.start('SCRAM-SHA-256', last.first))
-    client.send(`${base64(last.answer(await challenge(client)))}\r\n`)
+    client.send(answer(service, base64(last.answer(await challenge(client)))))
     assert.ok(last.trusts(await challenge(client)))
-    client.send('\r\n')
+    client.send(answer(service, ''))
     await client.expect(words.accepted)
   })
 

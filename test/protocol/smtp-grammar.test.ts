@@ -148,17 +148,26 @@ for (const [line, code, status] of badLines) {
   })
 }
 
-test('what is read as a path can be sent on: no octet of it is a control, a bracket or 8-bit', () => {
-  fc.assert(
-    fc.property(fc.string({ unit: 'binary', maxLength: 40 }), (text) => {
-      const command = parseCommand(`RCPT TO:<${text}>`)
-      if (command.verb !== 'RCPT') return
-      assert.match(command.path.wire, /^[ -~]+$/)
-      if (!command.path.wire.startsWith('"')) assert.doesNotMatch(command.path.wire, /[<> ]/)
-    }),
-    { numRuns: 5000 },
-  )
-})
+for (const [what, dialect, wire] of [
+  ['a control, a bracket or 8-bit', least, /^[ -~]+$/],
+  ['a control or a bracket, where SMTPUTF8 is offered', all, /^[ -~\u{a0}-\u{10ffff}]+$/u],
+] as const) {
+  test(`what is read as a path can be sent on: no octet of it is ${what}`, () => {
+    const unit = fc.oneof(
+      fc.constantFrom('a', '@', '"', '.', '<', '>', '\\', ' '),
+      fc.string({ unit: 'binary', minLength: 1, maxLength: 1 }),
+    )
+    fc.assert(
+      fc.property(fc.string({ unit, maxLength: 40 }), (text) => {
+        const command = parseCommand(`RCPT TO:<${text}>`, dialect)
+        if (command.verb !== 'RCPT') return
+        assert.match(command.path.wire, wire)
+        if (!command.path.wire.startsWith('"')) assert.doesNotMatch(command.path.wire, /[<> ]/)
+      }),
+      { numRuns: 5000 },
+    )
+  })
+}
 
 test('a line of blanks, dots or labels is read in linear time', () => {
   for (const line of [
