@@ -7,6 +7,7 @@
  * A freeze ends by itself after its time. Who wants it for longer asks again, and learns from
  * `frozen_ms` whether there was a gap, such as a restart of the daemon.
  */
+import { setTimeout as delay } from 'node:timers/promises'
 import { waits } from '../base/limit.ts'
 import type { EventFields } from '../base/log.ts'
 import type {
@@ -25,6 +26,7 @@ const mostTtlMs = 600_000
 /** For a message whose end was sent, and for the answer. */
 const barrierMs = waits.freezeVerdictMs + 5_000
 const thawMs = 5_000
+const exitMs = 5_000
 /** Epochs are remembered of so many users. */
 const mostEpochs = 100_000
 
@@ -156,11 +158,18 @@ export class FreezeKeeper {
   }
 }
 
-/** What a process that has ended had under way has ended with it. */
 async function askOne(process: WorkerProcess, notice: FreezeNotice): Promise<FreezeAnswer> {
+  const worker = process.number
   const ack = await process.ask({ do: 'freeze', notice }, barrierMs)
-  const none = { complete: process.isGone, sessions: 0, deliveries: 0 }
-  return { worker: process.number, ...(ack ?? none) }
+  if (ack !== undefined) return { worker, ...ack }
+  // What a process had under way ends with it, and its channel a moment earlier.
+  const hasEnded = process.isGone && (await hasExited(process))
+  return { worker, complete: hasEnded, sessions: 0, deliveries: 0 }
+}
+
+function hasExited({ exited }: WorkerProcess): Promise<boolean> {
+  const ended = exited.then(() => true)
+  return Promise.race([ended, delay(exitMs, false, { ref: false })])
 }
 
 function sumOf(answers: readonly FreezeAnswer[], what: 'sessions' | 'deliveries'): number {

@@ -20,6 +20,7 @@ class Played {
   readonly number: number
   isListening = true
   isGone = false
+  exited: Promise<unknown> = new Promise(() => {})
   readonly asked: Ask[] = []
   answer: () => Promise<FreezeAck | undefined> = () => Promise.resolve(clear)
 
@@ -94,6 +95,7 @@ test('one that does not answer makes it incomplete; one that has died does not',
   if (dead !== undefined) {
     dead.answer = () => {
       dead.isGone = true
+      dead.exited = Promise.resolve()
       return Promise.resolve(undefined)
     }
   }

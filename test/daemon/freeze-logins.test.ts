@@ -206,6 +206,21 @@ test('a login that is under way when its user is frozen is taken back, and waits
   assert.equal(fritz.peers.length, 2)
 })
 
+test('a freeze ends by itself where nobody ends it, and a newer one stays', async () => {
+  await using fritz = await startBackend('imap')
+  await using front = await startFront('imap', fritz)
+  const { freezes } = front.runtime
+  freezes.add({ user: ann, epoch: 1, ttlMs: 60_000 })
+  freezes.add({ user: ann, epoch: 2, ttlMs: 80 })
+  using client = await loggingIn(front, 'imap')
+  await held(front, 1)
+  freezes.thaw(ann, 1)
+  assert.equal(freezes.held, 1)
+  await client.expect(protocols.imap.accepted)
+  const [waited] = front.runtime.eventsOf('login.held')
+  assert.equal(waited?.outcome, 'thawed')
+})
+
 test('the time to log in does not run while a login is held', async () => {
   await using fritz = await startBackend('imap')
   await using front = await startFront('imap', fritz, {
