@@ -6,7 +6,7 @@ import type { FreezeAck } from '../../src/daemon/channel.ts'
 import { alias, body, openMessage, people, sendMessage, startFanOut } from '../support/fan-out.ts'
 import type { FanOut, FanOutOptions } from '../support/fan-out.ts'
 import { TestQueue } from '../support/queue.ts'
-import { seen, Sink } from '../support/relay.ts'
+import { seen, Sink, TestRelay } from '../support/relay.ts'
 import { envelopeOf, inMemory, owed, plainMessage } from '../support/spool.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import { routeTo } from '../support/test-runtime.ts'
@@ -115,6 +115,30 @@ test('a message on its way leaves the back-end; with a spool the others get it',
     assert.doesNotMatch(place.backends.fritz.received, /\r\n\.\r\n/)
     assert.deepEqual(place.sinks.fritz.stored, [])
   }
+})
+
+test('by LMTP each recipient of a message on its way is told to come again', async () => {
+  const { sink, backend } = await Sink.start({ lmtp: true })
+  await using fritz = backend
+  await using relay = await TestRelay.start({
+    protocol: 'lmtp',
+    offered: ['PIPELINING'],
+    backends: { fritz: `lmtp: ${fritz.port}, tls: none` },
+  })
+  using client = await relay.connect()
+  await client.expect(/^220 .*\r\n/)
+  client.send('LHLO x\r\n')
+  await client.expect(/^250 .*\r\n/m)
+  await openMessage(client, ['ann', 'amy'])
+  client.send('Subject: half\r\n\r\nfirst\r\n')
+  await seen(fritz, /first\r\n/)
+  const { freezes, sessions } = relay.runtime
+  const frozen = freezes.add({ user: ann, epoch: 1, ttlMs: 60_000 })
+  const ack = await raiseBarrier(frozen, { sessions: [], deliveries: sessions })
+  assert.deepEqual(ack, { complete: true, sessions: 0, deliveries: 1 })
+  client.send('second\r\n.\r\nNOOP\r\n')
+  await client.expect(/^451 4\.2\.1 .*\r\n451 4\.2\.1 .*\r\n250 /)
+  assert.deepEqual(sink.stored, [])
 })
 
 test('the verdict on a message whose end was sent is waited for', async () => {
