@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
+import * as fc from 'fast-check'
 import { limits } from '../../src/base/limit.ts'
 import { raiseBarrier } from '../../src/daemon/barrier.ts'
 import type { FreezeAck } from '../../src/daemon/channel.ts'
@@ -224,8 +225,8 @@ test('a freeze ends by itself where nobody ends it, and a newer one stays', asyn
 test('the time to log in does not run while a login is held', async () => {
   await using fritz = await startBackend('imap')
   await using front = await startFront('imap', fritz, {
-    limits: { preauth_timeout: '200ms' },
-    config: ['move: {hold: 700ms}'],
+    limits: { preauth_timeout: '100ms' },
+    config: ['move: {hold: 450ms}'],
   })
   await freeze(front)
   using client = await loggingIn(front, 'imap')
@@ -286,6 +287,57 @@ test('imap: within a literal nothing is said, and the end of the response is wai
   assert.equal(await kicked, 1)
   assert.equal((await front.runtime.waitFor('session.end')).end, 'kicked')
 })
+
+const responses = fc.array(
+  fc.record({
+    text: fc.string({ unit: fc.constantFrom('a', '}', '{', '3', ' '), maxLength: 30 }),
+    octets: fc.string({ unit: fc.constantFrom('\r', '\n', '}', '* BYE'), maxLength: 40 }),
+  }),
+  { minLength: 1, maxLength: 8 },
+)
+const cuts = fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1, maxLength: 12 })
+
+test('imap: whenever a session is ended, its farewell stands between two responses', async () => {
+  let play: ((peer: Peer) => Promise<void>) | undefined
+  await using fritz = await startBackend('imap', async (peer) => play?.(peer))
+  await using front = await startFront('imap', fritz)
+  let farewells = 0
+  const run = fc.asyncProperty(responses, cuts, fc.nat(30), async (list, sizes, turn) => {
+    const ends = new Set([0])
+    let stream = ''
+    for (const { text, octets } of list) {
+      ends.add((stream += `* ${text}{${octets.length}}\r\n${octets})\r\n`).length)
+    }
+    play = async (peer) => {
+      for (let at = 0, n = 0; at < stream.length; n++) {
+        const size = sizes[n % sizes.length] ?? 1
+        peer.send(stream.slice(at, at + size))
+        at += size
+        await new Promise(setImmediate)
+      }
+      await peer.end()
+    }
+    using client = await loggedIn(front, 'imap')
+    for (let n = 0; n < turn; n++) await new Promise(setImmediate)
+    const [, heard = '', farewell] =
+      /^([^]*?)(\* BYE \[UNAVAILABLE\] [ -~]+\r\n)?$/.exec(await ended(front, client)) ?? []
+    assert.ok(stream.startsWith(heard))
+    if (farewell === undefined) return
+    farewells++
+    assert.ok(ends.has(heard.length), JSON.stringify(heard))
+  })
+  await fc.assert(run, { numRuns: 60 })
+  assert.ok(farewells >= 55, `${farewells}`)
+})
+
+/** What a client hears until the end of the session, which is asked for now. */
+async function ended(front: FrontEnd, client: Peer): Promise<string> {
+  const [rest] = await Promise.all([
+    client.end(),
+    endSessions(front.runtime.sessions, { user: ann }),
+  ])
+  return rest
+}
 
 test('imap: who stays within a literal is cut off after a time, without a word', async () => {
   await using fritz = await startBackend('imap', async (peer) => {
