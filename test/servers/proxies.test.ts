@@ -370,7 +370,7 @@ keep off
     await idling
   })
 
-  test('a freeze ends IDLE and a POP3 session; who comes meanwhile waits, and gets the new home', async () => {
+  test('a freeze ends IDLE, an APPEND and a POP3 session; who comes meanwhile waits, and gets the new home', async () => {
     const runDir = site.dir.join('run')
     const frozen = { user: 'gina@example.com', epoch: 1 }
     using idle = await Peer.connect(site.port('imap'))
@@ -380,13 +380,18 @@ keep off
     using deleting = await Peer.connect(site.port('pop3'))
     deleting.send(`USER gina\r\nPASS ${password}\r\nDELE 1\r\n`)
     await deleting.expect(/^\+OK Marked to be deleted\.\r\n/m)
+    using appending = await Peer.connect(site.port('imap'))
+    appending.send(`a LOGIN gina "${password}"\r\nb APPEND INBOX {30}\r\n`)
+    await appending.expect(/^\+ OK\r\n/m)
+    appending.send('Subject: half\r\n')
 
     const report = await freezeUser(runDir, { ...frozen, ttl_ms: 60_000 })
     assert.equal(report?.complete, true)
     assert.equal(
       report.processes.reduce((sum, { sessions }) => sum + sessions, 0),
-      2,
+      3,
     )
+    assert.match(await appending.end(), /^\* BYE \[UNAVAILABLE\] [^\r]*\r\n$/)
     assert.match(await idle.end(), /^\* BYE \[UNAVAILABLE\] [^\r]*\r\n$/)
     assert.match(await deleting.end(), /^-ERR \[SYS\/TEMP\] [^\r]*\r\n$/)
     for (const service of ['imap', 'pop3'] as const) {
