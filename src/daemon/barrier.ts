@@ -2,9 +2,9 @@
  * When a mailbox is frozen in this process: nothing new is let in already, and what is under way ends,
  * or is ended. Whoever is asked to yield does so at once or as soon as nothing is lost by it.
  */
-import { setTimeout as delay } from 'node:timers/promises'
 import { waits } from '../base/limit.ts'
 import type { FreezeAck } from './channel.ts'
+import { comesTrue } from './comes-true.ts'
 import type { Freeze } from './freezes.ts'
 
 /** A session, or a delivery from the spool. */
@@ -18,12 +18,10 @@ export interface Underway {
   readonly deliveries: Iterable<Concerned>
 }
 
-/** Few are looked at, and not for long. */
-const lookEveryMs = 10
 /** For what was ended by force to be gone. */
 const lastMs = 1_000
 
-/** Returns when nothing that is under way concerns the freeze, or will not end. */
+/** Returns when nothing that is under way concerns the freeze, or will not end, or it is over itself. */
 export async function raiseBarrier(
   freeze: Freeze,
   { sessions, deliveries }: Underway,
@@ -37,19 +35,16 @@ export async function raiseBarrier(
   const complete =
     (await haveYielded(concerned, freeze, { isLast: false, withinMs: patienceMs })) ||
     (await haveYielded(concerned, freeze, { isLast: true, withinMs: lastMs }))
-  return { complete, ...found }
+  return { complete: complete && !freeze.isOver, ...found }
 }
 
-async function haveYielded(
+function haveYielded(
   concerned: readonly Concerned[],
   freeze: Freeze,
   { isLast, withinMs }: { readonly isLast: boolean; readonly withinMs: number },
 ): Promise<boolean> {
   for (const one of concerned) if (one.concerns(freeze)) one.yieldTo(freeze, isLast)
-  const until = performance.now() + withinMs
-  while (concerned.some((one) => one.concerns(freeze))) {
-    if (performance.now() > until) return false
-    await delay(lookEveryMs)
-  }
-  return true
+  // After the thaw they may well be there again.
+  const hasEnded = (): boolean => freeze.isOver || !concerned.some((one) => one.concerns(freeze))
+  return comesTrue(hasEnded, withinMs)
 }

@@ -32,6 +32,7 @@ interface MailTarget {
 export class Freeze {
   readonly user: string
   epoch: number
+  isOver = false
   readonly #current: () => Generation | undefined
   readonly #waiting = new Set<() => void>()
   /** Found when a map is there, and then kept: where the user was, not where he goes. */
@@ -62,6 +63,7 @@ export class Freeze {
   }
 
   end(): void {
+    this.isOver = true
     const waiting = [...this.#waiting]
     this.#waiting.clear()
     for (const thawed of waiting) thawed()

@@ -1,13 +1,12 @@
 /** The sessions of a worker, as an administrator asks for them. */
-import { setTimeout as delay } from 'node:timers/promises'
 import { waits } from '../base/limit.ts'
 import type { SessionFilter, SessionView } from '../control/session-messages.ts'
 import { NetworkList } from '../mail/network.ts'
+import { comesTrue } from './comes-true.ts'
 import type { Session } from './runtime.ts'
 
 /** For what was ended to be gone, before it is ended by force; and after that. */
 const goneMs = waits.boundaryMs + 2 * waits.closeMs
-const lookEveryMs = 10
 
 /** Sessions in the order in which they came, after the one of that number; at most `limit`. */
 export function listSessions(
@@ -32,20 +31,11 @@ export async function endSessions(
   const meant = [...sessions].filter(matcherFor(filter))
   for (const session of meant) session.shutdown('kicked')
   const isOver = (): boolean => !meant.some((session) => sessions.has(session))
-  if (!(await within(goneMs, isOver))) {
+  if (!(await comesTrue(isOver, goneMs))) {
     for (const session of meant) if (sessions.has(session)) session.kill()
-    await within(goneMs, isOver)
+    await comesTrue(isOver, goneMs)
   }
   return meant.length
-}
-
-async function within(ms: number, isOver: () => boolean): Promise<boolean> {
-  const until = performance.now() + ms
-  while (!isOver()) {
-    if (performance.now() > until) return false
-    await delay(lookEveryMs)
-  }
-  return true
 }
 
 /** `3-1207` → 1207. */

@@ -234,6 +234,34 @@ test('the time to log in does not run while a login is held', async () => {
   await client.expect(/^\* BYE Too slow/)
 })
 
+test('a freeze that is given up while it waits leaves those alone who come after it', async () => {
+  let isFirst = true
+  const { promise: asked, resolve } = Promise.withResolvers<void>()
+  await using fritz = await ScriptedBackend.start(async (peer) => {
+    peer.send(protocols.imap.greeting)
+    const isSlow = isFirst
+    isFirst = false
+    if (isSlow) {
+      await peer.expect(/\r\n/)
+      resolve()
+    } else await serveLogin(peer, { service: 'imap', certificate })
+    await peer.end()
+  })
+  await using front = await startFront('imap', fritz)
+  using client = await loggingIn(front, 'imap')
+  await asked
+  // Something else has still to end.
+  const stuck = { concerns: () => true, yieldTo: () => undefined }
+  const frozen = front.runtime.freezes.add({ user: ann, epoch: 1, ttlMs: 60_000 })
+  const { sessions } = front.runtime
+  const waiting = raiseBarrier(frozen, { sessions, deliveries: [stuck] }, 10_000)
+  await held(front, 1)
+  front.runtime.freezes.thaw(ann, 1)
+  assert.deepEqual(await waiting, { complete: false, sessions: 1, deliveries: 1 })
+  await client.expect(protocols.imap.accepted)
+  assert.equal(client.closed, false)
+})
+
 test('a client that leaves while it is held leaves nothing behind', async () => {
   await using fritz = await startBackend('imap')
   await using front = await startFront('imap', fritz)
