@@ -241,6 +241,29 @@ test('who says nothing, and a shutdown, are ended with a word', async () => {
   assert.equal((await other.runtime.waitFor('session.end')).end, 'shutdown')
 })
 
+for (const check of ['own', 'none']) {
+  test(`a kick ends a session with a word when its command is answered (check_sender: ${check})`, async () => {
+    const asked = Promise.withResolvers<void>()
+    const answered = Promise.withResolvers<void>()
+    await using backend = await startBackend(async (peer) => {
+      await peer.expect(/^NOOP\r\n/)
+      asked.resolve()
+      await answered.promise
+      peer.send('250 2.0.0 ok\r\n')
+      await peer.end()
+    })
+    await using front = await startFront(backend, { config: [`check_sender: ${check}`] })
+    using client = await loggedIn(front)
+    client.send('NOOP\r\n')
+    await asked.promise
+    for (const session of front.runtime.sessions) session.shutdown('kicked')
+    answered.resolve()
+    await client.expect(/^(?:250 2\.0\.0 ok\r\n)?421 4\.3\.2 .*\r\n/)
+    await client.end()
+    assert.equal((await front.runtime.waitFor('session.end')).end, 'kicked')
+  })
+}
+
 test('a back-end that does not take a message stops its client, until it does', async () => {
   const { promise: held, resolve: go } = Promise.withResolvers<void>()
   await using backend = await startBackend(async (peer) => {

@@ -5,6 +5,7 @@ import { ImapWatch } from '../../src/protocol/imap/joined-watch.ts'
 import type { JoinedWatch } from '../../src/protocol/joined-watch.ts'
 import { Pop3Watch } from '../../src/protocol/pop3/joined-watch.ts'
 import { SieveWatch } from '../../src/protocol/sieve/joined-watch.ts'
+import { SubmissionWatch } from '../../src/protocol/smtp/joined-watch.ts'
 
 /** Passes text on from a larger buffer, as a pump does, whose rest is not to be looked at. */
 function pass(watch: JoinedWatch, text: string): void {
@@ -157,11 +158,38 @@ test('POP3: after what it does not know, it knows no place any more', () => {
   assert.equal(surprised.isAtBoundary, false)
 })
 
+test('submission: a boundary is where the last command has its whole reply, however it is cut', () => {
+  const reply = fc.constantFrom(
+    '250 ok\r\n',
+    '250-a\r\n250-b\r\n250 c\r\n',
+    '354\r\n',
+    '421-x\r\n421 y\r\n',
+  )
+  const sizes = fc.array(fc.integer({ min: 1, max: 9 }), { maxLength: 20 })
+  fc.assert(
+    fc.property(fc.array(reply, { minLength: 1, maxLength: 4 }), sizes, (replies, cuts) => {
+      const watch = new SubmissionWatch()
+      assert.equal(watch.isAtBoundary, true)
+      for (const answer of replies) {
+        watch.fromClient(Buffer.from('NOOP\r\n'))
+        let left = answer.length
+        for (const chunk of cutAt(answer, cuts)) {
+          assert.equal(watch.isAtBoundary, false)
+          pass(watch, chunk)
+          left -= chunk.length
+          assert.equal(watch.isAtBoundary, left === 0, answer)
+        }
+      }
+    }),
+  )
+})
+
 test('a farewell is one line that names what is to be done', () => {
-  const watches = [new ImapWatch(), new Pop3Watch(), new SieveWatch()]
+  const watches = [new ImapWatch(), new Pop3Watch(), new SieveWatch(), new SubmissionWatch()]
   const kicked = watches.map((watch) => watch.farewell('kicked'))
   assert.match(kicked[0] ?? '', /^\* BYE \[UNAVAILABLE\] [ -~]+\r\n$/)
   assert.match(kicked[1] ?? '', /^-ERR \[SYS\/TEMP\] [ -~]+\r\n$/)
   assert.match(kicked[2] ?? '', /^BYE \(TRYLATER\) "[ -~]+"\r\n$/)
+  assert.match(kicked[3] ?? '', /^421 4\.3\.2 [ -~]+\r\n$/)
   for (const watch of watches) assert.notEqual(watch.farewell('shutdown'), watch.farewell('kicked'))
 })
