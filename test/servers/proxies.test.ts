@@ -289,7 +289,7 @@ keep off
       using client = await greeted(await Peer.connect(site.port('sieve')), 'sieve')
       const words = saslWords.sieve
       for (const secret of ['wrong', password]) {
-        const scram = new ScramClient(mechanism, 'gina@example.com', secret)
+        const scram = new ScramClient(mechanism, 'hans@example.com', secret)
         client.send(words.start(mechanism, scram.first))
         client.send(answer('sieve', base64(scram.answer(await challenge(client)))))
         if (secret === 'wrong') await client.expect(words.refused)
