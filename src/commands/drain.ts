@@ -1,4 +1,5 @@
 import { Flags } from '@oclif/core'
+import { counted } from '../base/counted.ts'
 import { MailmuxError } from '../base/error.ts'
 import { MailmuxCommand } from '../cli/base-command.ts'
 import { findRunDir } from '../config/run-dir.ts'
@@ -36,10 +37,10 @@ export default class Drain extends MailmuxCommand {
     }
     const runDir = await findRunDir(flags.config)
     const report = await drainDaemon(runDir, parseDurationMs(flags.within))
-    if (!flags.wait) this.log(`draining, ${report.sessions} sessions left`)
+    if (!flags.wait) this.log(`draining, ${counted(report.sessions, 'session')} left`)
     else {
       for await (const left of sessionsLeft(runDir, report.pid)) {
-        if (process.stderr.isTTY) this.tell(`${left} sessions left`)
+        if (process.stderr.isTTY) this.tell(`${counted(left, 'session')} left`)
       }
       this.log('the daemon has ended')
     }

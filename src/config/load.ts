@@ -1,6 +1,7 @@
 /** Finds and reads the config file, and what the environment has for it: no other room looks there. */
 import { lstat } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import { counted } from '../base/counted.ts'
 import { MailmuxError } from '../base/error.ts'
 import { formatProblem, type Problem } from '../base/problem.ts'
 import type { Config } from './config.ts'
@@ -13,7 +14,7 @@ export class ConfigProblems extends MailmuxError {
   readonly problems: readonly Problem[]
 
   constructor(file: string, problems: readonly Problem[]) {
-    const count = problems.length === 1 ? 'one problem' : `${problems.length} problems`
+    const count = counted(problems.length, 'problem')
     super('CONFIG_INVALID', [...problems.map(formatProblem), `${file}: ${count}`].join('\n'))
     this.problems = problems
   }

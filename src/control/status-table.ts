@@ -10,6 +10,7 @@ import type {
   StatusReport,
   WorkerStatus,
 } from './messages.ts'
+import { counted } from '../base/counted.ts'
 import { formatDuration, wrapWords } from './status-text.ts'
 import { troubleOf } from './trouble-words.ts'
 
@@ -45,7 +46,7 @@ export function statusHeadlines(report: StatusReport): string[] {
     metrics = [],
     frozen = 0,
   } = report
-  const users = report.users === undefined ? '' : ` of ${report.users} users`
+  const users = report.users === undefined ? '' : ` of ${counted(report.users, 'user')}`
   const builtMs = nowOf(report) - Date.parse(report.map_built)
   const lines = [
     `mailmux ${version} ${state} for ${formatDuration(report.uptime_ms)}, pid ${pid}, ${runningOf(workers)}`,
@@ -53,8 +54,7 @@ export function statusHeadlines(report: StatusReport): string[] {
     `config ${config}`,
   ]
   if (spool !== undefined && spool.messages + spool.quarantined > 0) lines.push(spoolLine(spool))
-  if (frozen > 0)
-    lines.push(`${frozen} ${frozen === 1 ? 'user is' : 'users are'} frozen for a move`)
+  if (frozen > 0) lines.push(`${counted(frozen, 'user is', 'users are')} frozen for a move`)
   if (metrics.length > 0) lines.push(`metrics at ${metrics.join(', ')}`)
   if (report.log_dropped > 0) lines.push(`${report.log_dropped} lines of the log were lost`)
   return lines
@@ -62,7 +62,7 @@ export function statusHeadlines(report: StatusReport): string[] {
 
 function spoolLine({ messages, bytes, live, quarantined, oldest_ms: oldest }: SpoolStatus): string {
   const kilobytes = Math.ceil(bytes / 1024)
-  const held = `${messages} ${messages === 1 ? 'message' : 'messages'}, ${kilobytes} KiB`
+  const held = `${counted(messages, 'message')}, ${kilobytes} KiB`
   const now = live > 0 ? `, ${live} tried now` : ''
   const age = messages > 0 ? `, the oldest for ${formatDuration(oldest)}` : ''
   return `spool ${held}${now}${age}${quarantined > 0 ? `, ${quarantined} kept aside` : ''}`
@@ -71,7 +71,7 @@ function spoolLine({ messages, bytes, live, quarantined, oldest_ms: oldest }: Sp
 /** What runs beside the first process. */
 function runningOf(all: readonly WorkerStatus[]): string {
   const count = all.filter(({ role }) => role === 'worker').length
-  const workers = `${count} ${count === 1 ? 'worker' : 'workers'}`
+  const workers = counted(count, 'worker')
   return count < all.length ? `${workers} and the queue` : workers
 }
 

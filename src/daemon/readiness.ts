@@ -1,4 +1,5 @@
 /** Whether clients should be sent to this front end. */
+import { counted } from '../base/counted.ts'
 import type { WorkerStatus } from '../control/messages.ts'
 import type { BackendHealth, PortHealth } from './backend-health.ts'
 import type { Check } from './metrics/pages.ts'
@@ -41,8 +42,4 @@ export function readinessOf(situation: Situation): Check[] {
       text: `${usable} of ${config.backends.size} can be used`,
     },
   ]
-}
-
-function counted(count: number, one: string, many: string): string {
-  return `${count} ${count === 1 ? one : many}`
 }

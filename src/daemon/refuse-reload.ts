@@ -1,4 +1,5 @@
 /** Why a reload changed nothing: in the log, and for whoever asked for it. */
+import { counted } from '../base/counted.ts'
 import { MailmuxError, messageOf } from '../base/error.ts'
 import type { Log } from '../base/log.ts'
 
@@ -11,7 +12,7 @@ export function refuseReload(error: unknown, log: Log): MailmuxError {
   const lines = error.located.split('\n')
   const problems = lines.length > 1 ? lines.slice(0, -1) : lines
   log('reload.refused', { reason: error.code, problems })
-  const count = problems.length === 1 ? 'one problem' : `${problems.length} problems`
+  const count = counted(problems.length, 'problem')
   const text = [...problems, `reload refused: ${count}`].join('\n')
   return new MailmuxError('RELOAD_REFUSED', text, { cause: error })
 }

@@ -1,4 +1,5 @@
 /** What a migration tells of each user and of all, as `--json` prints it. */
+import { counted } from '../base/counted.ts'
 import { type ErrorCode, errorCatalogue } from '../base/error.ts'
 import type { ReportedBad } from './bad-messages.ts'
 import type { MailboxVerdict } from './verify-mailbox.ts'
@@ -58,7 +59,7 @@ function isTemporary(code: ErrorCode): boolean {
 
 /** For a line of text: `12 messages, 3.4 MB`. */
 export function describeAmount(messages: number, bytes: number | undefined): string {
-  const count = messages === 1 ? '1 message' : `${messages} messages`
+  const count = counted(messages, 'message')
   return bytes === undefined ? count : `${count}, ${describeBytes(bytes)}`
 }
 

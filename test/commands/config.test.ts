@@ -15,7 +15,7 @@ test('a good config is called good', async () => {
   writeFileSync(dir.join('mailmux.yaml'), good)
   const { code, stdout, stderr } = await runCommand(['config', 'check'], { cwd: dir.path })
   assert.deepEqual([code, stderr], [0, ''])
-  assert.match(stdout, /mailmux\.yaml: good; 1 back-ends, 0 listeners\n$/)
+  assert.match(stdout, /mailmux\.yaml: good; 1 back-end, 0 listeners\n$/)
 })
 
 test('a bad config ends with 78, a line for each problem and one for what to do', async () => {
@@ -153,5 +153,5 @@ test('a config comes through a pipe of the shell, too', async () => {
   const run = promisify(execFile)
   const script = '"$0" "$1" config check --config <(printf %s "$2")'
   const { stdout } = await run('bash', ['-c', script, process.execPath, program, good])
-  assert.match(stdout, /: good; 1 back-ends, 0 listeners\n$/)
+  assert.match(stdout, /: good; 1 back-end, 0 listeners\n$/)
 })

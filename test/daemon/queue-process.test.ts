@@ -222,7 +222,7 @@ test('what waits when a daemon stops is delivered by the next one', async () => 
   const shown = await runCommand(['queue', 'show', id, '--config', file])
   assert.match(shown.stdout, /^ {2}ann@example\.com waits: fritz cannot be reached: /m)
   const retried = await runCommand(['queue', 'retry', '--all', '--config', file])
-  assert.equal(retried.stdout, '1 messages are tried now\n', retried.stderr)
+  assert.equal(retried.stdout, '1 message is tried now\n', retried.stderr)
   await using again = await serve(site)
   assert.equal((await again.waitFor('delivery')).result, 'delivered')
   assert.equal(sink.stored.length, 1)

@@ -1,3 +1,4 @@
+import { counted } from '../../base/counted.ts'
 import { MailmuxCommand } from '../../cli/base-command.ts'
 
 interface ConfigReport {
@@ -12,13 +13,10 @@ export default class ConfigCheck extends MailmuxCommand {
 
   async run(): Promise<ConfigReport> {
     const { flags } = await this.parse(ConfigCheck)
-    const config = await this.loadConfig(flags)
-    const report = {
-      file: config.file,
-      backends: config.backends.size,
-      listeners: config.listeners.length,
-    }
-    this.log(`${report.file}: good; ${report.backends} back-ends, ${report.listeners} listeners`)
+    const { file, backends, listeners } = await this.loadConfig(flags)
+    const report = { file, backends: backends.size, listeners: listeners.length }
+    const parts = [counted(report.backends, 'back-end'), counted(report.listeners, 'listener')]
+    this.log(`${file}: good; ${parts.join(', ')}`)
     return report
   }
 }

@@ -1,4 +1,5 @@
 import { Args, Flags } from '@oclif/core'
+import { counted } from '../../base/counted.ts'
 import { MailmuxError } from '../../base/error.ts'
 import { MailmuxCommand } from '../../cli/base-command.ts'
 import { changeQueued } from '../../daemon/queue-access.ts'
@@ -17,7 +18,7 @@ export default class QueueRemove extends MailmuxCommand {
     if (!flags.yes) throw new MailmuxError('USAGE', 'messages are lost for good: give --yes')
     const config = await this.loadConfig(flags)
     const change = await changeQueued(config, { do: 'remove', ids: args.id })
-    this.log(`${change.done.length} messages are removed`)
+    this.log(`${counted(change.done.length, 'message is', 'messages are')} removed`)
     return change
   }
 }

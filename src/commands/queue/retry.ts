@@ -1,4 +1,5 @@
 import { Args, Flags } from '@oclif/core'
+import { counted } from '../../base/counted.ts'
 import { MailmuxError } from '../../base/error.ts'
 import { MailmuxCommand } from '../../cli/base-command.ts'
 import { changeQueued } from '../../daemon/queue-access.ts'
@@ -26,7 +27,7 @@ export default class QueueRetry extends MailmuxCommand {
     }
     const config = await this.loadConfig(flags)
     const change = await changeQueued(config, { do: 'retry', ...(flags.all ? {} : { ids }) })
-    this.log(`${change.done.length} messages are tried now`)
+    this.log(`${counted(change.done.length, 'message is', 'messages are')} tried now`)
     return change
   }
 }

@@ -1,4 +1,5 @@
 import { Args, Flags } from '@oclif/core'
+import { counted } from '../../base/counted.ts'
 import { MailmuxCommand } from '../../cli/base-command.ts'
 import { findRunDir } from '../../config/run-dir.ts'
 import { services } from '../../config/services.ts'
@@ -40,7 +41,7 @@ export default class UserKick extends MailmuxCommand {
     const report = await askDaemon(runDir, 'kick', patienceMs, { details })
     const { user, sessions, silent } = report
     if (silent.length > 0) this.tell(`no answer of workers ${silent.join(', ')}`)
-    this.log(`${user}: ${sessions} ${sessions === 1 ? 'session' : 'sessions'} ended`)
+    this.log(`${user}: ${counted(sessions, 'session')} ended`)
     return report
   }
 }
