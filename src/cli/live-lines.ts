@@ -14,16 +14,22 @@ export class LiveLines implements Disposable {
     this.#stream = stream
   }
 
-  /** The line of that name says this from now on; without a text it goes. */
-  set(name: string, text: string | undefined): void {
+  /** The line of that name says this from now on. */
+  set(name: string, text: string): void {
     if (!this.#stream.isTTY) return
-    if (text === undefined) this.#lines.delete(name)
-    else this.#lines.set(name, text)
-    if (text === undefined || performance.now() - this.#drawnAt >= redrawMs) this.#draw()
+    this.#lines.set(name, text)
+    if (performance.now() - this.#drawnAt >= redrawMs) this.#draw()
   }
 
-  /** Takes the lines away, until the next change, for something else to be written. */
-  clear(): void {
+  /** The line of that name goes, and `write` may write what stays in its stead. */
+  passBy(name: string, write: () => void): void {
+    this.#lines.delete(name)
+    this.#clear()
+    write()
+    if (this.#stream.isTTY) this.#draw()
+  }
+
+  #clear(): void {
     if (this.#drawn === 0) return
     // Up so many lines, to the first column, and what is below is cleared.
     this.#stream.write(`\u001b[${this.#drawn}F\u001b[J`)
@@ -32,11 +38,11 @@ export class LiveLines implements Disposable {
 
   [Symbol.dispose](): void {
     this.#lines.clear()
-    this.clear()
+    this.#clear()
   }
 
   #draw(): void {
-    this.clear()
+    this.#clear()
     const room = Math.max(1, (this.#stream.rows ?? 24) - 1)
     const width = Math.max(20, this.#stream.columns ?? 80) - 1
     const shown = [...this.#lines.values()].slice(0, room)

@@ -2,11 +2,9 @@ import { Flags } from '@oclif/core'
 import { MailmuxCommand } from '../cli/base-command.ts'
 import { LiveLines } from '../cli/live-lines.ts'
 import { namedBackend } from '../config/named-backend.ts'
-import type { Progress } from '../migrate/migrate-user.ts'
-import type { MigrationReport, UserReport } from '../migrate/migration-report.ts'
-import { describeUser, exitCodeOf } from '../migrate/migration-report.ts'
+import { describeUser, exitCodeOf, type MigrationReport } from '../migrate/migration-report.ts'
 import { MigrationView } from '../migrate/migration-view.ts'
-import { migrateUsers } from '../migrate/migrate-users.ts'
+import { migrateUsers, type MigrationListener } from '../migrate/migrate-users.ts'
 import { parseRenames, prepareMigration } from '../migrate/prepare-migration.ts'
 
 export default class Migrate extends MailmuxCommand {
@@ -30,13 +28,14 @@ export default class Migrate extends MailmuxCommand {
     'max-bad': Flags.integer({
       default: 0,
       min: 0,
-      summary: 'How many messages of a user may be left behind that the target does not take.',
+      summary: 'How many messages of a user may be left behind, refused by the target.',
     }),
-    verify: Flags.string({
+    verify: Flags.option({
       options: ['changed', 'full', 'fast'] as const,
       default: 'changed',
       summary: 'Compare octets of what has changed, or all, or only sizes and Message-Ids.',
-    }),
+    })(),
+    ignore: Flags.option({ options: ['sieve'] as const, summary: 'What is left behind.' })(),
     merge: Flags.boolean({ summary: 'Add to mailboxes that are not empty.' }),
     'map-folder': Flags.string({
       multiple: true,
@@ -56,20 +55,19 @@ export default class Migrate extends MailmuxCommand {
       jobs: flags.jobs,
       dryRun: flags['dry-run'],
       merge: flags.merge,
+      ignoresSieve: flags.ignore === 'sieve',
       maxBad: flags['max-bad'],
-      verify: flags.verify as 'changed' | 'full' | 'fast',
+      verify: flags.verify,
       renames: parseRenames(flags['map-folder']),
     })
     using interrupted = this.untilInterrupted()
     using live = new LiveLines(process.stderr)
     const view = new MigrationView()
-    const progress = (of: Progress): void => live.set(of.user, view.line(of, performance.now()))
-    const ended = (one: UserReport): void => {
-      live.set(one.user, undefined)
-      live.clear()
-      this.log(describeUser(one))
+    const listener: MigrationListener = {
+      progress: (progress) => live.set(progress.user, view.line(progress, performance.now())),
+      ended: (one) => live.passBy(one.user, () => this.log(describeUser(one))),
     }
-    const report = await migrateUsers(plan, { progress, ended }, interrupted.signal)
+    const report = await migrateUsers(plan, listener, interrupted.signal)
     process.exitCode = exitCodeOf(report)
     return report
   }

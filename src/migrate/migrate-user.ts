@@ -5,6 +5,7 @@ import type { CopyJournal } from '../map/state/copy-journal.ts'
 import { lockMailbox } from '../map/state/mailbox-lock.ts'
 import { BadMessages } from './bad-messages.ts'
 import { isPassing, MailboxCopy, type MailboxPlan, type PassReport } from './copy-mailbox.ts'
+import { copyScripts, type ScriptsReport } from './copy-scripts.ts'
 import type { CopyEnds } from './copy-session.ts'
 import type { MailboxLook } from './mailbox-look.ts'
 import type { Estimate, UserReport } from './migration-report.ts'
@@ -23,6 +24,8 @@ export interface MigrationOptions {
   /** changed: full, but only of folders in which something happened since that was done. */
   readonly verify: VerifyMode | 'changed'
   readonly lanes: number
+  /** Sieve scripts are left behind. */
+  readonly ignoresSieve: boolean
   readonly renames: ReadonlyMap<string, string>
 }
 
@@ -85,7 +88,7 @@ function since(startedAt: number): number {
 
 type Outcome = Pick<
   UserReport,
-  'result' | 'estimate' | 'last_pass_ms' | 'notes' | 'problems' | 'verified'
+  'result' | 'estimate' | 'last_pass_ms' | 'notes' | 'problems' | 'scripts' | 'verified'
 >
 
 class UserMigration {
@@ -124,23 +127,31 @@ class UserMigration {
 
   async #copyAndVerify(copy: MailboxCopy): Promise<Outcome> {
     const notes = new Set<string>()
+    const scripts = await this.#copyScripts()
     for (let round = 1; ; round++) {
       const pass = await this.#pass(copy)
       for (const note of pass.notes) notes.add(note)
       // What came while a long pass was under way is brought over before anything is compared.
       if (pass.copied > 0 && round === 1) await this.#pass(copy)
       const verified = await this.#verify(copy)
-      const isDone = this.#isGood(verified) && pass.problems.length === 0
-      if (!isDone && round < rounds) continue
+      const isEqual = this.#isGood(verified) && pass.problems.length === 0
+      if (!isEqual && round < rounds) continue
+      const isDone = isEqual && scripts.problems.length === 0
       return {
         result: isDone ? 'done' : 'failed',
         ...(this.#estimate === undefined ? {} : { estimate: this.#estimate }),
         last_pass_ms: this.#lastPassMs,
         notes: [...notes],
-        problems: pass.problems,
+        problems: [...pass.problems, ...scripts.problems],
+        scripts: scripts.copied,
         verified,
       }
     }
+  }
+
+  async #copyScripts(): Promise<ScriptsReport> {
+    const { ends, options, signal } = this.#work
+    return options.ignoresSieve ? { copied: 0, problems: [] } : copyScripts(ends, signal)
   }
 
   async #pass(copy: MailboxCopy): Promise<PassReport> {

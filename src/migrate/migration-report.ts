@@ -28,6 +28,8 @@ export interface UserReport {
   /** What is not there. */
   readonly problems: readonly string[]
   readonly bad: readonly ReportedBad[]
+  /** Sieve scripts that were put there in this run. */
+  readonly scripts?: number
   readonly verified?: MailboxVerdict
   readonly error?: { readonly code: ErrorCode; readonly message: string }
 }

@@ -27,7 +27,8 @@ describe('a copy', { skip: skipWithout('dovecot') || skipWithoutCyrus() }, () =>
     dir[Symbol.dispose]()
   })
 
-  const atCyrus = (user: string) => doorTo('klaus', cyrus.imap, 'authzid', 'cyrus').accessTo(user)
+  const atCyrus = (user: string) =>
+    doorTo('klaus', cyrus.imap, 'authzid', { user: 'cyrus' }).accessTo(user)
 
   test(`from Dovecot to Cyrus brings over all that Cyrus takes, and tells of the rest, seed ${seed}`, async () => {
     using source = await pair.login('source', 'ann')

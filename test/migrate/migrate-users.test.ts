@@ -3,29 +3,48 @@ import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import { loadConfig } from '../../src/config/load.ts'
+import type { Dovecot } from '../../src/demo/dovecot.ts'
 import { buildMap } from '../../src/map/build.ts'
 import type { MigrationReport } from '../../src/migrate/migration-report.ts'
 import { type VerifyMode, verifyMailbox } from '../../src/migrate/verify-mailbox.ts'
 import { runCommand } from '../support/command.ts'
-import { adminPassword, MailboxPair } from '../support/mailbox-pair.ts'
+import { adminPassword, MailboxPair, password } from '../support/mailbox-pair.ts'
 import { nastyMessages, randomOf } from '../support/nasty-mailbox.ts'
+import { Peer } from '../support/peer.ts'
+import { plainLogin } from '../support/sieve-round.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import { skipWithout } from '../support/tools.ts'
 
-const people = ['ann', 'bob', 'carl', 'dora', 'emil', 'nora'] as const
+const people = ['ann', 'bob', 'carl', 'dora', 'emil', 'hans', 'nora'] as const
 const signal = new AbortController().signal
+const octets = (name: string) => `"${Buffer.from(name).toString('latin1')}"`
+
+/** A client of ManageSieve that is logged in. */
+async function sieveOf(backend: Dovecot, user: string): Promise<Peer> {
+  const peer = await Peer.connect(backend.ports.sieve)
+  await peer.expect(/^(?:".*\r\n)+OK.*\r\n/)
+  peer.send(plainLogin(`${user}@example.com`, password))
+  await peer.expect(/^OK.*\r\n/)
+  return peer
+}
 const mail = (text: string) => ({
   flags: [],
   date: '17-Jul-1996 02:44:25 -0700',
   body: Buffer.from(`Message-Id: <${text}@x>\r\nSubject: ${text}\r\n\r\n`),
 })
 
+async function scriptsOf(backend: Dovecot, user: string): Promise<string> {
+  using peer = await sieveOf(backend, user)
+  peer.send(`LISTSCRIPTS\r\nGETSCRIPT ${octets('vacation ü')}\r\nLOGOUT\r\n`)
+  return (await peer.end()).replace(/^OK "Logout.*/m, '')
+}
+
 describe('a migration', { skip: skipWithout('dovecot') }, () => {
   const dir = tempDir()
   let pair: MailboxPair
 
   before(async () => {
-    pair = await MailboxPair.start(dir, { users: people })
+    pair = await MailboxPair.start(dir, { users: people, hasSieve: true })
     writeFileSync(dir.join('secret'), `${adminPassword}\n`)
     writeFileSync(dir.join('rules'), 'a-m fritz\nn-z ingrid\n')
     writeFileSync(
@@ -41,15 +60,15 @@ describe('a migration', { skip: skipWithout('dovecot') }, () => {
   })
 
   function writeConfig(secret: string): void {
-    const backend = (imap: number, style: string): string =>
-      `{host: 127.0.0.1, imap: ${imap}, admin: {user: mailmux, password_file: ${secret}, style: ${style}}}`
+    const backend = ({ ports }: Dovecot, style: string): string =>
+      `{host: 127.0.0.1, imap: ${ports.imap}, sieve: ${ports.sieve}, admin: {user: mailmux, password_file: ${secret}, style: ${style}}}`
     writeFileSync(
       dir.join('mailmux.yaml'),
       `hostname: mx.example.com
 domains: [example.com]
 backends:
-  fritz: ${backend(pair.source.ports.imap, 'authzid')}
-  ingrid: ${backend(pair.target.ports.imap, 'master')}
+  fritz: ${backend(pair.source, 'authzid')}
+  ingrid: ${backend(pair.target, 'master')}
 map: {user_map: user_map, rules: rules}
 state_dir: state
 run_dir: run
@@ -134,6 +153,31 @@ run_dir: run
     const merged = await migrate('--users', 'carl', '--merge')
     assert.deepEqual([merged.code, merged.stderr], [0, ''], merged.stdout)
     assert.equal((await target.contents('INBOX')).length, 2)
+  })
+
+  test('Sieve scripts come along, with the active one', async () => {
+    {
+      using peer = await sieveOf(pair.source, 'hans')
+      for (const [name, text] of [
+        ['vacation ü', 'keep;\r\n'],
+        ['other', '# {3+}\r\nstop;\r\n'],
+      ] as const) {
+        peer.send(`PUTSCRIPT ${octets(name)} {${text.length}+}\r\n${text}\r\n`)
+        await peer.expect(/^OK.*\r\n/)
+      }
+      peer.send(`SETACTIVE ${octets('vacation ü')}\r\n`)
+      await peer.expect(/^OK.*\r\n/)
+    }
+    const { stdout, code } = await migrate('--users', 'hans', '--json')
+    const [report] = (JSON.parse(stdout) as MigrationReport).users
+    assert.deepEqual([code, report?.result, report?.scripts], [0, 'done', 2], stdout)
+    const found = await scriptsOf(pair.target, 'hans')
+    assert.match(found, /"other"\r\n/)
+    assert.match(found, /"vacation \xc3\xbc" ACTIVE\r\n/)
+    assert.match(found, /keep;\r\n/)
+    assert.equal(found, await scriptsOf(pair.source, 'hans'))
+    const again = await migrate('--users', 'hans', '--json')
+    assert.equal((JSON.parse(again.stdout) as MigrationReport).users[0]?.scripts, 0)
   })
 
   test('a secret that is wrong or missing ends it before anything', async () => {

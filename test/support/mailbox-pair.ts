@@ -15,6 +15,7 @@ export const adminPassword = 'battery staple'
 
 export interface PairOptions {
   readonly users: readonly (string | { readonly name: string; readonly quotaKib: number })[]
+  readonly hasSieve?: boolean
   /** More lines of the config of one of them. */
   readonly source?: readonly string[]
   readonly target?: readonly string[]
@@ -25,17 +26,22 @@ export const smallPieces = { messages: 3, bytes: 100_000, largeBytes: 60_000 }
 
 const limits = { connectTimeoutMs: 5_000, loginTimeoutMs: 5_000 } as never
 
+const endpoint = (port: number) => ({ host: '127.0.0.1', port, tls: 'none' }) as const
+
 /** An administrator's way in, to a server on a port of this host. */
 export function doorTo(
   name: string,
   imap: number,
   style: 'master' | 'authzid' = 'master',
-  user = 'mailmux',
+  { user = 'mailmux', sieve = 0 } = {},
 ): AdminDoor {
   const backend: BackendConfig = {
     name,
     host: '127.0.0.1',
-    endpoints: { imap: { host: '127.0.0.1', port: imap, tls: 'none' } },
+    endpoints: {
+      imap: endpoint(imap),
+      ...(sieve === 0 ? {} : { sieve: endpoint(sieve) }),
+    },
     tlsCaFile: undefined,
     tlsName: name,
     connections: 1,
@@ -67,7 +73,8 @@ export class MailboxPair implements AsyncDisposable {
       name: name === 'source' ? 'fritz' : 'ingrid',
       folder: dir.join(name),
       users,
-      further: [...withAdmin(dir), ...(options[name] ?? [])],
+      hasSieve: options.hasSieve ?? false,
+      further: [...withAdmin(dir), ...scriptsApart(dir.join(name)), ...(options[name] ?? [])],
     })
     const [source, target] = await Promise.all([
       Dovecot.start(own('source')),
@@ -128,7 +135,13 @@ export async function passOf(dir: TempDir, plan: MailboxPlan, mirror = true): Pr
   return await copy.pass({ mirror })
 }
 
-/** For Dovecot 2.3 and 2.4: who logs in as `user*mailmux`, or for a user by PLAIN. */
+/** In the mailbox itself, the name of the active script would be that of a folder. */
+function scriptsApart(folder: string): string[] {
+  const place = `${folder}/mail/scripts/%u`
+  return ['plugin {', `  sieve = file:${place}/all;active=${place}/active.sieve`, '}']
+}
+
+/** For Dovecot who logs in as `user*mailmux`, or for a user by PLAIN. */
 function withAdmin(dir: TempDir): string[] {
   const file = dir.join('masters')
   writeFileSync(file, `mailmux:{PLAIN}${adminPassword}\n`)
