@@ -141,7 +141,7 @@ function scriptsApart(folder: string): string[] {
   return ['plugin {', `  sieve = file:${place}/all;active=${place}/active.sieve`, '}']
 }
 
-/** For Dovecot who logs in as `user*mailmux`, or for a user by PLAIN. */
+/** Who logs in as `user*mailmux`, or for a user by PLAIN. */
 function withAdmin(dir: TempDir): string[] {
   const file = dir.join('masters')
   writeFileSync(file, `mailmux:{PLAIN}${adminPassword}\n`)

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { ErrorCode } from '../../src/base/error.ts'
+import {
+  describeBytes,
+  describeUser,
+  exitCodeOf,
+  type MigrationReport,
+  type UserReport,
+} from '../../src/migrate/migration-report.ts'
+import { MigrationView } from '../../src/migrate/migration-view.ts'
+
+const ann: UserReport = {
+  user: 'ann',
+  result: 'done',
+  copied: 3,
+  bytes: 4_500_000,
+  passes: 2,
+  ms: 10,
+  notes: [],
+  problems: [],
+  bad: [],
+  verified: { mode: 'full', isEqual: true, messages: { source: 3, target: 3 }, folders: [] },
+}
+const failed = (code: ErrorCode): UserReport => ({
+  ...ann,
+  result: 'failed',
+  error: { code, message: 'why' },
+})
+const reportOf = (users: readonly UserReport[], untouched = 0): MigrationReport => ({
+  from: 'a',
+  to: 'b',
+  users,
+  untouched,
+  ms: 1,
+  done: 0,
+  failed: 0,
+  copied: 0,
+  bytes: 0,
+})
+
+const exits: readonly [string, readonly UserReport[], number, number][] = [
+  ['all is done', [ann], 0, 0],
+  ['it was ended before all were looked at', [ann], 1, 75],
+  ['all that failed may work later', [ann, failed('BACKEND_UNREACHABLE')], 0, 75],
+  ['something failed that will not', [failed('MIGRATION_BUSY'), failed('TARGET_FULL')], 0, 1],
+  ['something is not equal', [{ ...ann, result: 'failed' }], 1, 1],
+]
+for (const [what, users, untouched, code] of exits) {
+  test(`where ${what}, the exit status is ${code}`, () => {
+    assert.equal(exitCodeOf(reportOf(users, untouched)), code)
+  })
+}
+
+test('a line says what became of a user', () => {
+  assert.equal(describeUser(ann), 'ann: done; 3 messages, 4.5 MB copied; 3 verified')
+  assert.equal(describeUser(failed('TARGET_FULL')), 'ann: failed: why')
+  const folder = {
+    source: 'x',
+    target: 'y',
+    messages: { source: 2, target: 1 },
+    missing: [{ uid: 1, sizeBytes: 1 }],
+    extra: [],
+    differing: [],
+  }
+  const verified = { ...ann.verified, mode: 'full' as const, isEqual: false, folders: [folder] }
+  const messages = { source: 2, target: 1 }
+  const unequal = { ...ann, result: 'failed' as const, verified: { ...verified, messages } }
+  assert.equal(
+    describeUser({ ...unequal, notes: ['x is called y'], problems: ['z: no'] }),
+    'ann: not equal; 3 messages, 4.5 MB copied; 1 missing, 0 extra, 0 differ; x is called y; z: no',
+  )
+})
+
+test('octets are told in the unit that fits', () => {
+  assert.deepEqual([0, 999, 1000, 2_500_000, 3e9].map(describeBytes), [
+    '0 B',
+    '999 B',
+    '1.0 kB',
+    '2.5 MB',
+    '3.0 GB',
+  ])
+})
+
+test('who looks on sees how fast it goes and how long it will take', () => {
+  const view = new MigrationView()
+  const estimate = { folders: 1, messages: 100 }
+  const at = (messages: number, now: number): string =>
+    view.line({ user: 'ann', step: 'copy', messages, bytes: messages * 1000, estimate }, now)
+  assert.equal(at(0, 0), 'ann: 0 of 100 messages, 0 B')
+  assert.equal(at(20, 2000), 'ann: 20 of 100 messages, 20.0 kB, 10/s, 8 s left')
+  assert.equal(at(100, 10_000), 'ann: 100 of 100 messages, 100.0 kB, 10/s')
+  const other = { user: 'bob', messages: 0, bytes: 0, estimate: undefined }
+  assert.equal(view.line({ ...other, step: 'look' }, 0), 'bob: looking')
+  assert.equal(view.line({ ...other, step: 'verify' }, 0), 'bob: verifying, 0 messages, 0 B copied')
+})
