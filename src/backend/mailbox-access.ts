@@ -7,6 +7,7 @@ import { MailmuxError } from '../base/error.ts'
 import type { Trust } from '../net/dial.ts'
 import { createBackendTls } from '../net/tls.ts'
 import type { LoginProof } from '../protocol/login.ts'
+import { octetsOf } from '../protocol/sasl.ts'
 
 /** One mailbox at one server. */
 export interface MailboxAccess {
@@ -29,8 +30,14 @@ export interface BackendSecrets {
   readonly authorities: string | undefined
 }
 
+/** A server, and what opens the mailboxes there. */
+export interface MailboxDoor {
+  /** `login`: the name of the mailbox there. */
+  accessTo(login: string): MailboxAccess
+}
+
 /** A back-end and what its administrator logs in with. */
-export class AdminDoor {
+export class AdminDoor implements MailboxDoor {
   readonly backend: BackendConfig
   readonly #limits: Config['limits']
   readonly #password: string
@@ -40,15 +47,13 @@ export class AdminDoor {
   constructor(backend: BackendConfig, limits: Config['limits'], secrets: BackendSecrets) {
     this.backend = backend
     this.#limits = limits
-    // Octets, as every password here.
-    this.#password = Buffer.from(secrets.password, 'utf8').toString('latin1')
+    this.#password = octetsOf(secrets.password)
     const needsTls = Object.values(backend.endpoints).some(({ tls }) => tls !== 'none')
     this.#trust = needsTls
       ? { context: createBackendTls(secrets.authorities), name: backend.tlsName }
       : undefined
   }
 
-  /** `login`: the name of the mailbox at this back-end. */
   accessTo(login: string): MailboxAccess {
     const { name, endpoints, clientAddress } = this.backend
     const { connectTimeoutMs, loginTimeoutMs } = this.#limits

@@ -1,14 +1,14 @@
 import { Flags } from '@oclif/core'
 import { MailmuxCommand } from '../cli/base-command.ts'
 import { LiveLines } from '../cli/live-lines.ts'
-import { namedBackend } from '../config/named-backend.ts'
 import { describeUser, exitCodeOf, type MigrationReport } from '../migrate/migration-report.ts'
 import { MigrationView } from '../migrate/migration-view.ts'
 import { migrateUsers, type MigrationListener } from '../migrate/migrate-users.ts'
-import { parseRenames, prepareMigration } from '../migrate/prepare-migration.ts'
+import { namedBackend } from '../config/named-backend.ts'
+import { originOf, parseRenames, prepareMigration } from '../migrate/prepare-migration.ts'
 
 export default class Migrate extends MailmuxCommand {
-  static override summary = 'Copy mailboxes from one back-end to another, and verify them.'
+  static override summary = 'Copy mailboxes to a back-end, and verify them.'
   static override description =
     'Nothing at the source is changed, and no route. Run again, it goes on where it was. Exit ' +
     'status 1 where a mailbox is not equal, 75 where another run may help. See docs/migration.md.'
@@ -17,7 +17,12 @@ export default class Migrate extends MailmuxCommand {
     '<%= config.bin %> <%= command.id %> --from fritz --to ingrid --users "a*@example.com" --jobs 4',
   ]
   static override flags = {
-    from: Flags.string({ required: true, summary: 'Back-end to copy from.', helpValue: 'NAME' }),
+    from: Flags.string({ summary: 'Back-end to copy from.', helpValue: 'NAME' }),
+    source: Flags.string({
+      summary: 'A server elsewhere to copy from.',
+      helpValue: 'imaps://HOST',
+    }),
+    credentials: Flags.string({ summary: 'What users log in with there.', helpValue: 'FILE' }),
     to: Flags.string({ required: true, summary: 'Back-end to copy to.', helpValue: 'NAME' }),
     users: Flags.string({
       summary: 'A file of users, one a line, or names with * and ?; else all at the back-end.',
@@ -49,7 +54,7 @@ export default class Migrate extends MailmuxCommand {
     const { flags } = await this.parse(Migrate)
     const config = await this.loadConfig(flags)
     const plan = await prepareMigration(config, {
-      from: namedBackend(config, flags.from),
+      from: originOf(flags, (name) => namedBackend(config, name)),
       to: namedBackend(config, flags.to),
       users: flags.users,
       jobs: flags.jobs,

@@ -48,13 +48,57 @@ export function failureOf(server: string, error: unknown): Error {
   return new MailmuxError('BACKEND_UNREACHABLE', what, { cause: error })
 }
 
-/** As imapflow tells of a folder. */
-export function stateOf(status: {
+/** Of a connection of imapflow, where its types keep it to themselves. RFC 2342. */
+export interface Namespaces {
+  readonly namespace?: { readonly prefix: string; readonly delimiter: string | null }
+  readonly namespaces?: Readonly<Record<string, false | readonly { readonly prefix: string }[]>>
+}
+
+interface Listed {
+  readonly path: string
+  readonly delimiter: string
+  readonly flags: ReadonlySet<string>
+  readonly subscribed: boolean
+  readonly specialUse?: string | undefined
+  readonly specialUseSource?: string | undefined
+  readonly status?: Status | undefined
+}
+
+/** The folders of the user's own. Imapflow takes INBOX for subscribed always. */
+export function folderListOf(
+  listed: readonly Listed[],
+  { namespace, namespaces }: Namespaces,
+  isInboxSubscribed: boolean,
+): FolderList {
+  const foreign = [namespaces?.['other'], namespaces?.['shared']]
+    .flatMap((spaces) => spaces || [])
+    .filter(({ prefix }) => prefix !== '')
+  const own = listed.filter(({ path }) => !foreign.some(({ prefix }) => path.startsWith(prefix)))
+  const states = own.flatMap(({ path, status }) =>
+    status?.uidValidity === undefined ? [] : [[path, stateOf(status)] as const],
+  )
+  return {
+    folders: own.map((folder) => ({
+      name: folder.path,
+      delimiter: folder.delimiter ?? '',
+      isSelectable: !folder.flags.has('\\Noselect'),
+      isSubscribed: folder.path === 'INBOX' ? isInboxSubscribed : folder.subscribed,
+      role: folder.specialUseSource === 'extension' ? folder.specialUse : undefined,
+    })),
+    naming: { prefix: namespace?.prefix ?? '', delimiter: namespace?.delimiter ?? '' },
+    states: new Map(states),
+  }
+}
+
+interface Status {
   readonly messages?: number | undefined
   readonly uidNext?: number | undefined
   readonly uidValidity?: bigint | undefined
   readonly highestModseq?: bigint | undefined
-}): FolderState {
+}
+
+/** As imapflow tells of a folder. */
+export function stateOf(status: Status): FolderState {
   const { messages = 0, uidNext = 0, uidValidity = 0n, highestModseq } = status
   const modseq = highestModseq === undefined ? '' : String(highestModseq)
   return { messages, uidNext, uidValidity: Number(uidValidity), modseq }

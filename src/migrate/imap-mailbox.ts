@@ -7,6 +7,7 @@
 import { ImapFlow } from 'imapflow'
 import type { MailboxAccess } from '../backend/mailbox-access.ts'
 import { type MailboxStream, openMailboxStream } from '../backend/mailbox-stream.ts'
+import { MailmuxError } from '../base/error.ts'
 import { type Fetched, readFetched, readFound, type Token } from './fetch-attributes.ts'
 import {
   atom,
@@ -21,6 +22,8 @@ import {
 import {
   failureOf,
   type FolderList,
+  folderListOf,
+  type Namespaces,
   type Quota,
   Refusal,
   type SelectedFolder,
@@ -81,31 +84,8 @@ export class ImapMailbox implements AsyncDisposable {
   async list(): Promise<FolderList> {
     const statusQuery = { messages: true, uidNext: true, uidValidity: true, highestModseq: true }
     const listed = await this.#ask(() => this.#client.list({ statusQuery }))
-    const { namespace, namespaces } = this.#client as unknown as {
-      readonly namespace?: { readonly prefix: string; readonly delimiter: string | null }
-      readonly namespaces?: Readonly<Record<string, false | readonly { prefix: string }[]>>
-    }
-    const foreign = [namespaces?.['other'], namespaces?.['shared']]
-      .flatMap((spaces) => spaces || [])
-      .filter(({ prefix }) => prefix !== '')
-    const own = listed.filter(({ path }) => !foreign.some(({ prefix }) => path.startsWith(prefix)))
-    const states = own.flatMap(({ path, status }) => {
-      const state = status?.uidValidity === undefined ? undefined : stateOf(status)
-      return state === undefined ? [] : [[path, state] as const]
-    })
     const isInboxSubscribed = await this.#isSubscribed('INBOX')
-    return {
-      folders: own.map((folder) => ({
-        name: folder.path,
-        delimiter: folder.delimiter ?? '',
-        isSelectable: !folder.flags.has('\\Noselect'),
-        // Imapflow takes INBOX for subscribed always.
-        isSubscribed: folder.path === 'INBOX' ? isInboxSubscribed : folder.subscribed,
-        role: folder.specialUseSource === 'extension' ? folder.specialUse : undefined,
-      })),
-      naming: { prefix: namespace?.prefix ?? '', delimiter: namespace?.delimiter ?? '' },
-      states: new Map(states),
-    }
+    return folderListOf(listed, this.#client as unknown as Namespaces, isInboxSubscribed)
   }
 
   async #isSubscribed(folder: string): Promise<boolean> {
@@ -138,15 +118,31 @@ export class ImapMailbox implements AsyncDisposable {
     return total
   }
 
-  /** All UIDs of the selected folder. */
+  /**
+   * All UIDs of the selected folder. Throws BACKEND_UNREACHABLE where they are not as many as the
+   * server says that there are: what is missing would be taken for gone.
+   */
   async uids(): Promise<UidSet> {
+    for (let attempt = 1; ; attempt++) {
+      const found = await this.#search()
+      const { exists = 0 } = this.#client.mailbox || {}
+      if (found.size === exists) return found
+      if (attempt > 1) {
+        const what = `lists ${found.size} of ${exists} messages`
+        throw new MailmuxError('BACKEND_UNREACHABLE', `${this.server}, IMAP: ${what}`)
+      }
+      // Some may have come or gone in between.
+      await this.#exec('NOOP', [])
+    }
+  }
+
+  async #search(): Promise<UidSet> {
     let found = ''
-    const take = async ({ attributes }: { attributes: readonly Token[] }): Promise<void> => {
+    const take: Untagged[string] = async ({ attributes }) => {
       found = [found, readFound(attributes)].filter((text) => text !== '').join()
     }
-    const asked = this.offers('ESEARCH')
-      ? [atom('RETURN'), [atom('ALL')], atom('ALL')]
-      : [atom('ALL')]
+    const all = atom('ALL')
+    const asked = this.offers('ESEARCH') ? [atom('RETURN'), [all], all] : [all]
     await this.#exec('UID SEARCH', asked, { SEARCH: take, ESEARCH: take })
     return UidSet.parse(found)
   }

@@ -1,12 +1,12 @@
 /** Brings many users' mailboxes from one back-end to another, several at a time. */
-import type { AdminDoor } from '../backend/mailbox-access.ts'
+import type { MailboxDoor } from '../backend/mailbox-access.ts'
 import { CopyJournal } from '../map/state/copy-journal.ts'
 import { migrateUser, type MigrationOptions, type Progress } from './migrate-user.ts'
 import type { MigrationReport, UserReport } from './migration-report.ts'
 import type { MigratingUser } from './select-users.ts'
 
 export interface UsersPlan {
-  readonly doors: { readonly source: AdminDoor; readonly target: AdminDoor }
+  readonly doors: { readonly source: MailboxDoor; readonly target: MailboxDoor }
   readonly users: readonly MigratingUser[]
   /** Mailboxes at a time. */
   readonly jobs: number

@@ -1,48 +1,103 @@
 /** Config, secrets and map → a plan for `migrateUsers`. */
-import { AdminDoor, adminOf } from '../backend/mailbox-access.ts'
+import { AdminDoor, adminOf, type MailboxDoor } from '../backend/mailbox-access.ts'
+import { OutsideDoor } from '../backend/outside-door.ts'
 import { MailmuxError, messageOf } from '../base/error.ts'
 import type { BackendConfig, Config } from '../config/config.ts'
 import { openMapInForce } from '../map/open.ts'
 import { realDisk } from '../storage/disk.ts'
 import type { MigrationOptions } from './migrate-user.ts'
 import type { UsersPlan } from './migrate-users.ts'
-import { selectUsers, type UserChoice } from './select-users.ts'
+import { parseSource, readCredentials } from './outside-source.ts'
+import { type MigratingUser, selectUsers, type UserChoice } from './select-users.ts'
 
 /** Folders of one mailbox at a time; each has three connections. */
 const mostLanes = 4
 
 export interface MigrationRequest
   extends Omit<MigrationOptions, 'stateDir' | 'from' | 'to' | 'lanes'> {
-  readonly from: BackendConfig
+  readonly from: Origin
   readonly to: BackendConfig
   /** A file of users or a pattern of their names; everybody without it. */
   readonly users: string | undefined
   readonly jobs: number
 }
 
+/** A back-end, or a server elsewhere with a file of what its users log in with. */
+export type Origin =
+  | { readonly backend: BackendConfig }
+  | { readonly url: string; readonly credentials: string }
+
+/** As the command line has it; `named`: a back-end by its name. Throws USAGE, and what `named` throws. */
+export function originOf(
+  flags: {
+    readonly from?: string | undefined
+    readonly source?: string | undefined
+    readonly credentials?: string | undefined
+  },
+  named: (name: string) => BackendConfig,
+): Origin {
+  const { from, source, credentials } = flags
+  if (from !== undefined && source === undefined) return { backend: named(from) }
+  if (from === undefined && source !== undefined && credentials !== undefined) {
+    return { url: source, credentials }
+  }
+  throw new MailmuxError('USAGE', 'give --from, or --source with --credentials')
+}
+
 /**
- * Throws ADMIN_MISSING, SECRET_UNREADABLE, TLS_UNUSABLE, USER_UNKNOWN and what opening the map
- * throws.
+ * Throws ADMIN_MISSING, SECRET_UNREADABLE, TLS_UNUSABLE, USER_UNKNOWN, USAGE, and
+ * what opening the map throws.
  */
 export async function prepareMigration(
   config: Config,
-  { from, to, users, jobs, ...options }: MigrationRequest,
+  { from, to, users: chosen, jobs, ...options }: MigrationRequest,
 ): Promise<UsersPlan> {
-  if (from.name === to.name) {
-    throw new MailmuxError('USAGE', `--from and --to are one back-end, ${from.name}`)
+  const target = await openDoor(config, to)
+  const { name, door, users } =
+    'url' in from
+      ? await openOutside(config, from, chosen)
+      : await openBackend(config, from.backend, chosen)
+  if (name === to.name) {
+    throw new MailmuxError('USAGE', `--from and --to are one back-end, ${name}`)
   }
-  const doors = { source: await openDoor(config, from), target: await openDoor(config, to) }
-  const choice = await choiceOf(users)
+  // Where there are fewer mailboxes than may be copied at a time, their folders are.
+  const lanes = Math.min(mostLanes, Math.max(1, Math.floor(jobs / users.length)))
+  const own = { stateDir: config.stateDir, from: name, to: to.name, lanes }
+  return { doors: { source: door, target }, users, jobs, options: { ...options, ...own } }
+}
+
+interface Opened {
+  readonly name: string
+  readonly door: MailboxDoor
+  readonly users: readonly MigratingUser[]
+}
+
+async function openBackend(
+  config: Config,
+  backend: BackendConfig,
+  chosen: string | undefined,
+): Promise<Opened> {
+  const { name } = backend
+  const door = await openDoor(config, backend)
+  const choice = await choiceOf(chosen)
   const map = openMapInForce(config)
   try {
-    const selected = selectUsers(map, config, from.name, choice)
-    // Where there are fewer mailboxes than may be copied at a time, their folders are.
-    const lanes = Math.min(mostLanes, Math.max(1, Math.floor(jobs / selected.length)))
-    const names = { stateDir: config.stateDir, from: from.name, to: to.name }
-    return { doors, users: selected, jobs, options: { ...options, ...names, lanes } }
+    return { name, door, users: selectUsers(map, config, name, choice) }
   } finally {
     map.close()
   }
+}
+
+async function openOutside(
+  { limits, naming }: Config,
+  { url, credentials }: { readonly url: string; readonly credentials: string },
+  chosen: string | undefined,
+): Promise<Opened> {
+  if (chosen !== undefined) throw new MailmuxError('USAGE', '--credentials names the users')
+  const endpoint = parseSource(url)
+  const { users, secrets } = readCredentials(await readSecret(credentials), credentials, naming)
+  const door = new OutsideDoor(endpoint, limits, secrets)
+  return { name: `${endpoint.host}:${endpoint.port}`, door, users }
 }
 
 async function openDoor({ limits }: Config, backend: BackendConfig): Promise<AdminDoor> {

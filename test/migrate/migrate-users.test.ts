@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
+import { OutsideDoor } from '../../src/backend/outside-door.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import type { Dovecot } from '../../src/demo/dovecot.ts'
 import { buildMap } from '../../src/map/build.ts'
@@ -15,7 +16,7 @@ import { plainLogin } from '../support/sieve-round.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import { skipWithout } from '../support/tools.ts'
 
-const people = ['ann', 'bob', 'carl', 'dora', 'emil', 'hans', 'nora'] as const
+const people = ['ann', 'bob', 'carl', 'dora', 'emil', 'hans', 'karl', 'nora'] as const
 const signal = new AbortController().signal
 const octets = (name: string) => `"${Buffer.from(name).toString('latin1')}"`
 
@@ -153,6 +154,32 @@ run_dir: run
     const merged = await migrate('--users', 'carl', '--merge')
     assert.deepEqual([merged.code, merged.stderr], [0, ''], merged.stdout)
     assert.equal((await target.contents('INBOX')).length, 2)
+  })
+
+  test('a mailbox elsewhere is copied with the password of its user', async () => {
+    using source = await pair.login('source', 'karl')
+    using target = await pair.login('target', 'karl')
+    await source.append('INBOX', [mail('1')])
+    const endpoint = { host: '127.0.0.1', port: pair.source.ports.imap, tls: 'none' } as const
+    const limits = { connectTimeoutMs: 5000, loginTimeoutMs: 5000 } as never
+    const login = 'karl@example.com'
+    const door = new OutsideDoor(
+      endpoint,
+      limits,
+      new Map([[login, { kind: 'password', secret: password }]]),
+    )
+    const ends = { ...pair.endsOf('karl'), source: door.accessTo(login) }
+    assert.equal((await pair.pass('karl', { ends, source: '127.0.0.1' })).copied, 1)
+    assert.deepEqual(await target.everything(), await source.everything())
+    writeFileSync(dir.join('credentials'), `karl ${login} password ${password}\n`)
+    const bare = ['migrate', '--source', `imaps://127.0.0.1:${endpoint.port}`, '--to', 'ingrid']
+    const words = ['--credentials', dir.join('credentials'), '--config', dir.join('mailmux.yaml')]
+    const { code, stdout } = await runCommand([...bare, ...words])
+    assert.equal(code, 75)
+    assert.match(
+      stdout,
+      /^karl@example\.com: failed: 127\.0\.0\.1, imap as karl@example\.com: tls: /,
+    )
   })
 
   test('Sieve scripts come along, with the active one', async () => {
