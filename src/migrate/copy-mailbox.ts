@@ -95,10 +95,14 @@ export class MailboxCopy implements AsyncDisposable {
     return { source, target, pairs }
   }
 
+  /** Whether a pass has come as far as a folder, in whatever run. */
+  get isBegun(): boolean {
+    return this.#journal.folders(this.#mailbox).length > 0
+  }
+
   /** Whether messages at the target are there that no pass has put there. */
   hasForeign({ target }: MailboxLook): boolean {
-    const known = this.#journal.folders(this.#mailbox)
-    if (known.length > 0) return false
+    if (this.isBegun) return false
     return [...target.states.values()].some(({ messages }) => messages > 0)
   }
 

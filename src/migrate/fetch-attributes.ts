@@ -52,7 +52,8 @@ export function readFound(attributes: readonly Token[]): string {
   return words.filter((word) => /^\d+$/.test(word)).join()
 }
 
-function textOf(token: Token | undefined): string {
+/** '' for NIL, a list, and what is no text. */
+export function textOf(token: Token | undefined): string {
   if (token === null || token === undefined || Array.isArray(token)) return ''
   const { value } = token as { readonly value: unknown }
   if (Buffer.isBuffer(value)) return value.toString('utf8')

@@ -89,11 +89,20 @@ export class ImapMailbox implements AsyncDisposable {
   }
 
   async #isSubscribed(folder: string): Promise<boolean> {
-    let isListed = false
-    const take = async (): Promise<void> => void (isListed = true)
     const pattern = [{ type: 'STRING', value: '' } as const, nameOf(folder)]
-    await this.#exec('LSUB', pattern, { LSUB: take, LIST: take })
-    return isListed
+    return (await this.responses('LSUB', pattern, ['LSUB', 'LIST'])).length > 0
+  }
+
+  /** What untagged responses of these names say to a command. Throws Refusal. */
+  async responses(
+    command: string,
+    attributes: Attributes,
+    names: readonly string[],
+  ): Promise<(readonly Token[])[]> {
+    const found: (readonly Token[])[] = []
+    const take: Untagged[string] = async ({ attributes: said }) => void found.push(said)
+    await this.#exec(command, attributes, Object.fromEntries(names.map((name) => [name, take])))
+    return found
   }
 
   /** Throws Refusal. */
@@ -137,14 +146,10 @@ export class ImapMailbox implements AsyncDisposable {
   }
 
   async #search(): Promise<UidSet> {
-    let found = ''
-    const take: Untagged[string] = async ({ attributes }) => {
-      found = [found, readFound(attributes)].filter((text) => text !== '').join()
-    }
     const all = atom('ALL')
     const asked = this.offers('ESEARCH') ? [atom('RETURN'), [all], all] : [all]
-    await this.#exec('UID SEARCH', asked, { SEARCH: take, ESEARCH: take })
-    return UidSet.parse(found)
+    const found = await this.responses('UID SEARCH', asked, ['SEARCH', 'ESEARCH'])
+    return UidSet.parse(found.map(readFound).join())
   }
 
   facts(uids: UidSet): Promise<Fetched[]> {

@@ -9,6 +9,7 @@ import { copyScripts, type ScriptsReport } from './copy-scripts.ts'
 import type { CopyEnds } from './copy-session.ts'
 import type { MailboxLook } from './mailbox-look.ts'
 import type { Estimate, UserReport } from './migration-report.ts'
+import { tellNotCarried } from './not-carried.ts'
 import { type MailboxVerdict, type VerifyMode, verifyMailbox } from './verify-mailbox.ts'
 
 export interface MigrationOptions {
@@ -116,17 +117,24 @@ class UserMigration {
       throw new MailmuxError('TARGET_NOT_EMPTY', what)
     }
     await checkRoom(copy, this.#estimate, options.to)
+    const left = options.dryRun || !copy.isBegun ? await this.#notCarried(copy, look) : []
     if (options.dryRun) {
-      const notes = look.pairs
+      const renamed = look.pairs
         .filter(({ isRenamed }) => isRenamed)
         .map(({ source, target }) => `${source.name} will be called ${target}`)
+      const notes = [...renamed, ...left]
       return { result: 'planned', estimate: this.#estimate, notes, problems: [] }
     }
-    return await this.#copyAndVerify(copy)
+    return await this.#copyAndVerify(copy, left)
   }
 
-  async #copyAndVerify(copy: MailboxCopy): Promise<Outcome> {
-    const notes = new Set<string>()
+  #notCarried({ session }: MailboxCopy, { pairs }: MailboxLook): Promise<string[]> {
+    const folders = pairs.map(({ source }) => source.name)
+    return tellNotCarried(session.source, folders, this.#work.ends.source.login)
+  }
+
+  async #copyAndVerify(copy: MailboxCopy, left: readonly string[]): Promise<Outcome> {
+    const notes = new Set(left)
     const scripts = await this.#copyScripts()
     for (let round = 1; ; round++) {
       const pass = await this.#pass(copy)

@@ -6,6 +6,8 @@ import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { CopyJournal } from '../../src/map/state/copy-journal.ts'
 import { MailboxCopy } from '../../src/migrate/copy-mailbox.ts'
+import { migrateUsers } from '../../src/migrate/migrate-users.ts'
+import { exitCodeOf } from '../../src/migrate/migration-report.ts'
 import { crashingJournal } from '../support/crashing-journal.ts'
 import { cutAfter } from '../support/cut-proxy.ts'
 import { doorTo, MailboxPair, smallPieces } from '../support/mailbox-pair.ts'
@@ -41,7 +43,7 @@ describe('a copy that is ended anywhere', { skip: skipWithout('dovecot') }, () =
   let pair: MailboxPair
 
   before(async () => {
-    pair = await MailboxPair.start(dir, { users: ['ann', 'bob', 'carl'] })
+    pair = await MailboxPair.start(dir, { users: ['ann', 'bob', 'carl', 'dora', 'emil'] })
   })
   after(async () => {
     await pair[Symbol.asyncDispose]()
@@ -134,5 +136,52 @@ describe('a copy that is ended anywhere', { skip: skipWithout('dovecot') }, () =
     }
     assert.ok(cuts > 5, `${cuts} cuts`)
     assert.deepEqual(await target.everything(), await source.everything())
+  })
+
+  test('by its user is told of as such, and goes on with the next run', async () => {
+    for (const user of ['dora', 'emil']) {
+      using source = await pair.login('source', user)
+      await fill(source, randomOf(seed + 3))
+    }
+    const interrupted = new AbortController()
+    const run = (signal: AbortSignal) =>
+      migrateUsers(
+        {
+          doors: {
+            source: doorTo('fritz', pair.source.ports.imap),
+            target: doorTo('ingrid', pair.target.ports.imap),
+          },
+          users: ['dora', 'emil'].map((name) => {
+            const user = `${name}@example.com`
+            return { user, sourceLogin: user, targetLogin: user }
+          }),
+          jobs: 1,
+          options: {
+            stateDir: dir.join('state'),
+            from: 'fritz',
+            to: 'ingrid',
+            dryRun: false,
+            merge: false,
+            maxBad: 0,
+            verify: 'full',
+            lanes: 1,
+            ignoresSieve: false,
+            renames: new Map(),
+          },
+        },
+        {
+          progress: ({ messages }) => {
+            if (messages > 0) interrupted.abort(new Error('interrupted'))
+          },
+          ended: () => undefined,
+        },
+        signal,
+      )
+    const report = await run(interrupted.signal)
+    assert.deepEqual([report.users, report.done, report.untouched], [[], 0, 2])
+    assert.equal(exitCodeOf(report), 75)
+    const whole = await run(new AbortController().signal)
+    assert.deepEqual([whole.done, whole.failed, whole.untouched], [2, 0, 0])
+    assert.ok(whole.users.every(({ verified }) => verified?.isEqual === true))
   })
 })

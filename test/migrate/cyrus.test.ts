@@ -4,6 +4,8 @@ import { readFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import { encodeFolderName } from '../../src/mail/folder-name.ts'
 import { BadMessages } from '../../src/migrate/bad-messages.ts'
+import { ImapMailbox } from '../../src/migrate/imap-mailbox.ts'
+import { tellNotCarried } from '../../src/migrate/not-carried.ts'
 import { Cyrus, skipWithoutCyrus } from '../support/cyrus.ts'
 import { doorTo, MailboxPair, passOf, planFor } from '../support/mailbox-pair.ts'
 import { fillNasty, nastyMessages, randomOf } from '../support/nasty-mailbox.ts'
@@ -86,5 +88,17 @@ describe('a copy', { skip: skipWithout('dovecot') || skipWithoutCyrus() }, () =>
     const [inbox] = folders
     assert.deepEqual([inbox?.copied, inbox?.flagged, inbox?.expunged], [2, 2, 1])
     assert.equal((await pass()).folders.length, 0)
+  })
+
+  test('rights of others and annotations that are left behind are named', async () => {
+    await cyrus.admin('SETACL user/ann/Sent bob lrs', 'SETACL user/ann anyone p')
+    using source = await RawImap.login(cyrus.imap, 'ann', 'x')
+    await source.command('SETMETADATA Sent (/private/comment "x" /shared/comment "y")')
+    await using mailbox = await ImapMailbox.open(atCyrus('ann'), new AbortController().signal)
+    assert.deepEqual(await tellNotCarried(mailbox, ['INBOX', 'Sent', 'nowhere'], 'ann'), [
+      'INBOX: rights of anyone are left behind',
+      'Sent: rights of bob are left behind',
+      'Sent: left behind: /private/comment, /shared/comment',
+    ])
   })
 })
