@@ -36,7 +36,7 @@ export default class Migrate extends MailmuxCommand {
       summary: 'How many messages of a user may be left behind, refused by the target.',
     }),
     verify: Flags.option({
-      options: ['changed', 'full', 'fast'] as const,
+      options: ['changed', 'full', 'fast', 'none'] as const,
       default: 'changed',
       summary: 'Compare octets of what has changed, or all, or only sizes and Message-Ids.',
     })(),

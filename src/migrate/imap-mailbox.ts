@@ -8,15 +8,18 @@ import { ImapFlow } from 'imapflow'
 import type { MailboxAccess } from '../backend/mailbox-access.ts'
 import { type MailboxStream, openMailboxStream } from '../backend/mailbox-stream.ts'
 import { MailmuxError } from '../base/error.ts'
-import { type Fetched, readFetched, readFound, type Token } from './fetch-attributes.ts'
+import { type Fetched, readFound, type Token } from './fetch-attributes.ts'
 import {
   atom,
   type Attribute,
   type Attributes,
+  collectInto,
+  type Executing,
   factNames,
   messageIdOnly,
   nameOf,
   sequence,
+  type Untagged,
   wholeBody,
 } from './imap-words.ts'
 import {
@@ -36,17 +39,6 @@ const silenceMs = 300_000
 const windowBytes = 1024 * 1024
 /** UIDs that one command names; a set of single ones is still a line that servers read. */
 const uidsAtOnce = 1_000
-
-type Untagged = Readonly<Record<string, (data: { attributes: readonly Token[] }) => Promise<void>>>
-
-/** What imapflow has and its types keep to itself. */
-interface Executing {
-  exec(
-    command: string,
-    attributes: Attributes,
-    options: { readonly untagged: Untagged },
-  ): Promise<{ next(): void }>
-}
 
 export class ImapMailbox implements AsyncDisposable {
   readonly server: string
@@ -177,20 +169,31 @@ export class ImapMailbox implements AsyncDisposable {
     return found
   }
 
-  async flags(uids: UidSet): Promise<Fetched[]> {
+  flags(uids: UidSet): Promise<Fetched[]> {
     return this.#fetch(uids, [atom('UID'), atom('FLAGS')])
   }
 
-  /** Octets of one message, piece by piece. */
+  /** Octets of one message, piece by piece; the next is asked for while one is made use of. */
   async *octets(uid: number): AsyncGenerator<Buffer, void, undefined> {
-    for (let at = 0; ; at += windowBytes) {
-      const part: Attribute = { ...wholeBody, partial: [at, windowBytes] }
-      const [fetched] = await this.#fetch(UidSet.of([uid]), [atom('UID'), part])
-      const body = fetched?.body
-      if (body === undefined) throw new Refusal('', `message ${uid} is gone`)
+    let next = this.#window(uid, 0)
+    for (let at = windowBytes; ; at += windowBytes) {
+      const body = await next
+      const isLast = body.length < windowBytes
+      if (!isLast) {
+        next = this.#window(uid, at)
+        // Nobody may come for it.
+        next.catch(() => undefined)
+      }
       if (body.length > 0) yield body
-      if (body.length < windowBytes) return
+      if (isLast) return
     }
+  }
+
+  async #window(uid: number, at: number): Promise<Buffer> {
+    const part: Attribute = { ...wholeBody, partial: [at, windowBytes] }
+    const [fetched] = await this.#fetch(UidSet.of([uid]), [atom('UID'), part])
+    if (fetched?.body === undefined) throw new Refusal('', `message ${uid} is gone`)
+    return fetched.body
   }
 
   /** Throws Refusal. `role`: as RFC 6154 writes it, where that is offered. */
@@ -290,11 +293,4 @@ function clientOver(stream: MailboxStream, host: string): ImapFlow {
   // What goes wrong is thrown by the calls; the event tells the same once more.
   client.on('error', () => undefined)
   return client
-}
-
-function collectInto(found: Fetched[]): Untagged[string] {
-  return async ({ attributes }) => {
-    const fetched = readFetched(attributes)
-    if (fetched !== undefined) found.push(fetched)
-  }
 }

@@ -1,5 +1,6 @@
-/** Arguments of IMAP commands as imapflow compiles them. */
+/** Arguments of IMAP commands as imapflow compiles them, and what takes its answers. */
 import { encodeFolderName } from '../mail/folder-name.ts'
+import { type Fetched, readFetched, type Token } from './fetch-attributes.ts'
 import type { UidSet } from './uid-set.ts'
 
 export interface Attribute {
@@ -24,4 +25,25 @@ export function nameOf(folder: string): Attribute {
 
 export function sequence(uids: UidSet | string): Attribute {
   return { type: 'SEQUENCE', value: uids.toString() }
+}
+
+export type Untagged = Readonly<
+  Record<string, (data: { attributes: readonly Token[] }) => Promise<void>>
+>
+
+/** What imapflow has and its types keep to itself. */
+export interface Executing {
+  exec(
+    command: string,
+    attributes: Attributes,
+    options: { readonly untagged: Untagged },
+  ): Promise<{ next(): void }>
+}
+
+/** Gathers what FETCH answers. */
+export function collectInto(found: Fetched[]): Untagged[string] {
+  return async ({ attributes }) => {
+    const fetched = readFetched(attributes)
+    if (fetched !== undefined) found.push(fetched)
+  }
 }

@@ -23,7 +23,7 @@ export interface MigrationOptions {
   /** How many messages of a user may be left behind. */
   readonly maxBad: number
   /** changed: full, but only of folders in which something happened since that was done. */
-  readonly verify: VerifyMode | 'changed'
+  readonly verify: VerifyMode | 'changed' | 'none'
   readonly lanes: number
   /** Sieve scripts are left behind. */
   readonly ignoresSieve: boolean
@@ -134,6 +134,7 @@ class UserMigration {
   }
 
   async #copyAndVerify(copy: MailboxCopy, left: readonly string[]): Promise<Outcome> {
+    const { options } = this.#work
     const notes = new Set(left)
     const scripts = await this.#copyScripts()
     for (let round = 1; ; round++) {
@@ -141,7 +142,7 @@ class UserMigration {
       for (const note of pass.notes) notes.add(note)
       // What came while a long pass was under way is brought over before anything is compared.
       if (pass.copied > 0 && round === 1) await this.#pass(copy)
-      const verified = await this.#verify(copy)
+      const verified = options.verify === 'none' ? undefined : await this.#verify(copy)
       const isEqual = this.#isGood(verified) && pass.problems.length === 0
       if (!isEqual && round < rounds) continue
       const isDone = isEqual && scripts.problems.length === 0
@@ -152,7 +153,7 @@ class UserMigration {
         notes: [...notes],
         problems: [...pass.problems, ...scripts.problems],
         scripts: scripts.copied,
-        verified,
+        ...(verified === undefined ? {} : { verified }),
       }
     }
   }
@@ -187,8 +188,8 @@ class UserMigration {
   }
 
   /** Only what was reported as bad may be missing, and only what was there before may be more. */
-  #isGood({ folders }: MailboxVerdict): boolean {
-    return folders.every(({ source, missing, extra, differing, problem }) => {
+  #isGood(verdict: MailboxVerdict | undefined): boolean {
+    return (verdict?.folders ?? []).every(({ source, missing, extra, differing, problem }) => {
       const left = new Set(
         this.#bad.found.filter(({ folder }) => folder === source).map(({ uid }) => uid),
       )

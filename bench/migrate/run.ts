@@ -1,0 +1,142 @@
+/**
+ * Copies of one mailbox from Dovecot to Dovecot, by mailmux and by mbsync (Debian: isync), a first
+ * and a second run of each in turn, every time into mailboxes that are new: the time, and the CPU time
+ * and the most memory of the copying program alone.
+ * `run.ts [--pairs N] [--scale F]`.
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { buildMap } from '../../src/map/build.ts'
+import { loadConfig } from '../../src/config/load.ts'
+import { adminPassword, MailboxPair, password } from '../../test/support/mailbox-pair.ts'
+import { tempDir, type TempDir } from '../../test/support/temp-dir.ts'
+import { skipWithout } from '../../test/support/tools.ts'
+
+const { values } = parseArgs({
+  options: {
+    pairs: { type: 'string', default: '1' },
+    scale: { type: 'string', default: '1' },
+  },
+})
+const [pairs, scale] = [Number(values.pairs), Number(values.scale)]
+const bin = new URL('../../bin/run.js', import.meta.url).pathname
+
+interface Workload {
+  readonly name: string
+  readonly count: number
+  readonly bytes: number
+}
+
+const workloads: readonly Workload[] = [
+  { name: '4k', count: Math.ceil(10_000 * scale), bytes: 4_096 },
+  { name: '5M', count: Math.ceil(200 * scale), bytes: 5_000_000 },
+]
+
+interface Cost {
+  readonly seconds: number
+  readonly cpuSeconds: number
+  readonly peakMiB: number
+}
+
+/** Runs a program to its end; what it used is read while it runs, so the last 20 ms are missing. */
+async function costOf(command: string, args: readonly string[]): Promise<Cost> {
+  const startedAt = performance.now()
+  const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'inherit'] })
+  const used = { cpuSeconds: 0, peakMiB: 0 }
+  const look = (): void => {
+    try {
+      const stat = readFileSync(`/proc/${child.pid}/stat`, 'latin1').split(') ')[1]?.split(' ')
+      const status = readFileSync(`/proc/${child.pid}/status`, 'latin1')
+      const peak = Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024
+      // proc(5): utime and stime, in hundredths of a second.
+      used.cpuSeconds = (Number(stat?.[11]) + Number(stat?.[12])) / 100
+      used.peakMiB = Math.max(used.peakMiB, peak)
+    } catch {
+      // It has ended.
+    }
+  }
+  const timer = setInterval(look, 20)
+  const [code] = (await once(child, 'close')) as [number]
+  clearInterval(timer)
+  if (code !== 0) throw new Error(`${command} ended with ${code}`)
+  return { seconds: (performance.now() - startedAt) / 1000, ...used }
+}
+
+type Tool = (user: string) => Promise<Cost>
+
+function mailmux(dir: TempDir): Tool {
+  const words = ['migrate', '--from', 'fritz', '--to', 'ingrid', '--verify', 'none']
+  return (user) =>
+    costOf(process.execPath, [bin, ...words, '--config', dir.join('mailmux.yaml'), '--users', user])
+}
+
+function mbsync(dir: TempDir, pair: MailboxPair): Tool {
+  return (user) => {
+    const store = (name: string, port: number): string =>
+      `IMAPAccount ${name}\nHost 127.0.0.1\nPort ${port}\nUser ${user}@example.com\nPass "${password}"\nSSLType None\nAuthMechs LOGIN\n\nIMAPStore ${name}\nAccount ${name}\n\n`
+    const state = dir.join(`mbsync-${user}`)
+    mkdirSync(state, { recursive: true })
+    const file = dir.join(`mbsyncrc-${user}`)
+    const channel = `Channel copy\nFar :a:\nNear :b:\nPatterns *\nSync Pull\nCreate Near\nCopyArrivalDate yes\nSyncState ${state}/\n`
+    writeFileSync(
+      file,
+      store('a', pair.source.ports.imap) + store('b', pair.target.ports.imap) + channel,
+    )
+    return costOf('mbsync', ['-q', '-c', file, 'copy'])
+  }
+}
+
+function backend(port: number): string {
+  return `{host: 127.0.0.1, imap: ${port}, admin: {user: mailmux, password_file: secret}}`
+}
+
+async function prepare(dir: TempDir, users: readonly string[]): Promise<MailboxPair> {
+  const pair = await MailboxPair.start(dir, { users })
+  writeFileSync(dir.join('secret'), adminPassword)
+  writeFileSync(
+    dir.join('mailmux.yaml'),
+    `hostname: mx\ndomains: [example.com]\nbackends:\n  fritz: ${backend(pair.source.ports.imap)}\n  ingrid: ${backend(pair.target.ports.imap)}\nmap: {rules: rules}\nstate_dir: state\n`,
+  )
+  writeFileSync(dir.join('rules'), '* fritz\n')
+  await buildMap((await loadConfig(dir.join('mailmux.yaml'))).config)
+  return pair
+}
+
+async function fill(pair: MailboxPair, user: string, { count, bytes }: Workload): Promise<void> {
+  const line = `${'x'.repeat(70)}\r\n`
+  const body = line.repeat(Math.ceil(bytes / line.length))
+  const messages = Array.from({ length: count }, (_, index) => ({
+    flags: index % 2 === 0 ? ['\\Seen'] : [],
+    date: '17-Jul-1996 02:44:25 -0700',
+    body: Buffer.from(`Message-Id: <${index}@x>\r\nSubject: ${index}\r\n\r\n${body}`),
+  }))
+  using source = await pair.login('source', user)
+  for (let at = 0; at < count; at += 20) await source.append('INBOX', messages.slice(at, at + 20))
+}
+
+function describe({ seconds, cpuSeconds, peakMiB }: Cost): string {
+  return `${seconds.toFixed(2)} s, CPU ${cpuSeconds.toFixed(2)} s, ${Math.round(peakMiB)} MiB`
+}
+
+async function measure(workload: Workload): Promise<void> {
+  using dir = tempDir()
+  const names = ['mailmux', ...(skipWithout('mbsync') === false ? ['mbsync'] : [])]
+  await using pair = await prepare(dir, names)
+  const tools = new Map([
+    ['mailmux', mailmux(dir)],
+    ['mbsync', mbsync(dir, pair)],
+  ])
+  for (const name of names) await fill(pair, name, workload)
+  for (const name of names) {
+    for (const which of ['first', 'second']) {
+      const cost = await tools.get(name)?.(name)
+      if (cost !== undefined) console.log(`${workload.name} ${name} ${which}: ${describe(cost)}`)
+    }
+  }
+}
+
+for (const workload of workloads) {
+  for (let number = 1; number <= pairs; number++) await measure(workload)
+}
