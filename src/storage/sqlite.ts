@@ -46,15 +46,20 @@ export interface ReadDatabase {
 
 /**
  * Opens what is there, to read only, and checks that it is whole. Waits at most `waitMs` for another
- * process that opens or closes it; a transaction is never waited for. Throws what SQLite reports.
+ * process that opens or closes it; a transaction is never waited for. `unread`: tables that may be
+ * large and that the caller does not read; they are not checked. Throws what SQLite reports.
  */
-export function openSqliteToRead(path: string, waitMs: number): ReadDatabase {
+export function openSqliteToRead(
+  path: string,
+  waitMs: number,
+  unread: readonly string[] = [],
+): ReadDatabase {
   // SQLite would wait for somebody who writes into a named pipe.
   if (statSync(path, { throwIfNoEntry: false })?.isFile() === false) {
     throw Object.assign(new Error('not a regular file'), { errcode: cannotOpen })
   }
   try {
-    return { database: openWhole(path, waitMs), isLive: true }
+    return { database: openWhole(path, waitMs, unread), isLive: true }
   } catch (error) {
     // Who may not write there, or has no room, cannot make the files that readers share with writers.
     // While nobody has the database open, all is in the one file: https://www.sqlite.org/wal.html#readonly
@@ -62,17 +67,23 @@ export function openSqliteToRead(path: string, waitMs: number): ReadDatabase {
     const log = statSync(`${path}-wal`, { throwIfNoEntry: false })
     if (log !== undefined && log.size > 0) throw error
     const url = new URL(`${pathToFileURL(path).href}?immutable=1`)
-    return { database: openWhole(url, waitMs), isLive: false }
+    return { database: openWhole(url, waitMs, unread), isLive: false }
   }
 }
 
 const sharingFails = new Set([readOnly, inputOutput, full, cannotOpen])
 
-function openWhole(path: string | URL, waitMs: number): SqliteDatabase {
+function openWhole(path: string | URL, waitMs: number, unread: readonly string[]): SqliteDatabase {
   const database = new DatabaseSync(path, { readOnly: true, timeout: waitMs })
   try {
-    const found = Object.values(database.prepare('PRAGMA quick_check(1)').get() ?? {})
-    if (found[0] !== 'ok') throw Object.assign(new Error(String(found[0])), { errcode: corrupt })
+    const tables = database.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all()
+    const names = tables.map(({ name }) => String(name))
+    const isAll = !names.some((name) => unread.includes(name))
+    const read = isAll ? ['1'] : names.filter((name) => !unread.includes(name))
+    for (const what of read) {
+      const [found] = Object.values(database.prepare(`PRAGMA quick_check(${what})`).get() ?? {})
+      if (found !== 'ok') throw Object.assign(new Error(String(found)), { errcode: corrupt })
+    }
     return database
   } catch (error) {
     database.close()

@@ -48,6 +48,9 @@ const tables = `
   CREATE UNIQUE INDEX copy_target ON copy_message (folder, target_uid);
 `
 
+/** For who reads other tables of the file: these may have millions of rows. */
+export const copyTables = ['copy_mailbox', 'copy_folder', 'copy_message'] as const
+
 /** Makes the tables where they are missing. Who does not know them needs them not. */
 export function prepareCopySchema(database: SqliteDatabase): void {
   if (hasCopyTables(database)) return

@@ -1,6 +1,7 @@
 /** Tells edits that changes of the map have made in sources from those of people and programs. */
 import { existsSync } from 'node:fs'
 import { openSqliteToRead, type SqliteDatabase } from '../../storage/sqlite.ts'
+import { copyTables } from './copy-schema.ts'
 import { type EditedFile, statePath } from './state.ts'
 
 /** How long another process is waited for that opens or closes the file. */
@@ -18,7 +19,7 @@ export function areEditsOfChanges(
   const path = statePath(stateDir)
   if (!existsSync(path)) return false
   try {
-    const { database } = openSqliteToRead(path, waitMs)
+    const { database } = openSqliteToRead(path, waitMs, copyTables)
     try {
       return [...seen].every(([file, before]) => {
         const after = now.get(file)

@@ -1,6 +1,7 @@
 /** The history of generations, for those who change nothing: without the lock of a change. */
 import { existsSync } from 'node:fs'
 import { openSqliteToRead } from '../../storage/sqlite.ts'
+import { copyTables } from './copy-schema.ts'
 import { hasTables } from './state-schema.ts'
 import { type GenerationKind, type HistoryRow, statePath, unusable } from './state.ts'
 
@@ -12,7 +13,7 @@ export function readHistory(stateDir: string): HistoryRow[] {
   const path = statePath(stateDir)
   if (!existsSync(path)) return []
   try {
-    const { database } = openSqliteToRead(path, waitMs)
+    const { database } = openSqliteToRead(path, waitMs, copyTables)
     try {
       if (!hasTables(database)) return []
       return database.prepare('SELECT * FROM history ORDER BY generation').all().map(rowOf)

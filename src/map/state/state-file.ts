@@ -2,6 +2,7 @@
 import type { Position } from '../../base/position.ts'
 import { openSqliteToRead, type SqliteDatabase } from '../../storage/sqlite.ts'
 import type { Entry, SourceName } from '../place.ts'
+import { copyTables } from './copy-schema.ts'
 import type { LineShift } from './source-edit.ts'
 import { checkRow, hasTables } from './state-schema.ts'
 
@@ -41,7 +42,7 @@ export class StateFile {
 
   /** Undefined where it holds no tables (yet). */
   static open(path: string, waitMs: number): StateFile | undefined {
-    const { database, isLive } = openSqliteToRead(path, waitMs)
+    const { database, isLive } = openSqliteToRead(path, waitMs, copyTables)
     try {
       if (hasTables(database)) return new StateFile(path, database, isLive)
     } catch (error) {

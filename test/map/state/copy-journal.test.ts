@@ -8,8 +8,10 @@ import {
   CopyJournal,
   type FolderBinding,
 } from '../../../src/map/state/copy-journal.ts'
+import { copyTables } from '../../../src/map/state/copy-schema.ts'
 import { lockMailbox } from '../../../src/map/state/mailbox-lock.ts'
 import { State } from '../../../src/map/state/state.ts'
+import { openSqliteToRead } from '../../../src/storage/sqlite.ts'
 import { tempDir } from '../../support/temp-dir.ts'
 
 const route = { user: 'ann@example.com', source: 'fritz', target: 'ingrid' }
@@ -107,6 +109,36 @@ test('a row in which a bit has turned is told of, and nothing is done by it', as
   other.exec('UPDATE copy_message SET target_uid = 10')
   other.close()
   assert.throws(() => [...journal.messages(folder)], { code: 'STATE_DAMAGED' })
+})
+
+test('readers of the map see changes beside copies, and damage of what they read alone', async () => {
+  using dir = tempDir()
+  {
+    using state = await State.open(dir.path, 0)
+    state.record({ generation: 1, kind: 'build', description: 'x' })
+    using journal = await CopyJournal.open(dir.path)
+    const folder = journal.bind(journal.mailbox(route), binding)
+    const many = Array.from({ length: 2000 }, (_, index) => copied(index + 1, index + 1))
+    journal.record(folder, many)
+  }
+  const path = dir.join('state.db')
+  const whole = readFileSync(path)
+  const spoilt = Buffer.from(whole)
+  // The last pages are of the messages, which came last.
+  spoilt.fill(0xff, whole.length - 3 * 4096, whole.length - 2 * 4096)
+  writeFileSync(path, spoilt)
+  assert.throws(() => openSqliteToRead(path, 0))
+  openSqliteToRead(path, 0, copyTables).database.close()
+  const { database } = openSqliteToRead(path, 0, copyTables)
+  assert.equal(database.prepare('SELECT count(*) AS count FROM history').get()?.['count'], 1)
+  const [page] = Object.values(
+    database.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'history'").get() ?? {},
+  )
+  database.close()
+  const bad = Buffer.from(whole)
+  bad.fill(0xff, (Number(page) - 1) * 4096, Number(page) * 4096)
+  writeFileSync(path, bad)
+  assert.throws(() => openSqliteToRead(path, 0, copyTables))
 })
 
 test('what is no database is refused as such', async () => {
