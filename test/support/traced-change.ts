@@ -12,16 +12,21 @@ export interface TracedEnd {
   readonly where: string
 }
 
+/** Makes the sample change of a folder under strace. */
+export function traceChange(folder: string, inject: string): Promise<TracedEnd> {
+  return traceProgram([killedChange, folder, 'all'], inject)
+}
+
 /**
- * Makes the sample change of a folder under strace. `inject` is its option of that name, such as
+ * Runs a program of Node under strace. `inject` is its option of that name, such as
  * `fsync:signal=KILL:when=3`; calls are counted in each thread by itself.
  */
-export async function traceChange(folder: string, inject: string): Promise<TracedEnd> {
+export async function traceProgram(words: readonly string[], inject: string): Promise<TracedEnd> {
   const [calls = ''] = inject.split(':')
   const trace = ['-f', '-o', '/dev/null', '-e', `trace=${calls}`]
   const child = spawn(
     'strace',
-    [...trace, '-e', `inject=${inject}`, process.execPath, killedChange, folder, 'all'],
+    [...trace, '-e', `inject=${inject}`, process.execPath, ...words],
     // Calls that io_uring makes would not be seen; a single thread makes the order certain.
     // Nor may a cache of compiled modules be read and written between them.
     {
