@@ -92,7 +92,7 @@ export class ImapMailbox implements AsyncDisposable {
     names: readonly string[],
   ): Promise<(readonly Token[])[]> {
     const found: (readonly Token[])[] = []
-    const take: Untagged[string] = async ({ attributes: said }) => void found.push(said)
+    const take: Untagged[string] = async ({ attributes: said = [] }) => void found.push(said)
     await this.#exec(command, attributes, Object.fromEntries(names.map((name) => [name, take])))
     return found
   }
@@ -140,8 +140,11 @@ export class ImapMailbox implements AsyncDisposable {
   async #search(): Promise<UidSet> {
     const all = atom('ALL')
     const asked = this.offers('ESEARCH') ? [atom('RETURN'), [all], all] : [all]
-    const found = await this.responses('UID SEARCH', asked, ['SEARCH', 'ESEARCH'])
-    return UidSet.parse(found.map(readFound).join())
+    const found: string[] = []
+    const take: Untagged[string] = async ({ attributes = [], numbers }) =>
+      void found.push(numbers?.join() ?? readFound(attributes))
+    await this.#exec('UID SEARCH', asked, { SEARCH: take, ESEARCH: take })
+    return UidSet.parse(found.join())
   }
 
   facts(uids: UidSet): Promise<Fetched[]> {

@@ -27,9 +27,13 @@ export function sequence(uids: UidSet | string): Attribute {
   return { type: 'SEQUENCE', value: uids.toString() }
 }
 
-export type Untagged = Readonly<
-  Record<string, (data: { attributes: readonly Token[] }) => Promise<void>>
->
+interface UntaggedData {
+  readonly attributes?: readonly Token[]
+  /** Of SEARCH, in their stead. */
+  readonly numbers?: readonly number[]
+}
+
+export type Untagged = Readonly<Record<string, (data: UntaggedData) => Promise<void>>>
 
 /** What imapflow has and its types keep to itself. */
 export interface Executing {
@@ -42,7 +46,7 @@ export interface Executing {
 
 /** Gathers what FETCH answers. */
 export function collectInto(found: Fetched[]): Untagged[string] {
-  return async ({ attributes }) => {
+  return async ({ attributes = [] }) => {
     const fetched = readFetched(attributes)
     if (fetched !== undefined) found.push(fetched)
   }

@@ -1,14 +1,15 @@
 /** Copies of mailboxes between two Dovecots, read by a reader of the tests' own. */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { MailboxPair } from '../support/mailbox-pair.ts'
+import { doorTo, MailboxPair } from '../support/mailbox-pair.ts'
 import { fillNasty, nastyMessages, randomOf } from '../support/nasty-mailbox.ts'
+import { plainImap } from '../support/plain-imap.ts'
 import type { RawContent, RawImap } from '../support/raw-imap.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import { skipWithout } from '../support/tools.ts'
 
 const seed = Number(process.env['SEED'] ?? 20_261_130)
-const people = ['ann', 'bob', 'carl', 'dora', 'emil', 'fred', 'gina', 'hans', 'ida'] as const
+const people = ['ann', 'bob', 'carl', 'dora', 'emil', 'fred', 'gina', 'hans', 'ida', 'jan'] as const
 const plain = { flags: [], date: '17-Jul-1996 02:44:25 -0700' } as const
 const mail = (text: string) => ({ ...plain, body: Buffer.from(`Subject: ${text}\r\n\r\n`) })
 
@@ -189,6 +190,56 @@ describe('a copy', { skip: skipWithout('dovecot') }, () => {
     await pair.pass('gina', { lanes: 3 })
     const { Sent: sent, ...rest } = await source.everything()
     assert.deepEqual(await target.everything(), { ...atTarget(rest), 'INBOX.Gesendet': sent })
+  })
+
+  test('from a prefix and dots to none and slashes is the same the other way round', async () => {
+    using both = await ends('ida')
+    const [atFritz, atIngrid] = both
+    const messages = nastyMessages(randomOf(seed + 5), 8)
+    for (const folder of ['INBOX.a.b', 'INBOX.&ZeVnLIqe-']) {
+      await atIngrid.command(`CREATE "${folder}"`)
+      await atIngrid.append(folder, messages)
+    }
+    const { source, target } = pair.endsOf('ida')
+    const route = { source: 'ingrid', target: 'fritz', ends: { source: target, target: source } }
+    assert.deepEqual((await pair.pass('ida', route)).problems, [])
+    const expected = await atIngrid.contents('INBOX.a.b')
+    assert.deepEqual(await atFritz.everything(), {
+      INBOX: [],
+      Gesendet: [],
+      'a/b': expected,
+      '&ZeVnLIqe-': expected,
+    })
+  })
+
+  test('between servers that know no extension is the same, and never twice', async () => {
+    using both = await ends('jan')
+    const [source, target] = both
+    const messages = nastyMessages(randomOf(seed + 6), 30)
+    await source.append('INBOX', messages)
+    await source.command('CREATE a')
+    await source.append('a', messages.slice(0, 3))
+    await using here = await plainImap(pair.source.ports.imap)
+    await using there = await plainImap(pair.target.ports.imap)
+    const login = 'jan@example.com'
+    const plain = {
+      ends: {
+        source: doorTo('fritz', here.port).accessTo(login),
+        target: doorTo('ingrid', there.port, 'authzid').accessTo(login),
+      },
+    }
+    assert.deepEqual((await pair.pass('jan', plain)).problems, [])
+    const [inbox, a] = [await source.contents('INBOX'), await source.contents('a')]
+    assert.deepEqual(await target.contents('INBOX'), inbox)
+    assert.deepEqual(await target.contents('INBOX.a'), a)
+    await source.command('SELECT INBOX')
+    await source.command('STORE 1:3 FLAGS (\\Answered k)')
+    await source.append('INBOX', [mail('late')])
+    const again = await pair.pass('jan', plain)
+    assert.equal(again.copied, 1)
+    assert.deepEqual(await target.contents('INBOX'), await source.contents('INBOX'))
+    assert.equal((await pair.pass('jan', plain)).copied, 0)
+    assert.doesNotMatch(here.sent + there.sent, /CHANGEDSINCE|RETURN|EXPUNGE|\d\+\}\r\n/)
   })
 
   test('puts folders where somebody wants them', async () => {
