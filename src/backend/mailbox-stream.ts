@@ -119,17 +119,20 @@ export class MailboxStream extends Duplex {
   }
 }
 
+/** A large read is passed on as it is, with its buffer; a small one must not keep so much memory. */
 function inletOf(stream: MailboxStream): Inlet {
   let own: Buffer | undefined
   return {
     readBuffer() {
-      own = Buffer.allocUnsafe(readBytes)
+      own ??= Buffer.allocUnsafeSlow(readBytes)
       return own
     },
     take(length, buffer) {
       const bytes = buffer.subarray(0, length)
       // Any other buffer is lent.
-      return stream.push(buffer === own ? bytes : Buffer.from(bytes))
+      if (buffer !== own || length < readBytes / 2) return stream.push(Buffer.from(bytes))
+      own = undefined
+      return stream.push(bytes)
     },
   }
 }
