@@ -280,7 +280,7 @@ function clientOver(stream: MailboxStream, host: string): ImapFlow {
     secure: false,
     doSTARTTLS: false,
     logger: false,
-    clientInfo: { name: 'mailmux' },
+    clientInfo: { name: 'mailmux', version: false, vendor: false, 'support-url': false },
     disableAutoIdle: true,
     disableCompression: true,
     disableAutoEnable: true,
