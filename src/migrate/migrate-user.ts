@@ -65,12 +65,14 @@ export async function migrateUser(work: UserWork): Promise<UserReport> {
   const told = { user, notes: [], problems: [] } as const
   try {
     using _lock = await lockMailbox(options.stateDir, user)
+    const migration = new UserMigration(work, bad, counts)
     for (let attempt = 1; ; attempt++) {
       try {
-        const report = await new UserMigration(work, bad, counts).run()
+        const report = await migration.run()
         return { ...told, ...report, ...counts, bad: bad.found, ms: since(startedAt) }
       } catch (error) {
-        if (!isPassing(error) || attempt === tries) throw error
+        // A server that was never reached is not waited for: there are other users.
+        if (!isPassing(error) || !migration.hasBegun || attempt === tries) throw error
         await wait(firstWaitMs * 2 ** (attempt - 1), undefined, { signal: work.signal })
       }
     }
@@ -93,6 +95,8 @@ type Outcome = Pick<
 >
 
 class UserMigration {
+  /** Both ends were reached. */
+  hasBegun = false
   readonly #work: UserWork
   readonly #bad: BadMessages
   readonly #counts: Counts
@@ -110,6 +114,7 @@ class UserMigration {
     const { journal, options, signal } = this.#work
     this.#tell('look')
     await using copy = await MailboxCopy.open(this.#plan(), journal, signal)
+    this.hasBegun = true
     const look = await copy.look()
     this.#estimate = await estimateOf(copy, look)
     if (!options.merge && copy.hasForeign(look)) {
