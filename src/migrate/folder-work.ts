@@ -55,9 +55,13 @@ export function emptyReport(source: string, target: string): FolderReport {
   return { source, target, ...counts, lostFlags: new Set(), problems: [] }
 }
 
-/** Forgets rows whose message is gone at the target, and gathers messages there that have no row. */
+/**
+ * Gathers messages at the target that have no row. Rows whose message is gone there are forgotten, so
+ * that it is copied again, unless messages are only added: then somebody works there already, and
+ * what he has expunged is not to come back.
+ */
 export async function findOrphans(
-  { session, journal }: Pick<FolderWork, 'session' | 'journal'>,
+  { session, journal, mirror }: Pick<FolderWork, 'session' | 'journal' | 'mirror'>,
   folder: CopiedFolder,
   state: FolderState,
 ): Promise<MessagePool> {
@@ -67,7 +71,7 @@ export async function findOrphans(
     const present = await session.target.uids()
     const named = UidSet.of(journal.targetUids(folder))
     const lost = named.minus(present)
-    if (!lost.isEmpty) journal.forget(folder, lost)
+    if (mirror && !lost.isEmpty) journal.forget(folder, lost)
     const foreign = folder.floor > 0 ? UidSet.parse(`1:${folder.floor}`) : UidSet.empty
     await pool.read(session.target, present.minus(named).minus(foreign))
   }

@@ -9,7 +9,19 @@ import { tempDir } from '../support/temp-dir.ts'
 import { skipWithout } from '../support/tools.ts'
 
 const seed = Number(process.env['SEED'] ?? 20_261_130)
-const people = ['ann', 'bob', 'carl', 'dora', 'emil', 'fred', 'gina', 'hans', 'ida', 'jan'] as const
+const people = [
+  'ann',
+  'bob',
+  'carl',
+  'dora',
+  'emil',
+  'fred',
+  'gina',
+  'hans',
+  'ida',
+  'jan',
+  'kim',
+] as const
 const plain = { flags: [], date: '17-Jul-1996 02:44:25 -0700' } as const
 const mail = (text: string) => ({ ...plain, body: Buffer.from(`Subject: ${text}\r\n\r\n`) })
 
@@ -167,20 +179,35 @@ describe('a copy', { skip: skipWithout('dovecot') }, () => {
     assert.deepEqual(subjects, ['before', 'alike', 'since'])
   })
 
-  test('that is only to add follows neither flags nor expunges', async () => {
+  test('that is only to add follows neither flags nor expunges, and brings nothing back', async () => {
     using both = await ends('fred')
     const [source, target] = both
-    await source.append('INBOX', [mail('a'), mail('b')])
+    await source.append('INBOX', ['a', 'b', 'c'].map(mail))
     await pair.pass('fred')
     await source.command('SELECT INBOX')
     await source.command('UID STORE 1 +FLAGS (\\Deleted)')
     await source.command('UID EXPUNGE 1')
     await source.command('UID STORE 2 +FLAGS (\\Flagged)')
-    await source.append('INBOX', [mail('c')])
+    await source.append('INBOX', [mail('d')])
+    await target.command('SELECT INBOX')
+    await target.command('UID STORE 3 +FLAGS (\\Deleted)')
+    await target.command('UID EXPUNGE 3')
     await pair.pass('fred', {}, false)
-    assert.deepEqual(await bodiesOf(target, 'INBOX'), ['a', 'b', 'c'])
+    assert.deepEqual(await bodiesOf(target, 'INBOX'), ['a', 'b', 'd'])
     const flags = (await target.contents('INBOX')).map((one) => one.flags)
     assert.deepEqual(flags, ['', '', ''])
+  })
+
+  test('brings back what went at the target while nobody should work there', async () => {
+    using both = await ends('kim')
+    const [source, target] = both
+    await source.append('INBOX', ['a', 'b'].map(mail))
+    await pair.pass('kim')
+    await target.command('SELECT INBOX')
+    await target.command('UID STORE 1 +FLAGS (\\Deleted)')
+    await target.command('UID EXPUNGE 1')
+    await pair.pass('kim')
+    assert.deepEqual((await bodiesOf(target, 'INBOX')).sort(), ['a', 'b'])
   })
 
   test('over several connections is the same as over one', async () => {
