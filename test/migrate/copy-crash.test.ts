@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { CopyJournal } from '../../src/map/state/copy-journal.ts'
 import { MailboxCopy } from '../../src/migrate/copy-mailbox.ts'
-import { migrateUsers } from '../../src/migrate/migrate-users.ts'
+import { migrateUsers, type UsersPlan } from '../../src/migrate/migrate-users.ts'
 import { exitCodeOf } from '../../src/migrate/migration-report.ts'
 import { crashingJournal } from '../support/crashing-journal.ts'
 import { cutAfter } from '../support/cut-proxy.ts'
@@ -43,7 +43,7 @@ describe('a copy that is ended anywhere', { skip: skipWithout('dovecot') }, () =
   let pair: MailboxPair
 
   before(async () => {
-    pair = await MailboxPair.start(dir, { users: ['ann', 'bob', 'carl', 'dora', 'emil'] })
+    pair = await MailboxPair.start(dir, { users: ['ann', 'bob', 'carl', 'dora', 'emil', 'fred'] })
   })
   after(async () => {
     await pair[Symbol.asyncDispose]()
@@ -138,6 +138,51 @@ describe('a copy that is ended anywhere', { skip: skipWithout('dovecot') }, () =
     assert.deepEqual(await target.everything(), await source.everything())
   })
 
+  function planOf(names: readonly string[], target: number): UsersPlan {
+    return {
+      doors: {
+        source: doorTo('fritz', pair.source.ports.imap),
+        target: doorTo('ingrid', target),
+      },
+      users: names.map((name) => {
+        const user = `${name}@example.com`
+        return { user, sourceLogin: user, targetLogin: user }
+      }),
+      jobs: 1,
+      options: {
+        stateDir: dir.join('state'),
+        from: 'fritz',
+        to: 'ingrid',
+        dryRun: false,
+        merge: false,
+        maxBad: 0,
+        verify: 'full',
+        lanes: 1,
+        ignoresSieve: false,
+        renames: new Map(),
+      },
+    }
+  }
+
+  test('by a connection that is lost once goes on by itself', async () => {
+    using source = await pair.login('source', 'fred')
+    await fill(source, randomOf(seed + 4))
+    // The second connection is the one that adds messages.
+    await using proxy = await cutAfter(pair.target.ports.imap, 700, 1, 1)
+    const listener = { progress: () => undefined, ended: () => undefined }
+    const { users } = await migrateUsers(
+      planOf(['fred'], proxy.port),
+      listener,
+      new AbortController().signal,
+    )
+    const [user] = users
+    assert.deepEqual([user?.result, user?.verified?.isEqual], ['done', true])
+    // It has waited before it tried again.
+    assert.ok((user?.ms ?? 0) >= 1000, `${user?.ms} ms`)
+    using target = await pair.login('target', 'fred')
+    assert.deepEqual(await target.everything(), await source.everything())
+  })
+
   test('by its user is told of as such, and goes on with the next run', async () => {
     for (const user of ['dora', 'emil']) {
       using source = await pair.login('source', user)
@@ -146,29 +191,7 @@ describe('a copy that is ended anywhere', { skip: skipWithout('dovecot') }, () =
     const interrupted = new AbortController()
     const run = (signal: AbortSignal) =>
       migrateUsers(
-        {
-          doors: {
-            source: doorTo('fritz', pair.source.ports.imap),
-            target: doorTo('ingrid', pair.target.ports.imap),
-          },
-          users: ['dora', 'emil'].map((name) => {
-            const user = `${name}@example.com`
-            return { user, sourceLogin: user, targetLogin: user }
-          }),
-          jobs: 1,
-          options: {
-            stateDir: dir.join('state'),
-            from: 'fritz',
-            to: 'ingrid',
-            dryRun: false,
-            merge: false,
-            maxBad: 0,
-            verify: 'full',
-            lanes: 1,
-            ignoresSieve: false,
-            renames: new Map(),
-          },
-        },
+        planOf(['dora', 'emil'], pair.target.ports.imap),
         {
           progress: ({ messages }) => {
             if (messages > 0) interrupted.abort(new Error('interrupted'))

@@ -20,14 +20,23 @@ async function close(server: Server, sockets: ReadonlySet<Socket>): Promise<void
   await once(server, 'close')
 }
 
-/** Cuts every connection after so many bytes from the server, but for the first `spared` ones. */
-export async function cutAfter(port: number, limitBytes: number, spared = 0): Promise<CutProxy> {
+/**
+ * Cuts every connection after so many bytes from the server, but for the first `spared` ones, and
+ * those that come after `most` have been to be cut.
+ */
+export async function cutAfter(
+  port: number,
+  limitBytes: number,
+  spared = 0,
+  most = Number.POSITIVE_INFINITY,
+): Promise<CutProxy> {
   let connections = 0
   const sockets = new Set<Socket>()
   let passedBytes = 0
   const server = createServer((client) => {
     const upstream = connect(port, '127.0.0.1')
-    let left = ++connections > spared ? limitBytes : Number.POSITIVE_INFINITY
+    const isCut = ++connections > spared && connections <= spared + most
+    let left = isCut ? limitBytes : Number.POSITIVE_INFINITY
     const end = (): void => {
       client.destroy()
       upstream.destroy()
