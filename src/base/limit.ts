@@ -42,6 +42,8 @@ export const limits = {
   /** Unknown recipients in a session; more look like a search for addresses. */
   unknownRecipients: 20,
   failedLogins: 3,
+  /** Logins of one address that may be under way at once, those included that have failed and wait. */
+  loginsPerAddress: 10,
   /** Logins of frozen users that one worker keeps waiting; more are told to come again. */
   heldLogins: 1000,
   /** A message comes at least this fast in a second, averaged over the window; milliseconds. */
@@ -75,6 +77,8 @@ export const waits = {
   fanOutStallMs: 60_000,
   backendConnectMs: 10_000,
   backendLoginMs: 30_000,
+  /** For a login to be tried, where as many of its address are under way as may be. */
+  loginTurnMs: 30_000,
   tlsHandshakeMs: 10_000,
   /** For a proxy to say whose connection it passes on. */
   proxyHeaderMs: 3_000,

@@ -11,6 +11,8 @@ export type BackendProtocolName = ServiceName
 /** Why a peer was refused; the label of the counter `refused`. */
 export type RefusalReason =
   | 'auth_failures'
+  | 'auth_parallel'
+  | 'auth_rate'
   | 'bad_commands'
   | 'bare_cr'
   | 'bare_lf'

@@ -107,6 +107,8 @@ export interface AddressLimits {
   readonly connections: RateLimit | undefined
   readonly messages: RateLimit | undefined
   readonly recipients: RateLimit | undefined
+  /** Failed logins, of all services; beyond them none is tried. */
+  readonly authFailures: RateLimit | undefined
   /** Networks that have no such limits. */
   readonly exempt: readonly string[]
 }

@@ -41,10 +41,10 @@ export const limitSchema = {
       description: 'networks without limits for each address (default: this host)',
     },
     message_size: { ...size, description: 'the largest message taken' },
-    auth_failures_per_ip: { type: 'string', notYet: true },
+    auth_failures_per_ip: { ...rate, description: 'failed logins from one address' },
     auth_failure_delay: {
       ...duration,
-      description: 'the wait before the first failure reply; doubled for each further one',
+      description: 'the wait before a failure reply; doubled for each failure before it',
     },
     connect_timeout: { ...duration, description: 'the wait for a connection to a back-end' },
     login_timeout: {

@@ -209,6 +209,7 @@ function addressLimitsOf(raw: NonNullable<RawConfig['limits']>): AddressLimits {
     connections: parseRate(raw.connections_per_ip),
     messages: parseRate(raw.messages_per_ip),
     recipients: parseRate(raw.recipients_per_ip),
+    authFailures: parseRate(raw.auth_failures_per_ip),
     exempt: raw.exempt ?? ['127.0.0.0/8', '::1'],
   }
 }

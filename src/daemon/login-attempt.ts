@@ -12,7 +12,7 @@ import { introducedFor, prefaceFor } from '../backend/passed-client.ts'
 import { type BackendReason, type BackendStep, printable } from '../base/log.ts'
 import type { BackEndOutcome, LoginOutcome } from '../protocol/login.ts'
 import { type Exchange, ExchangeWatch, isBearer } from '../protocol/sasl/exchange.ts'
-import { brakeMs } from './brake.ts'
+import { LoginBrake } from './brake.ts'
 import type { Freeze } from './freezes.ts'
 import { type HoldWaiter, LoginHold, mayHold } from './login-hold.ts'
 import { type LoginDecoys, loginDecoysOf } from './login-decoys.ts'
@@ -43,8 +43,7 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
   readonly #options: LoginAttemptOptions
   #generation: Generation
   readonly #carried: Carried | undefined
-  /** When the client last said something. */
-  #startedAt = performance.now()
+  readonly #brake: LoginBrake
   #route: Route | undefined
   #client: LoginClient | undefined
   #hold: LoginHold | undefined
@@ -56,15 +55,19 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
     this.#options = options
     this.#generation = runtime.current
     this.#carried = 'mechanism' in proof ? carry(proof, runtime) : undefined
+    this.#brake = new LoginBrake(options)
     const isCircling = (client.ttl ?? 1) < 1
     if (isCircling) runtime.log('refuse', { ...fields, reason: 'loop' })
     if (isCircling || runtime.draining) this.#answer({ kind: 'unavailable' })
-    else this.#begin()
+    else this.#brake.enter((isTried) => this.#enter(isTried))
   }
 
   abort(): void {
     this.#isAborted = true
     clearTimeout(this.#timer)
+    // Who does not wait for the answer may have seen by its delay what it will be.
+    if (this.#client !== undefined && !this.#options.runtime.draining) this.#brake.failed()
+    this.#brake.end()
     this.#leaveBackend()
     this.#hold?.end()
   }
@@ -90,7 +93,7 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
   thawed(): void {
     this.#heldNoMore()
     this.#generation = this.#options.runtime.current
-    this.#startedAt = performance.now()
+    this.#brake.restart()
     this.#begin()
   }
 
@@ -103,7 +106,7 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
   respond(message: string): void {
     const carried = this.#carried
     if (carried === undefined) throw new Error('no exchange is under way')
-    this.#startedAt = performance.now()
+    this.#brake.restart()
     const isFitting = carried.watch.response(message)
     if (isFitting && !carried.isDecoy) this.#client?.respond(message)
     else {
@@ -119,7 +122,7 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
     const isFirst = watch.isFresh
     const verdict = watch.challenge(message)
     if (verdict === 'pass') {
-      const tookMs = performance.now() - this.#startedAt
+      const tookMs = this.#brake.elapsedMs
       if (isBearer(exchange.mechanism)) decoys.learnError(route.backend, exchange, message)
       else if (isFirst && watch.serverFirst !== undefined) {
         decoys.learnServerFirst(route.backend, exchange, watch.serverFirst, tookMs)
@@ -155,10 +158,17 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
         const { response, surplus } = outcome
         const { user, backend, login } = route
         const accepted = { user, backend, login, client, surplus }
+        this.#brake.succeeded()
         this.#tell({ kind: 'accepted', response }, accepted)
         break
       }
     }
+  }
+
+  #enter(isTried: boolean): void {
+    if (isTried) return this.#begin()
+    // A client that tries again at once is no quicker.
+    this.#answer({ kind: 'unavailable' }, this.#generation.config.limits.authFailureDelayMs)
   }
 
   #begin(): void {
@@ -185,6 +195,7 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
   #await(freeze: Freeze): void {
     const { runtime, fields, onEnd } = this.#options
     if (mayHold(runtime)) {
+      this.#brake.end()
       this.#hold = new LoginHold(freeze, runtime, fields, this)
       onEnd.loginHeld(freeze.user)
     } else this.#answer({ kind: 'unavailable' })
@@ -230,7 +241,7 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
     if (carried?.watch.isFresh === true) this.#deceive(carried)
     else if (carried !== undefined && isBearer(carried.exchange.mechanism)) {
       this.#answer({ kind: 'refused' })
-    } else this.#answer({ kind: 'refused' }, this.#brakeLeftMs())
+    } else this.#answer({ kind: 'refused' }, this.#brake.failed())
   }
 
   #deceive(carried: Carried): void {
@@ -249,7 +260,7 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
       () => {
         if (!this.#isAborted) this.#options.onEnd.loginChallenged(message)
       },
-      isError ? this.#brakeLeftMs() : waitMs,
+      isError ? this.#brake.failed() : waitMs,
     )
   }
 
@@ -258,11 +269,6 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
     runtime.log('backend', { ...fields, backend: route.backend, step, reason, detail })
     if (reason === 'no_mechanism') loginOffersOf(runtime, protocol.service).doubt()
     this.#answer({ kind: 'unavailable' })
-  }
-
-  #brakeLeftMs(): number {
-    const floorMs = brakeMs(this.#generation, this.#options.attempt)
-    return Math.max(0, floorMs - (performance.now() - this.#startedAt))
   }
 
   #tell(outcome: LoginOutcome, accepted: Accepted | undefined): void {
@@ -280,6 +286,7 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
   /** Never at once: a client that pipelines logins must not make one call within another. */
   #answer(outcome: LoginOutcome, waitMs = 0): void {
     clearTimeout(this.#timer)
+    this.#brake.end()
     this.#timer = setTimeout(() => {
       if (!this.#isAborted) this.#tell(outcome, undefined)
     }, waitMs)

@@ -233,8 +233,8 @@ export class LoginSession implements Session, LineOwner, PatienceOwner {
   }
 
   #holdBack(machine: LoginFrontEnd, attempt: number): NodeJS.Timeout {
-    const resume = (): void => this.#goOn(machine.resume())
-    return setTimeout(resume, brakeMs(this.#runtime.current, attempt))
+    const waitMs = brakeMs(this.#runtime, this.#address.client.address, attempt)
+    return setTimeout(() => this.#goOn(machine.resume()), waitMs)
   }
 
   /** Performs what was held back, then hears the client again, unless it asked for the next wait. */

@@ -13,7 +13,9 @@ import type { MapReader } from '../map/open.ts'
 import type { ServerTls } from '../net/tls.ts'
 import type { FarewellReason } from '../protocol/joined-watch.ts'
 import type { SpoolWriter } from '../spool/spooled-message.ts'
+import type { LoginBrakes } from './admission/login-brakes.ts'
 import type { Freeze, FreezeTable } from './freezes.ts'
+import type { LoginTurns } from './login-turns.ts'
 
 export interface Generation {
   readonly config: Config
@@ -77,6 +79,9 @@ export interface Runtime {
   /** Counts a message, or a recipient, of a client: whether it is one too many in its time. */
   isMessageOver(address: string): boolean
   isRecipientOver(address: string): boolean
+  /** What is known of failed logins, and whose turn it is to be tried. */
+  readonly brakes: LoginBrakes
+  readonly turns: LoginTurns
   /** Has `breakers` asked whenever this worker tells its numbers. */
   reportBreakers(breakers: () => readonly BreakerReport[]): void
   /** Number for a new session, unique for the life of the daemon. */

@@ -9,12 +9,14 @@ import type { FileSpoolWriter, SpoolUsage } from '../spool/file-spool-writer.ts'
 import type { SpoolWriter } from '../spool/spooled-message.ts'
 import { Admission } from './admission/admission.ts'
 import { type BoardShare, openBoards } from './admission/boards.ts'
+import { LoginBrakes } from './admission/login-brakes.ts'
 import { BackendTroubles } from './backend-troubles.ts'
 import type { NoRoom } from './busy-answer.ts'
 import type { SessionCount, WorkerReport } from './channel.ts'
 import type { CounterTable } from './counters.ts'
 import { FreezeTable } from './freezes.ts'
 import type { LogWriter } from './log-writer.ts'
+import { LoginTurns } from './login-turns.ts'
 import { RetiredMaps } from './retired-maps.ts'
 import type { Generation, Runtime, Session } from './runtime.ts'
 import { needsQueue, type Settings } from './settings.ts'
@@ -42,6 +44,7 @@ export class WorkerRuntime implements Runtime {
   #lastSession = 0
   #whenEmpty: (() => void) | undefined
   #admission: Admission | undefined
+  #logins: { readonly brakes: LoginBrakes; readonly turns: LoginTurns } | undefined
   /** What the end of the session must call that is about to begin. */
   #entering: (() => void) | undefined
 
@@ -75,6 +78,7 @@ export class WorkerRuntime implements Runtime {
     this.sessionLimit = settings.sessionsPerWorker
     this.#troubles.keepOnly(generation.config.backends)
     this.#admission?.use(generation.config)
+    this.#logins?.brakes.use(generation.config)
     if (needsQueue(settings)) {
       this.#spool ??= openWorkerSpool(generation.config, this.log)
       this.#spool.caps = generation.config.spool
@@ -117,10 +121,22 @@ export class WorkerRuntime implements Runtime {
 
   /** Takes its part in the counts that all workers share; once. */
   joinBoards(share: BoardShare | undefined): void {
-    if (share !== undefined) this.secret = Buffer.from(Uint32Array.from(share.seed).buffer)
+    if (this.#admission !== undefined) return
+    if (share !== undefined) this.secret = Buffer.from(share.secret, 'base64')
     const onFault = (error: unknown): void =>
       this.log('internal', { reason: 'admission', detail: messageOf(error) })
-    this.#admission ??= new Admission(openBoards(share, { onFault }))
+    const boards = openBoards(share, { onFault })
+    this.#admission = new Admission(boards)
+    const brakes = new LoginBrakes(boards, this.secret)
+    this.#logins = { brakes, turns: new LoginTurns(brakes) }
+  }
+
+  get brakes(): LoginBrakes {
+    return this.#part().brakes
+  }
+
+  get turns(): LoginTurns {
+    return this.#part().turns
   }
 
   /** Runs `start` where there is room for a session from `address`; else says why there is none. */
@@ -168,6 +184,11 @@ export class WorkerRuntime implements Runtime {
     const isDrained = await this.#isEmptyWithin(patient ? waits.boundaryMs * 2 : drainMs)
     for (const session of this.#sessions) session.kill()
     return isDrained
+  }
+
+  #part(): { readonly brakes: LoginBrakes; readonly turns: LoginTurns } {
+    if (this.#logins === undefined) throw new Error('a login came before the counts were open')
+    return this.#logins
   }
 
   #isEmptyWithin(ms: number): Promise<boolean> {

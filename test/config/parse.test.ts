@@ -213,11 +213,13 @@ test('limits for an address hold for every service, or are told apart', () => {
     connections: undefined,
     messages: undefined,
     recipients: undefined,
+    authFailures: undefined,
     exempt: ['127.0.0.0/8', '::1'],
   })
-  const { sessions, connections, recipients } = limitsOf(
-    '{sessions_per_ip: {smtp: 9, imap: 0}, connections_per_ip: 60/minute, recipients_per_ip: 7/day}',
+  const { sessions, connections, recipients, authFailures } = limitsOf(
+    '{sessions_per_ip: {smtp: 9, imap: 0}, connections_per_ip: 60/minute, recipients_per_ip: 7/day, auth_failures_per_ip: 10/hour}',
   )
+  assert.deepEqual(authFailures, { count: 10, periodMs: 3_600_000 })
   const others = { lmtp: 500, pop3: 500, sieve: 500, submission: 500 }
   assert.deepEqual(sessions, { smtp: 9, imap: 0, ...others })
   assert.deepEqual(connections, { count: 60, periodMs: 60_000 })
@@ -234,13 +236,13 @@ test('limits for an address hold for every service, or are told apart', () => {
 
 test('a key that this version does nothing with is warned about', () => {
   const parsed = parseConfig(
-    `${minimal}limits: {auth_failures_per_ip: 10/minute}\n`,
+    minimal.replace('imap: 143', 'imap: 143, site: london'),
     '/etc/mailmux/mailmux.yaml',
   )
   assert.ok('warnings' in parsed)
   assert.deepEqual(
     parsed.warnings.map(({ message }) => message),
-    ['limits.auth_failures_per_ip: has no effect in this version'],
+    ['backends.fritz.site: has no effect in this version'],
   )
 })
 

@@ -8,7 +8,10 @@ import type { SecureContext } from 'node:tls'
 import type { EventFields, EventName, Log } from '../../src/base/log.ts'
 import type { Config } from '../../src/config/config.ts'
 import { parseConfig } from '../../src/config/parse.ts'
+import { openBoards } from '../../src/daemon/admission/boards.ts'
+import { LoginBrakes } from '../../src/daemon/admission/login-brakes.ts'
 import { FreezeTable } from '../../src/daemon/freezes.ts'
+import { LoginTurns } from '../../src/daemon/login-turns.ts'
 import type { Counters, Generation, Runtime, Session } from '../../src/daemon/runtime.ts'
 import type { Address } from '../../src/mail/address.ts'
 import type { Direction, Resolution } from '../../src/mail/route.ts'
@@ -83,6 +86,8 @@ export class TestRuntime implements Runtime {
   spool: SpoolWriter | undefined
   isCrowded = false
   readonly secret = Buffer.from('known to this test alone')
+  readonly brakes = new LoginBrakes(openBoards(undefined), this.secret)
+  readonly turns = new LoginTurns(this.brakes)
   /** How many messages and recipients more there may be. */
   messagesLeft = Number.POSITIVE_INFINITY
   recipientsLeft = Number.POSITIVE_INFINITY
@@ -102,6 +107,7 @@ export class TestRuntime implements Runtime {
       serverTls,
       backendTls: backendTls ?? new Map(),
     }
+    this.brakes.use(config)
     this.#changes.setMaxListeners(0)
   }
 

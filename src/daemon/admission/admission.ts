@@ -4,14 +4,10 @@
  * that is set, and none for exempt networks.
  */
 import type { RefusalReason } from '../../base/log.ts'
-import type { AddressLimits, Config, RateLimit, Service } from '../../config/config.ts'
-import { type ClientKey, clientKey } from '../../mail/client-key.ts'
-import { canonicalHost, NetworkList } from '../../mail/network.ts'
+import type { AddressLimits, Config, Service } from '../../config/config.ts'
+import { NetworkList } from '../../mail/network.ts'
 import type { Boards } from './boards.ts'
-import type { CountBoard } from './count-board.ts'
-
-/** A site may have so many times what an address may. */
-const perSite = 4
+import { isOver, keyOf, type Place, placesOf } from './place.ts'
 
 export type Admitted =
   | { readonly ok: true; readonly leave: (() => void) | undefined }
@@ -31,13 +27,12 @@ export class Admission {
   /** Takes other limits; sessions that were let in stay counted. */
   use({ limits: { perAddress }, trustedProxies }: Pick<Config, 'limits' | 'trustedProxies'>): void {
     this.#limits = perAddress
-    // Who speaks for others is not to be counted for all of them.
-    this.#exempt = new NetworkList([...perAddress.exempt, ...trustedProxies])
+    this.#exempt = exemptOf(perAddress, trustedProxies)
   }
 
   /** Lets a session in or not. `address`: the client's own, '' where nobody knows. Its end calls `leave`. */
   enter(service: Service, address: string, now: number): Admitted {
-    const key = this.#keyOf(address)
+    const key = keyOf(address, this.#exempt)
     if (key === undefined || this.#limits === undefined) return free
     const { connections, sessions } = this.#limits
     const places = placesOf(key, `${service} `)
@@ -61,14 +56,8 @@ export class Admission {
   #isOver(what: 'messages' | 'recipients', address: string, now: number): boolean {
     const limit = this.#limits?.[what]
     if (limit === undefined) return false
-    const key = this.#keyOf(address)
+    const key = keyOf(address, this.#exempt)
     return key !== undefined && isOver(this.#boards[what], placesOf(key), limit, now)
-  }
-
-  #keyOf(address: string): ClientKey | undefined {
-    const canonical = canonicalHost(address.replace(/%.*$/, ''))
-    if (canonical === undefined || this.#exempt.has(canonical)) return undefined
-    return clientKey(canonical)
   }
 
   /** Two workers within the same few microseconds may let in one too many. */
@@ -84,35 +73,7 @@ export class Admission {
   }
 }
 
-/** Where a client is counted, and how many times the limit there may be. */
-interface Place {
-  readonly key: string
-  readonly times: number
-}
-
-function placesOf({ own, site }: ClientKey, prefix = ''): Place[] {
-  const places = [{ key: prefix + own, times: 1 }]
-  if (site !== undefined) places.push({ key: prefix + site, times: perSite })
-  return places
-}
-
-/**
- * Counts one more, also where it is too many. The last period counts by the share of it that a sliding
- * one of the same length would still see.
- */
-function isOver(
-  board: CountBoard,
-  places: readonly Place[],
-  limit: RateLimit | undefined,
-  now: number,
-): boolean {
-  if (limit === undefined) return false
-  const period = Math.floor(now / limit.periodMs)
-  const [stamp, before] = [period & 0xffff, (period - 1) & 0xffff]
-  const passed = (now % limit.periodMs) / limit.periodMs
-  const sums = places.map(({ key, times }) => {
-    const { sum, keptSum } = board.add(key, 1, stamp, before)
-    return (sum + keptSum * (1 - passed)) / times
-  })
-  return sums.some((sum) => sum > limit.count)
+/** Who speaks for others is not to be counted for all of them. */
+export function exemptOf(limits: AddressLimits, trustedProxies: readonly string[]): NetworkList {
+  return new NetworkList([...limits.exempt, ...trustedProxies])
 }

@@ -12,7 +12,15 @@ import {
 import { workersOf } from '../session-share.ts'
 import { boardBytes, CountBoard } from './count-board.ts'
 
-const boardNames = ['sessions', 'connections', 'messages', 'recipients'] as const
+const boardNames = [
+  'sessions',
+  'connections',
+  'messages',
+  'recipients',
+  'brakes',
+  'failures',
+  'wrongPairs',
+] as const
 export type BoardName = (typeof boardNames)[number]
 export type Boards = Readonly<Record<BoardName, CountBoard>>
 
@@ -24,6 +32,8 @@ export interface BoardShare {
   readonly columns: number
   readonly column: number
   readonly seed: readonly [number, number]
+  /** Random octets in base64, for what nobody but the workers may foretell. */
+  readonly secret: string
 }
 
 /** Workers that are leaving have their columns beside those that came in their place. */
@@ -48,12 +58,13 @@ export function openBoards(share: BoardShare | undefined, options: BoardOptions 
   const { descriptor = boardDescriptor, onFault = () => undefined } = options
   if (share !== undefined) return boardsIn(openSharedBytes(descriptor, onFault), share)
   const bytes = makeOwnBytes(boardNames.length * boardBytes(1))
-  return boardsIn(bytes, { columns: 1, column: 0, seed: randomSeed() })
+  return boardsIn(bytes, { columns: 1, column: 0, ...randomShare() })
 }
 
-function randomSeed(): BoardShare['seed'] {
+function randomShare(): Pick<BoardShare, 'seed' | 'secret'> {
   const random = randomBytes(8)
-  return [random.readUInt32LE(0), random.readUInt32LE(4)]
+  const seed = [random.readUInt32LE(0), random.readUInt32LE(4)] as const
+  return { seed, secret: randomBytes(32).toString('base64') }
 }
 
 /** The supervisor's: hands out columns, and clears those of workers that are gone. */
@@ -82,7 +93,7 @@ export class BoardKeeper implements Disposable {
         throw new MailmuxError('RUN_DIR_UNUSABLE', text, { cause: error })
       },
     )
-    return new BoardKeeper(bytes, { columns, seed: randomSeed() })
+    return new BoardKeeper(bytes, { columns, ...randomShare() })
   }
 
   /** For workers to inherit as `boardDescriptor`. */

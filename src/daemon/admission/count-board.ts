@@ -73,10 +73,10 @@ export class CountBoard {
     return { sum: this.#sum(stamp), keptSum, isKept }
   }
 
-  /** The sum over all workers. */
-  sum(key: string, stamp: number): number {
+  /** The sums over all workers, under the two stamps. */
+  sums(key: string, stamp: number, kept: number): Pick<Counted, 'sum' | 'keptSum'> {
     this.#read(key)
-    return this.#sum(stamp)
+    return { sum: this.#sum(stamp), keptSum: this.#sum(kept) }
   }
 
   /** Forgets all that a worker counted, which is gone. */

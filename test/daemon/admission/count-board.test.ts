@@ -40,7 +40,7 @@ test('every worker sees what all of them have counted', async () => {
           assert.equal(workers[worker]?.add(name, by).sum, counts.get(name))
         }
         for (const board of workers) {
-          for (const [name, count] of counts) assert.equal(board.sum(name, 0), count)
+          for (const [name, count] of counts) assert.equal(board.sums(name, 0, 0).sum, count)
         }
         for (const [place, count] of own) {
           const [worker, key] = place.split(' ')
@@ -59,7 +59,7 @@ test('what a worker counted that is gone can be forgotten, and nothing else', as
       second?.add(String(key), 3)
     }
     third?.clear(0)
-    for (let key = 0; key < 500; key++) assert.equal(third?.sum(String(key), 0), 3)
+    for (let key = 0; key < 500; key++) assert.equal(third?.sums(String(key), 0, 0).sum, 3)
   })
 })
 
@@ -70,9 +70,9 @@ test('counts of an earlier time give way, and those that are kept do not', async
     }
     let found = 0
     for (let key = 0; key < 2_000; key++) {
-      found += board?.sum(String(key), 29) ?? 0
-      found += board?.sum(String(key), 28) ?? 0
-      assert.equal(board?.sum(String(key), 27), 0)
+      found += board?.sums(String(key), 29, 29).sum ?? 0
+      found += board?.sums(String(key), 28, 28).sum ?? 0
+      assert.equal(board?.sums(String(key), 27, 27).sum, 0)
     }
     assert.ok(found > 3_950, `${found} of 4000`)
   })
@@ -88,7 +88,7 @@ test('however many keys come, no count is more than was counted, and most are ex
     }
     assert.equal(exact, 30_000)
     let kept = 0
-    for (let key = 0; key < 30_000; key++) kept += board?.sum(String(key), 0) ?? 0
+    for (let key = 0; key < 30_000; key++) kept += board?.sums(String(key), 0, 0).sum ?? 0
     assert.ok(kept > 28_500, `${kept}`)
   })
 })
