@@ -4,10 +4,14 @@
  * the pump and the line is dropped.
  */
 import type { Socket } from 'node:net'
-import { acceptTls, type ServerTls } from '../net/tls.ts'
+import type { ServiceName } from '../base/log.ts'
+import { acceptTls } from '../net/tls.ts'
+import { clientTls } from './client-tls.ts'
+import type { Runtime } from './runtime.ts'
 
 /** What a line tells. After `gone` nothing follows. */
 export interface LineOwner {
+  readonly service: ServiceName
   received(chunk: Buffer): void
   /** The client sends no more; all that it sent was `received`. */
   ended(): void
@@ -93,8 +97,9 @@ export class ClientLine {
     if (!this.#isHeld) this.#socket.resume()
   }
 
-  /** Takes the client's handshake, which fails without `serverTls`; the owner hears nothing until then. */
-  startTls(serverTls: ServerTls | undefined, { secured, failed }: TlsWaiter): void {
+  /** Takes the client's handshake, which fails without certificates; the owner hears nothing until then. */
+  startTls(runtime: Runtime, { secured, failed }: TlsWaiter): void {
+    const serverTls = clientTls(runtime, this.owner.service)
     if (serverTls === undefined) return failed()
     this.#isSecuring = true
     return acceptTls(this.detach(), serverTls, (socket) => {

@@ -206,7 +206,7 @@ export class LoginSession implements Session, LineOwner, PatienceOwner {
           break
         case 'brake':
           line.hold()
-          this.#brake = this.#holdBack(machine, action.attempt)
+          this.#brake = setTimeout(() => this.#goOn(machine.resume()), this.#brakeMs(action))
           break
         case 'refuse':
           this.#report.refuse(action.reason)
@@ -232,9 +232,8 @@ export class LoginSession implements Session, LineOwner, PatienceOwner {
     this.#attempt = new LoginAttempt({ ...own, proof, attempt, client, onEnd: this })
   }
 
-  #holdBack(machine: LoginFrontEnd, attempt: number): NodeJS.Timeout {
-    const waitMs = brakeMs(this.#runtime, this.#address.client.address, attempt)
-    return setTimeout(() => this.#goOn(machine.resume()), waitMs)
+  #brakeMs({ attempt }: { readonly attempt: number }): number {
+    return brakeMs(this.#runtime, this.#address.client.address, attempt)
   }
 
   /** Performs what was held back, then hears the client again, unless it asked for the next wait. */
@@ -257,7 +256,7 @@ export class LoginSession implements Session, LineOwner, PatienceOwner {
 
   #startTls(line: ClientLine, secured: () => void): void {
     const failed = (): void => this.#cutOff('tls_handshake')
-    line.startTls(this.#runtime.current.serverTls, { secured, failed })
+    line.startTls(this.#runtime, { secured, failed })
   }
 
   /** Something else than the client's input wants an end: what was being done for it is dropped. */

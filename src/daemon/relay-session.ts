@@ -265,7 +265,7 @@ export class RelaySession implements Session, LineOwner, PatienceOwner, Transact
       line.destroy()
       this.#over()
     }
-    line.startTls(this.#runtime.current.serverTls, { secured, failed })
+    line.startTls(this.#runtime, { secured, failed })
   }
 
   #flush(line: ClientLine): void {

@@ -2,8 +2,8 @@
  * TLS towards clients: contexts from PEM text, the choice among certificates by the name that the
  * client asks for, and the upgrade of an accepted socket, for STARTTLS and implicit TLS alike.
  *
- * No renegotiation and no tickets; ciphers and groups in the order of what they cost: AES-128-GCM
- * with SHA-256 and X25519 come first.
+ * No renegotiation; ciphers and groups in the order of what they cost: AES-128-GCM with SHA-256 and
+ * X25519 come first. Sessions are resumed by tickets, at the service that gave them alone.
  */
 import { constants, createPrivateKey, X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
@@ -18,6 +18,20 @@ import { MailmuxError, messageOf } from '../base/error.ts'
 import { waits } from '../base/limit.ts'
 
 export interface ServerTls {
+  /** What clients of one service see. */
+  forService(service: TlsService): ServiceTls
+}
+
+export interface TlsService {
+  readonly name: string
+  /** The protocol's name by ALPN (RFC 7301): a client that offers names, and not this one, is refused. */
+  readonly alpn: string
+  /** Under which sessions can be resumed; 48 octets. */
+  readonly ticketKey: Buffer
+}
+
+export interface ServiceTls {
+  readonly alpn: string
   readonly defaultContext: SecureContext
   /** How many certificates there are to choose from. */
   readonly size: number
@@ -45,6 +59,9 @@ const ciphers = [
 
 const ecdhCurve = 'X25519:P-256:P-384'
 
+/** How long a session can be resumed, while its ticket's key is in use. */
+const resumableS = 7200
+
 /**
  * Contexts for what clients see; the first certificate is shown to those that ask for no name or
  * for an unknown one. Throws TLS_UNUSABLE.
@@ -53,13 +70,36 @@ export function createServerTls(
   certificates: readonly CertificatePair[],
   minVersion: SecureVersion,
 ): ServerTls {
+  if (certificates.length === 0) throw new MailmuxError('TLS_UNUSABLE', 'no certificate is given')
+  for (const pair of certificates) checkPair(pair, minVersion)
+  // A key of tickets is in a context for good: another key needs others.
+  const made = new Map<string, { readonly ticketKey: Buffer; readonly tls: ServiceTls }>()
+  return {
+    forService(service) {
+      const { name, ticketKey } = service
+      const known = made.get(name)
+      if (known?.ticketKey.equals(ticketKey) === true) return known.tls
+      const tls = serviceTls(certificates, minVersion, service)
+      made.set(name, { ticketKey, tls })
+      return tls
+    },
+  }
+}
+
+function serviceTls(
+  certificates: readonly CertificatePair[],
+  minVersion: SecureVersion,
+  { name, alpn, ticketKey }: TlsService,
+): ServiceTls {
+  const tickets = { ticketKeys: ticketKey, sessionIdContext: name, sessionTimeout: resumableS }
   const choices = certificates.map((pair) => ({
     leaf: leafOf(pair.cert),
-    context: serverContext(pair, minVersion),
+    context: createSecureContext({ ...serverOptions(pair, minVersion), ...tickets }),
   }))
   const [first] = choices
-  if (first === undefined) throw new MailmuxError('TLS_UNUSABLE', 'no certificate is given')
+  if (first === undefined) throw new Error('a service without a certificate')
   return {
+    alpn,
     defaultContext: first.context,
     size: choices.length,
     contextFor: (serverName) =>
@@ -67,21 +107,26 @@ export function createServerTls(
   }
 }
 
-function serverContext({ cert, key }: CertificatePair, minVersion: SecureVersion): SecureContext {
+function serverOptions({ cert, key }: CertificatePair, minVersion: SecureVersion) {
+  return {
+    cert,
+    key,
+    minVersion,
+    ciphers,
+    ecdhCurve,
+    honorCipherOrder: true,
+    secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+  }
+}
+
+function checkPair(pair: CertificatePair, minVersion: SecureVersion): void {
+  leafOf(pair.cert)
   try {
     // An empty key would be taken, and every handshake would fail.
-    if (!new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) {
+    if (!new X509Certificate(pair.cert).checkPrivateKey(createPrivateKey(pair.key))) {
       throw new Error('they do not belong together')
     }
-    return createSecureContext({
-      cert,
-      key,
-      minVersion,
-      ciphers,
-      ecdhCurve,
-      honorCipherOrder: true,
-      secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
-    })
+    createSecureContext(serverOptions(pair, minVersion))
   } catch (error) {
     throw new MailmuxError('TLS_UNUSABLE', `certificate and key: ${messageOf(error)}`, {
       cause: error,
@@ -125,12 +170,13 @@ function systemAuthorities(): string[] {
  */
 export function acceptTls(
   raw: Socket,
-  serverTls: ServerTls,
+  serverTls: ServiceTls,
   done: (socket: TLSSocket | undefined) => void,
 ): void {
   const socket = new TLSSocket(raw, {
     isServer: true,
     secureContext: serverTls.defaultContext,
+    ALPNProtocols: [serverTls.alpn],
     ...(serverTls.size > 1 ? { SNICallback: chooser(serverTls) } : {}),
   })
   const finish = (result: TLSSocket | undefined): void => {
@@ -153,6 +199,6 @@ function destroyThis(this: TLSSocket): void {
 
 type Choose = (serverName: string, answer: (error: null, context: SecureContext) => void) => void
 
-function chooser(serverTls: ServerTls): Choose {
+function chooser(serverTls: ServiceTls): Choose {
   return (serverName, answer) => answer(null, serverTls.contextFor(serverName))
 }

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { before, test } from 'node:test'
 import type { ConnectionOptions, SecureVersion, TLSSocket } from 'node:tls'
 import { MailmuxError } from '../../src/base/error.ts'
-import { acceptTls, createBackendTls, createServerTls } from '../../src/net/tls.ts'
+import { acceptTls, createBackendTls, createServerTls, type TlsService } from '../../src/net/tls.ts'
 import { type Authority, type IssuedCertificate, makeAuthority } from '../support/certificates.ts'
 import { Peer } from '../support/peer.ts'
 
@@ -18,6 +19,8 @@ before(() => {
   second = authority.issue(['imap.example.net', '*.example.org'])
 })
 
+const imap: TlsService = { name: 'imap', alpn: 'imap', ticketKey: randomBytes(48) }
+
 /** A server that takes every connection's handshake. */
 class Acceptor implements AsyncDisposable {
   readonly accepted: (TLSSocket | undefined)[] = []
@@ -25,8 +28,8 @@ class Acceptor implements AsyncDisposable {
   readonly #server = createServer()
   #wake: () => void = () => undefined
 
-  constructor(minVersion: SecureVersion = 'TLSv1.2') {
-    const serverTls = createServerTls([first, second], minVersion)
+  constructor(minVersion: SecureVersion = 'TLSv1.2', service: TlsService = imap) {
+    const serverTls = createServerTls([first, second], minVersion).forService(service)
     this.#server.on('connection', (socket) => {
       this.raw.push(socket)
       socket.on('error', () => undefined)
@@ -87,12 +90,11 @@ test('the certificate follows the name that the client asks for', async () => {
   socket.destroy()
 })
 
-test('cheap ciphers and groups come first, and no session can be resumed by a ticket', async () => {
+test('cheap ciphers and groups come first', async () => {
   await using acceptor = new Acceptor()
   const socket = await shake(acceptor, { servername: 'mx1.example.com' })
   assert.equal(socket.getCipher().name, 'TLS_AES_128_GCM_SHA256')
   assert.deepEqual(socket.getEphemeralKeyInfo(), { type: 'ECDH', name: 'X25519', size: 253 })
-  assert.equal(socket.getTLSTicket(), undefined)
   socket.destroy()
 })
 
@@ -113,6 +115,74 @@ test('the least version that is configured holds', async () => {
   await using acceptor = new Acceptor('TLSv1.3')
   await assert.rejects(shake(acceptor, { servername: 'mx1.example.com', maxVersion: 'TLSv1.2' }))
   assert.equal(await acceptor.result(), undefined)
+})
+
+/** Ends a session at `from`, and says whether `to` resumes it. */
+async function isResumed(
+  from: Acceptor,
+  to: Acceptor,
+  options: ConnectionOptions,
+): Promise<boolean> {
+  const named = { servername: 'imap.example.net', ...options }
+  const socket = await shake(from, named)
+  // By TLS 1.3 tickets come after the handshake.
+  const tickets: Buffer[] = []
+  socket.on('session', (ticket: Buffer) => void tickets.push(ticket))
+  const server = await from.result()
+  server?.write('hello')
+  await once(socket, 'data')
+  const session = tickets[0] ?? Buffer.from(socket.getSession() ?? '')
+  socket.destroy()
+  const again = await shake(to, { ...named, session })
+  // A certificate that was seen once is not sent again.
+  assert.equal(again.authorized, true)
+  const resumed = again.isSessionReused()
+  assert.equal((await to.result())?.isSessionReused(), resumed)
+  again.destroy()
+  return resumed
+}
+
+for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
+  test(`${maxVersion}: sessions are resumed by another worker, and at no other service`, async () => {
+    for (const [service, resumed] of [
+      [{ ...imap }, true],
+      [{ ...imap, name: 'submission' }, false],
+      [{ ...imap, ticketKey: randomBytes(48) }, false],
+    ] as const) {
+      await using one = new Acceptor('TLSv1.2')
+      await using two = new Acceptor('TLSv1.2', service)
+      assert.equal(await isResumed(one, two, { maxVersion }), resumed)
+    }
+  })
+
+  test(`${maxVersion}: who offers protocols, and not this one, is refused`, async () => {
+    for (const [offered, agreed] of [
+      [['imap'], 'imap'],
+      [['h2', 'imap'], 'imap'],
+      [['h2', 'http/1.1'], undefined],
+      [['pop3'], undefined],
+    ] as const) {
+      await using acceptor = new Acceptor()
+      const options = { servername: 'mx1.example.com', maxVersion, ALPNProtocols: [...offered] }
+      if (agreed === undefined) {
+        await assert.rejects(shake(acceptor, options), /no application protocol/)
+        assert.equal(await acceptor.result(), undefined)
+        continue
+      }
+      const socket = await shake(acceptor, options)
+      assert.equal(socket.alpnProtocol, agreed)
+      socket.destroy()
+    }
+  })
+}
+
+test('a service has new contexts when its tickets have a new key, and no others', () => {
+  const tls = createServerTls([first], 'TLSv1.2')
+  const before = tls.forService(imap)
+  assert.equal(tls.forService({ ...imap, ticketKey: Buffer.from(imap.ticketKey) }), before)
+  assert.notEqual(tls.forService({ ...imap, name: 'pop3' }).defaultContext, before.defaultContext)
+  assert.equal(tls.forService(imap), before)
+  assert.notEqual(tls.forService({ ...imap, ticketKey: randomBytes(48) }), before)
 })
 
 test('bytes that are no handshake end the connection', async () => {

@@ -1,4 +1,5 @@
 /** A client and a back-end with a pump between them: real sockets, in clear text or TLS. */
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import {
   type AddressInfo,
@@ -67,6 +68,8 @@ async function accepted(server: Server): Promise<Socket> {
   return socket
 }
 
+const imapTls = { name: 'imap', alpn: 'imap', ticketKey: randomBytes(48) }
+
 async function clientPair(mode: 'plain' | 'tls'): Promise<[far: Socket, near: Socket]> {
   const { server, port } = await listening()
   const raw = netConnect({ port, host: '127.0.0.1', noDelay: true, allowHalfOpen: true })
@@ -76,7 +79,7 @@ async function clientPair(mode: 'plain' | 'tls'): Promise<[far: Socket, near: So
   const far = tlsConnect({ socket: raw, ca: authority.ca, servername: 'fritz.example.com' })
   far.on('error', () => undefined)
   const secured = await new Promise<TLSSocket | undefined>((resolve) => {
-    acceptTls(near, serverTls, resolve)
+    acceptTls(near, serverTls.forService(imapTls), resolve)
   })
   if (secured === undefined) throw new Error('no TLS with the client')
   return [far, secured]
