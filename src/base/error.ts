@@ -136,6 +136,25 @@ const catalogue = {
     exit: 1,
     hint: 'the target changes messages as it stores them, and does not number them: nothing can be known there again',
   },
+  MOVE_REFUSED: { exit: 65, hint: 'nothing was changed' },
+  MOVE_STOPPED: { exit: 75, hint: 'run it again to go on with it, or with --abort to give it up' },
+  MOVE_UNKNOWN: { exit: 67, hint: 'see `mailmux user moves`' },
+  MOVE_OVER_BUDGET: {
+    exit: 75,
+    hint: 'the user is where the mailbox was; try at a quieter time, or raise `move.freeze_limit`',
+  },
+  MOVE_UNFROZEN: {
+    exit: 75,
+    hint: 'the user is where the mailbox was; see the log of the daemon, and run it again',
+  },
+  MOVE_UNEQUAL: {
+    exit: 1,
+    hint: 'the user is where the mailbox was; `mailmux migrate --users NAME` tells what differs',
+  },
+  MOVE_FLIPPED: {
+    exit: 65,
+    hint: 'run it again without --abort to end it, then move the user back',
+  },
   SPOOL_FULL: {
     exit: 75,
     hint: 'make room, raise `spool` in the config, or see `mailmux queue list` for what waits',

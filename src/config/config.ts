@@ -140,6 +140,12 @@ export interface RelayConfig {
 export interface MoveConfig {
   /** How long a login waits for the end of a freeze; 0: not at all. */
   readonly holdMs: number
+  /** A pass that takes no longer is short enough to be made in a freeze. */
+  readonly freezeTargetMs: number
+  /** A freeze that would take longer is given up. */
+  readonly freezeLimitMs: number
+  /** How long the mailbox stays where the user was. */
+  readonly retainMs: number
 }
 
 /** What is kept of messages that were accepted and are still owed to somebody; in `stateDir`. */

@@ -10,6 +10,18 @@ export const moveProperties = {
         ...duration,
         description: 'how long a login waits while its user is frozen (default: 20s)',
       },
+      freeze_target: {
+        ...duration,
+        description: 'a user is frozen when a pass takes no longer than this (default: 3s)',
+      },
+      freeze_limit: {
+        ...duration,
+        description: 'how long a user may be frozen before the move is given up (default: 90s)',
+      },
+      retain: {
+        ...duration,
+        description: 'how long the mailbox is kept where a user was (default: 14d)',
+      },
     },
     additionalProperties: false,
     description: 'users who move from one back-end to another',

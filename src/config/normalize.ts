@@ -12,6 +12,7 @@ import type {
   LimitConfig,
   ListenerConfig,
   MetricsListener,
+  MoveConfig,
   RelayConfig,
   Service,
   SpoolConfig,
@@ -93,7 +94,7 @@ export function normalizeConfig(raw: RawConfig, file: string, locate: Locate): C
     relay: relayOf(raw),
     mechanisms: raw.mechanisms ?? {},
     checkSender: raw.check_sender ?? 'none',
-    move: { holdMs: duration(raw.move?.hold, 20_000) },
+    move: moveOf(raw.move ?? {}),
     spool: spoolOf(raw.spool ?? {}),
     probeIntervalMs: duration(raw.probe_interval, 60_000),
     workers: raw.workers ?? 'auto',
@@ -229,6 +230,15 @@ function spoolOf(raw: NonNullable<RawConfig['spool']>): SpoolConfig {
     maxMessages: raw.max_messages ?? 100_000,
     maxAgeMs: duration(raw.max_age, 5 * 86_400_000),
     warnAfterMs: duration(raw.warn_after, 4 * 3_600_000),
+  }
+}
+
+function moveOf(raw: NonNullable<RawConfig['move']>): MoveConfig {
+  return {
+    holdMs: duration(raw.hold, 20_000),
+    freezeTargetMs: duration(raw.freeze_target, 3_000),
+    freezeLimitMs: duration(raw.freeze_limit, 90_000),
+    retainMs: duration(raw.retain, 14 * 86_400_000),
   }
 }
 

@@ -41,7 +41,8 @@ export async function copyFolder(work: FolderWork): Promise<FolderReport> {
   const known = UidSet.of(journal.sourceUids(folder))
   const context: FolderContext = { work, folder, target, pool, report }
   if (work.mirror) await expungeGone(context, known.minus(there))
-  await copyMessages(context, there.minus(known))
+  const before = work.mirror ? UidSet.empty : belowCursor(work)
+  await copyMessages(context, there.minus(known).minus(before))
   if (work.mirror) {
     await expungeTargets(context, journal.stale(folder))
     // Another connection has added them: until it selects anew, this one may not know them, and a
@@ -59,6 +60,12 @@ export async function copyFolder(work: FolderWork): Promise<FolderReport> {
     isVerified: false,
   })
   return report
+}
+
+/** What the last whole pass has seen: its copies may have been deleted at the target since. */
+function belowCursor({ known }: FolderWork): UidSet {
+  const next = known?.source?.uidNext ?? 1
+  return next > 1 ? UidSet.parse(`1:${next - 1}`) : UidSet.empty
 }
 
 /** The row of this pair, made or put right for what the servers say now. */

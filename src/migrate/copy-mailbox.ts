@@ -10,8 +10,9 @@ import { type CopyEnds, CopySession } from './copy-session.ts'
 import { type FolderPair, mapFolders } from './folder-map.ts'
 import type { FolderReport } from './folder-work.ts'
 import { Refusal } from './imap-answers.ts'
-import { isUnchanged, type MailboxLook } from './mailbox-look.ts'
+import { growthOf, isUnchanged, type MailboxLook } from './mailbox-look.ts'
 import { makeFolder } from './make-folder.ts'
+import { type Findings, type PassReport, reportOf, tellOf } from './pass-report.ts'
 import { type BatchLimits, batchLimits } from './plan-messages.ts'
 import { UidSet } from './uid-set.ts'
 
@@ -28,25 +29,8 @@ export interface MailboxPlan extends CopyRoute {
 }
 
 export interface PassOptions {
-  /** Flags and expunges of the source are followed; else messages are only added. */
+  /** Flags and expunges of the source are followed; else only what came since the last pass is added. */
   readonly mirror: boolean
-}
-
-export interface PassReport {
-  /** Folders in which something was to be done. */
-  readonly folders: readonly FolderReport[]
-  readonly unchanged: number
-  readonly copied: number
-  readonly bytes: number
-  /** What is there otherwise than at the source. */
-  readonly notes: readonly string[]
-  /** What is not there, for a person. */
-  readonly problems: readonly string[]
-}
-
-interface Findings {
-  readonly notes: string[]
-  readonly problems: string[]
 }
 
 export class MailboxCopy implements AsyncDisposable {
@@ -126,6 +110,12 @@ export class MailboxCopy implements AsyncDisposable {
     }
   }
 
+  /** UIDs at the target of messages that were copied from a folder. */
+  copiesIn(sourceName: string): UidSet {
+    const folder = this.#known().get(sourceName)
+    return folder === undefined ? UidSet.empty : UidSet.of(this.#journal.targetUids(folder))
+  }
+
   #known(): ReadonlyMap<string, CopiedFolder> {
     const folders = this.#journal.folders(this.#mailbox)
     return new Map(folders.map((folder) => [folder.sourceName, folder]))
@@ -145,13 +135,28 @@ export class MailboxCopy implements AsyncDisposable {
     }
     const folders = await this.#copyAll(waiting, known, options, findings)
     if (options.mirror) await this.#dropGone(known, look, findings)
-    return {
-      folders,
-      unchanged: look.pairs.length - waiting.length,
-      copied: folders.reduce((sum, { copied }) => sum + copied, 0),
-      bytes: folders.reduce((sum, { bytes }) => sum + bytes, 0),
-      ...findings,
+    return reportOf(folders, look.pairs.length - waiting.length, findings)
+  }
+
+  /**
+   * Brings over what has come to the source since the last pass, and touches nothing else at the
+   * target, where the user works by now. Throws as `pass` does.
+   */
+  async sweep(): Promise<PassReport> {
+    const look = await this.look()
+    const known = this.#known()
+    const findings: Findings = { notes: [], problems: [] }
+    const waiting: FolderPair[] = []
+    for (const pair of look.pairs) {
+      const { name } = pair.source
+      const kind = growthOf(look.source.states.get(name), known.get(name)?.source)
+      if (kind === 'renumbered') findings.problems.push(`${name}: it was numbered anew since`)
+      if (kind !== 'grown') continue
+      const made = pair.isNew ? await this.#make(pair, look, findings) : pair
+      if (made !== undefined) waiting.push(made)
     }
+    const folders = await this.#copyAll(waiting, known, { mirror: false }, findings)
+    return reportOf(folders, look.pairs.length - waiting.length, findings)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -197,7 +202,7 @@ export class MailboxCopy implements AsyncDisposable {
         try {
           const report = await this.#copyOne(session, pair, known.get(pair.source.name), options)
           reports.push(report)
-          tell(report, findings)
+          tellOf(report, findings)
         } catch (error) {
           if (!(error instanceof Refusal)) throw error
           findings.problems.push(`${pair.source.name}: ${error.message}`)
@@ -275,13 +280,6 @@ export class MailboxCopy implements AsyncDisposable {
       return `${sourceName} is gone, and ${targetName} cannot be removed: ${error.message}`
     }
   }
-}
-
-function tell(report: FolderReport, { notes, problems }: Findings): void {
-  const { source, target } = report
-  problems.push(...report.problems.map((problem) => `${source}: ${problem}`))
-  const lost = [...report.lostFlags].sort().join(' ')
-  if (lost !== '') notes.push(`${source}: ${target} does not keep ${lost}`)
 }
 
 /** Whether it is worth trying again soon. */

@@ -34,7 +34,7 @@ export interface FolderWork {
   readonly known: CopiedFolder | undefined
   /** How much goes together. */
   readonly limits: BatchLimits
-  /** Flags and expunges of the source are followed; else messages are only added. */
+  /** Flags and expunges of the source are followed; else only what came since the last pass is added. */
   readonly mirror: boolean
   /** Throws where there have been too many. */
   readonly onBad: (bad: BadMessage) => Promise<void>
@@ -71,6 +71,7 @@ export async function findOrphans(
     const present = await session.target.uids()
     const named = UidSet.of(journal.targetUids(folder))
     const lost = named.minus(present)
+    // Where the user works at the target, what is gone there is not to come again.
     if (mirror && !lost.isEmpty) journal.forget(folder, lost)
     const foreign = folder.floor > 0 ? UidSet.parse(`1:${folder.floor}`) : UidSet.empty
     await pool.read(session.target, present.minus(named).minus(foreign))

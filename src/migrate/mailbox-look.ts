@@ -1,5 +1,5 @@
 /** Both ends of a mailbox's copy at a time. */
-import type { CopiedFolder } from '../map/state/copy-journal.ts'
+import type { CopiedFolder, FolderState } from '../map/state/copy-journal.ts'
 import type { FolderPair } from './folder-map.ts'
 import { isSame } from './folder-work.ts'
 import type { FolderList } from './imap-answers.ts'
@@ -22,4 +22,15 @@ export function isUnchanged(
   if (known?.source === undefined || known.target === undefined) return false
   if (here === undefined || there === undefined || here.modseq === '') return false
   return isSame(here, known.source) && isSame(there, known.target)
+}
+
+/** Whether messages have come to a folder since a pass has seen it. */
+export function growthOf(
+  now: FolderState | undefined,
+  seen: FolderState | undefined,
+): 'grown' | 'as it was' | 'renumbered' {
+  if (now === undefined) return 'as it was'
+  if (seen === undefined) return now.messages > 0 ? 'grown' : 'as it was'
+  if (now.uidValidity !== seen.uidValidity) return 'renumbered'
+  return now.uidNext > seen.uidNext ? 'grown' : 'as it was'
 }

@@ -4,12 +4,13 @@ import { MailmuxError, messageOf } from '../base/error.ts'
 import type { CopyJournal } from '../map/state/copy-journal.ts'
 import { lockMailbox } from '../map/state/mailbox-lock.ts'
 import { BadMessages } from './bad-messages.ts'
-import { isPassing, MailboxCopy, type MailboxPlan, type PassReport } from './copy-mailbox.ts'
+import { isPassing, MailboxCopy, type MailboxPlan } from './copy-mailbox.ts'
 import { copyScripts, type ScriptsReport } from './copy-scripts.ts'
 import type { CopyEnds } from './copy-session.ts'
 import type { MailboxLook } from './mailbox-look.ts'
 import type { Estimate, UserReport } from './migration-report.ts'
 import { tellNotCarried } from './not-carried.ts'
+import type { PassReport } from './pass-report.ts'
 import { type MailboxVerdict, type VerifyMode, verifyMailbox } from './verify-mailbox.ts'
 
 export interface MigrationOptions {
@@ -229,7 +230,10 @@ class UserMigration {
   }
 }
 
-async function estimateOf(copy: MailboxCopy, { source, pairs }: MailboxLook): Promise<Estimate> {
+export async function estimateOf(
+  copy: MailboxCopy,
+  { source, pairs }: MailboxLook,
+): Promise<Estimate> {
   const states = [...source.states.values()]
   const messages = states.reduce((sum, state) => sum + state.messages, 0)
   const bytes = await copy.session.source.totalBytes(pairs.map((pair) => pair.source.name))
@@ -237,7 +241,7 @@ async function estimateOf(copy: MailboxCopy, { source, pairs }: MailboxLook): Pr
 }
 
 /** Throws TARGET_FULL where the source's octets have no room, counting what is there already as room. */
-async function checkRoom(copy: MailboxCopy, { bytes }: Estimate, to: string): Promise<void> {
+export async function checkRoom(copy: MailboxCopy, { bytes }: Estimate, to: string): Promise<void> {
   const quota = await copy.session.target.quota()
   if (quota === undefined || bytes === undefined || bytes <= quota.limitBytes) return
   const what = `${bytes} octets do not fit into the ${quota.limitBytes} that the user may have`

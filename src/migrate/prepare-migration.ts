@@ -100,7 +100,7 @@ async function openOutside(
   return { name: `${endpoint.host}:${endpoint.port}`, door, users }
 }
 
-async function openDoor({ limits }: Config, backend: BackendConfig): Promise<AdminDoor> {
+export async function openDoor({ limits }: Config, backend: BackendConfig): Promise<AdminDoor> {
   const { passwordFile } = adminOf(backend)
   const password = (await readSecret(passwordFile)).replace(/\r?\n$/, '')
   if (password === '') throw new MailmuxError('SECRET_UNREADABLE', `${passwordFile}: it is empty`)

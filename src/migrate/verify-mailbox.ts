@@ -9,8 +9,10 @@ import { type Fetched, secondsOf } from './fetch-attributes.ts'
 import type { FolderPair } from './folder-map.ts'
 import { Refusal, type SelectedFolder } from './imap-answers.ts'
 import { ImapMailbox } from './imap-mailbox.ts'
+import type { KnownHashes } from './known-hashes.ts'
 import { readHashed } from './message-hash.ts'
 import { keptFlags } from './plan-messages.ts'
+import { UidSet } from './uid-set.ts'
 
 /** full: octets are compared by SHA-256. fast: size and Message-Id stand for them. */
 export type VerifyMode = 'full' | 'fast'
@@ -32,11 +34,11 @@ export interface MailboxVerdict {
   readonly folders: readonly FolderVerdict[]
 }
 
-/** Throws what connections throw. */
+/** Throws what connections throw. `known`: what was read before is not read again. */
 export async function verifyMailbox(
   ends: CopyEnds,
   pairs: readonly Pick<FolderPair, 'source' | 'target'>[],
-  mode: VerifyMode,
+  mode: VerifyMode | KnownHashes,
   signal: AbortSignal,
 ): Promise<MailboxVerdict> {
   await using source = await ImapMailbox.open(ends.source, signal)
@@ -50,7 +52,7 @@ export async function verifyMailbox(
   const sum = (end: 'source' | 'target'): number =>
     verdicts.reduce((total, { messages }) => total + messages[end], 0)
   return {
-    mode,
+    mode: mode === 'fast' ? 'fast' : 'full',
     isEqual: folders.length === 0,
     messages: { source: sum('source'), target: sum('target') },
     folders,
@@ -64,7 +66,7 @@ function isEqual({ missing, extra, differing, problem }: FolderVerdict): boolean
 async function verifyFolder(
   mailboxes: { readonly source: ImapMailbox; readonly target: ImapMailbox },
   names: { readonly source: string; readonly target: string },
-  mode: VerifyMode,
+  mode: VerifyMode | KnownHashes,
 ): Promise<FolderVerdict> {
   try {
     const [here, there] = await Promise.all([
@@ -72,10 +74,11 @@ async function verifyFolder(
       // For its PERMANENTFLAGS, which are none where nothing may be written.
       mailboxes.target.select(names.target, 'write'),
     ])
-    const [source, target] = await Promise.all([
-      readFolder(mailboxes.source, there, mode),
-      readFolder(mailboxes.target, there, mode),
-    ])
+    const read = (end: 'source' | 'target', { state }: SelectedFolder): Promise<SeenMessage[]> => {
+      const known = typeof mode === 'string' ? mode : mode.of(end, names[end], state)
+      return readFolder(mailboxes[end], there, known)
+    }
+    const [source, target] = await Promise.all([read('source', here), read('target', there)])
     const isCounted =
       here.state.messages === source.length && there.state.messages === target.length
     return {
@@ -94,7 +97,7 @@ async function verifyFolder(
 async function readFolder(
   mailbox: ImapMailbox,
   target: SelectedFolder,
-  mode: VerifyMode,
+  known: VerifyMode | Map<number, string>,
 ): Promise<SeenMessage[]> {
   const seen: SeenMessage[] = []
   const add = (fetched: Fetched, identity: string): void => {
@@ -103,9 +106,18 @@ async function readFolder(
     seen.push({ uid, identity, sizeBytes, date: secondsOf(date), flags })
   }
   const uids = await mailbox.uids()
-  if (mode === 'full') {
-    for await (const { fetched, sha256 } of readHashed(mailbox, uids)) add(fetched, sha256)
-  } else for (const one of await mailbox.identities(uids)) add(one, identityOf(one))
+  if (known === 'fast') {
+    for (const one of await mailbox.identities(uids)) add(one, identityOf(one))
+    return seen
+  }
+  const hashes = known === 'full' ? new Map<number, string>() : known
+  const read = UidSet.of([...hashes.keys()].sort((one, other) => one - other))
+  const fresh = uids.minus(read)
+  for (const one of await mailbox.facts(uids.minus(fresh))) add(one, hashes.get(one.uid) ?? '')
+  for await (const { fetched, sha256 } of readHashed(mailbox, fresh)) {
+    if (known !== 'full') known.set(fetched.uid, sha256)
+    add(fetched, sha256)
+  }
   return seen
 }
 

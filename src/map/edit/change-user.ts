@@ -37,7 +37,7 @@ export interface UserRequest {
   readonly replace: boolean
 }
 
-const sourceOf = { delivery: 'user_map', retrieval: 'popmap' } as const
+export const sourceOf = { delivery: 'user_map', retrieval: 'popmap' } as const
 type Side = keyof typeof sourceOf
 
 /** The key that a command's argument means. Throws USAGE, CHANGE_REFUSED. */
@@ -87,7 +87,7 @@ function report(key: string, generation: number | undefined, warnings: string[])
   return { key: nameOf(key), ...(generation === undefined ? {} : { generation }), warnings }
 }
 
-function valueOf(
+export function valueOf(
   config: Config,
   text: string,
   parse: (text: string, context: ValueContext) => ParsedValue,
@@ -108,7 +108,7 @@ export function contextOf({ naming, backends, smarthost }: Config) {
   return { naming, smarthost, backends: new BackendTable(backends.values()) }
 }
 
-interface Planning {
+export interface Planning {
   readonly config: Config
   readonly map: TracingReader
   readonly known: KnownSources
@@ -116,7 +116,7 @@ interface Planning {
   readonly warnings: string[]
 }
 
-async function planUser(
+export async function planUser(
   planning: Planning,
   values: Partial<Record<Side, Value>>,
   { replace, value, retrieval }: UserRequest,
@@ -178,7 +178,7 @@ function refuseExisting({ map, key }: Planning, before: Entry | undefined, side:
   throw new MailmuxError('USER_EXISTS', what)
 }
 
-async function planSide(
+export async function planSide(
   planning: Planning,
   side: Side,
   isThere: boolean,

@@ -8,6 +8,10 @@
  * A command that dies before 1 is done has done nothing; after it, the next command goes on from 2.
  * A failure in 2 or 3 takes back what was edited; where that fails too, it is said, and the journal
  * stays, so that the next command completes the change.
+ *
+ * The flip of a move is the other way round: nobody may complete it later, when the user is frozen no
+ * more. One transaction puts it in force, with its journal; then the sources are edited. It is never
+ * taken back, and what the next command completes is the sources.
  */
 import { MailmuxError, messageOf } from '../../base/error.ts'
 import type { Config } from '../../config/config.ts'
@@ -16,13 +20,15 @@ import { signatureOf } from '../../storage/file-signature.ts'
 import { openMapInForce, type TracingReader } from '../open.ts'
 import { applyEdit, type SourceEdit, type Undo } from './source-edit.ts'
 import type { KnownSources } from './known-sources.ts'
-import { type EditedFile, type Override, State, type TakenSources } from './state.ts'
+import { type EditedFile, type Flip, type Override, State, type TakenSources } from './state.ts'
 
 export interface PlannedChange {
   /** One line for the history, such as `user add ann@example.com fritz`. */
   readonly description: string
   readonly edits: readonly SourceEdit[]
   readonly overrides: readonly Override[]
+  /** It gives a user another home. */
+  readonly flip?: Omit<Flip, 'overrides'>
 }
 
 export interface ChangeOptions {
@@ -33,8 +39,10 @@ export interface ChangeOptions {
   readonly signal?: AbortSignal
 }
 
-interface JournalledChange extends PlannedChange {
+interface JournalledChange extends Omit<PlannedChange, 'flip'> {
   readonly generation: number
+  /** Only the sources are left to be edited. */
+  readonly isInForce: boolean
 }
 
 /**
@@ -53,15 +61,19 @@ export async function applyChange(
   const map = openMapInForce(config, undefined, 'few questions')
   if (state.generation < map.base) options.warn?.(describeLoss(state, map))
   let change: JournalledChange
+  let flip: PlannedChange['flip']
   const known = state.knownSources(map.base)
   try {
     const planned = await plan(map, known)
     if (planned === undefined) return undefined
-    change = { ...planned, generation: Math.max(map.generation, state.generation) + 1 }
+    const { flip: wanted, ...rest } = planned
+    flip = wanted
+    const generation = Math.max(map.generation, state.generation) + 1
+    change = { ...rest, generation, isInForce: flip !== undefined }
   } finally {
     map.close()
   }
-  await make(state, change, { disk: options.disk ?? realDisk, base: map.base, known })
+  await make(state, change, { disk: options.disk ?? realDisk, base: map.base, known, flip })
   return change.generation
 }
 
@@ -76,15 +88,21 @@ interface Making {
   readonly disk: Disk
   readonly base: number
   readonly known: KnownSources
+  readonly flip: PlannedChange['flip']
 }
 
 async function make(
   state: State,
   change: JournalledChange,
-  { disk, base, known }: Making,
+  { disk, base, known, flip }: Making,
 ): Promise<void> {
   const knownAfter = known.prepare(change.edits)
-  state.begin(encode(change))
+  if (flip === undefined) state.begin(encode(change))
+  else {
+    const { generation, description, overrides } = change
+    const row = { generation, kind: 'change', description } as const
+    state.putInForce(encode(change), row, { ...flip, overrides })
+  }
   const undos: Undo[] = []
   try {
     const edited: EditedFile[] = []
@@ -96,7 +114,8 @@ async function make(
     }
     finish(state, change, edited, { base, sources: knownAfter() })
   } catch (error) {
-    await takeBack(state, undos, error)
+    if (flip === undefined) await takeBack(state, undos, error)
+    else throw new MailmuxError('MAP_CHANGE_UNFINISHED', messageOf(error), { cause: error })
     throw error
   }
 }
@@ -124,10 +143,7 @@ export async function openRepaired(
       if (await isCompleted(change, disk)) finish(state, change)
       else {
         state.abandon()
-        warn?.(
-          `a command was ended in the middle of “${change.description}”, and its source was edited ` +
-            'since, or is gone: nothing more was done; `mailmux build-map` takes what the sources say',
-        )
+        warn?.(describeBroken(change))
       }
     }
     return state
@@ -135,6 +151,13 @@ export async function openRepaired(
     state[Symbol.dispose]()
     throw error
   }
+}
+
+function describeBroken({ description, isInForce }: JournalledChange): string {
+  const what = `a command was ended in the middle of “${description}”, and its source was edited since, or is gone`
+  return isInForce
+    ? `${what}: it is in force all the same; run it again before the next \`mailmux build-map\``
+    : `${what}: nothing more was done; \`mailmux build-map\` takes what the sources say`
 }
 
 async function isCompleted({ edits }: JournalledChange, disk: Disk): Promise<boolean> {
@@ -149,13 +172,14 @@ async function isCompleted({ edits }: JournalledChange, disk: Disk): Promise<boo
 
 function finish(
   state: State,
-  { generation, description, edits, overrides }: JournalledChange,
+  { generation, description, edits, overrides, isInForce }: JournalledChange,
   edited: readonly EditedFile[] = [],
   taken?: TakenSources,
 ): void {
   const shifts = edits.flatMap(({ file, shifts: moved }) =>
     moved.map((shift) => ({ ...shift, file })),
   )
+  if (isInForce) return state.complete(generation, { shifts, edits: edited }, taken)
   const change = { overrides, shifts, edits: edited }
   state.record({ generation, kind: 'change', description }, change, taken)
 }

@@ -12,6 +12,7 @@ import { makePrivateDirectory } from '../../storage/private-directory.ts'
 import { isDamage, openSqlite, type SqliteDatabase, transact } from '../../storage/sqlite.ts'
 import type { Entry, SourceName } from '../place.ts'
 import { type KnownSource, KnownSources } from './known-sources.ts'
+import { addMoveStep, type MoveStepRow } from './move-schema.ts'
 import type { LineShift } from './source-edit.ts'
 import { checkRow, prepareSchema, sumOf } from './state-schema.ts'
 
@@ -54,6 +55,13 @@ export interface MadeChange {
   readonly overrides: readonly Override[]
   readonly shifts: readonly (LineShift & { readonly file: string })[]
   readonly edits?: readonly EditedFile[]
+}
+
+/** What gives a user another home. */
+export interface Flip extends Pick<MadeChange, 'overrides'> {
+  readonly move: MoveStepRow
+  /** The last look before it is durable; what it throws leaves all as it was. */
+  readonly check: () => void
 }
 
 /** A source that a change has edited, by its signatures before and after. */
@@ -142,6 +150,32 @@ export class State implements Disposable {
   /** Forgets what was begun. */
   abandon(): void {
     this.#write(() => this.#database.exec('DELETE FROM journal'))
+  }
+
+  /**
+   * Puts the overrides of a change in force before its sources are edited, and with them the step of
+   * a move: one transaction, which `check` may still end by throwing. The journal says what is left.
+   */
+  putInForce(change: unknown, generation: NewGeneration, { overrides, move, check }: Flip): void {
+    const text = JSON.stringify(change)
+    this.#write(() => {
+      this.#database
+        .prepare('INSERT INTO journal (id, change, sum) VALUES (1, ?, ?)')
+        .run(text, sumOf([text]))
+      this.#addHistory(generation)
+      this.#addChange(generation.generation, { overrides, shifts: [] })
+      addMoveStep(this.#database, move)
+      check()
+    })
+  }
+
+  /** The sources say what is in force already. */
+  complete(generation: number, change: Omit<MadeChange, 'overrides'>, taken?: TakenSources): void {
+    this.#write(() => {
+      this.#database.exec('DELETE FROM journal')
+      this.#addChange(generation, { ...change, overrides: [] })
+      if (taken !== undefined) this.#addTaken(taken)
+    })
   }
 
   /** Puts a generation in force: what was begun is done. */

@@ -1,0 +1,57 @@
+import { Flags } from '@oclif/core'
+import { MailmuxError } from '../../base/error.ts'
+import { MailmuxCommand } from '../../cli/base-command.ts'
+import { formatTable } from '../../cli/table.ts'
+import {
+  type ListedMove,
+  listMoves,
+  purgeMoves,
+  type SettledMove,
+  sweepMoves,
+} from '../../migrate/list-moves.ts'
+import { describeSettled, settledExitCode } from '../../migrate/move-report.ts'
+
+const columns = ['user', 'from', 'to', 'step', 'since', 'awaits'].map((title) => ({ title }))
+
+export default class UserMoves extends MailmuxCommand {
+  static override summary = 'List moves of users; look after those that are done.'
+  static override description =
+    '--sweep brings over what has come to back-ends that users have left, by ways that are not ours: ' +
+    'for cron, once an hour. --purge takes away mailboxes that have been kept for `move.retain`.'
+  static override examples = [
+    '<%= config.bin %> <%= command.id %>',
+    '<%= config.bin %> <%= command.id %> --sweep',
+    '<%= config.bin %> <%= command.id %> --purge --yes',
+  ]
+  static override flags = {
+    sweep: Flags.boolean({ summary: 'Bring over what came to old back-ends.' }),
+    purge: Flags.boolean({
+      summary: 'Take away what has been kept for its time; needs --yes.',
+      exclusive: ['sweep'],
+    }),
+    yes: Flags.boolean({ summary: 'It is meant.', dependsOn: ['purge'] }),
+  }
+
+  async run(): Promise<ListedMove[] | SettledMove[]> {
+    const { flags } = await this.parse(UserMoves)
+    const config = await this.loadConfig(flags)
+    if (!flags.sweep && !flags.purge) {
+      const moves = await listMoves(config)
+      const rows = moves.map(({ user, source, target, step, since, awaits = '' }) => {
+        return [user, source, target, step, since.slice(0, 16).replace('T', ' '), awaits]
+      })
+      for (const line of rows.length === 0 ? [] : formatTable(columns, rows)) this.log(line)
+      return moves
+    }
+    if (flags.purge && !flags.yes) {
+      throw new MailmuxError('USAGE', 'what is purged is gone: say --yes if it is meant')
+    }
+    using interrupted = this.untilInterrupted()
+    const settled = flags.purge
+      ? await purgeMoves(config, Date.now(), interrupted.signal)
+      : await sweepMoves(config, interrupted.signal)
+    for (const one of settled) this.log(describeSettled(one))
+    process.exitCode = settledExitCode(settled)
+    return settled
+  }
+}

@@ -1,0 +1,209 @@
+/**
+ * The journal of moves, in the state database. A step is durable when it is written; the one that
+ * gives a user another home is written by `applyChange`, in the transaction that does so.
+ */
+import { makePrivateDirectory } from '../../storage/private-directory.ts'
+import { openSqlite, type SqliteDatabase, transact } from '../../storage/sqlite.ts'
+import { addMoveStep, prepareMoveSchema } from './move-schema.ts'
+import { statePath, unusable } from './state.ts'
+import { checkRow, prepareSchema, sumOf } from './state-schema.ts'
+
+/**
+ * Where a move is. Before `flipped` the user lives at the source, from then on at the target; there
+ * is nothing between.
+ *
+ * - planned: nothing has been done but to look
+ * - copying: passes, while the user works
+ * - freezing, settling, verifying, flipping: nothing may change the mailbox
+ * - giving_up: the freeze is to be ended at the source
+ * - stopped: it can be gone on with; the details say why it was not
+ * - flipped: the freeze is to be ended at the target
+ * - sweeping: what came to the source by another way is looked for
+ * - kept: done; the source's copy is there still
+ * - purging, purged: that is taken away
+ * - ended: the user has moved on; the source's copy is nobody's to purge
+ * - aborted: given up, by command
+ */
+export type MoveStep =
+  | 'planned'
+  | 'copying'
+  | 'freezing'
+  | 'settling'
+  | 'verifying'
+  | 'flipping'
+  | 'giving_up'
+  | 'stopped'
+  | 'flipped'
+  | 'sweeping'
+  | 'kept'
+  | 'purging'
+  | 'purged'
+  | 'ended'
+  | 'aborted'
+
+/** What a move has done so far. Times in milliseconds, of the day since 1970. */
+export interface MoveDetails {
+  readonly passes: number
+  readonly copied: number
+  readonly bytes: number
+  /** Freezes that were begun. */
+  readonly freezes: number
+  /** How long the last freeze took. */
+  readonly freezeMs?: number
+  readonly flippedAt?: number
+  readonly sweeps: number
+  readonly sweptAt?: number
+  /** Messages that came to the source after the flip, and were brought over. */
+  readonly stragglers: number
+  /** Why it has stopped. */
+  readonly error?: { readonly code: string; readonly message: string }
+}
+
+export interface MovePlan {
+  readonly user: string
+  /** Names of back-ends. */
+  readonly source: string
+  readonly target: string
+  /** The name of the mailbox at both. */
+  readonly login: string
+  /** The words for user_map and, where it says something of the user, popmap. */
+  readonly value: string
+  readonly retrieval?: string
+  /** The target has a copy of an earlier move, the other way. */
+  readonly isReturn: boolean
+  /** Messages at the target that nobody has put there are no reason to stop. */
+  readonly merge: boolean
+  readonly maxBad: number
+}
+
+export interface Move extends MovePlan {
+  readonly id: number
+  readonly startedAt: number
+  readonly step: MoveStep
+  readonly changedAt: number
+  readonly epoch: number
+  readonly details: MoveDetails
+}
+
+const moveColumns = ['id', 'user', 'source', 'target', 'plan', 'started']
+const stepColumns = ['move', 'number', 'at', 'epoch', 'step', 'details']
+const nothingDone: MoveDetails = {
+  passes: 0,
+  copied: 0,
+  bytes: 0,
+  freezes: 0,
+  sweeps: 0,
+  stragglers: 0,
+}
+
+type Row = Readonly<Record<string, unknown>>
+
+export class MoveJournal implements Disposable {
+  readonly #path: string
+  readonly #database: SqliteDatabase
+
+  private constructor(path: string, database: SqliteDatabase) {
+    this.#path = path
+    this.#database = database
+  }
+
+  /** Throws STATE_DAMAGED and STATE_UNUSABLE. */
+  static async open(stateDir: string): Promise<MoveJournal> {
+    const path = statePath(stateDir)
+    try {
+      await makePrivateDirectory(stateDir)
+      const database = openSqlite(path)
+      try {
+        prepareSchema(database)
+        prepareMoveSchema(database)
+        return new MoveJournal(path, database)
+      } catch (error) {
+        database.close()
+        throw error
+      }
+    } catch (error) {
+      throw unusable(path, error)
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#database.close()
+  }
+
+  /** All moves, in the order in which they began. */
+  moves(): Move[] {
+    const query = `SELECT ${moveColumns.join()}, sum FROM move ORDER BY id`
+    return this.#database
+      .prepare(query)
+      .all()
+      .map((row) => this.#moveOf(row))
+  }
+
+  /** The last move of a user. */
+  lastOf(user: string): Move | undefined {
+    const query = `SELECT ${moveColumns.join()}, sum FROM move WHERE user = ? ORDER BY id DESC LIMIT 1`
+    const row = this.#database.prepare(query).get(user)
+    return row === undefined ? undefined : this.#moveOf(row)
+  }
+
+  /** Where the move is now, whoever has written it. */
+  read(id: number): Move {
+    const query = `SELECT ${moveColumns.join()}, sum FROM move WHERE id = ?`
+    const row = this.#database.prepare(query).get(id)
+    if (row === undefined) throw unusable(this.#path, new Error(`it has no move ${id}`))
+    return this.#moveOf(row)
+  }
+
+  /** Its epoch is higher than any that was asked with for the user. */
+  begin({ user, source, target, ...rest }: MovePlan): Move {
+    const epoch = (this.lastOf(user)?.epoch ?? 0) + 1
+    const id = this.#write(() => {
+      const last = this.#database.prepare('SELECT max(id) AS last FROM move').get()
+      const next = Number(last?.['last'] ?? 0) + 1
+      const columns = [next, user, source, target, JSON.stringify(rest), Date.now()]
+      this.#database
+        .prepare('INSERT INTO move VALUES (?, ?, ?, ?, ?, ?, ?)')
+        .run(...columns, sumOf(columns))
+      const details = JSON.stringify(nothingDone)
+      addMoveStep(this.#database, { move: next, epoch, step: 'planned', details })
+      return next
+    })
+    return this.read(id)
+  }
+
+  /** The next step, durable when it returns. */
+  enter(move: Move, next: Partial<Pick<Move, 'step' | 'epoch' | 'details'>>): Move {
+    const { id, step, epoch, details } = { ...move, ...next }
+    const text = JSON.stringify(details)
+    this.#write(() => addMoveStep(this.#database, { move: id, epoch, step, details: text }))
+    return this.read(id)
+  }
+
+  #moveOf(row: Row): Move {
+    checkRow(this.#path, row, moveColumns)
+    const id = Number(row['id'])
+    const query = `SELECT ${stepColumns.join()}, sum FROM move_step WHERE move = ? ORDER BY number DESC LIMIT 1`
+    const last = this.#database.prepare(query).get(id) ?? {}
+    checkRow(this.#path, last, stepColumns)
+    return {
+      id,
+      user: String(row['user']),
+      source: String(row['source']),
+      target: String(row['target']),
+      ...(JSON.parse(String(row['plan'])) as Omit<MovePlan, 'user' | 'source' | 'target'>),
+      startedAt: Number(row['started']),
+      step: String(last['step']) as MoveStep,
+      changedAt: Number(last['at']),
+      epoch: Number(last['epoch']),
+      details: JSON.parse(String(last['details'])) as MoveDetails,
+    }
+  }
+
+  #write<Result>(work: () => Result): Result {
+    try {
+      return transact(this.#database, work)
+    } catch (error) {
+      throw unusable(this.#path, error)
+    }
+  }
+}

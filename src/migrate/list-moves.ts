@@ -1,0 +1,165 @@
+/** `mailmux user moves`: all moves, the sweeps of those that are done, and the end of what was left. */
+import { MailmuxError, messageOf } from '../base/error.ts'
+import type { Config } from '../config/config.ts'
+import { parseAddress } from '../mail/address.ts'
+import { homeOf } from '../map/edit/flip-user.ts'
+import { openMapInForce } from '../map/open.ts'
+import { CopyJournal } from '../map/state/copy-journal.ts'
+import { lockMailbox } from '../map/state/mailbox-lock.ts'
+import { type Move, MoveJournal, type MoveStep } from '../map/state/move-journal.ts'
+import { describeAwaited } from './move-report.ts'
+import { doorOf, type MoveListener, sweepOnce } from './move-user.ts'
+import { purgeSource } from './purge-source.ts'
+
+/** As `--json` prints it; times in ISO 8601. */
+export interface ListedMove {
+  readonly user: string
+  readonly source: string
+  readonly target: string
+  readonly step: MoveStep
+  readonly started: string
+  readonly since: string
+  readonly copied: number
+  readonly bytes: number
+  readonly freeze_ms?: number
+  readonly stragglers: number
+  /** What it waits for; absent where it waits for nothing. */
+  readonly awaits?: string
+  readonly error?: { readonly code: string; readonly message: string }
+}
+
+/** Throws STATE_DAMAGED and STATE_UNUSABLE. */
+export async function listMoves({ stateDir, move }: Config): Promise<ListedMove[]> {
+  using journal = await MoveJournal.open(stateDir)
+  return journal.moves().map((one) => listed(one, move.retainMs))
+}
+
+function listed(move: Move, retainMs: number): ListedMove {
+  const { user, source, target, step, startedAt, changedAt, details } = move
+  const { copied, bytes, freezeMs, stragglers, error } = details
+  const awaits = describeAwaited(move, retainMs)
+  return {
+    user,
+    source,
+    target,
+    step,
+    started: new Date(startedAt).toISOString(),
+    since: new Date(changedAt).toISOString(),
+    copied,
+    bytes,
+    ...(freezeMs === undefined ? {} : { freeze_ms: freezeMs }),
+    stragglers,
+    ...(awaits === '' ? {} : { awaits }),
+    ...(error === undefined ? {} : { error }),
+  }
+}
+
+/** What became of one move. */
+export interface SettledMove {
+  readonly user: string
+  readonly source: string
+  readonly swept?: number
+  readonly purged?: number
+  readonly problems: readonly string[]
+  readonly error?: { readonly code: string; readonly message: string }
+}
+
+/** Brings over what has come to where users were. One that fails does not keep the others. */
+export async function sweepMoves(config: Config, signal: AbortSignal): Promise<SettledMove[]> {
+  return await forEach(config, signal, (move, journal) => {
+    // Whoever has moved on since lives elsewhere.
+    const isLast = journal.lastOf(move.user)?.id === move.id
+    return move.step === 'kept' && isLast
+      ? (notes) => sweep(config, move, notes, signal)
+      : undefined
+  })
+}
+
+/** Takes away what has been kept for its time. `now`: milliseconds since 1970. */
+export async function purgeMoves(
+  config: Config,
+  now: number,
+  signal: AbortSignal,
+): Promise<SettledMove[]> {
+  return await forEach(config, signal, (move, journal) => {
+    const { step, details, changedAt } = move
+    const isDue = now >= (details.flippedAt ?? changedAt) + config.move.retainMs
+    if (step !== 'purging' && !(step === 'kept' && isDue)) return undefined
+    return (notes) => purge(config, move, { journal, notes, signal })
+  })
+}
+
+type Work = (notes: MoveListener) => Promise<Partial<SettledMove>>
+
+async function forEach(
+  config: Config,
+  signal: AbortSignal,
+  workOn: (move: Move, journal: MoveJournal) => Work | undefined,
+): Promise<SettledMove[]> {
+  using journal = await MoveJournal.open(config.stateDir)
+  const settled: SettledMove[] = []
+  for (const move of journal.moves()) {
+    const work = workOn(move, journal)
+    if (work === undefined || signal.aborted) continue
+    const { user, source } = move
+    const problems: string[] = []
+    const note = (text: string): void => void problems.push(text)
+    const listener = { step: () => undefined, progress: () => undefined, note }
+    try {
+      using _lock = await lockMailbox(config.stateDir, user)
+      settled.push({ user, source, problems, ...(await work(listener)) })
+    } catch (error) {
+      const code = error instanceof MailmuxError ? error.code : 'INTERNAL'
+      settled.push({ user, source, problems, error: { code, message: messageOf(error) } })
+    }
+  }
+  return settled
+}
+
+async function sweep(
+  config: Config,
+  move: Move,
+  listener: MoveListener,
+  signal: AbortSignal,
+): Promise<Partial<SettledMove>> {
+  using journal = await MoveJournal.open(config.stateDir)
+  const swept = await sweepOnce(config, move, listener, signal)
+  const { sweeps, stragglers } = move.details
+  const counted = { sweeps: sweeps + 1, sweptAt: Date.now(), stragglers: stragglers + swept }
+  journal.enter(move, { details: { ...move.details, ...counted } })
+  return { swept }
+}
+
+interface Purging {
+  readonly journal: MoveJournal
+  readonly notes: MoveListener
+  readonly signal: AbortSignal
+}
+
+async function purge(
+  config: Config,
+  move: Move,
+  { journal, notes, signal }: Purging,
+): Promise<Partial<SettledMove>> {
+  refuseHome(config, move)
+  const isLast = journal.lastOf(move.user)?.id === move.id
+  const swept = isLast ? await sweepOnce(config, move, notes, signal) : 0
+  const begun = journal.enter(move, { step: 'purging' })
+  using copies = await CopyJournal.open(config.stateDir)
+  const access = (await doorOf(config, move.source)).accessTo(move.login)
+  const { purged, problems } = await purgeSource(move, access, copies, signal)
+  if (problems.length === 0) journal.enter(begun, { step: 'purged' })
+  return { swept, purged, problems }
+}
+
+/** Throws MOVE_REFUSED. */
+function refuseHome(config: Config, { user, source }: Move): void {
+  const address = parseAddress(user, config.naming)
+  const map = openMapInForce(config, undefined, 'few questions')
+  try {
+    if (address === undefined || homeOf(map, config, address).backend !== source) return
+  } finally {
+    map.close()
+  }
+  throw new MailmuxError('MOVE_REFUSED', `${user} lives at ${source}`)
+}

@@ -1,0 +1,231 @@
+/** What a move does to real mailboxes, the map and the daemon of the host. */
+import { MailmuxError } from '../base/error.ts'
+import type { Config } from '../config/config.ts'
+import { checkFlip, flipUser, writeFlip } from '../map/edit/flip-user.ts'
+import type { CopyJournal } from '../map/state/copy-journal.ts'
+import type { Move } from '../map/state/move-journal.ts'
+import type { MoveStepRow } from '../map/state/move-schema.ts'
+import type { BadMessages } from './bad-messages.ts'
+import { Barrier, endFreeze } from './barrier.ts'
+import { isPassing, MailboxCopy, type MailboxPlan } from './copy-mailbox.ts'
+import type { CopyEnds } from './copy-session.ts'
+import { KnownHashes } from './known-hashes.ts'
+import type { MailboxLook } from './mailbox-look.ts'
+import { checkRoom, estimateOf } from './migrate-user.ts'
+import type { Estimate } from './migration-report.ts'
+import type { PassReport } from './pass-report.ts'
+import { type Copied, Disturbed, type MoveWork } from './run-move.ts'
+import { turnRound } from './turn-round.ts'
+import { type MailboxVerdict, verifyMailbox } from './verify-mailbox.ts'
+
+export interface MailboxMoveOptions {
+  readonly config: Config
+  readonly move: Move
+  readonly ends: CopyEnds
+  readonly copies: CopyJournal
+  readonly bad: BadMessages
+  readonly lanes: number
+  readonly onProgress: MailboxPlan['onProgress']
+  /** Told of what is otherwise than meant, and is no reason to stop. */
+  readonly onNote: (note: string) => void
+}
+
+/** Passes within a freeze, until one has nothing to do. */
+const mostPasses = 4
+/** Tries of a pass before the freeze, where a back-end fails. */
+const tries = 3
+
+export class MailboxMove implements MoveWork, AsyncDisposable {
+  estimate: Estimate | undefined
+  readonly #options: MailboxMoveOptions
+  readonly #hashes = new KnownHashes()
+  #copy: MailboxCopy | undefined
+  /** Cuts its connections. */
+  #cut = new AbortController()
+  #barrier: Barrier | undefined
+  /** What was at the source when it was found equal. */
+  #settled = ''
+
+  constructor(options: MailboxMoveOptions) {
+    this.#options = options
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#barrier?.[Symbol.dispose]()
+    await this.#drop()
+  }
+
+  async look(signal: AbortSignal): Promise<void> {
+    const { config, move, copies } = this.#options
+    // Nothing has been copied the way back yet: what is known of it is of the way here.
+    if (move.isReturn && move.details.passes === 0) turnRound(copies, move)
+    const copy = await this.#open(signal)
+    const look = await copy.look()
+    this.estimate = await estimateOf(copy, look)
+    if (!move.merge && !move.isReturn && copy.hasForeign(look)) {
+      const what = `${move.user}: the mailbox at ${move.target} is not empty`
+      throw new MailmuxError('TARGET_NOT_EMPTY', what)
+    }
+    await checkRoom(copy, this.estimate, move.target)
+    await checkFlip(config, move)
+  }
+
+  async pass(signal: AbortSignal): Promise<Copied> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const report = await this.#pass(await this.#open(signal))
+        await this.#verify(signal)
+        return report
+      } catch (error) {
+        await this.#drop()
+        signal.throwIfAborted()
+        if (!isPassing(error) || attempt === tries) throw error
+      }
+    }
+  }
+
+  async freeze(epoch: number, signal: AbortSignal): Promise<void> {
+    this.#barrier?.[Symbol.dispose]()
+    this.#barrier = await Barrier.raise(this.#freezeOf(epoch), signal)
+  }
+
+  async settle(signal: AbortSignal): Promise<Copied> {
+    this.#raised().mark()
+    const copy = await this.#open(signal)
+    let [copied, bytes] = [0, 0]
+    for (let count = 0; count < mostPasses; count++) {
+      const report = await this.#pass(copy)
+      copied += report.copied
+      bytes += report.bytes
+      if (report.folders.every(isUntouched)) break
+    }
+    const look = await copy.look()
+    this.#settled = describeSource(look)
+    await this.#checkBarrier(signal)
+    return { copied, bytes }
+  }
+
+  async verify(signal: AbortSignal): Promise<boolean> {
+    const isEqual = await this.#verify(signal)
+    await this.#checkBarrier(signal)
+    return isEqual
+  }
+
+  async flip(row: MoveStepRow, signal: AbortSignal): Promise<void> {
+    const { config, move, onNote } = this.#options
+    const copy = await this.#open(signal)
+    if (describeSource(await copy.look()) !== this.#settled) throw new Disturbed()
+    await this.#checkBarrier(signal)
+    const barrier = this.#raised()
+    const check = (): void => {
+      if (signal.aborted || !barrier.isSure) throw new Disturbed()
+    }
+    try {
+      await flipUser(config, move, { move: row, check }, { warn: onNote, signal })
+    } catch (error) {
+      if ((error as Error).cause instanceof Disturbed) throw (error as Error).cause
+      // The sources are edited by whoever comes next; the user has moved.
+      if (!(error instanceof MailmuxError) || error.code !== 'MAP_CHANGE_UNFINISHED') throw error
+      onNote(error.message)
+    }
+  }
+
+  async thaw(epoch: number, isFlipped: boolean): Promise<void> {
+    const { config, move, onNote } = this.#options
+    this.#barrier?.[Symbol.dispose]()
+    this.#barrier = undefined
+    await endFreeze(this.#freezeOf(epoch))
+    if (isFlipped) await writeFlip(config, move, { warn: onNote })
+  }
+
+  async sweep(signal: AbortSignal): Promise<number> {
+    const copy = await this.#open(signal)
+    const { copied, problems } = await copy.sweep()
+    for (const problem of problems) this.#options.onNote(problem)
+    return copied
+  }
+
+  #freezeOf(epoch: number): { runDir: string; user: string; epoch: number } {
+    const { config, move } = this.#options
+    return { runDir: config.runDir, user: move.user, epoch }
+  }
+
+  #raised(): Barrier {
+    if (this.#barrier === undefined) throw new Disturbed()
+    return this.#barrier
+  }
+
+  async #checkBarrier(signal: AbortSignal): Promise<void> {
+    if (!(await this.#raised().holds(signal))) throw new Disturbed()
+  }
+
+  async #pass(copy: MailboxCopy): Promise<PassReport> {
+    const report = await copy.pass({ mirror: true })
+    for (const note of report.notes) this.#options.onNote(note)
+    const [problem] = report.problems
+    if (problem !== undefined) throw new MailmuxError('MOVE_UNEQUAL', problem)
+    return report
+  }
+
+  /** Reads what has not been, and compares all of it. */
+  async #verify(signal: AbortSignal): Promise<boolean> {
+    const { ends } = this.#options
+    const copy = await this.#open(signal)
+    const look = await copy.look()
+    const pairs = copy.unverified(look)
+    const verdict = await verifyMailbox(ends, pairs, this.#hashes, signal)
+    const unequal = new Set(verdict.folders.map(({ source }) => source))
+    const equal = pairs.map(({ source }) => source.name).filter((name) => !unequal.has(name))
+    copy.setVerified(look, new Set(equal))
+    return this.#isGood(verdict, copy)
+  }
+
+  /**
+   * Nothing of the source is missing, but for what may be. What is there besides has no row: it was
+   * there before, or a run was killed between the storing of a message and the row, and the message
+   * is gone at the source since. Whose it is nobody can tell any more, so it stays.
+   */
+  #isGood({ folders }: MailboxVerdict, copy: MailboxCopy): boolean {
+    const { bad } = this.#options
+    return folders.every(({ source, target, missing, extra, differing, problem }) => {
+      const left = bad.found.filter(({ folder }) => folder === source).map(({ uid }) => uid)
+      const copied = copy.copiesIn(source)
+      const isComplete = missing.every(({ uid }) => left.includes(uid))
+      const isAlone = extra.every(({ uid }) => !copied.has(uid))
+      if (extra.length > 0) {
+        this.#options.onNote(`${target}: ${extra.length} messages are there besides`)
+      }
+      return isComplete && isAlone && differing.length === 0 && problem === undefined
+    })
+  }
+
+  async #open(signal: AbortSignal): Promise<MailboxCopy> {
+    const { move, ends, copies, bad, lanes, onProgress } = this.#options
+    if (this.#copy === undefined) this.#cut = new AbortController()
+    const cut = this.#cut
+    signal.throwIfAborted()
+    // What is under way when the freeze must end is not waited for.
+    signal.addEventListener('abort', () => cut.abort(signal.reason), { once: true })
+    if (this.#copy !== undefined) return this.#copy
+    const { user, source, target } = move
+    const renames = new Map<string, string>()
+    const plan = { user, source, target, ends, renames, lanes, bad, onProgress }
+    this.#copy = await MailboxCopy.open(plan, copies, cut.signal)
+    return this.#copy
+  }
+
+  async #drop(): Promise<void> {
+    const copy = this.#copy
+    this.#copy = undefined
+    await copy?.[Symbol.asyncDispose]()
+  }
+}
+
+function isUntouched(folder: PassReport['folders'][number]): boolean {
+  return folder.copied + folder.found + folder.flagged + folder.expunged === 0
+}
+
+/** Equal where nothing that the server tells of has happened. */
+function describeSource({ source }: MailboxLook): string {
+  return JSON.stringify([...source.states].sort(([one], [other]) => (one < other ? -1 : 1)))
+}

@@ -1,0 +1,127 @@
+/** Moves as a person reads of them. */
+import { type ErrorCode, errorCatalogue } from '../base/error.ts'
+import type { Move } from '../map/state/move-journal.ts'
+import type { SettledMove } from './list-moves.ts'
+import { describeAmount } from './migration-report.ts'
+import { isFlipped } from './move-machine.ts'
+import type { MoveReport } from './move-user.ts'
+
+/** A move under way, as one line at the bottom of a terminal. */
+export class MoveView {
+  readonly notes = new Set<string>()
+  readonly #startedAt: number
+  #move: Move | undefined
+  #messages = 0
+  #bytes = 0
+
+  /** `now`: monotonic milliseconds. */
+  constructor(now: number) {
+    this.#startedAt = now
+  }
+
+  step(move: Move): void {
+    this.#move = move
+  }
+
+  progress({ messages, bytes }: { readonly messages: number; readonly bytes: number }): void {
+    this.#messages += messages
+    this.#bytes += bytes
+  }
+
+  note(text: string): void {
+    this.notes.add(text)
+  }
+
+  line(now: number): string {
+    const seconds = Math.round((now - this.#startedAt) / 1000)
+    const { user = '', step = 'planned' } = this.#move ?? {}
+    const amount = describeAmount(this.#messages, this.#bytes)
+    return `${user}: ${step}, ${amount} copied, ${seconds} s`
+  }
+}
+
+/** How `user move` has ended. */
+export function describeMoved({ move, result, estimate, record, bad }: MoveReport): string[] {
+  const { user, source, target } = move
+  const who = `${user}: ${source} → ${target}`
+  if (result === 'there') return [`${user} lives at ${target} already`]
+  if (result === 'planned') {
+    const amount = describeAmount(estimate?.messages ?? 0, estimate?.bytes)
+    return [`${who}: ${amount} in ${estimate?.folders ?? 0} folders`]
+  }
+  if (record === undefined) return []
+  const { copied, bytes, freezeMs, stragglers, error } = record.details
+  if (result === 'aborted') return [`${who}: given up; ${user} lives at ${source}`]
+  const home = isFlipped(record.step) ? target : source
+  if (error !== undefined) {
+    const { message, code } = error
+    return [`${who}: failed: ${message} (${code}); ${user} lives at ${home}; ${hintOf(code)}`]
+  }
+  const parts = [
+    `${who}: done`,
+    `${describeAmount(copied, bytes)} copied`,
+    `frozen for ${((freezeMs ?? 0) / 1000).toFixed(1)} s`,
+    ...(stragglers === 0 ? [] : [`${stragglers} came to ${source} since and were brought over`]),
+    ...(bad.length === 0 ? [] : [`${bad.length} left behind`]),
+  ]
+  return [parts.join('; ')]
+}
+
+function hintOf(code: string): string {
+  return code in errorCatalogue ? errorCatalogue[code as ErrorCode].hint : ''
+}
+
+/** As design has it: 75 where another run may do better. */
+export function moveExitCode({ result, record }: MoveReport): number {
+  if (result !== 'failed') return 0
+  return exitOf(record?.details.error?.code ?? 'INTERNAL')
+}
+
+/** What a move waits for, for `user moves`. */
+export function describeAwaited(move: Move, retainMs: number): string {
+  const { step, user, target, details } = move
+  const again = `run \`mailmux user move ${user} --to ${target}\``
+  switch (step) {
+    case 'kept': {
+      const until = new Date((details.flippedAt ?? move.changedAt) + retainMs)
+      return `kept at ${move.source} until ${until.toISOString().slice(0, 16).replace('T', ' ')}`
+    }
+    case 'purged':
+    case 'ended':
+    case 'aborted':
+      return ''
+    case 'purging':
+      return 'run `mailmux user moves --purge` again'
+    default:
+      return details.error === undefined ? again : `${details.error.message}; ${again}`
+  }
+}
+
+/** One line about a move that was swept or purged. */
+export function describeSettled({
+  user,
+  source,
+  swept = 0,
+  purged,
+  problems,
+  error,
+}: SettledMove): string {
+  const parts = [
+    ...(swept === 0 && purged !== undefined ? [] : [`${swept} brought over from ${source}`]),
+    ...(purged === undefined ? [] : [`${purged} purged at ${source}`]),
+    ...problems,
+  ]
+  return `${user}: ${error === undefined ? parts.join('; ') : error.message}`
+}
+
+/** 75 where all that failed may do better later. */
+export function settledExitCode(settled: readonly SettledMove[]): number {
+  const failed = settled.filter(({ error, problems }) => error !== undefined || problems.length > 0)
+  if (failed.length === 0) return 0
+  const mayPass = failed.every(({ error }) => error !== undefined && exitOf(error.code) === 75)
+  return mayPass ? 75 : 1
+}
+
+function exitOf(code: string): number {
+  return code in errorCatalogue ? errorCatalogue[code as ErrorCode].exit : 70
+}

@@ -1,0 +1,182 @@
+/** `mailmux user move`: begins a move, goes on with one, or gives it up. */
+import type { AdminDoor } from '../backend/mailbox-access.ts'
+import { MailmuxError } from '../base/error.ts'
+import type { BackendConfig, Config } from '../config/config.ts'
+import { CopyJournal } from '../map/state/copy-journal.ts'
+import { lockMailbox } from '../map/state/mailbox-lock.ts'
+import { type Move, MoveJournal, type MovePlan } from '../map/state/move-journal.ts'
+import { BadMessages, type ReportedBad } from './bad-messages.ts'
+import { MailboxMove } from './mailbox-move.ts'
+import type { Estimate } from './migration-report.ts'
+import { isFlipped, isOver } from './move-machine.ts'
+import { planMove, userNamed } from './prepare-move.ts'
+import { openDoor } from './prepare-migration.ts'
+import { runMove } from './run-move.ts'
+
+export interface MoveRequest {
+  readonly user: string
+  readonly to: BackendConfig
+  readonly order: 'begun' | 'aborted' | 'dry run'
+  readonly merge: boolean
+  readonly maxBad: number
+}
+
+export interface MoveListener {
+  step(move: Move): void
+  progress(seen: { readonly messages: number; readonly bytes: number }): void
+  note(text: string): void
+}
+
+export interface MoveReport {
+  readonly move: Pick<Move, 'user' | 'source' | 'target'>
+  /** moved: the user lives at the target; planned: only looked; there: nothing was to be done. */
+  readonly result: 'moved' | 'planned' | 'there' | 'aborted' | 'failed'
+  readonly estimate?: Estimate
+  readonly record?: Move
+  readonly bad: readonly ReportedBad[]
+}
+
+/** Folders at a time. */
+const lanes = 4
+
+/**
+ * Throws what planning and opening throw, and MIGRATION_BUSY where another process works on the
+ * mailbox; what fails later is in the report. `signal` ends it in order, the user thawed.
+ */
+export async function moveUser(
+  config: Config,
+  request: MoveRequest,
+  listener: MoveListener,
+  signal: AbortSignal,
+): Promise<MoveReport> {
+  const user = userNamed(request.user, config).key
+  using _lock = await lockMailbox(config.stateDir, user)
+  using journal = await MoveJournal.open(config.stateDir)
+  const asked = { ...request, journal, listener, signal }
+  const known = journal.lastOf(user)
+  const isThis = known?.target === request.to.name
+  if (known !== undefined && !isOver(known.step)) {
+    if (!isThis) throw new MailmuxError('MOVE_REFUSED', describeOther(known))
+    return await goOn(config, asked, known)
+  }
+  const plan = request.order === 'aborted' ? undefined : planMove(config, request)
+  if (plan !== undefined) return await begin(config, asked, plan)
+  if (request.order !== 'aborted') {
+    const source = isThis ? known.source : request.to.name
+    return { move: { user, source, target: request.to.name }, result: 'there', bad: [] }
+  }
+  // Of a move that is over, the machine says why it cannot be given up.
+  if (known !== undefined && isThis) {
+    return await goOn(config, asked, known)
+  }
+  throw new MailmuxError('MOVE_UNKNOWN', `${user} is not being moved to ${request.to.name}`)
+}
+
+function describeOther({ user, source, target, step }: Move): string {
+  const how = isFlipped(step) ? 'run that again to end it' : 'end that, or give it up with --abort'
+  return `${user} is being moved from ${source} to ${target} (${step}): ${how}`
+}
+
+interface Order extends MoveRequest {
+  readonly journal: MoveJournal
+  readonly listener: MoveListener
+  readonly signal: AbortSignal
+}
+
+async function begin(config: Config, request: Order, planned: MovePlan): Promise<MoveReport> {
+  const { journal, listener, signal } = request
+  const earlier = journal.lastOf(planned.user)
+  const isReturn =
+    earlier?.source === planned.target &&
+    earlier.target === planned.source &&
+    (earlier.step === 'kept' || earlier.step === 'ended')
+  const plan = { ...planned, isReturn }
+  if (request.order === 'dry run') {
+    const details = { passes: 0, copied: 0, bytes: 0, freezes: 0, sweeps: 0, stragglers: 0 }
+    // What is only looked at has nothing to turn round, and writes nothing.
+    const looked = { ...plan, isReturn: false, merge: plan.merge || isReturn }
+    const now = Date.now()
+    const times = { startedAt: now, changedAt: now }
+    const move: Move = { ...looked, ...times, id: 0, step: 'planned', epoch: 0, details }
+    return await goOn(config, request, move)
+  }
+  if (earlier?.step === 'kept') {
+    // What has come to the mailbox that was left is brought along, for the last time.
+    await sweepOnce(config, earlier, listener, signal)
+    if (isReturn) journal.enter(earlier, { step: 'ended' })
+  }
+  return await goOn(config, request, journal.begin(plan))
+}
+
+/** Brings over what has come to the back-end that a user has left. Its lock is the caller's. */
+export async function sweepOnce(
+  config: Config,
+  move: Move,
+  listener: MoveListener,
+  signal: AbortSignal,
+): Promise<number> {
+  using copies = await CopyJournal.open(config.stateDir)
+  const bad = new BadMessages(config.stateDir, move.user, move.maxBad)
+  await using work = await workOf(config, move, { copies, bad, listener })
+  return await work.sweep(signal)
+}
+
+async function workOf(
+  config: Config,
+  move: Move,
+  {
+    copies,
+    bad,
+    listener,
+  }: { readonly copies: CopyJournal; readonly bad: BadMessages; readonly listener: MoveListener },
+): Promise<MailboxMove> {
+  const ends = {
+    source: (await doorOf(config, move.source)).accessTo(move.login),
+    target: (await doorOf(config, move.target)).accessTo(move.login),
+  }
+  return new MailboxMove({
+    config,
+    move,
+    ends,
+    copies,
+    bad,
+    lanes,
+    onProgress: (seen) => listener.progress(seen),
+    onNote: (text) => listener.note(text),
+  })
+}
+
+export async function doorOf(config: Config, name: string): Promise<AdminDoor> {
+  const backend = config.backends.get(name)
+  if (backend !== undefined) return await openDoor(config, backend)
+  throw new MailmuxError('BACKEND_UNKNOWN', `${name}: the config has no back-end of that name`)
+}
+
+async function goOn(
+  config: Config,
+  { order, journal, listener, signal }: Order,
+  move: Move,
+): Promise<MoveReport> {
+  using copies = await CopyJournal.open(config.stateDir)
+  const bad = new BadMessages(config.stateDir, move.user, move.maxBad)
+  await using work = await workOf(config, move, { copies, bad, listener })
+  const { user, source, target } = move
+  const told = { move: { user, source, target }, bad: bad.found }
+  if (order === 'dry run') {
+    await work.look(signal)
+    const { estimate } = work
+    return { ...told, result: 'planned', ...(estimate === undefined ? {} : { estimate }) }
+  }
+  const { freezeTargetMs, freezeLimitMs } = config.move
+  const budget = { targetMs: freezeTargetMs, limitMs: freezeLimitMs }
+  const onStep = (at: Move): void => listener.step(at)
+  const record = await runMove({ move, journal, work, budget, signal, onStep }, order)
+  const estimate = work.estimate === undefined ? {} : { estimate: work.estimate }
+  return { ...told, result: resultOf(record), record, ...estimate }
+}
+
+function resultOf({ step, details }: Move): MoveReport['result'] {
+  if (details.error !== undefined) return 'failed'
+  if (step === 'aborted') return 'aborted'
+  return isFlipped(step) ? 'moved' : 'failed'
+}

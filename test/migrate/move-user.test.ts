@@ -1,0 +1,87 @@
+/** `mailmux user move` between two Dovecots behind a running daemon, while mail arrives and is read. */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { after, before, describe, test } from 'node:test'
+import { namedBackend } from '../../src/config/named-backend.ts'
+import { type MoveReport, moveUser } from '../../src/migrate/move-user.ts'
+import { runCommand } from '../support/command.ts'
+import { password } from '../support/mailbox-pair.ts'
+import { flagMail, inboxOf, Ledger, MovingSite, sendMail } from '../support/moving-site.ts'
+import { Peer } from '../support/peer.ts'
+import { skipWithout } from '../support/tools.ts'
+
+const noListener = { step: () => undefined, progress: () => undefined, note: () => undefined }
+
+async function delivered(ledger: Ledger, count: number): Promise<void> {
+  while (ledger.delivered.size < count) await new Promise((resolve) => setImmediate(resolve))
+}
+
+describe('a user who moves', { skip: skipWithout('dovecot') }, () => {
+  let site: MovingSite
+
+  before(async () => {
+    const users = ['ann', 'bob', 'carl', 'dora']
+    site = await MovingSite.start({ users, placedByRules: ['dora'], serves: true })
+  })
+  after(() => site[Symbol.asyncDispose]())
+
+  function move(
+    user: string,
+    to: string,
+    order: 'begun' | 'aborted' = 'begun',
+  ): Promise<MoveReport> {
+    const request = { user, to: namedBackend(site.config, to), order, merge: false, maxBad: 0 }
+    return moveUser(site.config, request, noListener, new AbortController().signal)
+  }
+
+  const command = (...words: string[]) => runCommand([...words, '--config', site.configFile])
+
+  /** Mail comes and is flagged while `work` is under way. */
+  async function whileUsed(user: string, ledger: Ledger, work: () => Promise<void>): Promise<void> {
+    const ended = new AbortController()
+    const [smtp, imap] = [site.daemon?.port('smtp') ?? 0, site.daemon?.port('imap') ?? 0]
+    const traffic = [
+      sendMail(smtp, user, ledger, ended.signal),
+      flagMail(imap, user, ledger, ended.signal),
+    ]
+    try {
+      await work()
+    } finally {
+      ended.abort()
+      await Promise.all(traffic)
+    }
+  }
+
+  test('has every message once, while mail arrives and is flagged, there and back', async () => {
+    const ledger = new Ledger()
+    using idler = await Peer.connect(site.daemon?.port('imap') ?? 0)
+    await idler.expect(/^\* OK .*\r\n/)
+    idler.send(`a LOGIN ann@example.com "${password}"\r\nb SELECT INBOX\r\nc IDLE\r\n`)
+    await idler.expect(/\r\n\+ .*\r\n/)
+    await whileUsed('ann', ledger, async () => {
+      await delivered(ledger, 100)
+      const there = await move('ann', 'ingrid')
+      assert.equal(there.result, 'moved', JSON.stringify(there.record?.details.error))
+      const count = ledger.delivered.size
+      await delivered(ledger, count + 20)
+    })
+    await idler.expect(/\* BYE \[UNAVAILABLE\]/)
+    ledger.check(await inboxOf(site.pair.target.ports.imap, 'ann'))
+    assert.ok(ledger.deferred > 0 && ledger.reconnected > 0)
+    assert.match(
+      readFileSync(site.dir.join('user_map'), 'utf8'),
+      /\n# ann of London\nann@example\.com\tingrid\n/,
+    )
+
+    await whileUsed('ann', ledger, async () => {
+      const back = await move('ann', 'fritz')
+      assert.equal(back.result, 'moved', JSON.stringify(back.record?.details.error))
+      // What was there already was not copied again.
+      assert.ok((back.record?.details.copied ?? 0) < ledger.delivered.size)
+      await delivered(ledger, ledger.delivered.size + 10)
+    })
+    ledger.check(await inboxOf(site.pair.source.ports.imap, 'ann'))
+    const built = await command('build-map', '--check')
+    assert.equal(built.code, 0, built.stderr)
+  })
+})

@@ -1,0 +1,243 @@
+/**
+ * The machine of a move in a simulated world: whatever fails, and wherever the mover is killed, the
+ * user has one home, and every message once. `SEED=…` replays one history.
+ */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { MailmuxError } from '../../src/base/error.ts'
+import type { MoveStep } from '../../src/map/state/move-journal.ts'
+import {
+  isFlipped,
+  type MoveEvent,
+  type MoveState,
+  stateAt,
+  step,
+} from '../../src/migrate/move-machine.ts'
+import { runMove } from '../../src/migrate/run-move.ts'
+import { randomOf } from '../support/nasty-mailbox.ts'
+import { type Faults, Killed, World } from '../support/simulated-move.ts'
+
+const budget = { targetMs: 1_000, limitMs: 60_000 }
+const ann = {
+  user: 'ann@example.com',
+  source: 'fritz',
+  target: 'ingrid',
+  login: 'ann@example.com',
+  value: 'ingrid',
+  isReturn: false,
+  merge: false,
+  maxBad: 0,
+}
+const quiet: Faults = { kills: 0, failures: 0, restarts: 0, internalWrites: 0 }
+
+function worldOf(seed: number, faults: Faults = quiet): World {
+  const world = new World(randomOf(seed), faults)
+  world.rest(20)
+  world.begin(ann)
+  return world
+}
+
+/** One run of the command; undefined where it was killed. */
+async function once(world: World, order: 'begun' | 'aborted' = 'begun') {
+  const move = world.start()
+  const { signal } = new AbortController()
+  const run = { move, journal: world, work: world, budget, signal, onStep: () => undefined }
+  try {
+    return await runMove(run, order)
+  } catch (error) {
+    // What the journal fails in ends the command where it is.
+    if (!(error instanceof Killed) && !(error instanceof MailmuxError)) throw error
+    return undefined
+  }
+}
+
+/** Runs the command until it ends as it should. */
+async function finish(world: World, order: 'begun' | 'aborted' = 'begun'): Promise<void> {
+  const goal = order === 'begun' ? 'kept' : 'aborted'
+  for (let runs = 0; ; runs++) {
+    const ended = await once(world, order)
+    if (ended?.step === goal) return
+    if (order === 'aborted' && ended?.details.error?.code === 'MOVE_FLIPPED') return finish(world)
+    // I-LIVE: when faults stop, it ends.
+    if (runs === 30) world.calm()
+    assert.ok(runs < 35, `it does not end: ${world.steps.slice(-20).join(' ')}`)
+    world.rest(15)
+  }
+}
+
+function sorted(all: [number, string][]): [number, string][] {
+  return all.sort(([one], [other]) => one - other)
+}
+
+/** I-HOME, I-MOVE and I-LIVE of docs/reliability.md. */
+function check(world: World, told: string): void {
+  assert.ok(world.homes.length <= 2, `${told}: homes ${world.homes.join()}`)
+  assert.equal(world.home === 'ingrid', isFlipped(world.read(1).step), told)
+  const seen = [...world.stores[world.home].letters.values()]
+  assert.deepEqual(
+    sorted(
+      seen
+        .filter(({ id }) => world.ledger.has(id) || !world.strays.has(id))
+        .map(({ id, flags }) => [id, flags]),
+    ),
+    sorted([...world.ledger]),
+    `${told}: ${world.steps.join(' ')}`,
+  )
+  world.rest(15)
+  assert.equal(world.isFrozen, false, told)
+}
+
+test('a move goes through its steps in order, each written down', async () => {
+  const world = worldOf(1)
+  await finish(world)
+  const steps = world.steps.filter((one, index, all) => one !== all[index - 1])
+  const wanted = 'planned copying freezing settling verifying flipping flipped sweeping kept'.split(
+    ' ',
+  )
+  assert.deepEqual(steps, wanted)
+  check(world, 'undisturbed')
+  assert.equal(await once(world).then((move) => move?.step), 'kept')
+})
+
+for (const order of ['begun', 'aborted'] as const) {
+  test(`killed at any of its calls and then ${order} again, it ends in one home`, async () => {
+    const whole = worldOf(2)
+    await finish(whole)
+    assert.ok(whole.calls > 40, `${whole.calls} calls`)
+    const homes = new Set<string>()
+    for (let call = 1; call <= whole.calls; call++) {
+      for (const when of ['before', 'after'] as const) {
+        const world = worldOf(2)
+        world.killAt = { call, when }
+        assert.equal(await once(world), undefined)
+        world.rest(3)
+        await finish(world, order)
+        check(world, `killed ${when} call ${call}`)
+        homes.add(world.home)
+      }
+    }
+    assert.deepEqual([...homes].sort(), order === 'begun' ? ['ingrid'] : ['fritz', 'ingrid'])
+  })
+}
+
+test('whichever of its calls fails, the user is thawed, and another run ends it', async () => {
+  const whole = worldOf(3)
+  await finish(whole)
+  for (let call = 1; call <= whole.calls; call++) {
+    const world = worldOf(3)
+    world.failAt = call
+    const ended = await once(world)
+    if (ended !== undefined) {
+      assert.notEqual(ended.details.error, undefined, `call ${call}`)
+      if (ended.step !== 'giving_up' && ended.step !== 'flipped') {
+        assert.equal(world.isFrozen, false, `call ${call}: ${ended.step}`)
+      }
+    }
+    await finish(world)
+    check(world, `call ${call} failed`)
+  }
+})
+
+const faults: Faults = { kills: 8, failures: 8, restarts: 6, internalWrites: 10 }
+const seeds =
+  process.env['SEED'] === undefined
+    ? Array.from({ length: 1_000 }, (_, index) => index + 1)
+    : [Number(process.env['SEED'])]
+
+test(`a move survives what ${seeds.length} seeds make of its world`, async () => {
+  const ends = { kept: 0, aborted: 0 }
+  for (const seed of seeds) {
+    const world = worldOf(seed, faults)
+    await finish(world, seed % 4 === 0 ? 'aborted' : 'begun')
+    // What somebody wrote inside the old back-end since is found by the sweep after that.
+    world.calm()
+    world.start()
+    if (world.home === 'ingrid') await world.sweep()
+    check(world, `SEED=${seed}`)
+    const { step: last } = world.read(1)
+    if (last === 'kept' || last === 'aborted') ends[last]++
+  }
+  if (seeds.length > 1) assert.ok(ends.kept > 500 && ends.aborted > 100, JSON.stringify(ends))
+})
+
+function after(from: Partial<MoveState> & { step: MoveStep }, ...events: MoveEvent[]) {
+  let state: MoveState = { ...stateAt(from.step), ...from }
+  const actions: string[] = []
+  for (const event of events) {
+    const [next, action] = step(state, event, budget)
+    state = next
+    actions.push(action)
+  }
+  return { ...state, actions }
+}
+
+const passed = (ms: number): MoveEvent => ({ kind: 'passed', ms })
+
+const goesOn = (at: MoveStep, kind: 'begun' | 'aborted'): string => {
+  const ended = after({ step: at }, { kind })
+  return `${ended.step} ${ended.actions[0]}${ended.failure === undefined ? '' : ' failed'}`
+}
+
+describe('the machine', () => {
+  const failed: MoveEvent = { kind: 'failed', failure: { code: 'X', message: 'x' } }
+
+  test('freezes when a pass is short, or three in a row have brought it no nearer', () => {
+    assert.deepEqual(after({ step: 'copying' }, passed(9_000), passed(999)).actions, [
+      'pass',
+      'freeze',
+    ])
+    const steady = [9_000, 8_900, 9_100, 8_800].map(passed)
+    assert.deepEqual(after({ step: 'copying' }, ...steady).actions, [
+      'pass',
+      'pass',
+      'pass',
+      'freeze',
+    ])
+  })
+
+  test('does not freeze a user where a pass alone is over the budget', () => {
+    const ended = after({ step: 'copying' }, ...[90_000, 91_000, 90_000, 92_000].map(passed))
+    assert.deepEqual(
+      [ended.step, ended.failure?.code, ended.actions.at(-1)],
+      ['stopped', 'MOVE_OVER_BUDGET', 'end'],
+    )
+  })
+
+  test('gives up after three differences, or five gaps in the freeze', () => {
+    const unequal: MoveEvent[] = [{ kind: 'verified', isEqual: false }, { kind: 'settled' }]
+    const differing = after({ step: 'verifying' }, ...unequal, ...unequal, unequal[0] as MoveEvent)
+    assert.deepEqual(
+      [differing.step, differing.failure?.code, differing.actions.at(-1)],
+      ['giving_up', 'MOVE_UNEQUAL', 'thaw'],
+    )
+    const gaps = Array.from({ length: 5 }, (): MoveEvent => ({ kind: 'disturbed' }))
+    const disturbed = after({ step: 'flipping' }, ...gaps)
+    assert.deepEqual([disturbed.step, disturbed.failure?.code], ['giving_up', 'MOVE_UNFROZEN'])
+  })
+
+  test('ends the freeze after any failure in it, and stops', () => {
+    for (const at of ['freezing', 'settling', 'verifying', 'flipping'] as const) {
+      const ended = after({ step: at }, failed, { kind: 'thawed' })
+      assert.deepEqual([ended.step, ...ended.actions], ['stopped', 'thaw', 'end'])
+      const unthawed = after({ step: at }, failed, failed)
+      assert.deepEqual([unthawed.step, ...unthawed.actions], ['stopped', 'thaw', 'end'])
+    }
+  })
+
+  test('goes on from each step as another run finds it', () => {
+    const before: MoveStep[] = ['planned', 'copying', 'stopped']
+    const frozen: MoveStep[] = ['freezing', 'settling', 'verifying', 'flipping', 'giving_up']
+    for (const at of before) assert.equal(goesOn(at, 'begun'), 'planned look')
+    for (const at of frozen) assert.equal(goesOn(at, 'begun'), 'giving_up thaw')
+    for (const at of [...before, ...frozen]) assert.equal(goesOn(at, 'aborted'), 'giving_up thaw')
+    assert.equal(goesOn('flipped', 'begun'), 'flipped thaw')
+    assert.equal(goesOn('sweeping', 'begun'), 'sweeping sweep')
+    for (const at of ['kept', 'purging', 'purged', 'ended', 'aborted'] as const) {
+      assert.equal(goesOn(at, 'begun'), `${at} end`)
+    }
+    for (const at of ['flipped', 'sweeping', 'kept', 'purged', 'ended'] as const) {
+      assert.equal(goesOn(at, 'aborted'), `${at} end failed`)
+    }
+    assert.equal(goesOn('aborted', 'aborted'), 'aborted end')
+  })
+})
