@@ -1,8 +1,12 @@
 /** `mailmux user move` between two Dovecots behind a running daemon, while mail arrives and is read. */
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { namedBackend } from '../../src/config/named-backend.ts'
+import type { MoveStep } from '../../src/map/state/move-journal.ts'
 import { type MoveReport, moveUser } from '../../src/migrate/move-user.ts'
 import { runCommand } from '../support/command.ts'
 import { password } from '../support/mailbox-pair.ts'
@@ -15,6 +19,32 @@ const noListener = { step: () => undefined, progress: () => undefined, note: () 
 async function delivered(ledger: Ledger, count: number): Promise<void> {
   while (ledger.delivered.size < count) await new Promise((resolve) => setImmediate(resolve))
 }
+
+const killed = fileURLToPath(new URL('../support/killed-move.ts', import.meta.url))
+/** `MOVE_KILLS=all` for every one, which takes its time. */
+const kills: readonly (readonly [MoveStep, 'before' | 'after'])[] =
+  process.env['MOVE_KILLS'] === 'all'
+    ? (
+        [
+          'copying',
+          'freezing',
+          'settling',
+          'verifying',
+          'flipping',
+          'flipped',
+          'sweeping',
+          'kept',
+        ] as const
+      ).flatMap((step) => [[step, 'before'] as const, [step, 'after'] as const])
+    : [
+        ['freezing', 'after'],
+        ['flipping', 'after'],
+        ['flipped', 'before'],
+        ['flipped', 'after'],
+        ['kept', 'before'],
+      ]
+/** Those that leave the user at the target; and the last before it, which is not one of them. */
+const afterFlip: ReadonlySet<MoveStep> = new Set(['flipped', 'sweeping', 'kept'])
 
 describe('a user who moves', { skip: skipWithout('dovecot') }, () => {
   let site: MovingSite
@@ -67,7 +97,7 @@ describe('a user who moves', { skip: skipWithout('dovecot') }, () => {
     })
     await idler.expect(/\* BYE \[UNAVAILABLE\]/)
     ledger.check(await inboxOf(site.pair.target.ports.imap, 'ann'))
-    assert.ok(ledger.deferred > 0 && ledger.reconnected > 0)
+    assert.ok(ledger.deferred + ledger.reconnected > 0)
     assert.match(
       readFileSync(site.dir.join('user_map'), 'utf8'),
       /\n# ann of London\nann@example\.com\tingrid\n/,
@@ -83,5 +113,43 @@ describe('a user who moves', { skip: skipWithout('dovecot') }, () => {
     ledger.check(await inboxOf(site.pair.source.ports.imap, 'ann'))
     const built = await command('build-map', '--check')
     assert.equal(built.code, 0, built.stderr)
+  })
+
+  /** A run of the command that is killed as it writes that step down. */
+  async function killedAt(user: string, step: MoveStep, when: 'before' | 'after'): Promise<void> {
+    const words = [killed, site.configFile, user, 'ingrid', step, when]
+    const child = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] })
+    let said = ''
+    child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()))
+    const [, signal] = (await once(child, 'close')) as [number | null, string | null]
+    assert.equal(signal, 'SIGKILL', `${when} ${step}: ${said}`)
+  }
+
+  test('killed at its steps, it is gone on with, or given up, and nothing is lost', async () => {
+    const ledger = new Ledger()
+    await whileUsed('bob', ledger, async () => {
+      await delivered(ledger, 30)
+      for (const [step, when] of kills.filter(([step]) => !afterFlip.has(step))) {
+        await killedAt('bob', step, when)
+      }
+      const givenUp = await move('bob', 'ingrid', 'aborted')
+      assert.equal(givenUp.result, 'aborted')
+      await delivered(ledger, ledger.delivered.size + 10)
+    })
+    ledger.check(await inboxOf(site.pair.source.ports.imap, 'bob'))
+    assert.match(readFileSync(site.dir.join('user_map'), 'utf8'), /\nbob@example\.com\tfritz\n/)
+
+    await whileUsed('bob', ledger, async () => {
+      for (const [step, when] of kills.filter(([step]) => afterFlip.has(step))) {
+        await killedAt('bob', step, when)
+      }
+      const late = await move('bob', 'ingrid', 'aborted')
+      assert.equal(late.record?.details.error?.code, 'MOVE_FLIPPED')
+      const done = await move('bob', 'ingrid')
+      assert.match(done.result, /^(?:moved|there)$/)
+      await delivered(ledger, ledger.delivered.size + 10)
+    })
+    ledger.check(await inboxOf(site.pair.target.ports.imap, 'bob'))
+    assert.match(readFileSync(site.dir.join('user_map'), 'utf8'), /\nbob@example\.com\tingrid\n/)
   })
 })
