@@ -1,0 +1,213 @@
+/** Moves that something stands in the way of, and what comes after moves. No daemon runs. */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { after, before, describe, test } from 'node:test'
+import type { Config } from '../../src/config/config.ts'
+import { namedBackend } from '../../src/config/named-backend.ts'
+import { addUser } from '../../src/map/edit/change-user.ts'
+import { lockMailbox } from '../../src/map/state/mailbox-lock.ts'
+import { MoveJournal } from '../../src/map/state/move-journal.ts'
+import { listMoves, purgeMoves, sweepMoves } from '../../src/migrate/list-moves.ts'
+import { type MoveReport, type MoveRequest, moveUser } from '../../src/migrate/move-user.ts'
+import { runCommand } from '../support/command.ts'
+import { MovingSite } from '../support/moving-site.ts'
+import type { RawImap, RawMessage } from '../support/raw-imap.ts'
+import { skipWithout } from '../support/tools.ts'
+
+const users = ['ann', 'bob', 'carl', 'dora', 'emil', 'fred', 'gina', 'hans']
+const poor = { name: 'poor', quotaKib: 20 }
+const { signal } = new AbortController()
+const day = 86_400_000
+
+function mail(text: string, bytes = 0): RawMessage {
+  const body = `Subject: ${text}\r\n\r\n${`${'x'.repeat(70)}\r\n`.repeat(bytes / 72)}`
+  return { flags: [], date: '17-Jul-1996 02:44:25 -0700', body: Buffer.from(body) }
+}
+
+async function fill(imap: RawImap): Promise<void> {
+  await imap.command('CREATE work/letters')
+  await imap.append('INBOX', [mail('1'), mail('2'), mail('2')])
+  await imap.append('work/letters', [mail('3')])
+}
+
+const errorOf = ({ record }: MoveReport) => record?.details.error?.code
+
+function ofHans<One extends { readonly user: string }>(all: readonly One[]): One[] {
+  return all.filter(({ user }) => user === 'hans@example.com')
+}
+
+describe('moves', { skip: skipWithout('dovecot') }, () => {
+  let site: MovingSite
+
+  before(async () => {
+    site = await MovingSite.start({ users: [...users, poor], placedByRules: ['dora'] })
+  })
+  after(() => site[Symbol.asyncDispose]())
+
+  function move(
+    user: string,
+    to = 'ingrid',
+    changes: Partial<MoveRequest> & { readonly config?: Config } = {},
+  ): Promise<MoveReport> {
+    const { config = site.config, ...rest } = changes
+    const wanted = { user, to: namedBackend(config, to), order: 'begun', merge: false } as const
+    const listener = { step: () => undefined, progress: () => undefined, note: () => undefined }
+    return moveUser(config, { ...wanted, maxBad: 0, ...rest }, listener, signal)
+  }
+
+  const command = (...words: string[]) => runCommand([...words, '--config', site.configFile])
+  const userMap = () => readFileSync(site.dir.join('user_map'), 'utf8')
+
+  test('the command looks first, moves, and says both; the list says what is awaited', async () => {
+    using source = await site.pair.login('source', 'ann')
+    await fill(source)
+    const looked = await command('user', 'move', 'ann', '--to', 'ingrid', '--dry-run')
+    assert.deepEqual([looked.code, looked.stderr], [0, ''])
+    assert.match(
+      looked.stdout,
+      /^ann@example\.com: fritz → ingrid: 4 messages, .* in \d+ folders\n$/,
+    )
+    assert.match(userMap(), /ann@example\.com\tfritz\n/)
+    const moved = await command('user', 'move', 'ann', '--to', 'ingrid')
+    assert.deepEqual([moved.code, moved.stderr], [0, ''])
+    assert.match(moved.stdout, /: done; 4 messages, .* copied; frozen for \d\.\d s\n$/)
+    assert.match(userMap(), /ann@example\.com\tingrid\n/)
+    using target = await site.pair.login('target', 'ann')
+    assert.deepEqual(await target.everything(), await source.everything())
+    const again = await command('user', 'move', 'ann', '--to', 'ingrid', '--json')
+    assert.deepEqual([again.code, (JSON.parse(again.stdout) as MoveReport).result], [0, 'there'])
+    const listed = await command('user', 'moves')
+    assert.match(listed.stdout, /ann@example\.com +fritz +ingrid +kept .* kept at fritz until 20/)
+    const aborted = await command('user', 'move', 'ann', '--to', 'ingrid', '--abort')
+    assert.deepEqual([aborted.code, aborted.stdout.includes('lives at ingrid')], [65, true])
+  })
+
+  test('a mailbox that is not empty is left alone, unless it is to be added to', async () => {
+    using source = await site.pair.login('source', 'bob')
+    using target = await site.pair.login('target', 'bob')
+    await fill(source)
+    await target.append('INBOX', [mail('welcome')])
+    assert.equal(errorOf(await move('bob')), 'TARGET_NOT_EMPTY')
+    assert.match(userMap(), /bob@example\.com\tfritz\n/)
+    assert.equal((await move('bob', 'ingrid', { order: 'aborted' })).result, 'aborted')
+    assert.equal((await move('bob', 'ingrid', { merge: true })).result, 'moved')
+    assert.equal((await target.contents('INBOX')).length, 4)
+  })
+
+  test('a user who has too little room there stays', async () => {
+    using source = await site.pair.login('source', 'poor')
+    using target = await site.pair.login('target', 'poor')
+    await source.append('INBOX', [mail('1', 9_000), mail('2', 9_000)])
+    await target.append('INBOX', [mail('3', 9_000)])
+    const full = await move('poor', 'ingrid', { merge: true })
+    assert.deepEqual([full.result, errorOf(full)], ['failed', 'TARGET_FULL'])
+    assert.match(userMap(), /poor@example\.com\tfritz\n/)
+    await target.command('SELECT INBOX')
+    await target.command('STORE 1 +FLAGS (\\Deleted)')
+    await target.command('EXPUNGE')
+    assert.equal((await move('poor', 'ingrid')).result, 'moved')
+    assert.deepEqual(await target.everything(), await source.everything())
+  })
+
+  test('one who works on the mailbox keeps others from it', async () => {
+    using _lock = await lockMailbox(site.config.stateDir, 'carl@example.com')
+    await assert.rejects(move('carl'), { code: 'MIGRATION_BUSY' })
+  })
+
+  test('a move to elsewhere waits for the end of the one that is under way', async () => {
+    using journal = await MoveJournal.open(site.config.stateDir)
+    const plan = { login: 'carl@example.com', value: 'ulla', isReturn: false, merge: false }
+    const begun = journal.begin({
+      ...plan,
+      user: 'carl@example.com',
+      source: 'fritz',
+      target: 'ulla',
+      maxBad: 0,
+    })
+    await assert.rejects(move('carl'), { code: 'MOVE_REFUSED', message: /to ulla \(planned\)/ })
+    journal.enter(begun, { step: 'aborted' })
+  })
+
+  test('who is placed by a rule gets a line, and other names of a mailbox are refused', async () => {
+    using source = await site.pair.login('source', 'dora')
+    await fill(source)
+    assert.equal((await move('dora')).result, 'moved')
+    assert.match(userMap(), /\ndora@example\.com\s+ingrid\n/)
+    const built = await command('build-map', '--check')
+    assert.equal(built.code, 0, built.stderr)
+
+    const name = { everyDomain: false, retrieval: undefined, replace: false }
+    await addUser(site.config, { ...name, name: 'e.smith', value: 'emil@example.com@fritz' })
+    await assert.rejects(move('emil'), {
+      code: 'MOVE_REFUSED',
+      message: /e\.smith@example\.com leads to the same mailbox/,
+    })
+  })
+
+  test('a back-end that is down leaves the user where the mailbox was', async () => {
+    using source = await site.pair.login('source', 'fred')
+    await fill(source)
+    const ingrid = namedBackend(site.config, 'ingrid')
+    const imap = { host: '127.0.0.1', port: 1, tls: 'none' } as const
+    const down = { ...ingrid, endpoints: { ...ingrid.endpoints, imap } }
+    const config = { ...site.config, backends: new Map(site.config.backends).set('ingrid', down) }
+    const failed = await move('fred', 'ingrid', { config })
+    assert.deepEqual([failed.result, errorOf(failed)], ['failed', 'BACKEND_UNREACHABLE'])
+    const [listed] = (await listMoves(site.config)).slice(-1)
+    assert.match(listed?.awaits ?? '', /run `mailmux user move fred@example\.com --to ingrid`/)
+    assert.equal((await move('fred')).result, 'moved')
+  })
+
+  test('what is numbered anew, or renamed, between two runs is there once', async () => {
+    using source = await site.pair.login('source', 'gina')
+    await fill(source)
+    const limit = { ...site.config.move, freezeLimitMs: 0 }
+    const stopped = await move('gina', 'ingrid', { config: { ...site.config, move: limit } })
+    assert.equal(errorOf(stopped), 'MOVE_OVER_BUDGET')
+    using target = await site.pair.login('target', 'gina')
+    assert.deepEqual(await target.everything(), await source.everything())
+    await source.command('SELECT INBOX')
+    await source.command('RENAME work/letters work/post')
+    await source.command('CREATE again')
+    await source.append('again', [mail('4')])
+    assert.equal(
+      errorOf(await move('gina', 'ingrid', { config: { ...site.config, move: limit } })),
+      'MOVE_OVER_BUDGET',
+    )
+    await source.command('DELETE again')
+    await source.command('CREATE again')
+    await source.append('again', [mail('4'), mail('5')])
+    assert.equal((await move('gina')).result, 'moved')
+    assert.deepEqual(await target.everything(), await source.everything())
+  })
+
+  test('what comes to the old mailbox is brought over once; then it is purged', async () => {
+    using source = await site.pair.login('source', 'hans')
+    await fill(source)
+    assert.equal((await move('hans')).result, 'moved')
+    using target = await site.pair.login('target', 'hans')
+    await target.command('SELECT INBOX')
+    await target.command('STORE 1 +FLAGS (\\Deleted)')
+    await target.command('EXPUNGE')
+    await source.append('INBOX', [mail('late')])
+    const sweep = async () => ofHans(await sweepMoves(site.config, signal))
+    const told = { user: 'hans@example.com', source: 'fritz', problems: [] }
+    assert.deepEqual(await sweep(), [{ ...told, swept: 1 }])
+    assert.equal((await target.contents('INBOX')).length, 3)
+    await target.command('SELECT INBOX')
+    await target.command('STORE 3 +FLAGS (\\Deleted)')
+    await target.command('EXPUNGE')
+    // What the user has deleted since does not come again.
+    assert.deepEqual(await sweep(), [{ ...told, swept: 0 }])
+    assert.equal((await target.contents('INBOX')).length, 2)
+
+    assert.deepEqual(ofHans(await purgeMoves(site.config, Date.now() + 13 * day, signal)), [])
+    const later = Date.now() + 15 * day
+    await source.append('INBOX', [mail('later')])
+    const purged = ofHans(await purgeMoves(site.config, later, signal))
+    assert.deepEqual(purged, [{ ...told, swept: 1, purged: 6 }])
+    assert.equal((await source.contents('INBOX')).length, 0)
+    assert.equal((await target.contents('INBOX')).length, 3)
+    assert.deepEqual((await source.folders()).includes('work/letters'), false)
+  })
+})
