@@ -4,8 +4,8 @@
  */
 import type { BackendConfig, Config, Endpoint } from '../config/config.ts'
 import { MailmuxError } from '../base/error.ts'
-import type { Trust } from '../net/dial.ts'
-import { createBackendTls } from '../net/tls.ts'
+import { type Trust, trustIn } from '../net/dial.ts'
+import { type CertificatePair, createBackendTls } from '../net/tls.ts'
 import type { LoginProof } from '../protocol/login.ts'
 import { octetsOf } from '../protocol/sasl.ts'
 
@@ -28,6 +28,8 @@ export interface BackendSecrets {
   readonly password: string
   /** PEM text of the authorities that may vouch for it; the system's where absent. */
   readonly authorities: string | undefined
+  /** What it is shown of ourselves. */
+  readonly client?: CertificatePair | undefined
 }
 
 /** A server, and what opens the mailboxes there. */
@@ -50,7 +52,7 @@ export class AdminDoor implements MailboxDoor {
     this.#password = octetsOf(secrets.password)
     const needsTls = Object.values(backend.endpoints).some(({ tls }) => tls !== 'none')
     this.#trust = needsTls
-      ? { context: createBackendTls(secrets.authorities), name: backend.tlsName }
+      ? trustIn(backend, createBackendTls(secrets.authorities, secrets.client))
       : undefined
   }
 

@@ -23,6 +23,12 @@ export type Mechanism =
   | 'OAUTHBEARER'
   | 'XOAUTH2'
 
+/** PEM files. */
+export interface CertificateFiles {
+  readonly certFile: string
+  readonly keyFile: string
+}
+
 export interface Endpoint {
   readonly host: string
   readonly port: number
@@ -50,6 +56,10 @@ export interface BackendConfig {
   readonly tlsCaFile: string | undefined
   /** The name its certificate must bear. */
   readonly tlsName: string
+  /** Digests of keys, as `sha256//BASE64`, of which its certificate must have one; none: any key. */
+  readonly tlsPins: readonly string[]
+  /** What we show of ourselves. */
+  readonly tlsClient: CertificateFiles | undefined
   /** The most connections for messages that this host has to it at once. */
   readonly connections: number
   readonly clientAddress: ClientPassing
@@ -179,7 +189,7 @@ export interface Config {
   /** Where metrics and health are served; port 0: any free one. */
   readonly metrics: readonly MetricsListener[]
   readonly tls: {
-    readonly certificates: readonly { readonly certFile: string; readonly keyFile: string }[]
+    readonly certificates: readonly CertificateFiles[]
     readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
   }
   /** Networks that may say whom they speak for: PROXY, XCLIENT, XFORWARD. */

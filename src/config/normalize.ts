@@ -141,6 +141,11 @@ function backendOf(
     endpoints,
     tlsCaFile: raw.tls_ca === undefined ? undefined : path(raw.tls_ca),
     tlsName: raw.tls_name ?? raw.host,
+    tlsPins: typeof raw.tls_pin === 'string' ? [raw.tls_pin] : (raw.tls_pin ?? []),
+    tlsClient: raw.tls_client && {
+      certFile: path(raw.tls_client.cert),
+      keyFile: path(raw.tls_client.key),
+    },
     connections: raw.connections ?? 500,
     clientAddress: raw.client_address ?? 'none',
     admin: raw.admin && {

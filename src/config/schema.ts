@@ -22,6 +22,14 @@ const account = {
   form: 'a name or a number',
 } as const
 
+const certificate = {
+  type: 'object',
+  properties: { cert: name, key: name },
+  required: ['cert', 'key'],
+  additionalProperties: false,
+} as const
+const pin = { type: 'string', pattern: '^sha256//[A-Za-z0-9+/]{43}=$' } as const
+
 const backendPort = {
   anyOf: [
     port,
@@ -47,6 +55,15 @@ const backend = {
     submission: { ...backendPort, description: 'submission: a port, or {port, tls}' },
     tls: { ...tlsMode, description: 'how to speak to it; starttls never falls back to plain text' },
     tls_ca: { ...name, description: 'PEM file of the authorities that may vouch for it' },
+    tls_pin: {
+      anyOf: [pin, { type: 'array', items: pin, minItems: 1 }],
+      form: 'sha256// and the base64 of a digest, as curl --pinnedpubkey has it, or a list of such',
+      description: 'digests of keys, one of which its certificate must have',
+    },
+    tls_client: {
+      ...certificate,
+      description: 'PEM files that show it who we are',
+    },
     tls_name: { ...name, description: 'the name its certificate must bear (default: host)' },
     admin: {
       type: 'object',
@@ -198,12 +215,7 @@ export const configSchema = {
       properties: {
         certificates: {
           type: 'array',
-          items: {
-            type: 'object',
-            properties: { cert: name, key: name },
-            required: ['cert', 'key'],
-            additionalProperties: false,
-          },
+          items: certificate,
           description: 'PEM files; the first is shown to clients that name no known host',
         },
         min_version: { type: 'string', enum: ['TLSv1.2', 'TLSv1.3'] },

@@ -4,8 +4,10 @@ import { type ProbePlan, type ProbeReport, probeBackend } from '../backend/probe
 import type { MailmuxError } from '../base/error.ts'
 import type { BackendProtocol, Config } from '../config/config.ts'
 import { namedBackend } from '../config/named-backend.ts'
+import { trustIn } from '../net/dial.ts'
 import { backendTlsOf } from './generation.ts'
-import { readAuthorities } from './load-settings.ts'
+import { readBackendPems } from './load-settings.ts'
+import type { BackendPem } from './settings.ts'
 
 /** Ports that are asked at a time. */
 const atOnce = 16
@@ -21,10 +23,10 @@ export class BackendProber {
   #running = 0
   readonly #waiting: (() => void)[] = []
 
-  /** `authorities`: PEM texts by back-end. Throws TLS_UNUSABLE. */
-  constructor(config: Config, authorities: ReadonlyMap<string, string>) {
+  /** `pems`: by back-end. Throws TLS_UNUSABLE. */
+  constructor(config: Config, pems: ReadonlyMap<string, BackendPem>) {
     this.#config = config
-    this.#contexts = backendTlsOf(config, authorities, (make) => make())
+    this.#contexts = backendTlsOf(config, pems, (make) => make())
   }
 
   /** Never throws for what the back-end does: that is in the report. */
@@ -49,12 +51,11 @@ export function planOf(
   const backend = backends.get(name)
   const endpoint = backend?.endpoints[protocol]
   if (backend === undefined || endpoint === undefined) throw new Error(`no ${protocol} at ${name}`)
-  const context = contexts.get(name)
   return {
     backend: name,
     protocol,
     endpoint,
-    trust: context && { context, name: backend.tlsName },
+    trust: trustIn(backend, contexts.get(name)),
     hostname,
     clientAddress: backend.clientAddress,
     timeoutMs: limits.connectTimeoutMs,
@@ -71,10 +72,10 @@ export async function checkBackends(
 ): Promise<ProbeReport[]> {
   for (const name of names) namedBackend(config, name)
   const problems: MailmuxError[] = []
-  const authorities = await readAuthorities(config, problems)
-  const prober = new BackendProber(config, authorities)
+  const pems = await readBackendPems(config, problems)
   const [first] = problems
   if (first !== undefined) throw first
+  const prober = new BackendProber(config, pems)
   const asked = portsOf(config).filter(
     ({ backend }) => names.length === 0 || names.includes(backend),
   )

@@ -6,7 +6,7 @@ import { type MapReader, openMap, type StateSource } from '../map/open.ts'
 import { statePath } from '../map/state/state.ts'
 import { createBackendTls, createServerTls, type ServerTls } from '../net/tls.ts'
 import type { Generation } from './runtime.ts'
-import type { PemCertificate, Settings } from './settings.ts'
+import type { BackendPem, PemCertificate, Settings } from './settings.ts'
 
 type Opened =
   | { readonly generation: Generation }
@@ -20,7 +20,7 @@ export function openGeneration(
   settings: Settings,
   changes: Omit<StateSource, 'path'> = {},
 ): Opened {
-  const { config, certificates, authorities, mapFile } = settings
+  const { config, certificates, backendPems, mapFile } = settings
   const problems: MailmuxError[] = []
   const attempt = <T>(make: () => T): T | undefined => {
     try {
@@ -35,7 +35,7 @@ export function openGeneration(
     }
   }
   const serverTls = serverTlsOf(config, certificates, attempt)
-  const backendTls = backendTlsOf(config, authorities, attempt)
+  const backendTls = backendTlsOf(config, backendPems, attempt)
   const map: MapReader | undefined = attempt(() =>
     openMap(mapFile, { ...changes, path: statePath(config.stateDir) }),
   )
@@ -69,18 +69,19 @@ function serverTlsOf(
 /** One context for all back-ends that the system's authorities vouch for: it is large. */
 export function backendTlsOf(
   config: Config,
-  authorities: ReadonlyMap<string, string>,
+  pems: ReadonlyMap<string, BackendPem>,
   attempt: Attempt,
 ): ReadonlyMap<string, SecureContext> {
   const contexts = new Map<string, SecureContext>()
   let ofSystem: SecureContext | undefined
   for (const { name, endpoints, tlsCaFile } of config.backends.values()) {
     if (Object.values(endpoints).every(({ tls }) => tls === 'none')) continue
-    const ca = authorities.get(name)
+    const { ca, client } = pems.get(name) ?? {}
+    const file = [tlsCaFile, client?.certFile].filter((part) => part !== undefined).join(', ')
     const context =
-      ca === undefined
+      ca === undefined && client === undefined
         ? (ofSystem ??= attempt(() => createBackendTls(undefined)))
-        : attempt(() => named(tlsCaFile ?? name, () => createBackendTls(ca)))
+        : attempt(() => named(file, () => createBackendTls(ca, client)))
     if (context !== undefined) contexts.set(name, context)
   }
   return contexts

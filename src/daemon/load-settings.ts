@@ -5,7 +5,7 @@
  */
 import { access } from 'node:fs/promises'
 import { MailmuxError, messageOf } from '../base/error.ts'
-import type { Config, ListenerConfig, Service } from '../config/config.ts'
+import type { CertificateFiles, Config, ListenerConfig, Service } from '../config/config.ts'
 import type { KnownChanges } from '../map/state/override-reader.ts'
 import { realDisk } from '../storage/disk.ts'
 import { type PinnedFile, pinFile } from '../storage/pinned-file.ts'
@@ -15,7 +15,7 @@ import { KeptChanges } from './kept-changes.ts'
 import { openGeneration } from './generation.ts'
 import { prepareStateDir, refuseUnless, type RunAs } from './run-as.ts'
 import { sessionsPerWorker, workersOf } from './session-share.ts'
-import type { PemCertificate, Settings } from './settings.ts'
+import type { BackendPem, PemCertificate, Settings } from './settings.ts'
 
 export interface LoadedSettings {
   readonly settings: Settings
@@ -50,10 +50,8 @@ export async function loadSettings(
   const { config, runAs } = options
   const problems: MailmuxError[] = []
   await tryStateDir(config, runAs, problems)
-  const [certificates, authorities] = [
-    await readCertificates(config, problems),
-    await readAuthorities(config, problems),
-  ]
+  const certificates = await readCertificates(config, problems)
+  const backendPems = await readBackendPems(config, problems)
   const wanted = wantedListeners(options, problems)
   const listening = await bindListeners(wanted, options.inForce)
   const workers = workersOf(config)
@@ -63,7 +61,7 @@ export async function loadSettings(
     listeners: listening.bound.map((listener) => listener.config),
     mapFile: map?.path ?? '',
     certificates,
-    authorities,
+    backendPems,
     sessionsPerWorker: await sessionsPerWorker(config.limits.sessions, workers),
   }
   const about = map === undefined ? noMap : tryGeneration(settings, problems)
@@ -88,29 +86,38 @@ export async function loadSettings(
 }
 
 async function readCertificates(
-  config: Config,
+  { tls }: Config,
   problems: MailmuxError[],
 ): Promise<PemCertificate[]> {
   const pairs: PemCertificate[] = []
-  for (const { certFile, keyFile } of config.tls.certificates) {
-    const cert = await readText(certFile, problems)
-    const key = await readText(keyFile, problems)
-    if (cert !== undefined && key !== undefined) pairs.push({ certFile, cert, key })
+  for (const files of tls.certificates) {
+    const pair = await readPair(files, problems)
+    if (pair !== undefined) pairs.push(pair)
   }
   return pairs
 }
 
-export async function readAuthorities(
-  config: Config,
+async function readPair(
+  { certFile, keyFile }: CertificateFiles,
   problems: MailmuxError[],
-): Promise<Map<string, string>> {
-  const texts = new Map<string, string>()
-  for (const { name, tlsCaFile } of config.backends.values()) {
-    if (tlsCaFile === undefined) continue
-    const text = await readText(tlsCaFile, problems)
-    if (text !== undefined) texts.set(name, text)
+): Promise<PemCertificate | undefined> {
+  const cert = await readText(certFile, problems)
+  const key = await readText(keyFile, problems)
+  return cert === undefined || key === undefined ? undefined : { certFile, cert, key }
+}
+
+export async function readBackendPems(
+  { backends }: Config,
+  problems: MailmuxError[],
+): Promise<Map<string, BackendPem>> {
+  const pems = new Map<string, BackendPem>()
+  for (const { name, tlsCaFile, tlsClient } of backends.values()) {
+    if (tlsCaFile === undefined && tlsClient === undefined) continue
+    const ca = tlsCaFile === undefined ? undefined : await readText(tlsCaFile, problems)
+    const client = tlsClient === undefined ? undefined : await readPair(tlsClient, problems)
+    pems.set(name, { ca, client })
   }
-  return texts
+  return pems
 }
 
 async function readText(file: string, problems: MailmuxError[]): Promise<string | undefined> {

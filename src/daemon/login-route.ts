@@ -3,7 +3,7 @@ import { assertNever } from '../base/never.ts'
 import type { ClientPassing, Endpoint, LoginService } from '../config/config.ts'
 import type { Naming } from '../mail/address.ts'
 import { parseLogin } from '../mail/login-name.ts'
-import type { Trust } from '../net/dial.ts'
+import { type Trust, trustIn } from '../net/dial.ts'
 import type { Generation } from './runtime.ts'
 
 export type LoginRoute =
@@ -57,13 +57,12 @@ export function routeLogin(
   if (context === undefined && endpoint.tls !== 'none') {
     return { kind: 'unavailable', fault: `${backend.name} has no TLS settings` }
   }
-  const trust = context === undefined ? undefined : { context, name: backend.tlsName }
   return {
     kind: 'route',
     user,
     backend: backend.name,
     endpoint,
-    trust,
+    trust: trustIn(backend, context),
     clientAddress: backend.clientAddress,
     login: destination.login,
   }

@@ -69,9 +69,9 @@ export class Monitor implements Disposable {
   }
 
   #probe(ports: readonly BackendPort[]): void {
-    const { config, authorities } = this.#settings
+    const { config, backendPems } = this.#settings
     for (const port of ports) {
-      this.#prober ??= new BackendProber(config, authorities)
+      this.#prober ??= new BackendProber(config, backendPems)
       this.health.asked(port)
       void this.#prober.probe(port).then((report) => this.health.probed(report, Date.now()))
     }

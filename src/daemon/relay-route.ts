@@ -6,6 +6,7 @@ import type { Config } from '../config/config.ts'
 import { type Address, makeAddress, parseAddress } from '../mail/address.ts'
 import { type Reply, reply } from '../mail/reply.ts'
 import type { Destination, Verdict } from '../mail/route.ts'
+import { trustIn } from '../net/dial.ts'
 import { isAscii, type Path } from '../protocol/smtp/path.ts'
 import type { Member } from './relay-delivery.ts'
 import type { Generation } from './runtime.ts'
@@ -149,7 +150,7 @@ function makePlan({ config, backendTls }: Generation, name: string): SmtpPlan | 
     backend: name,
     protocol,
     endpoint,
-    trust: context === undefined ? undefined : { context, name: backend.tlsName },
+    trust: trustIn(backend, context),
     hostname: config.hostname,
     clientAddress: backend.clientAddress,
     client: undefined,

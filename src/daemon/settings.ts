@@ -11,6 +11,13 @@ export interface PemCertificate {
   readonly key: string
 }
 
+/** PEM texts for one back-end. */
+export interface BackendPem {
+  /** Of the authorities that may vouch for it; the system's where absent. */
+  readonly ca: string | undefined
+  readonly client: PemCertificate | undefined
+}
+
 export interface Settings {
   readonly config: Config
   /** With real ports and only of the services that are to run. */
@@ -18,8 +25,8 @@ export interface Settings {
   /** The map to open: a name for the very file that was checked, whatever becomes of its own name. */
   readonly mapFile: string
   readonly certificates: readonly PemCertificate[]
-  /** PEM texts of the authorities for back-ends that name some. */
-  readonly authorities: ReadonlyMap<string, string>
+  /** For back-ends that name authorities, or a certificate to show them. */
+  readonly backendPems: ReadonlyMap<string, BackendPem>
   /** The most sessions that one worker may have at once. */
   readonly sessionsPerWorker: number
 }

@@ -104,9 +104,13 @@ export async function openDoor({ limits }: Config, backend: BackendConfig): Prom
   const { passwordFile } = adminOf(backend)
   const password = (await readSecret(passwordFile)).replace(/\r?\n$/, '')
   if (password === '') throw new MailmuxError('SECRET_UNREADABLE', `${passwordFile}: it is empty`)
-  const { tlsCaFile } = backend
+  const { tlsCaFile, tlsClient } = backend
   const authorities = tlsCaFile === undefined ? undefined : await readSecret(tlsCaFile)
-  return new AdminDoor(backend, limits, { password, authorities })
+  const client = tlsClient && {
+    cert: await readSecret(tlsClient.certFile),
+    key: await readSecret(tlsClient.keyFile),
+  }
+  return new AdminDoor(backend, limits, { password, authorities, client })
 }
 
 async function readSecret(path: string): Promise<string> {

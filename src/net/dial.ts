@@ -15,14 +15,28 @@ import {
 import { messageOf } from '../base/error.ts'
 import { limits } from '../base/limit.ts'
 import { type BackendReason, printable } from '../base/log.ts'
-import type { Endpoint } from '../config/config.ts'
+import type { BackendConfig, Endpoint } from '../config/config.ts'
 import { isShortOfDescriptors } from './descriptors.ts'
+import { pinOf } from './peer-certificate.ts'
 import { hostResolver } from './resolve-host.ts'
 
 /** What a back-end must prove: a certificate of these authorities that bears this name. */
 export interface Trust {
   readonly context: SecureContext
   readonly name: string
+  /** Of which its key must be one, where there are any; then, for `isPinEnough`, that is all. */
+  readonly pins?: readonly string[]
+  readonly isPinEnough?: boolean
+}
+
+type Pinned = Pick<BackendConfig, 'tlsName' | 'tlsPins' | 'tlsCaFile'>
+
+/** `context`: that of the back-end; undefined where it is spoken to without TLS. */
+export function trustIn(backend: Pinned, context: SecureContext | undefined): Trust | undefined {
+  if (context === undefined) return undefined
+  const { tlsName: name, tlsPins: pins, tlsCaFile } = backend
+  // Who names authorities besides wants them heard.
+  return { context, name, pins, isPinEnough: pins.length > 0 && tlsCaFile === undefined }
 }
 
 /**
@@ -96,8 +110,9 @@ export function dial(options: DialOptions, done: (result: DialResult) => void): 
     if (preface !== undefined) socket.once('connect', () => socket.write(preface(socket)))
     return settle({ socket, ready: 'connect', timeoutMs }, done)
   }
-  const socket = tlsConnect({ ...target, ...verification(required(trust)) })
-  return settle({ socket, ready: 'secureConnect', timeoutMs }, done)
+  const verified = required(trust)
+  const socket = tlsConnect({ ...target, ...verification(verified) })
+  return settle({ socket, ready: 'secureConnect', timeoutMs, pins: verified.pins }, done)
 }
 
 /** Clear text before TLS: the connection comes first, and TLS over it. */
@@ -126,7 +141,7 @@ export function upgrade(options: UpgradeOptions, done: (result: DialResult) => v
       if (!inlet.take(chunk.length, chunk)) socket.pause()
     })
   }
-  return settle({ socket, ready: 'secureConnect', timeoutMs }, done)
+  return settle({ socket, ready: 'secureConnect', timeoutMs, pins: trust.pins }, done)
 }
 
 function required(trust: Trust | undefined): Trust {
@@ -147,10 +162,10 @@ function readInto(inlet: Inlet): OnReadOpts {
 }
 
 /** The name is checked also where it is an address, for which no SNI may be sent (RFC 6066 3). */
-function verification({ context, name }: Trust) {
+function verification({ context, name, isPinEnough = false }: Trust) {
   return {
     secureContext: context,
-    rejectUnauthorized: true,
+    rejectUnauthorized: !isPinEnough,
     servername: isIP(name) === 0 ? name : '',
     checkServerIdentity: (_asked: string, certificate: Parameters<typeof checkServerIdentity>[1]) =>
       checkServerIdentity(name, certificate),
@@ -161,10 +176,11 @@ interface Attempt {
   readonly socket: Socket
   readonly ready: 'connect' | 'secureConnect'
   readonly timeoutMs: number
+  readonly pins?: readonly string[] | undefined
 }
 
 function settle(attempt: Attempt, done: (result: DialResult) => void): Cancel {
-  const { socket, ready, timeoutMs } = attempt
+  const { socket, ready, timeoutMs, pins = [] } = attempt
   let connected = !socket.connecting
   let thrown: Error | undefined
   socket.on('error', ignoreError)
@@ -182,6 +198,8 @@ function settle(attempt: Attempt, done: (result: DialResult) => void): Cancel {
   }
   const onReady = (): void => {
     if (isShortOfDescriptors(socket, limits.lastDescriptors)) return fail(shortage())
+    const pin = pins.length === 0 ? '' : pinOf(socket)
+    if (pins.length > 0 && !pins.includes(pin)) return fail(otherKey(pin))
     finish()
     done({ ok: true, socket })
   }
@@ -218,6 +236,10 @@ function connectFailure(error: Error | undefined): DialFailure {
 
 function shortage(): DialFailure {
   return { step: 'connect', reason: 'no_descriptor', detail: 'too many open files (ulimit -n)' }
+}
+
+function otherKey(pin: string): DialFailure {
+  return { step: 'tls', reason: 'cert', detail: `its key is none that is pinned: ${pin}` }
 }
 
 function tlsFailure(socket: Socket, error: Error | undefined): DialFailure {

@@ -1,4 +1,5 @@
 /** The certificate that the other side of a connection has shown. */
+import { createHash } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 
@@ -21,6 +22,13 @@ export function certificateOf(socket: Socket): PeerCertificate | undefined {
     expires: certificate.validToDate.toISOString(),
     protocol: socket.getProtocol() ?? '',
   }
+}
+
+/** The digest of its key (SPKI), as `sha256//BASE64`; '' where there is none. */
+export function pinOf(socket: Socket): string {
+  if (!(socket instanceof TLSSocket)) return ''
+  const spki = socket.getPeerX509Certificate()?.publicKey.export({ type: 'spki', format: 'der' })
+  return spki === undefined ? '' : `sha256//${createHash('sha256').update(spki).digest('base64')}`
 }
 
 function oneLine(name: string): string {

@@ -143,15 +143,23 @@ function leafOf(cert: string): X509Certificate {
 }
 
 /**
- * Trust towards a back-end: the authorities in `ca` (PEM text), the system's where undefined.
- * Throws TLS_UNUSABLE.
+ * Trust towards a back-end: the authorities in `ca` (PEM text), the system's where undefined; and what
+ * it is shown of ourselves. Throws TLS_UNUSABLE.
  */
-export function createBackendTls(ca: string | undefined): SecureContext {
+export function createBackendTls(ca: string | undefined, client?: CertificatePair): SecureContext {
+  if (client !== undefined) checkPair(client, 'TLSv1.2')
   try {
     // A text without any certificate would be taken, and then nothing trusted or everything refused.
     if (ca !== undefined) leafOf(ca)
     const authorities = ca ?? systemAuthorities()
-    return createSecureContext({ ca: authorities, minVersion: 'TLSv1.2', ciphers, ecdhCurve })
+    const own = client === undefined ? {} : { cert: client.cert, key: client.key }
+    return createSecureContext({
+      ca: authorities,
+      minVersion: 'TLSv1.2',
+      ciphers,
+      ecdhCurve,
+      ...own,
+    })
   } catch (error) {
     if (error instanceof MailmuxError) throw error
     throw new MailmuxError('TLS_UNUSABLE', `authorities: ${messageOf(error)}`, { cause: error })

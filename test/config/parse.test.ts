@@ -234,6 +234,29 @@ test('limits for an address hold for every service, or are told apart', () => {
   })
 })
 
+test('back-ends are known by keys, and know us by a certificate', () => {
+  const pin = `sha256//${'a'.repeat(43)}=`
+  const backendsOf = (more: string) => {
+    const parsed = parseConfig(
+      minimal.replace('imap: 143', `imap: 143, tls: starttls, ${more}`),
+      '/etc/mailmux/mailmux.yaml',
+    )
+    assert.ok('config' in parsed, JSON.stringify(parsed))
+    return parsed.config.backends.get('fritz')
+  }
+  assert.deepEqual(backendsOf('tls_name: x')?.tlsPins, [])
+  assert.deepEqual(backendsOf(`tls_pin: ${pin}`)?.tlsPins, [pin])
+  assert.deepEqual(backendsOf(`tls_pin: [${pin}, ${pin}]`)?.tlsPins, [pin, pin])
+  assert.deepEqual(backendsOf('tls_client: {cert: own.pem, key: /keys/own}')?.tlsClient, {
+    certFile: '/etc/mailmux/own.pem',
+    keyFile: '/keys/own',
+  })
+  const bad = minimal.replace('imap: 143', 'imap: 143, tls_pin: [], tls_client: {cert: x}')
+  assert.equal(problemsIn(bad).length, 2)
+  const md5 = minimal.replace('imap: 143', 'imap: 143, tls_pin: "md5//AAAA"')
+  assert.match(problemsIn(md5)[0] ?? '', /tls_pin: .*sha256\/\//)
+})
+
 test('a key that this version does nothing with is warned about', () => {
   const parsed = parseConfig(
     minimal.replace('imap: 143', 'imap: 143, site: london'),

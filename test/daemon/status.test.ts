@@ -18,7 +18,7 @@ const settings: Settings = {
   listeners: config.listeners,
   mapFile: '',
   certificates: [],
-  authorities: new Map(),
+  backendPems: new Map(),
   sessionsPerWorker: 1,
 }
 const started = Date.parse('2026-01-01T00:00:00.000Z')

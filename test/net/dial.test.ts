@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict'
+import { createHash, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { before, test } from 'node:test'
-import { createSecureContext, type SecureContext, TLSSocket } from 'node:tls'
+import {
+  createSecureContext,
+  createServer as createTlsServer,
+  type SecureContext,
+  TLSSocket,
+} from 'node:tls'
 import type { TlsMode } from '../../src/config/config.ts'
 import {
   type DialResult,
@@ -10,6 +16,7 @@ import {
   type Inlet,
   type Preface,
   type Trust,
+  trustIn,
   upgrade,
 } from '../../src/net/dial.ts'
 import { createBackendTls } from '../../src/net/tls.ts'
@@ -196,6 +203,89 @@ for (const [what, make] of Object.entries(certificateCases)) {
     assert.equal(data, '')
   })
 }
+
+/** What `openssl x509 -pubkey | openssl pkey -pubin -outform der | openssl dgst -sha256` makes of it. */
+function pinOf({ cert }: IssuedCertificate): string {
+  const spki = new X509Certificate(cert).publicKey.export({ type: 'spki', format: 'der' })
+  return `sha256//${createHash('sha256').update(spki).digest('base64')}`
+}
+
+const otherPin = `sha256//${'A'.repeat(43)}=`
+
+for (const tls of ['implicit', 'starttls'] as const) {
+  const connect = async (port: number, trust: Trust | undefined): Promise<DialResult> => {
+    const result = await dialTo(port, tls, { trust: trust ?? trustOf() })
+    if (tls === 'implicit' || trust === undefined) return result
+    const socket = opened(result)
+    socket.write('STARTTLS\r\n')
+    await once(socket, 'data')
+    return upgradeOf(socket, trust)
+  }
+  const serve = (issued: IssuedCertificate): Promise<ScriptedBackend> =>
+    ScriptedBackend.start(async (peer) => {
+      if (tls === 'starttls') {
+        await peer.expect(/STARTTLS\r\n/)
+        peer.send('+OK\r\n')
+      }
+      await peer.acceptTls(issued).catch(() => undefined)
+      await peer.end().catch(() => undefined)
+    })
+  const pinned = (pins: readonly string[], name: string, tlsCaFile?: string): Trust | undefined =>
+    trustIn({ tlsName: name, tlsPins: pins, tlsCaFile }, context)
+
+  test(`${tls}: a pinned key is believed whoever signed it, and no other key`, async () => {
+    const stranger = makeAuthority('other').issue(['localhost'])
+    await using backend = await serve(stranger)
+    const pins = [otherPin, pinOf(stranger)]
+    opened(await connect(backend.port, pinned(pins, 'fritz.example.com'))).destroy()
+    const result = await connect(backend.port, pinned([otherPin], 'fritz.example.com'))
+    assert.equal(failed(result), 'tls cert')
+    assert.ok(!result.ok && result.failure.detail.includes(pinOf(stranger)))
+  })
+
+  test(`${tls}: where authorities are named besides a pin, both must hold`, async () => {
+    await using backend = await serve(certificate)
+    const [pin, name, ca] = [pinOf(certificate), 'fritz.example.com', 'ca.pem']
+    opened(await connect(backend.port, pinned([pin], name, ca))).destroy()
+    for (const trust of [pinned([otherPin], name, ca), pinned([pin], 'ingrid.example.com', ca)]) {
+      assert.equal(failed(await connect(backend.port, trust)), 'tls cert')
+    }
+    const stranger = makeAuthority('other').issue([name])
+    await using elsewhere = await serve(stranger)
+    const trust = pinned([pinOf(stranger)], name, ca)
+    assert.equal(failed(await connect(elsewhere.port, trust)), 'tls cert')
+  })
+}
+
+test('a back-end that asks who we are is shown the certificate that is configured', async () => {
+  const own = authority.issue(['mx1.example.com'])
+  const wanted = { ...certificate, ca: authority.ca, requestCert: true, rejectUnauthorized: true }
+  const server = createTlsServer(wanted)
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const dialled = (client?: IssuedCertificate): Promise<DialResult> => {
+    const trust = { context: createBackendTls(authority.ca, client), name: 'fritz.example.com' }
+    return dialTo(port, 'implicit', { trust })
+  }
+  const taken = once(server, 'secureConnection') as Promise<[TLSSocket]>
+  const socket = opened(await dialled(own))
+  const [peer] = await taken
+  assert.equal(peer.getPeerCertificate().subject.CN, 'mx1.example.com')
+  peer.destroy()
+  socket.destroy()
+  const refused = once(server, 'tlsClientError')
+  const result = await dialled()
+  await refused
+  // By TLS 1.3 a client hears of its refusal after the handshake.
+  if (result.ok) result.socket.destroy()
+  server.close()
+  const other = authority.issue(['mx2.example.com'])
+  assert.throws(
+    () => createBackendTls(authority.ca, { cert: own.cert, key: other.key }),
+    /they do not belong together/,
+  )
+})
 
 test('a certificate for an address vouches for that address, without SNI', async () => {
   await using backend = await ScriptedBackend.start(async (peer) => {

@@ -45,6 +45,8 @@ export function doorTo(
     },
     tlsCaFile: undefined,
     tlsName: name,
+    tlsPins: [],
+    tlsClient: undefined,
     connections: 1,
     clientAddress: 'none',
     admin: { user, passwordFile: '', style, separator: '*' },
