@@ -16,12 +16,14 @@ import { type Delivery, deliverSamples } from './deliver-samples.ts'
 import type { Narrator } from './narrator.ts'
 import { type ReadBack, readBack } from './read-back.ts'
 import {
+  admin,
   type BackendName,
   demoConfig,
   domain,
   type FrontEndPorts,
   mapSources,
   password,
+  people,
   residents,
 } from './sources.ts'
 
@@ -104,7 +106,7 @@ async function startSite(
       residents[name as BackendName].join(', '),
     ]),
   )
-  narrator.say('Two real Dovecot servers. Neither knows of the other.')
+  narrator.say('Two real Dovecot servers: both know all users, and not who lives where.')
 
   const [smtp = 0, imap = 0, pop3 = 0] = await freePorts(3)
   const ports = { smtp, imap, pop3 }
@@ -112,6 +114,7 @@ async function startSite(
   for (const [name, text] of Object.entries(mapSources)) writeFileSync(join(folder, name), text)
   const text = demoConfig(ports, { fritz: fritz.ports, ingrid: ingrid.ports })
   writeFileSync(configFile, text)
+  writeFileSync(join(folder, admin.file), admin.password, { mode: 0o600 })
   const { config } = await loadConfig(configFile)
   await tellMap(config, narrator)
   signal.throwIfAborted()
@@ -131,8 +134,8 @@ async function startBackends(
   signal: AbortSignal,
 ): Promise<readonly [Dovecot, Dovecot]> {
   const start = async (name: BackendName): Promise<Dovecot> => {
-    const users = residents[name].map((user) => ({ address: `${user}@${domain}`, password }))
-    return Dovecot.start({ name, folder: join(folder, name), users }, signal)
+    const users = people.map((user) => ({ address: `${user}@${domain}`, password }))
+    return Dovecot.start({ name, folder: join(folder, name), users, admin }, signal)
   }
   const started = await Promise.allSettled([start('fritz'), start('ingrid')])
   for (const result of started) if (result.status === 'fulfilled') resources.use(result.value)
@@ -174,6 +177,7 @@ function sayWhatNext(site: Site, { keep, narrator, shownProgram }: DemoOptions):
   )
   narrator.command(`curl ${imap} -u bob:${password} -X 'STATUS INBOX (MESSAGES)'`, 'IMAP')
   narrator.command(`curl pop3://127.0.0.1:${ports.pop3}/1 -u carl:${password}`, 'POP3')
+  narrator.command(mailmux('user move zoe --to fritz'), 'zoe moves, mail and all, while she works')
   narrator.command(
     `echo 'xenia@${domain} fritz' >> ${join(folder, 'user_map')}`,
     'a line of her own for xenia; then build, reload, and explain her',

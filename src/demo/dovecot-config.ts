@@ -1,7 +1,8 @@
 /**
  * The config of one small Dovecot: IMAP, POP3, LMTP and where wanted ManageSieve (which a package of
- * its own adds) on ports of the loopback address, users and plain passwords in one file, Maildir. Everything is inside one folder. 2.4 renamed much of what 2.3
- * understands, and asks for the version that a config was written for.
+ * its own adds) on ports of the loopback address, users and plain passwords in one file, Maildir.
+ * Everything is inside one folder. 2.4 renamed much of what 2.3 understands, and asks for the version
+ * that a config was written for.
  */
 import { join } from 'node:path'
 
@@ -34,6 +35,8 @@ export interface DovecotSettings {
   readonly hasCertificate: boolean
   /** Some user has one. */
   readonly hasQuota: boolean
+  /** Somebody may log in for others, as `user*admin` or by PLAIN. */
+  readonly hasAdmin: boolean
   /** The names of the user and group it runs as, where it is not started by root. */
   readonly account: { readonly user: string; readonly group: string } | undefined
   /** More lines, which may change what others set. */
@@ -43,6 +46,7 @@ export interface DovecotSettings {
 export const dovecotFiles = {
   config: 'dovecot.conf',
   users: 'users',
+  admins: 'admins',
   mail: 'mail',
   run: 'run',
   state: 'state',
@@ -82,6 +86,7 @@ export function dovecotConfig(settings: DovecotSettings): string {
     '  inbox = yes',
     '  separator = /',
     '}',
+    ...(settings.hasAdmin ? adminLines(settings.release, path) : []),
     ...quotaLines(settings),
     ...tlsLines(settings, path),
     ...listenerLines(ports),
@@ -123,6 +128,15 @@ function loginAndMailLines(release: DovecotRelease, path: PathOf): string[] {
       '}',
     ]),
   ]
+}
+
+function adminLines(release: DovecotRelease, path: PathOf): string[] {
+  const lookUp =
+    release === '2.3'
+      ? ['passdb {', '  driver = passwd-file', `  args = ${path('admins')}`]
+      : ['passdb admins {', '  driver = passwd-file', `  passwd_file_path = ${path('admins')}`]
+  const rest = ['  master = yes', '  result_success = continue', '}']
+  return ['auth_master_user_separator = *', ...lookUp, ...rest]
 }
 
 function quotaLines({ hasQuota, release }: DovecotSettings): string[] {

@@ -33,6 +33,8 @@ export interface DovecotOptions {
   readonly users: readonly DovecotUser[]
   /** PEM texts; without them there is no TLS. */
   readonly certificate?: { readonly cert: string; readonly key: string }
+  /** Who may log in for every user. */
+  readonly admin?: { readonly user: string; readonly password: string }
   /** ManageSieve is spoken, too. */
   readonly hasSieve?: boolean
   /** More lines of its config. */
@@ -191,7 +193,7 @@ export class Dovecot implements AsyncDisposable {
   }
 
   async #writeConfig(): Promise<void> {
-    const { folder, name, certificate, users, further = [] } = this.#options
+    const { folder, name, certificate, users, admin, further = [] } = this.#options
     const account = process.getuid?.() === 0 ? undefined : await ownAccount()
     const text = dovecotConfig({
       release: await this.#release(),
@@ -200,6 +202,7 @@ export class Dovecot implements AsyncDisposable {
       ports: this.ports,
       hasCertificate: certificate !== undefined,
       hasQuota: users.some(({ quotaKib }) => quotaKib !== undefined),
+      hasAdmin: admin !== undefined,
       account,
       further,
     })
@@ -212,7 +215,7 @@ async function ownAccount(): Promise<{ user: string; group: string }> {
   return { user: userInfo().username, group: stdout.trim() }
 }
 
-function makeFolders({ folder, users, certificate }: DovecotOptions): void {
+function makeFolders({ folder, users, admin, certificate }: DovecotOptions): void {
   const isRoot = process.getuid?.() === 0
   const owner = isRoot ? nobody : { uid: userInfo().uid, gid: userInfo().gid }
   const path = (name: keyof typeof dovecotFiles): string => join(folder, dovecotFiles[name])
@@ -221,6 +224,9 @@ function makeFolders({ folder, users, certificate }: DovecotOptions): void {
   for (const name of ['mail', 'run', 'state'] as const) mkdirSync(path(name), { recursive: true })
   if (isRoot) chownSync(path('mail'), owner.uid, owner.gid)
   writeFileSync(path('users'), dovecotUsers(users, owner, path('mail')))
+  if (admin !== undefined) {
+    writeFileSync(path('admins'), `${admin.user}:{PLAIN}${admin.password}\n`)
+  }
   if (certificate !== undefined) {
     writeFileSync(path('cert'), certificate.cert)
     writeFileSync(path('key'), certificate.key, { mode: 0o600 })

@@ -6,11 +6,17 @@ export type BackendName = 'fritz' | 'ingrid'
 export const domain = 'example.com'
 export const password = 'secret'
 
+/** Who moves mailboxes; the password is in the file that the config names. */
+export const admin = { user: 'mailmux', password: 'moves', file: 'admin-password' } as const
+
 /** Whose mailboxes each back-end has; the sources below say the same. */
 export const residents: Readonly<Record<BackendName, readonly string[]>> = {
   fritz: ['bob', 'carl'],
   ingrid: ['ann', 'zoe'],
 }
+
+/** Both back-ends know all of them: anybody may be moved. */
+export const people: readonly string[] = Object.values(residents).flat()
 
 /** The map sources by file name. */
 export const mapSources = {
@@ -39,7 +45,8 @@ export function demoConfig(
 ): string {
   const backend = (name: BackendName): string => {
     const { lmtp, imap, pop3 } = backends[name]
-    return `  ${name}: {host: 127.0.0.1, lmtp: ${lmtp}, imap: ${imap}, pop3: ${pop3}}`
+    const moves = `admin: {user: ${admin.user}, password_file: ${admin.file}}`
+    return `  ${name}: {host: 127.0.0.1, lmtp: ${lmtp}, imap: ${imap}, pop3: ${pop3}, ${moves}}`
   }
   const listener = (service: keyof FrontEndPorts): string =>
     `  ${service}: ["127.0.0.1:${listen[service]}"]`

@@ -82,7 +82,9 @@ export function describeUser(report: UserReport): string {
   if (error !== undefined) return `${user}: failed: ${error.message}`
   if (result === 'planned') {
     const amount = describeAmount(estimate?.messages ?? 0, estimate?.bytes)
-    return [`${user}: ${amount} in ${estimate?.folders ?? 0} folders`, ...notes].join('; ')
+    return [`${user}: ${amount} in ${counted(estimate?.folders ?? 0, 'folder')}`, ...notes].join(
+      '; ',
+    )
   }
   const parts = [
     `${user}: ${result === 'done' ? 'done' : 'not equal'}`,

@@ -1,4 +1,5 @@
 /** Moves as a person reads of them. */
+import { counted } from '../base/counted.ts'
 import { type ErrorCode, errorCatalogue } from '../base/error.ts'
 import type { Move } from '../map/state/move-journal.ts'
 import type { SettledMove } from './list-moves.ts'
@@ -47,7 +48,7 @@ export function describeMoved({ move, result, estimate, record, bad }: MoveRepor
   if (result === 'there') return [`${user} lives at ${target} already`]
   if (result === 'planned') {
     const amount = describeAmount(estimate?.messages ?? 0, estimate?.bytes)
-    return [`${who}: ${amount} in ${estimate?.folders ?? 0} folders`]
+    return [`${who}: ${amount} in ${counted(estimate?.folders ?? 0, 'folder')}`]
   }
   if (record === undefined) return []
   const { copied, bytes, freezeMs, stragglers, error } = record.details
