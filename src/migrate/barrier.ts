@@ -16,16 +16,16 @@ export interface BarrierOptions {
 /** A mover that dies leaves the user frozen so long. */
 const ttlMs = 30_000
 const renewEveryMs = 8_000
-/** What a clock that is read at both ends of a socket may differ by. */
-const toleranceMs = 20
 /** A flip may take this long to become durable. */
 const flipMs = 5_000
 
 export class Barrier implements Disposable {
   readonly #options: BarrierOptions
   readonly #ended = new AbortController()
-  /** When the daemon says that it has been frozen since; undefined: there is none. */
-  #since: number | undefined
+  /** Whether a daemon has answered the last question; undefined before the first. */
+  #isAnswered: boolean | undefined
+  /** One question after the other: which of two has begun a freeze anew, nobody could tell. */
+  #asking: Promise<void> = Promise.resolve()
   #expiresAt = Number.POSITIVE_INFINITY
   #isBroken = false
 
@@ -64,37 +64,28 @@ export class Barrier implements Disposable {
   }
 
   async #ask(signal: AbortSignal): Promise<void> {
+    const before = this.#asking
+    const asking = before.catch(() => undefined).then(() => this.#askOnce(signal))
+    this.#asking = asking
+    await asking
+  }
+
+  async #askOnce(signal: AbortSignal): Promise<void> {
     const { runDir, user, epoch } = this.#options
     const askedAt = performance.now()
     const report = await freezeUser(runDir, { user, epoch, ttl_ms: ttlMs }, signal)
-    if (report === undefined) {
-      this.#see(undefined)
-      this.#expiresAt = Number.POSITIVE_INFINITY
-      return
-    }
-    if (report.superseded_by !== undefined) {
+    if (report?.superseded_by !== undefined) {
       const what = `${user}: frozen for another move (${report.superseded_by}, not ${epoch})`
       throw new MailmuxError('MOVE_UNFROZEN', what)
     }
-    if (!report.complete) {
-      this.#isBroken = true
-      throw new MailmuxError('MOVE_UNFROZEN', `${user}: ${describe(report.processes)}`)
-    }
-    this.#see(performance.now() - report.frozen_ms)
-    this.#expiresAt = askedAt + report.expires_ms
-  }
-
-  /** A freeze that began later than the one before it leaves a gap; so does a daemon that comes or goes. */
-  #see(since: number | undefined): void {
-    const before = this.#since
-    this.#since = since
-    if (before === undefined && since === undefined) return
-    if (before !== undefined && since !== undefined && since <= before + toleranceMs) {
-      // The earlier one is kept: a slow answer must not move it on, step by step.
-      this.#since = Math.min(before, since)
-      return
-    }
+    // A daemon that has come or gone since, and a freeze that began with this question.
+    const isNew = report !== undefined && report.frozen_ms <= performance.now() - askedAt
+    if (this.#isAnswered !== (report !== undefined) || isNew) this.#isBroken = true
+    this.#isAnswered = report !== undefined
+    this.#expiresAt = report === undefined ? Infinity : askedAt + report.expires_ms
+    if (report?.complete !== false) return
     this.#isBroken = true
+    throw new MailmuxError('MOVE_UNFROZEN', `${user}: ${describe(report.processes)}`)
   }
 
   /** What fails is found by the next question. */

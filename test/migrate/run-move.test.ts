@@ -138,6 +138,34 @@ test('whichever of its calls fails, the user is thawed, and another run ends it'
   }
 })
 
+test('a freeze that is over its budget ends at the source, whatever is under way', async () => {
+  const world = worldOf(4)
+  world.settle = (signal?: AbortSignal): Promise<never> =>
+    new Promise((_, reject) => {
+      signal?.addEventListener('abort', () => reject(new Error('cut off')), { once: true })
+    })
+  const run = { journal: world, work: world, onStep: () => undefined }
+  const { signal } = new AbortController()
+  const short = { targetMs: 1_000, limitMs: 5 }
+  const ended = await runMove({ ...run, move: world.start(), budget: short, signal })
+  assert.deepEqual([ended.step, ended.details.error?.code], ['stopped', 'MOVE_OVER_BUDGET'])
+  assert.deepEqual([world.isFrozen, world.home], [false, 'fritz'])
+})
+
+test('a command that is interrupted thaws the user before it ends', async () => {
+  const world = worldOf(5)
+  const interrupted = new AbortController()
+  const run = { journal: world, work: world, budget, signal: interrupted.signal }
+  const onStep = ({ step: at }: { readonly step: MoveStep }): void => {
+    if (at === 'verifying') interrupted.abort()
+  }
+  const ended = await runMove({ ...run, move: world.start(), onStep })
+  assert.deepEqual([ended.step, ended.details.error?.code], ['stopped', 'MOVE_STOPPED'])
+  assert.deepEqual([world.isFrozen, world.home], [false, 'fritz'])
+  await finish(world)
+  check(world, 'interrupted')
+})
+
 const faults: Faults = { kills: 8, failures: 8, restarts: 6, internalWrites: 10 }
 const seeds =
   process.env['SEED'] === undefined

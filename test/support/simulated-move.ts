@@ -151,7 +151,7 @@ export class World implements MoveRecords, MoveWork {
     })
   }
 
-  async settle(): Promise<Copied> {
+  async settle(_signal?: AbortSignal): Promise<Copied> {
     const copied = this.#pass()
     this.#mover.gap = false
     const more = this.#pass()
