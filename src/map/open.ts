@@ -11,6 +11,8 @@ import { listExpansions, listRecords, type MapRecord } from './map-record.ts'
 import { resolveFinal, resolveRoute } from './resolve.ts'
 import { type KnownChanges, OverrideReader } from './state/override-reader.ts'
 import { statePath } from './state/state.ts'
+import type { UidlOwner } from './state/uidl-store.ts'
+import type { UidlTable } from './state/uidl-table.ts'
 
 export interface MapReader {
   /** Of the build, or of the last change since. */
@@ -26,6 +28,11 @@ export interface MapReader {
   resolve(direction: Direction, address: Address, naming: Naming): Resolution
   /** As `resolve` for delivery, of an address that is the end of an expansion already. */
   resolveFinal(address: Address, naming: Naming): Resolution
+  /**
+   * What POP3 clients of a user know messages by who came to a back-end; undefined: by their UIDLs
+   * there. Throws STATE_DAMAGED and STATE_UNUSABLE.
+   */
+  uidls(owner: UidlOwner): UidlTable | undefined
   close(): void
 }
 
@@ -108,6 +115,7 @@ export function openMap(
     get hasExpansions() {
       return lookup.hasAliases || overrides?.hasForwards === true || database.hasForwards
     },
+    uidls: (owner) => overrides?.uidls(owner),
     records: () => listRecords(database, overrides),
     expansions: (names) => listExpansions(database, overrides, names),
     place: (key, source) => lookup.place(key, source),

@@ -48,6 +48,10 @@ export class TableMap implements MapReader {
     return this.resolve('delivery', address)
   }
 
+  uidls(): undefined {
+    return undefined
+  }
+
   close(): void {
     this.closed = true
   }

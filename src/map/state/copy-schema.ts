@@ -48,18 +48,32 @@ const tables = `
   CREATE UNIQUE INDEX copy_target ON copy_message (folder, target_uid);
 `
 
+const uidlTable = `
+  -- What POP3 clients of a mailbox know its messages by, while it is at that back-end.
+  CREATE TABLE uidl (
+    id INTEGER PRIMARY KEY,
+    user TEXT NOT NULL,
+    backend TEXT NOT NULL,
+    -- text of a UidlTable
+    pairs TEXT NOT NULL,
+    sum INTEGER NOT NULL,
+    UNIQUE (user, backend)
+  ) STRICT;
+`
+
 /** For who reads other tables of the file: these may have millions of rows. */
-export const copyTables = ['copy_mailbox', 'copy_folder', 'copy_message'] as const
+export const copyTables = ['copy_mailbox', 'copy_folder', 'copy_message', 'uidl'] as const
 
 /** Makes the tables where they are missing. Who does not know them needs them not. */
 export function prepareCopySchema(database: SqliteDatabase): void {
-  if (hasCopyTables(database)) return
+  if (hasTable(database, 'copy_message') && hasTable(database, 'uidl')) return
   transact(database, () => {
-    if (!hasCopyTables(database)) database.exec(tables)
+    if (!hasTable(database, 'copy_message')) database.exec(tables)
+    if (!hasTable(database, 'uidl')) database.exec(uidlTable)
   })
 }
 
-function hasCopyTables(database: SqliteDatabase): boolean {
-  const query = "SELECT count(*) AS count FROM sqlite_schema WHERE name = 'copy_message'"
-  return database.prepare(query).get()?.['count'] === 1
+export function hasTable(database: SqliteDatabase, name: (typeof copyTables)[number]): boolean {
+  const query = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?"
+  return database.prepare(query).get(name) !== undefined
 }

@@ -15,6 +15,8 @@ import type { SourceName } from '../place.ts'
 import { KeyFilter } from './key-filter.ts'
 import { type ReadOverride, type ReadShift, StateFile } from './state-file.ts'
 import { unusable } from './state.ts'
+import type { UidlOwner } from './uidl-store.ts'
+import type { UidlTable } from './uidl-table.ts'
 
 /** The newest override of a key. */
 export type KnownOverride = Omit<ReadOverride, 'key'>
@@ -129,6 +131,19 @@ export class OverrideReader {
     const known = this.byKey.get(key)
     const at = known && this.#file?.places(key, known.generation)[source]
     return known && at && this.moved(at, known.generation)
+  }
+
+  /**
+   * What POP3 clients of a user know messages by at a back-end; undefined: by their UIDLs there, or the
+   * file cannot be read now. Throws STATE_DAMAGED and STATE_UNUSABLE.
+   */
+  uidls(owner: UidlOwner): UidlTable | undefined {
+    this.refresh()
+    try {
+      return this.#file?.uidls(owner)
+    } catch (error) {
+      throw unusable(this.#options.path, error)
+    }
   }
 
   #report(problem: MailmuxError): void {

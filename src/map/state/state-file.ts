@@ -5,6 +5,8 @@ import type { Entry, SourceName } from '../place.ts'
 import { copyTables } from './copy-schema.ts'
 import type { LineShift } from './source-edit.ts'
 import { checkRow, hasTables } from './state-schema.ts'
+import { readUidls, type UidlOwner } from './uidl-store.ts'
+import type { UidlTable } from './uidl-table.ts'
 
 /** What a change says of a key; no entry: the key is gone. */
 export interface ReadOverride {
@@ -96,6 +98,10 @@ export class StateFile {
       .prepare('SELECT places FROM override WHERE generation = ? AND key = ?')
       .get(generation, key)
     return row === undefined ? {} : (JSON.parse(String(row['places'])) as Record<string, Position>)
+  }
+
+  uidls(owner: UidlOwner): UidlTable | undefined {
+    return readUidls(this.#database, this.#path, owner)
   }
 
   close(): void {

@@ -3,6 +3,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { CopyJournal } from '../../../src/map/state/copy-journal.ts'
+import { UidlStore } from '../../../src/map/state/uidl-store.ts'
+import { uidlOwner, uidlsBeing } from '../../support/sample-uidls.ts'
 import { tempDir } from '../../support/temp-dir.ts'
 import { skipWithout } from '../../support/tools.ts'
 import { traceProgram } from '../../support/traced-change.ts'
@@ -27,6 +29,17 @@ async function prepare(folder: string): Promise<void> {
     copied,
     uids.map((uid) => ({ ...row, sourceUid: uid, targetUid: uid })),
   )
+  using store = await UidlStore.open(folder)
+  store.put(uidlOwner, uidlsBeing('old'))
+}
+
+/** What the table of UIDLs is of, all of which is one. */
+async function uidlsIn(folder: string): Promise<string> {
+  using store = await UidlStore.open(folder)
+  const text = store.find(uidlOwner)?.text
+  const found = (['old', 'new'] as const).find((what) => uidlsBeing(what).text === text)
+  assert.ok(found, `not whole: ${text}`)
+  return found
 }
 
 /** The flags of all 200 messages, which are one. */
@@ -52,23 +65,26 @@ const faults: readonly [string, (call: number) => string, RegExp][] = [
 ]
 
 for (const [what, fault, failure] of faults) {
-  test(`where ${what}, all rows of a batch are as before, or all are written`, {
+  test(`where ${what}, a batch of rows is as before or written, and so are UIDLs`, {
     skip,
   }, async () => {
     let failures = 0
-    // Each third one: the test takes its time.
-    for (let call = 1; ; call += 3) {
+    // Each fourth one: the test takes its time.
+    for (let call = 1; ; call += 4) {
       using dir = tempDir()
       await prepare(dir.path)
       const { outcome, where } = await traceProgram([program, dir.path], fault(call))
       const flags = await flagsIn(dir.path)
+      const uidls = await uidlsIn(dir.path)
+      if (uidls === 'new') assert.equal(flags, 'new', where)
       if (outcome === 'done') {
-        assert.equal(flags, 'new', where)
+        assert.equal(uidls, 'new', where)
         break
       }
       failures++
       assert.match(outcome, failure, where)
-      if (outcome !== 'killed') assert.equal(flags, 'old', where)
+      // Rows that are told to be written are; UIDLs come after them.
+      if (outcome !== 'killed') assert.equal(uidls, 'old', where)
     }
     assert.ok(failures > 0)
   })
