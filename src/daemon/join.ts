@@ -6,16 +6,48 @@
 import type { Socket } from 'node:net'
 import { waits } from '../base/limit.ts'
 import { deadlines, type Timed } from '../net/deadline.ts'
+import type { Inlet } from '../net/dial.ts'
 import { Pump } from '../net/pump.ts'
 import type { PassedBytes, PumpEnd } from '../net/pump-options.ts'
 import type { FarewellReason, JoinedWatch } from '../protocol/joined-watch.ts'
 import type { ClientLine } from './client-line.ts'
 import type { JoinedSession, JoinOptions } from './login-protocol.ts'
 
+/** Changes what a back-end says before anybody sees it. */
+interface Rewriter {
+  /** Of the first `length` bytes of `bytes`; undefined: they are to pass as they are. */
+  rewrite(bytes: Buffer, length: number): Buffer | undefined
+}
+
+/**
+ * Before the pump. A line of which the back-end has sent a part when it ends is not passed on: a part
+ * of a name is another name.
+ */
+class RewritingInlet implements Inlet {
+  readonly #pump: Pump
+  readonly #rewriter: Rewriter
+
+  constructor(pump: Pump, rewriter: Rewriter) {
+    this.#pump = pump
+    this.#rewriter = rewriter
+  }
+
+  readBuffer(): Buffer {
+    return this.#pump.readBuffer()
+  }
+
+  take(length: number, buffer: Buffer): boolean {
+    const rewritten = this.#rewriter.rewrite(buffer, length)
+    if (rewritten === undefined) return this.#pump.take(length, buffer)
+    return rewritten.length === 0 || this.#pump.take(rewritten.length, rewritten)
+  }
+}
+
 export class Join implements JoinedSession, PassedBytes, Timed {
   dueTick = 0
   readonly #pump: Pump
   readonly #watch: JoinedWatch
+  readonly #rewriter: Rewriter | undefined
   readonly #backend: Socket
   readonly #onEnd: JoinOptions['onEnd']
   /** What came and went before. */
@@ -23,7 +55,9 @@ export class Join implements JoinedSession, PassedBytes, Timed {
   /** Why it is to end, once it is. */
   #why: FarewellReason | undefined
 
-  constructor({ line, accepted, idleTimeoutMs, onEnd }: JoinOptions, watch: JoinedWatch) {
+  /** `rewriter`: what the client is to get of the back-end's bytes, where it is not these. */
+  constructor(options: JoinOptions, watch: JoinedWatch, rewriter?: Rewriter) {
+    const { line, accepted, idleTimeoutMs, onEnd } = options
     const backend = accepted.client.joinable
     this.#backend = backend
     this.#watch = watch
@@ -31,7 +65,9 @@ export class Join implements JoinedSession, PassedBytes, Timed {
     this.#before = { bytesIn: line.bytesIn, bytesOut: line.bytesOut, tls: line.tls }
     this.#pump = new Pump({ client: line.detach(), backend, idleTimeoutMs, onEnd: this })
     this.#pump.watch = watch
-    accepted.client.handOver(this.#pump)
+    this.#rewriter = rewriter
+    const pump = this.#pump
+    accepted.client.handOver(rewriter === undefined ? pump : new RewritingInlet(pump, rewriter))
   }
 
   get bytesIn(): number {
@@ -51,7 +87,8 @@ export class Join implements JoinedSession, PassedBytes, Timed {
   }
 
   start(toClient: Buffer, toBackend: Buffer): void {
-    this.#pump.start(toClient, toBackend)
+    const rewritten = this.#rewriter?.rewrite(toClient, toClient.length)
+    this.#pump.start(rewritten ?? toClient, toBackend)
   }
 
   end(why: FarewellReason): void {

@@ -16,6 +16,8 @@ import type { Counters, Generation, Runtime, Session } from '../../src/daemon/ru
 import type { Address } from '../../src/mail/address.ts'
 import type { Direction, Resolution } from '../../src/mail/route.ts'
 import type { MapReader } from '../../src/map/open.ts'
+import type { UidlOwner } from '../../src/map/state/uidl-store.ts'
+import type { UidlTable } from '../../src/map/state/uidl-table.ts'
 import type { ServerTls } from '../../src/net/tls.ts'
 import type { SpoolWriter } from '../../src/spool/spooled-message.ts'
 
@@ -48,8 +50,11 @@ export class TableMap implements MapReader {
     return this.resolve('delivery', address)
   }
 
-  uidls(): undefined {
-    return undefined
+  /** What `uidls` does. */
+  findUidls: MapReader['uidls'] = () => undefined
+
+  uidls(owner: UidlOwner): UidlTable | undefined {
+    return this.findUidls(owner)
   }
 
   close(): void {
