@@ -74,6 +74,8 @@ export class ImapMailbox implements AsyncDisposable {
 
   /** Folders of the user's own, each with its state where it can be selected. */
   async list(): Promise<FolderList> {
+    // STATUS of the selected folder is as this session knows it else: RFC 9051 section 6.3.11.
+    await this.#exec('NOOP', [])
     const statusQuery = { messages: true, uidNext: true, uidValidity: true, highestModseq: true }
     const listed = await this.#ask(() => this.#client.list({ statusQuery }))
     const isInboxSubscribed = await this.#isSubscribed('INBOX')
@@ -163,11 +165,8 @@ export class ImapMailbox implements AsyncDisposable {
   /** Flags of messages that have changed since a HIGHESTMODSEQ. RFC 7162. */
   async changedFlags(since: string): Promise<Fetched[]> {
     const found: Fetched[] = []
-    const asked = [
-      sequence('1:*'),
-      [atom('UID'), atom('FLAGS')],
-      [atom('CHANGEDSINCE'), atom(since)],
-    ]
+    const names = [atom('UID'), atom('FLAGS')]
+    const asked = [sequence('1:*'), names, [atom('CHANGEDSINCE'), atom(since)]]
     await this.#exec('UID FETCH', asked, { FETCH: collectInto(found) })
     return found
   }
@@ -212,7 +211,7 @@ export class ImapMailbox implements AsyncDisposable {
     await this.#exec(isSubscribed ? 'SUBSCRIBE' : 'UNSUBSCRIBE', [nameOf(folder)])
   }
 
-  /** Takes a folder away. Throws Refusal. */
+  /** Throws Refusal. */
   async remove(folder: string): Promise<void> {
     await this.#ask(() => this.#client.mailboxDelete(folder))
   }

@@ -9,8 +9,9 @@ import type { BadMessages } from './bad-messages.ts'
 import { Barrier, endFreeze } from './barrier.ts'
 import { isPassing, MailboxCopy, type MailboxPlan } from './copy-mailbox.ts'
 import type { CopyEnds } from './copy-session.ts'
+import type { FolderList } from './imap-answers.ts'
+import { ImapMailbox } from './imap-mailbox.ts'
 import { KnownHashes } from './known-hashes.ts'
-import type { MailboxLook } from './mailbox-look.ts'
 import { checkRoom, estimateOf } from './migrate-user.ts'
 import type { Estimate } from './migration-report.ts'
 import type { PassReport } from './pass-report.ts'
@@ -100,13 +101,16 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
       if (report.folders.every(isUntouched)) break
     }
     const look = await copy.look()
-    this.#settled = describeSource(look)
+    this.#settled = describeSource(look.source)
     await this.#checkBarrier(signal)
     return { copied, bytes }
   }
 
   async verify(signal: AbortSignal): Promise<boolean> {
     const isEqual = await this.#verify(signal)
+    // The second look is that of a session which has not seen anything yet.
+    await using source = await ImapMailbox.open(this.#options.ends.source, signal)
+    if (describeSource(await source.list()) !== this.#settled) throw new Disturbed()
     await this.#checkBarrier(signal)
     return isEqual
   }
@@ -114,7 +118,7 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
   async flip(row: MoveStepRow, signal: AbortSignal): Promise<void> {
     const { config, move, onNote } = this.#options
     const copy = await this.#open(signal)
-    if (describeSource(await copy.look()) !== this.#settled) throw new Disturbed()
+    if (describeSource((await copy.look()).source) !== this.#settled) throw new Disturbed()
     await this.#checkBarrier(signal)
     const barrier = this.#raised()
     const check = (): void => {
@@ -226,6 +230,6 @@ function isUntouched(folder: PassReport['folders'][number]): boolean {
 }
 
 /** Equal where nothing that the server tells of has happened. */
-function describeSource({ source }: MailboxLook): string {
-  return JSON.stringify([...source.states].sort(([one], [other]) => (one < other ? -1 : 1)))
+function describeSource({ states }: FolderList): string {
+  return JSON.stringify([...states].sort(([one], [other]) => (one < other ? -1 : 1)))
 }

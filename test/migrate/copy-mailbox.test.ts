@@ -1,6 +1,8 @@
 /** Copies of mailboxes between two Dovecots, read by a reader of the tests' own. */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { CopyJournal } from '../../src/map/state/copy-journal.ts'
+import { MailboxCopy } from '../../src/migrate/copy-mailbox.ts'
 import { doorTo, MailboxPair } from '../support/mailbox-pair.ts'
 import { fillNasty, nastyMessages, randomOf } from '../support/nasty-mailbox.ts'
 import { plainImap } from '../support/plain-imap.ts'
@@ -8,6 +10,7 @@ import type { RawContent, RawImap } from '../support/raw-imap.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import { skipWithout } from '../support/tools.ts'
 
+const { signal } = new AbortController()
 const seed = Number(process.env['SEED'] ?? 20_261_130)
 const people = [
   'ann',
@@ -21,6 +24,7 @@ const people = [
   'ida',
   'jan',
   'kim',
+  'jana',
 ] as const
 const plain = { flags: [], date: '17-Jul-1996 02:44:25 -0700' } as const
 const mail = (text: string) => ({ ...plain, body: Buffer.from(`Subject: ${text}\r\n\r\n`) })
@@ -208,6 +212,21 @@ describe('a copy', { skip: skipWithout('dovecot') }, () => {
     await target.command('UID EXPUNGE 1')
     await pair.pass('kim')
     assert.deepEqual((await bodiesOf(target, 'INBOX')).sort(), ['a', 'b'])
+  })
+
+  test('sees over the connections that it has what came since they were opened', async () => {
+    using source = await pair.login('source', 'jana')
+    using target = await pair.login('target', 'jana')
+    await source.append('INBOX', nastyMessages(randomOf(5), 4))
+    using journal = await CopyJournal.open(dir.join('state'))
+    await using copy = await MailboxCopy.open(pair.planFor('jana'), journal, signal)
+    await copy.pass({ mirror: true })
+    await source.append('INBOX', nastyMessages(randomOf(6), 3))
+    assert.equal((await copy.pass({ mirror: true })).copied, 3)
+    await source.command('SELECT INBOX')
+    await source.command('STORE 1 +FLAGS (\\Answered)')
+    assert.equal((await copy.pass({ mirror: true })).unchanged, 0)
+    assert.deepEqual(await target.contents('INBOX'), await source.contents('INBOX'))
   })
 
   test('over several connections is the same as over one', async () => {
