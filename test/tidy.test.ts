@@ -53,7 +53,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   'node:http': ['daemon'],
   'node:child_process': ['daemon', 'demo'],
   'node:cluster': ['daemon'],
-  'node:worker_threads': ['map'],
+  'node:worker_threads': ['map', 'daemon'],
   chalk: ['cli'],
   inquirer: ['cli'],
   '@oclif/core': ['cli', 'commands'],

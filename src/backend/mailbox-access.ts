@@ -6,7 +6,7 @@ import type { BackendConfig, Config, Endpoint } from '../config/config.ts'
 import { MailmuxError } from '../base/error.ts'
 import { type Trust, trustIn } from '../net/dial.ts'
 import { type CertificatePair, createBackendTls } from '../net/tls.ts'
-import type { LoginProof } from '../protocol/login.ts'
+import type { Credentials, LoginProof } from '../protocol/login.ts'
 import { octetsOf } from '../protocol/sasl.ts'
 
 /** One mailbox at one server. */
@@ -49,7 +49,7 @@ export class AdminDoor implements MailboxDoor {
   constructor(backend: BackendConfig, limits: Config['limits'], secrets: BackendSecrets) {
     this.backend = backend
     this.#limits = limits
-    this.#password = octetsOf(secrets.password)
+    this.#password = secrets.password
     const needsTls = Object.values(backend.endpoints).some(({ tls }) => tls !== 'none')
     this.#trust = needsTls
       ? trustIn(backend, createBackendTls(secrets.authorities, secrets.client))
@@ -62,7 +62,7 @@ export class AdminDoor implements MailboxDoor {
     return {
       server: name,
       login,
-      proof: this.#proofFor(login),
+      proof: adminProof(this.backend, this.#password, login),
       endpoints,
       trust: this.#trust,
       clientAddress,
@@ -70,14 +70,15 @@ export class AdminDoor implements MailboxDoor {
       loginTimeoutMs,
     }
   }
+}
 
-  #proofFor(login: string): LoginProof {
-    const { user, style, separator } = adminOf(this.backend)
-    const password = this.#password
-    return style === 'authzid'
-      ? { login: user, password, actsFor: login }
-      : { login: `${login}${separator}${user}`, password }
-  }
+/** How the administrator of a back-end logs in for a user. Throws ADMIN_MISSING. */
+export function adminProof(backend: BackendConfig, secret: string, login: string): Credentials {
+  const { user, style, separator } = adminOf(backend)
+  const password = octetsOf(secret)
+  return style === 'authzid'
+    ? { login: user, password, actsFor: login }
+    : { login: `${login}${separator}${user}`, password }
 }
 
 /** Throws ADMIN_MISSING. */

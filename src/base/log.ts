@@ -61,6 +61,7 @@ export type BackendReason =
   | 'cert'
   | 'login_unavailable'
   | 'no_mechanism'
+  | 'admin_refused'
 
 export type BackendStep =
   | 'connect'

@@ -4,6 +4,7 @@ import { parseAddress } from '../mail/address.ts'
 import { canonicalDomain } from '../mail/domain.ts'
 import { isHost } from '../mail/network.ts'
 import { parseQueryKeys } from '../mail/query-key.ts'
+import { checkAuth } from './check-auth.ts'
 import { checkClients } from './check-clients.ts'
 import { checkNetworks } from './check-networks.ts'
 import type { Config, TlsMode } from './config.ts'
@@ -23,6 +24,7 @@ export function checkConfig(raw: RawConfig, config: Config, locate: Locate): Pro
     ...checkListeners(raw, config, locate),
     ...checkPostmaster(raw, config, locate),
     ...checkQueryKey(raw, locate),
+    ...checkAuth(raw, locate),
     ...checkClients(raw, locate),
     ...checkNetworks(raw, locate),
   ]

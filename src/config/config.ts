@@ -201,6 +201,8 @@ export interface Config {
   readonly relay: RelayConfig
   /** What may be offered at most, by service; all where it is absent. */
   readonly mechanisms: Readonly<Partial<Record<LoginService, readonly Mechanism[]>>>
+  /** Names and hashes of passwords, where logins are judged here; undefined where back-ends do. */
+  readonly passwdFile: string | undefined
   /** Submission: whom a user may send as. */
   readonly checkSender: SenderCheck
   readonly move: MoveConfig

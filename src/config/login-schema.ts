@@ -22,6 +22,19 @@ export const loginProperties = {
     additionalProperties: false,
     description: 'SASL mechanisms to offer, where all back-ends do (default: all that they do)',
   },
+  auth: {
+    type: 'object',
+    properties: {
+      mode: {
+        type: 'string',
+        enum: ['passthrough', 'verify'],
+        description: 'passthrough: back-ends judge logins; verify: we do, and log in as admin',
+      },
+      passwd_file: { type: 'string', minLength: 1, description: 'verify: names and hashes' },
+    },
+    additionalProperties: false,
+    description: 'who judges logins',
+  },
   check_sender: {
     type: 'string',
     enum: ['none', 'own', 'own-or-null'],

@@ -93,6 +93,7 @@ export function normalizeConfig(raw: RawConfig, file: string, locate: Locate): C
     limits: limitsOf(raw.limits ?? {}),
     relay: relayOf(raw),
     mechanisms: raw.mechanisms ?? {},
+    passwdFile: raw.auth?.mode === 'verify' ? optionalPath(raw.auth.passwd_file) : undefined,
     checkSender: raw.check_sender ?? 'none',
     move: moveOf(raw.move ?? {}),
     spool: spoolOf(raw.spool ?? {}),

@@ -75,7 +75,7 @@ const backend = {
       },
       required: ['user', 'password_file'],
       additionalProperties: false,
-      description: 'a login that may act for every user there, for `mailmux migrate`',
+      description: 'a login that may act for every user there, for `migrate` and `auth`',
     },
     client_address: {
       type: 'string',

@@ -29,6 +29,7 @@ const reasons: Readonly<Record<BackendReason, string>> = {
   tls_handshake: 'TLS failed',
   cert: 'its certificate is not good',
   login_unavailable: 'it takes no logins now',
+  admin_refused: 'it refuses the login of our administrator',
   no_mechanism: 'it offers no way to log in that we know',
 }
 

@@ -5,6 +5,8 @@ import type { Config } from '../config/config.ts'
 import { type MapReader, openMap, type StateSource } from '../map/open.ts'
 import { statePath } from '../map/state/state.ts'
 import { createBackendTls, createServerTls, type ServerTls } from '../net/tls.ts'
+import { LoginVerifier } from './login-verifier.ts'
+import { readPasswords } from './password-file.ts'
 import type { Generation } from './runtime.ts'
 import type { BackendPem, PemCertificate, Settings } from './settings.ts'
 
@@ -36,6 +38,7 @@ export function openGeneration(
   }
   const serverTls = serverTlsOf(config, certificates, attempt)
   const backendTls = backendTlsOf(config, backendPems, attempt)
+  const verifier = attempt(() => verifierOf(settings))
   const map: MapReader | undefined = attempt(() =>
     openMap(mapFile, { ...changes, path: statePath(config.stateDir) }),
   )
@@ -45,7 +48,13 @@ export function openGeneration(
     const unknown = new MailmuxError('INTERNAL', `${mapFile}: not opened`)
     return { problems: [first ?? unknown, ...rest] }
   }
-  return { generation: { config, map, serverTls, backendTls } }
+  return { generation: { config, map, serverTls, backendTls, verifier } }
+}
+
+function verifierOf({ config, logins }: Settings): LoginVerifier | undefined {
+  const { passwdFile, naming } = config
+  if (passwdFile === undefined || logins === undefined) return undefined
+  return new LoginVerifier(readPasswords(logins.passwords, passwdFile, naming), logins.admins)
 }
 
 type Attempt = <T>(make: () => T) => T | undefined

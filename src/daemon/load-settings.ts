@@ -13,6 +13,7 @@ import { type BoundListener, bindListeners } from './bind-listeners.ts'
 import { unreadable } from '../map/database/open-database.ts'
 import { KeptChanges } from './kept-changes.ts'
 import { openGeneration } from './generation.ts'
+import { readLoginSecrets } from './read-login-secrets.ts'
 import { prepareStateDir, refuseUnless, type RunAs } from './run-as.ts'
 import { sessionsPerWorker, workersOf } from './session-share.ts'
 import type { BackendPem, PemCertificate, Settings } from './settings.ts'
@@ -52,6 +53,7 @@ export async function loadSettings(
   await tryStateDir(config, runAs, problems)
   const certificates = await readCertificates(config, problems)
   const backendPems = await readBackendPems(config, problems)
+  const logins = await readLoginSecrets(config, problems)
   const wanted = wantedListeners(options, problems)
   const listening = await bindListeners(wanted, options.inForce)
   const workers = workersOf(config)
@@ -62,6 +64,7 @@ export async function loadSettings(
     mapFile: map?.path ?? '',
     certificates,
     backendPems,
+    logins,
     sessionsPerWorker: await sessionsPerWorker(config.limits.sessions, workers),
   }
   const about = map === undefined ? noMap : tryGeneration(settings, problems)

@@ -11,25 +11,20 @@ import { LoginClient, type LoginWaiter } from '../backend/login-client.ts'
 import { introducedFor, prefaceFor } from '../backend/passed-client.ts'
 import { type BackendReason, type BackendStep, printable } from '../base/log.ts'
 import type { BackEndOutcome, LoginOutcome } from '../protocol/login.ts'
-import { type Exchange, ExchangeWatch, isBearer } from '../protocol/sasl/exchange.ts'
+import { isBearer } from '../protocol/sasl/exchange.ts'
 import { LoginBrake } from './brake.ts'
+import { type Carried, carry, isFor } from './carried-exchange.ts'
 import type { Freeze } from './freezes.ts'
 import { type HoldWaiter, LoginHold, mayHold } from './login-hold.ts'
-import { type LoginDecoys, loginDecoysOf } from './login-decoys.ts'
+import { LoginJudge } from './login-judge.ts'
 import { loginOffersOf } from './login-offers.ts'
 import type { Accepted, LoginAttemptOptions } from './login-protocol.ts'
-import { isSameLogin, type LoginRoute, routeLogin } from './login-route.ts'
-import type { Generation, Runtime } from './runtime.ts'
+import { type LoginRoute, routeLogin } from './login-route.ts'
+import type { Generation } from './runtime.ts'
 
 type Route = Extract<LoginRoute, { kind: 'route' }>
 
-/** An exchange under way. */
-interface Carried {
-  readonly exchange: Exchange
-  readonly watch: ExchangeWatch
-  readonly decoys: LoginDecoys
-  isDecoy: boolean
-}
+const adminFault = 'its administrator is not let in for a user'
 
 /** The label of the counter `login`. */
 const results = {
@@ -44,6 +39,7 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
   #generation: Generation
   readonly #carried: Carried | undefined
   readonly #brake: LoginBrake
+  readonly #judge: LoginJudge
   #route: Route | undefined
   #client: LoginClient | undefined
   #hold: LoginHold | undefined
@@ -54,7 +50,8 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
     const { runtime, proof, client, fields } = options
     this.#options = options
     this.#generation = runtime.current
-    this.#carried = 'mechanism' in proof ? carry(proof, runtime) : undefined
+    this.#carried = carry(proof, runtime)
+    this.#judge = new LoginJudge(proof)
     this.#brake = new LoginBrake(options)
     const isCircling = (client.ttl ?? 1) < 1
     if (isCircling) runtime.log('refuse', { ...fields, reason: 'loop' })
@@ -66,7 +63,8 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
     this.#isAborted = true
     clearTimeout(this.#timer)
     // Who does not wait for the answer may have seen by its delay what it will be.
-    if (this.#client !== undefined && !this.#options.runtime.draining) this.#brake.failed()
+    const isUnanswered = this.#client !== undefined || this.#judge.isBusy
+    if (isUnanswered && !this.#options.runtime.draining) this.#brake.failed()
     this.#brake.end()
     this.#leaveBackend()
     this.#hold?.end()
@@ -141,7 +139,8 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
     this.#client = undefined
     switch (outcome.kind) {
       case 'refused':
-        this.#refuse()
+        if (this.#judge.hasVerified) this.#fail(route, 'login', 'admin_refused', adminFault)
+        else this.#refuse()
         break
       case 'denied':
         this.#answer(outcome)
@@ -182,9 +181,18 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
       this.#answer({ kind: 'unavailable' })
     } else {
       const freeze = runtime.freezes.forLogin(route.user, route)
-      if (freeze === undefined) this.#connect(route)
-      else this.#await(freeze)
+      if (freeze !== undefined) this.#await(freeze)
+      else if (this.#judge.isDue(this.#generation, route)) void this.#verify(route)
+      else this.#connect(route)
     }
+  }
+
+  async #verify(route: Route): Promise<void> {
+    const isRight = await this.#judge.judge(this.#generation, route)
+    if (this.#isAborted) return
+    if (isRight === false) this.#refuse()
+    else if (isRight === undefined) this.#answer({ kind: 'unavailable' })
+    else this.#begin()
   }
 
   #leaveBackend(): void {
@@ -207,30 +215,28 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
   }
 
   #connect(route: Route): void {
-    const { protocol, proof, client } = this.#options
+    const { protocol, client } = this.#options
     const { hostname, limits } = this.#generation.config
     const { connectTimeoutMs, loginTimeoutMs } = limits
-    const { endpoint, trust, login } = route
-    if (!this.#isSendable(route)) {
-      this.#refuse()
-      return
-    }
+    const { endpoint, trust } = route
+    if (!this.#isSendable(route)) return this.#refuse()
+    const own = this.#judge.proofAt(this.#generation, route)
+    if (own === undefined) return this.#fail(route, 'login', 'admin_refused', adminFault)
     this.#route = route
     const passed = { clientAddress: route.clientAddress, client }
     const introduction = { hostname, client: introducedFor(protocol.service, passed) }
-    const machine = protocol.createBackEnd(endpoint.tls, { ...proof, login }, introduction)
+    const machine = protocol.createBackEnd(endpoint.tls, own, introduction)
     const preface = prefaceFor(passed)
     const plan = { machine, endpoint, trust, connectTimeoutMs, loginTimeoutMs, preface }
     this.#client = new LoginClient(plan, this)
   }
 
-  /** A proof of SCRAM holds for the name that the client sent, which cannot be changed on the way. */
   #isSendable({ backend, login }: Route): boolean {
-    const exchange = this.#carried?.exchange
-    if (exchange === undefined || isBearer(exchange.mechanism)) return true
-    if (isSameLogin(exchange.login, login, this.#generation.config.naming)) return true
+    const carried = this.#carried
+    if (carried === undefined || isFor(carried, login, this.#generation.config.naming)) return true
     const { runtime, fields } = this.#options
-    const detail = printable(`${exchange.mechanism} needs the user's name there: ${login}`)
+    const { mechanism } = carried.exchange
+    const detail = printable(`${mechanism} needs the user's name there: ${login}`)
     runtime.log('backend', { ...fields, backend, step: 'login', reason: 'no_mechanism', detail })
     return false
   }
@@ -291,9 +297,4 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
       if (!this.#isAborted) this.#tell(outcome, undefined)
     }, waitMs)
   }
-}
-
-function carry(exchange: Exchange, runtime: Runtime): Carried {
-  const watch = new ExchangeWatch(exchange)
-  return { exchange, watch, decoys: loginDecoysOf(runtime), isDecoy: false }
 }

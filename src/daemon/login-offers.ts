@@ -60,8 +60,10 @@ class LoginOffers extends BackendOffers<ProbePlan, LoginOffer> {
         known === undefined
           ? leastMechanisms
           : commonMechanisms(known.map(({ mechanisms }) => mechanisms))
+      // An exchange proves something to the back-end alone.
+      const judged = generation.verifier === undefined ? common : leastMechanisms
       const allowed = generation.config.mechanisms[this.#service] ?? common
-      this.#mechanisms = common.filter((mechanism) => allowed.includes(mechanism))
+      this.#mechanisms = judged.filter((mechanism) => allowed.includes(mechanism))
       this.#generation = generation
       this.#version = this.version
     }

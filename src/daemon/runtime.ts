@@ -15,6 +15,7 @@ import type { FarewellReason } from '../protocol/joined-watch.ts'
 import type { SpoolWriter } from '../spool/spooled-message.ts'
 import type { LoginBrakes } from './admission/login-brakes.ts'
 import type { Freeze, FreezeTable } from './freezes.ts'
+import type { LoginVerifier } from './login-verifier.ts'
 import type { LoginTurns } from './login-turns.ts'
 
 export interface Generation {
@@ -24,6 +25,8 @@ export interface Generation {
   readonly serverTls: ServerTls | undefined
   /** Trust towards each back-end by name: contexts with its `tls_ca`. */
   readonly backendTls: ReadonlyMap<string, SecureContext>
+  /** Undefined where back-ends judge logins. */
+  readonly verifier?: LoginVerifier | undefined
 }
 
 /** A connected client, from accept to end. Implemented by front-end/*. */

@@ -18,6 +18,14 @@ export interface BackendPem {
   readonly client: PemCertificate | undefined
 }
 
+/** Where logins are judged here. */
+export interface LoginSecrets {
+  /** Text of the passwd-file. */
+  readonly passwords: string
+  /** Of administrators, by back-end. */
+  readonly admins: ReadonlyMap<string, string>
+}
+
 export interface Settings {
   readonly config: Config
   /** With real ports and only of the services that are to run. */
@@ -27,6 +35,7 @@ export interface Settings {
   readonly certificates: readonly PemCertificate[]
   /** For back-ends that name authorities, or a certificate to show them. */
   readonly backendPems: ReadonlyMap<string, BackendPem>
+  readonly logins?: LoginSecrets | undefined
   /** The most sessions that one worker may have at once. */
   readonly sessionsPerWorker: number
 }

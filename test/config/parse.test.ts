@@ -257,6 +257,17 @@ test('back-ends are known by keys, and know us by a certificate', () => {
   assert.match(problemsIn(md5)[0] ?? '', /tls_pin: .*sha256\/\//)
 })
 
+test('who judges logins needs passwords, and an administrator at each back-end', () => {
+  const auth = 'auth: {mode: verify, passwd_file: users}\n'
+  const admin = minimal.replace('imap: 143', 'imap: 143, admin: {user: m, password_file: s}')
+  assert.equal(configOf(admin + auth).passwdFile, '/etc/mailmux/users')
+  assert.equal(configOf(minimal).passwdFile, undefined)
+  assert.equal(configOf(`${minimal}auth: {mode: passthrough}\n`).passwdFile, undefined)
+  assert.match(problemsIn(minimal + auth)[0] ?? '', /backends\.fritz: has no admin/)
+  assert.match(problemsIn(`${admin}auth: {mode: verify}\n`)[0] ?? '', /needs passwd_file/)
+  assert.match(problemsIn(`${minimal}auth: {passwd_file: x}\n`)[0] ?? '', /is for mode verify/)
+})
+
 test('a key that this version does nothing with is warned about', () => {
   const parsed = parseConfig(
     minimal.replace('imap: 143', 'imap: 143, site: london'),

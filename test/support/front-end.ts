@@ -4,6 +4,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import type { SecureContext } from 'node:tls'
 import type { LoginService, TlsMode } from '../../src/config/config.ts'
 import { loginOffersOf, loginPlans } from '../../src/daemon/login-offers.ts'
+import type { LoginVerifier } from '../../src/daemon/login-verifier.ts'
 import type { StartSession } from '../../src/daemon/runtime.ts'
 import type { Resolution } from '../../src/mail/route.ts'
 import type { ServerTls } from '../../src/net/tls.ts'
@@ -30,6 +31,8 @@ export interface FrontEndOptions {
   /** Lines of the config's `limits`. */
   readonly limits?: Readonly<Record<string, string>>
   readonly routes?: Readonly<Record<string, Resolution>>
+  /** Judges logins, as in mode `verify`. */
+  readonly verifier?: LoginVerifier
   /** More lines of the config. */
   readonly config?: readonly string[]
 }
@@ -50,6 +53,7 @@ export class FrontEnd implements AsyncDisposable {
       config: configText(options),
       routes: { 'ann@example.com': routeTo('fritz', 'ann@example.com', 'ann'), ...options.routes },
       ...(serverTls === undefined ? {} : { serverTls }),
+      verifier: options.verifier,
       backendTls: new Map(trust === undefined ? [] : [['fritz', trust]]),
     })
     if (options.mechanisms !== undefined) {

@@ -11,6 +11,7 @@ import { parseConfig } from '../../src/config/parse.ts'
 import { openBoards } from '../../src/daemon/admission/boards.ts'
 import { LoginBrakes } from '../../src/daemon/admission/login-brakes.ts'
 import { FreezeTable } from '../../src/daemon/freezes.ts'
+import type { LoginVerifier } from '../../src/daemon/login-verifier.ts'
 import { LoginTurns } from '../../src/daemon/login-turns.ts'
 import type { Counters, Generation, Runtime, Session } from '../../src/daemon/runtime.ts'
 import type { Address } from '../../src/mail/address.ts'
@@ -86,6 +87,7 @@ export interface TestRuntimeOptions {
   readonly routes?: Readonly<Record<string, Resolution>>
   readonly serverTls?: ServerTls
   readonly backendTls?: ReadonlyMap<string, SecureContext>
+  readonly verifier?: LoginVerifier | undefined
 }
 
 export class TestRuntime implements Runtime {
@@ -108,13 +110,14 @@ export class TestRuntime implements Runtime {
   readonly #changes = new EventEmitter()
   #nextId = 1
 
-  constructor({ config: text, routes = {}, serverTls, backendTls }: TestRuntimeOptions) {
+  constructor({ config: text, routes = {}, serverTls, backendTls, verifier }: TestRuntimeOptions) {
     const config = parseTestConfig(text)
     this.current = {
       config,
       map: new TableMap(routes, config.naming.domains),
       serverTls,
       backendTls: backendTls ?? new Map(),
+      verifier,
     }
     this.brakes.use(config)
     this.#changes.setMaxListeners(0)

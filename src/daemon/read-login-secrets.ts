@@ -1,0 +1,35 @@
+/** Reads what it takes to judge logins and to take them to back-ends. */
+import { MailmuxError, messageOf } from '../base/error.ts'
+import type { Config } from '../config/config.ts'
+import { realDisk } from '../storage/disk.ts'
+import type { LoginSecrets } from './settings.ts'
+
+/** Undefined where back-ends judge logins. What can't be read is a problem, and then not there. */
+export async function readLoginSecrets(
+  { passwdFile, backends }: Config,
+  problems: MailmuxError[],
+): Promise<LoginSecrets | undefined> {
+  if (passwdFile === undefined) return undefined
+  const passwords = (await readSecret(passwdFile, problems)) ?? ''
+  const admins = new Map<string, string>()
+  for (const { name, admin } of backends.values()) {
+    if (admin === undefined) continue
+    const password = (await readSecret(admin.passwordFile, problems))?.replace(/\r?\n$/, '')
+    if (password === '') problems.push(unreadable(admin.passwordFile, 'it is empty'))
+    else if (password !== undefined) admins.set(name, password)
+  }
+  return { passwords, admins }
+}
+
+async function readSecret(file: string, problems: MailmuxError[]): Promise<string | undefined> {
+  try {
+    return (await realDisk.read(file)).toString()
+  } catch (error) {
+    problems.push(unreadable(file, messageOf(error), error))
+    return undefined
+  }
+}
+
+function unreadable(file: string, what: string, cause?: unknown): MailmuxError {
+  return new MailmuxError('SECRET_UNREADABLE', `${file}: ${what}`, { cause })
+}
