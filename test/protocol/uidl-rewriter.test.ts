@@ -143,28 +143,30 @@ test('once it is not known whose answers come, they pass', () => {
   assert.equal(pass(surprised, '+OK\r\n1 a\r\n.\r\n'), '+OK\r\n1 a\r\n.\r\n')
 })
 
-test('a list that is ten times as long takes no more than some ten times as long', () => {
-  const fastest = (count: number): number => {
-    const table = new Map<string, string>()
-    let said = '+OK\r\n'
-    for (let at = 1; at <= count; at++) {
-      const name = at.toString(16).padStart(16, '0')
-      table.set(name, `UID${at}-1234567890`)
-      said += `${at} ${name}\r\n`
-    }
-    const bytes = Buffer.from(`${said}.\r\n`)
-    const once = (): number => {
-      const rewriter = new UidlRewriter((name) => table.get(name) ?? name)
-      rewriter.fromClient(Buffer.from('UIDL\r\n'))
-      const from = performance.now()
-      for (let at = 0; at < bytes.length; at += 16_384) {
-        const chunk = bytes.subarray(at, at + 16_384)
-        rewriter.rewrite(chunk, chunk.length)
-      }
-      return performance.now() - from
-    }
-    return Math.min(...Array.from({ length: 10 }, once))
+/** Milliseconds for a list of so many, the best of ten. */
+function fastest(count: number): number {
+  const table = new Map<string, string>()
+  let said = '+OK\r\n'
+  for (let at = 1; at <= count; at++) {
+    const name = at.toString(16).padStart(16, '0')
+    table.set(name, `UID${at}-1234567890`)
+    said += `${at} ${name}\r\n`
   }
+  const bytes = Buffer.from(`${said}.\r\n`)
+  const once = (): number => {
+    const rewriter = new UidlRewriter((name) => table.get(name) ?? name)
+    rewriter.fromClient(Buffer.from('UIDL\r\n'))
+    const from = performance.now()
+    for (let at = 0; at < bytes.length; at += 16_384) {
+      const chunk = bytes.subarray(at, at + 16_384)
+      rewriter.rewrite(chunk, chunk.length)
+    }
+    return performance.now() - from
+  }
+  return Math.min(...Array.from({ length: 10 }, once))
+}
+
+test('a list that is ten times as long takes no more than some ten times as long', () => {
   fastest(2000)
   const ratio = fastest(20_000) / fastest(2000)
   assert.ok(ratio < 50, `${ratio} times`)
