@@ -58,7 +58,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   inquirer: ['cli'],
   '@oclif/core': ['cli', 'commands'],
   imapflow: ['demo', 'migrate'],
-  ldapts: ['map'],
+  ldapts: ['map', 'daemon'],
   mysql2: ['map'],
   pg: ['map'],
   'pg-cursor': ['map'],
@@ -72,12 +72,15 @@ const doors: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** Client libraries that one file each knows: what they throw is translated there. */
-const oneFileEach: Readonly<Record<string, string>> = {
-  imapflow: 'src/migrate/imap-mailbox.ts',
-  ldapts: 'src/map/sources/ldap.ts',
-  mysql2: 'src/map/sources/mysql.ts',
-  pg: 'src/map/sources/postgres.ts',
-  'pg-cursor': 'src/map/sources/postgres.ts',
+const oneFileEach: Readonly<Record<string, readonly string[]>> = {
+  imapflow: ['src/migrate/imap-mailbox.ts'],
+  // Entries for a build, and passwords for a login.
+  ldapts: ['src/map/sources/ldap.ts', 'src/daemon/ldap-bind.ts'],
+  mysql2: ['src/map/sources/mysql.ts'],
+  pg: ['src/map/sources/postgres.ts'],
+  'pg-cursor': ['src/map/sources/postgres.ts'],
+  bcryptjs: ['src/daemon/password-hash.ts'],
+  unixcrypt: ['src/daemon/password-hash.ts'],
 }
 
 const pureRooms = new Set(['base', 'mail', 'protocol'])
@@ -151,7 +154,7 @@ test('a client library is imported by its own file, and one of databases loaded 
   for (const file of files.filter((name) => name !== apart)) {
     for (const { specifier } of importsOf(file)) {
       const own = oneFileEach[specifier]
-      assert.ok(own === undefined || own === file, `${file} must not import ${specifier}`)
+      assert.ok(own === undefined || own.includes(file), `${file} must not import ${specifier}`)
     }
     const loadsEagerly = /^import .*\/(?:ldap|mysql|postgres)\.ts'/m.test(codeOf(file))
     assert.ok(!loadsEagerly, `${file}: import() it where a database is read`)

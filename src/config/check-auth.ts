@@ -7,17 +7,38 @@ const services = ['imap', 'pop3', 'sieve', 'submission'] as const
 
 export function checkAuth({ auth, backends }: RawConfig, locate: Locate): Problem[] {
   const at = locate(['auth'])
-  if (auth?.mode !== 'verify') {
-    if (auth?.passwd_file === undefined) return []
+  const { mode, passwd_file, ldap } = auth ?? {}
+  if (mode !== 'verify') {
+    const unused = passwd_file === undefined ? ldap && 'ldap' : 'passwd_file'
     const hint = 'write mode: verify, or leave it out'
-    return [problem('unused-passwords', 'auth.passwd_file: is for mode verify', at, hint)]
+    return unused
+      ? [problem('unused-passwords', `auth.${unused}: is for mode verify`, at, hint)]
+      : []
   }
-  const without = Object.entries(backends).flatMap(([name, backend]) => {
+  const problems = Object.entries(backends).flatMap(([name, backend]) => {
     const isAsked = services.some((service) => backend[service] !== undefined)
     if (!isAsked || backend.admin !== undefined) return []
     const text = `backends.${name}: has no admin to log in with, which auth.mode verify needs`
     return [problem('no-admin', text, locate(['backends', name]), 'give admin')]
   })
-  if (auth.passwd_file !== undefined) return without
-  return [problem('no-passwords', 'auth: mode verify needs passwd_file', at), ...without]
+  if ((passwd_file === undefined) === (ldap === undefined)) {
+    problems.push(problem('no-passwords', 'auth: mode verify needs passwd_file or ldap', at))
+  }
+  if (ldap !== undefined) problems.push(...checkLdap(ldap, locate))
+  return problems
+}
+
+type RawLdap = NonNullable<NonNullable<RawConfig['auth']>['ldap']>
+
+/** Passwords of users go there: in clear text only where nobody can listen. */
+function checkLdap({ url, tls }: RawLdap, locate: Locate): Problem[] {
+  const isImplicit = url.startsWith('ldaps:')
+  const at = locate(['auth', 'ldap', 'url'], true)
+  if (isImplicit && tls !== undefined) {
+    return [problem('tls-twice', 'auth.ldap.tls: is for ldap://; ldaps:// has TLS by itself', at)]
+  }
+  const isHere = /^ldap:\/\/(?:127\.[\d.]+|\[::1\]|localhost)(?:[:/]|$)/.test(url)
+  if (isImplicit || tls === 'starttls' || isHere) return []
+  const hint = 'write ldaps://, or tls: starttls'
+  return [problem('clear-passwords', 'auth.ldap: would be told passwords in clear text', at, hint)]
 }

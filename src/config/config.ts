@@ -23,6 +23,17 @@ export type Mechanism =
   | 'OAUTHBEARER'
   | 'XOAUTH2'
 
+/** A directory that judges passwords: whoever it lets log in knows the one of that entry. */
+export interface LdapBindConfig {
+  readonly url: string
+  readonly host: string
+  /** starttls: over an `ldap://` connection; implicit: the URL says `ldaps://`. */
+  readonly tls: TlsMode
+  readonly tlsCaFile: string | undefined
+  /** With `{user}`, `{local}` and `{domain}` for parts of the canonical user. */
+  readonly dn: string
+}
+
 /** PEM files. */
 export interface CertificateFiles {
   readonly certFile: string
@@ -203,6 +214,8 @@ export interface Config {
   readonly mechanisms: Readonly<Partial<Record<LoginService, readonly Mechanism[]>>>
   /** Names and hashes of passwords, where logins are judged here; undefined where back-ends do. */
   readonly passwdFile: string | undefined
+  /** A directory that judges them instead. */
+  readonly ldapBind: LdapBindConfig | undefined
   /** Submission: whom a user may send as. */
   readonly checkSender: SenderCheck
   readonly move: MoveConfig

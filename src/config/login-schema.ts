@@ -31,6 +31,28 @@ export const loginProperties = {
         description: 'passthrough: back-ends judge logins; verify: we do, and log in as admin',
       },
       passwd_file: { type: 'string', minLength: 1, description: 'verify: names and hashes' },
+      ldap: {
+        type: 'object',
+        properties: {
+          url: {
+            type: 'string',
+            pattern: '^ldaps?://(?:[A-Za-z0-9.-]+|\\[[0-9A-Fa-f:.]+\\])(?::[0-9]{1,5})?/?$',
+            form: 'ldap://HOST or ldaps://HOST, with a port or without',
+            description: 'the directory',
+          },
+          tls: { type: 'string', enum: ['none', 'starttls'], description: 'ldap:// alone' },
+          tls_ca: { type: 'string', minLength: 1, description: 'who may vouch for it: a PEM file' },
+          dn: {
+            type: 'string',
+            pattern: '\\{(?:user|local)\\}',
+            form: 'the name of an entry with {user} or {local} in it',
+            description: 'the entry of a user',
+          },
+        },
+        required: ['url', 'dn'],
+        additionalProperties: false,
+        description: 'verify: a directory that users can log in at',
+      },
     },
     additionalProperties: false,
     description: 'who judges logins',

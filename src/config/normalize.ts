@@ -9,6 +9,7 @@ import type {
   BackendProtocol,
   Config,
   Endpoint,
+  LdapBindConfig,
   LimitConfig,
   ListenerConfig,
   MetricsListener,
@@ -94,6 +95,7 @@ export function normalizeConfig(raw: RawConfig, file: string, locate: Locate): C
     relay: relayOf(raw),
     mechanisms: raw.mechanisms ?? {},
     passwdFile: raw.auth?.mode === 'verify' ? optionalPath(raw.auth.passwd_file) : undefined,
+    ldapBind: ldapBindOf(raw.auth, optionalPath),
     checkSender: raw.check_sender ?? 'none',
     move: moveOf(raw.move ?? {}),
     spool: spoolOf(raw.spool ?? {}),
@@ -219,6 +221,17 @@ function addressLimitsOf(raw: NonNullable<RawConfig['limits']>): AddressLimits {
     authFailures: parseRate(raw.auth_failures_per_ip),
     exempt: raw.exempt ?? ['127.0.0.0/8', '::1'],
   }
+}
+
+function ldapBindOf(
+  auth: RawConfig['auth'],
+  optionalPath: (relative: string | undefined) => string | undefined,
+): LdapBindConfig | undefined {
+  if (auth?.mode !== 'verify' || auth.ldap === undefined) return undefined
+  const { url, dn, tls, tls_ca } = auth.ldap
+  const host = new URL(url).hostname.replaceAll(/[[\]]/g, '')
+  const mode = url.startsWith('ldaps:') ? 'implicit' : (tls ?? 'none')
+  return { url, host, dn, tls: mode, tlsCaFile: optionalPath(tls_ca) }
 }
 
 function relayOf({ fanout = {}, on_backend_down }: RawConfig): RelayConfig {

@@ -5,7 +5,8 @@ import type { Config } from '../config/config.ts'
 import { type MapReader, openMap, type StateSource } from '../map/open.ts'
 import { statePath } from '../map/state/state.ts'
 import { createBackendTls, createServerTls, type ServerTls } from '../net/tls.ts'
-import { LoginVerifier } from './login-verifier.ts'
+import { LdapBind } from './ldap-bind.ts'
+import { byHashes, LoginVerifier } from './login-verifier.ts'
 import { readPasswords } from './password-file.ts'
 import type { Generation } from './runtime.ts'
 import type { BackendPem, PemCertificate, Settings } from './settings.ts'
@@ -52,9 +53,15 @@ export function openGeneration(
 }
 
 function verifierOf({ config, logins }: Settings): LoginVerifier | undefined {
-  const { passwdFile, naming } = config
-  if (passwdFile === undefined || logins === undefined) return undefined
-  return new LoginVerifier(readPasswords(logins.passwords, passwdFile, naming), logins.admins)
+  const { passwdFile, ldapBind, naming } = config
+  if (logins === undefined) return undefined
+  const { passwords, ldapCa, admins } = logins
+  if (ldapBind !== undefined) {
+    const directory = new LdapBind(ldapBind, ldapCa)
+    return new LoginVerifier((user, password) => directory.isPassword(user, password), admins)
+  }
+  const hashes = readPasswords(passwords, passwdFile ?? '', naming)
+  return new LoginVerifier(byHashes(hashes), admins)
 }
 
 type Attempt = <T>(make: () => T) => T | undefined

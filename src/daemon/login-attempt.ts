@@ -24,8 +24,6 @@ import type { Generation } from './runtime.ts'
 
 type Route = Extract<LoginRoute, { kind: 'route' }>
 
-const adminFault = 'its administrator is not let in for a user'
-
 /** The label of the counter `login`. */
 const results = {
   accepted: 'ok',
@@ -139,7 +137,8 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
     this.#client = undefined
     switch (outcome.kind) {
       case 'refused':
-        if (this.#judge.hasVerified) this.#fail(route, 'login', 'admin_refused', adminFault)
+        if (this.#judge.hasVerified)
+          this.#fail(route, 'login', 'admin_refused', printable(route.login))
         else this.#refuse()
         break
       case 'denied':
@@ -154,11 +153,10 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
           this.#fail(route, 'login', 'desync', 'took a login before the exchange was over')
           return
         }
-        const { response, surplus } = outcome
         const { user, backend, login } = route
-        const accepted = { user, backend, login, client, surplus }
+        const accepted = { user, backend, login, client, surplus: outcome.surplus }
         this.#brake.succeeded()
-        this.#tell({ kind: 'accepted', response }, accepted)
+        this.#tell({ kind: 'accepted', response: outcome.response }, accepted)
         break
       }
     }
@@ -171,15 +169,11 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
   }
 
   #begin(): void {
-    const { runtime, protocol, proof, fields } = this.#options
+    const { runtime, protocol, proof } = this.#options
     const route = routeLogin(this.#generation, protocol.service, proof.login)
     if (route.kind === 'refused') this.#refuse()
-    else if (route.kind === 'unavailable') {
-      if (route.fault !== undefined) {
-        runtime.log('internal', { reason: 'lookup', detail: `${fields.session}: ${route.fault}` })
-      }
-      this.#answer({ kind: 'unavailable' })
-    } else {
+    else if (route.kind === 'unavailable') this.#cannotTell(route.fault)
+    else {
       const freeze = runtime.freezes.forLogin(route.user, route)
       if (freeze !== undefined) this.#await(freeze)
       else if (this.#judge.isDue(this.#generation, route)) void this.#verify(route)
@@ -191,8 +185,15 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
     const isRight = await this.#judge.judge(this.#generation, route)
     if (this.#isAborted) return
     if (isRight === false) this.#refuse()
-    else if (isRight === undefined) this.#answer({ kind: 'unavailable' })
+    else if (isRight === undefined) this.#cannotTell('no answer about a password')
     else this.#begin()
+  }
+
+  #cannotTell(fault: string | undefined): void {
+    const { runtime, fields } = this.#options
+    const detail = `${fields.session}: ${fault}`
+    if (fault !== undefined) runtime.log('internal', { reason: 'lookup', detail })
+    this.#answer({ kind: 'unavailable' })
   }
 
   #leaveBackend(): void {
@@ -220,9 +221,8 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
     const { connectTimeoutMs, loginTimeoutMs } = limits
     const { endpoint, trust } = route
     if (!this.#isSendable(route)) return this.#refuse()
-    const own = this.#judge.proofAt(this.#generation, route)
-    if (own === undefined) return this.#fail(route, 'login', 'admin_refused', adminFault)
     this.#route = route
+    const own = this.#judge.proofAt(this.#generation, route)
     const passed = { clientAddress: route.clientAddress, client }
     const introduction = { hostname, client: introducedFor(protocol.service, passed) }
     const machine = protocol.createBackEnd(endpoint.tls, own, introduction)

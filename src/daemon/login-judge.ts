@@ -1,5 +1,4 @@
 /** Whether a login may go to its back-end, and with what: as the client gave it, or as an administrator. */
-import type { BackendConfig } from '../config/config.ts'
 import type { LoginProof } from '../protocol/login.ts'
 import type { Generation } from './runtime.ts'
 
@@ -40,10 +39,9 @@ export class LoginJudge {
     return isRight
   }
 
-  /** What to log in with there; undefined where that can't be had. */
-  proofAt({ verifier, config }: Generation, { backend, login }: Goal): LoginProof | undefined {
+  /** What to log in with there. */
+  proofAt({ verifier, config }: Generation, { backend, login }: Goal): LoginProof {
     if (verifier === undefined) return { ...this.#proof, login }
-    const there: BackendConfig | undefined = config.backends.get(backend)
-    return verifier.proofAt(there, login)
+    return verifier.proofAt(config.backends.get(backend), login)
   }
 }

@@ -6,11 +6,12 @@ import type { LoginSecrets } from './settings.ts'
 
 /** Undefined where back-ends judge logins. What can't be read is a problem, and then not there. */
 export async function readLoginSecrets(
-  { passwdFile, backends }: Config,
+  { passwdFile, ldapBind, backends }: Config,
   problems: MailmuxError[],
 ): Promise<LoginSecrets | undefined> {
-  if (passwdFile === undefined) return undefined
-  const passwords = (await readSecret(passwdFile, problems)) ?? ''
+  if (passwdFile === undefined && ldapBind === undefined) return undefined
+  const passwords = await readIfNamed(passwdFile, problems)
+  const ldapCa = await readIfNamed(ldapBind?.tlsCaFile, problems)
   const admins = new Map<string, string>()
   for (const { name, admin } of backends.values()) {
     if (admin === undefined) continue
@@ -18,7 +19,14 @@ export async function readLoginSecrets(
     if (password === '') problems.push(unreadable(admin.passwordFile, 'it is empty'))
     else if (password !== undefined) admins.set(name, password)
   }
-  return { passwords, admins }
+  return { passwords: passwords ?? '', ldapCa, admins }
+}
+
+async function readIfNamed(
+  file: string | undefined,
+  problems: MailmuxError[],
+): Promise<string | undefined> {
+  return file === undefined ? undefined : readSecret(file, problems)
 }
 
 async function readSecret(file: string, problems: MailmuxError[]): Promise<string | undefined> {

@@ -20,8 +20,10 @@ export interface BackendPem {
 
 /** Where logins are judged here. */
 export interface LoginSecrets {
-  /** Text of the passwd-file. */
+  /** Text of the passwd-file; '' where a directory is asked. */
   readonly passwords: string
+  /** PEM text of the authorities that may vouch for the directory; those of Node.js where undefined. */
+  readonly ldapCa: string | undefined
   /** Of administrators, by back-end. */
   readonly admins: ReadonlyMap<string, string>
 }

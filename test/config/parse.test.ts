@@ -264,8 +264,36 @@ test('who judges logins needs passwords, and an administrator at each back-end',
   assert.equal(configOf(minimal).passwdFile, undefined)
   assert.equal(configOf(`${minimal}auth: {mode: passthrough}\n`).passwdFile, undefined)
   assert.match(problemsIn(minimal + auth)[0] ?? '', /backends\.fritz: has no admin/)
-  assert.match(problemsIn(`${admin}auth: {mode: verify}\n`)[0] ?? '', /needs passwd_file/)
+  assert.match(problemsIn(`${admin}auth: {mode: verify}\n`)[0] ?? '', /needs passwd_file or ldap/)
   assert.match(problemsIn(`${minimal}auth: {passwd_file: x}\n`)[0] ?? '', /is for mode verify/)
+})
+
+test('a directory judges passwords where nobody can read them on their way', () => {
+  const admin = minimal.replace('imap: 143', 'imap: 143, admin: {user: m, password_file: s}')
+  const withLdap = (ldap: string) =>
+    `${admin}auth: {mode: verify, ldap: {dn: 'uid={local}', ${ldap}}}\n`
+  assert.deepEqual(configOf(withLdap('url: ldaps://ldap.example.com, tls_ca: ca.pem')).ldapBind, {
+    url: 'ldaps://ldap.example.com',
+    host: 'ldap.example.com',
+    dn: 'uid={local}',
+    tls: 'implicit',
+    tlsCaFile: '/etc/mailmux/ca.pem',
+  })
+  const here = configOf(withLdap('url: "ldap://[::1]:389", tls: starttls')).ldapBind
+  assert.equal(here?.host, '::1')
+  assert.equal(here.tls, 'starttls')
+  assert.equal(configOf(withLdap('url: ldap://127.0.0.1')).ldapBind?.tls, 'none')
+  for (const [ldap, what] of [
+    ['url: ldap://ldap.example.com', /clear text/],
+    ['url: ldap://ldap.example.com, tls: none', /clear text/],
+    ['url: ldap://127.0.0.1.example.com', /clear text/],
+    ['url: ldaps://ldap.example.com, tls: starttls', /ldaps:\/\/ has TLS/],
+    ['url: http://ldap.example.com', /ldap:\/\/HOST/],
+  ] as const) {
+    assert.match(problemsIn(withLdap(ldap)).join('\n'), what, ldap)
+  }
+  const noName = withLdap('url: ldaps://x').replace('{local}', 'all')
+  assert.match(problemsIn(noName).join('\n'), /\{user\} or \{local\}/)
 })
 
 test('a key that this version does nothing with is warned about', () => {

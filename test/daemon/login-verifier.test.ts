@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process'
 import { after, before, test } from 'node:test'
 import { startImapSession } from '../../src/daemon/front-end/imap.ts'
 import { startPop3Session } from '../../src/daemon/front-end/pop3.ts'
-import { LoginVerifier } from '../../src/daemon/login-verifier.ts'
+import { byHashes, LoginVerifier } from '../../src/daemon/login-verifier.ts'
 import { FrontEnd, type FrontEndOptions } from '../support/front-end.ts'
 import { type Peer, ScriptedBackend } from '../support/peer.ts'
 import { routeTo } from '../support/test-runtime.ts'
@@ -16,7 +16,7 @@ const hashes = new Map([
   ['ann@example.com', hash],
   ['locked@example.com', ''],
 ])
-const verifier = new LoginVerifier(hashes, new Map([['fritz', 'admin secret']]))
+const verifier = new LoginVerifier(byHashes(hashes), new Map([['fritz', 'admin secret']]))
 
 /** What the back-end was told at logins, and what it answers. */
 let said: string[] = []
@@ -98,6 +98,15 @@ test('a back-end that refuses its administrator is at fault, not the user', asyn
   await client.expect(/^a NO \[UNAVAILABLE\] .*\r\n/)
   const [event] = front.runtime.eventsOf('backend')
   assert.equal(event?.reason, 'admin_refused')
+})
+
+test('where nobody can judge a password, the login is put off, and the log tells why', async () => {
+  const unsure = new LoginVerifier(async () => undefined, new Map([['fritz', 'admin secret']]))
+  await using front = await startFront('master', { verifier: unsure })
+  using client = await logIn(front, 'ann', 'right')
+  await client.expect(/^a NO \[UNAVAILABLE\] .*\r\n/)
+  assert.match(front.runtime.eventsOf('internal')[0]?.detail ?? '', /no answer about a password$/)
+  assert.deepEqual(said, [])
 })
 
 test('no exchange is offered, whatever back-ends could carry on', async () => {

@@ -4,7 +4,9 @@
  */
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { chmodSync, chownSync, globSync, mkdirSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { promisify } from 'node:util'
 import { freePorts } from '../../src/demo/free-port.ts'
 import { endGroup } from '../../src/demo/process-group.ts'
@@ -77,6 +79,8 @@ async function start(recipe: Recipe): Promise<DatabaseServer> {
     })
     const complaint = await untilReady(child, recipe.ready)
     if (complaint === undefined) {
+      // OpenLDAP says that it starts a moment before it listens.
+      await untilListening(port)
       const end = async (): Promise<void> => {
         // PostgreSQL would wait for its clients, and the others take it as the end, too.
         child.kill('SIGINT')
@@ -89,6 +93,19 @@ async function start(recipe: Recipe): Promise<DatabaseServer> {
     const isPortTaken = /in use|could not bind|bind\(/i.test(complaint)
     assert.ok(attempt < 3 && isPortTaken, `${recipe.program}: ${complaint}`)
   }
+}
+
+async function untilListening(port: number): Promise<void> {
+  for (let tries = 0; tries < 10_000; tries++) {
+    const socket = connect(port, '127.0.0.1')
+    const isOpen = await once(socket, 'connect').then(
+      () => true,
+      () => false,
+    )
+    socket.destroy()
+    if (isOpen) return
+  }
+  assert.fail(`nobody listens on ${port}`)
 }
 
 /** What it said before it ended; undefined where it is ready. */
