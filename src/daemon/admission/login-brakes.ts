@@ -5,7 +5,7 @@
  * (`auth_failures_per_ip`) it does not. Who is exempt is counted by name alone.
  *
  * A name with the same wrong secret again, as a device with an old password has it, counts once in an
- * hour: nothing is learned by it. Of secrets nothing but a keyed hash is remembered.
+ * hour: nothing is learned by it. Of secrets nothing but bits of a keyed hash are remembered.
  */
 import { createHmac } from 'node:crypto'
 import { limits } from '../../base/limit.ts'
