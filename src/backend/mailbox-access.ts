@@ -9,6 +9,9 @@ import { type CertificatePair, createBackendTls } from '../net/tls.ts'
 import type { Credentials, LoginProof } from '../protocol/login.ts'
 import { octetsOf } from '../protocol/sasl.ts'
 
+/** By which a mailbox can be got into. */
+export type MailboxProtocol = 'imap' | 'pop3' | 'sieve'
+
 /** One mailbox at one server. */
 export interface MailboxAccess {
   /** The server's short name, for people. */
@@ -90,7 +93,7 @@ export function adminOf({ name, admin }: BackendConfig): NonNullable<BackendConf
 /** Throws BACKEND_PORT_MISSING. */
 export function endpointOf(
   { endpoints, server }: MailboxAccess,
-  protocol: 'imap' | 'sieve',
+  protocol: MailboxProtocol,
 ): Endpoint {
   const endpoint = endpoints[protocol]
   if (endpoint !== undefined) return endpoint

@@ -8,12 +8,17 @@ import { MailmuxError } from '../base/error.ts'
 import type { Inlet } from '../net/dial.ts'
 import { createImapBackEnd } from '../protocol/imap/back-end.ts'
 import type { BackEndOutcome } from '../protocol/login.ts'
+import { createPop3BackEnd } from '../protocol/pop3/back-end.ts'
 import { createSieveBackEnd } from '../protocol/sieve/back-end.ts'
 import { LoginClient } from './login-client.ts'
-import { endpointOf, type MailboxAccess } from './mailbox-access.ts'
+import { endpointOf, type MailboxAccess, type MailboxProtocol } from './mailbox-access.ts'
 import { prefaceFor } from './passed-client.ts'
 
-const machines = { imap: createImapBackEnd, sieve: createSieveBackEnd } as const
+const machines = {
+  imap: createImapBackEnd,
+  pop3: createPop3BackEnd,
+  sieve: createSieveBackEnd,
+} as const
 const readBytes = 65_536
 
 /**
@@ -22,7 +27,7 @@ const readBytes = 65_536
  */
 export function openMailboxStream(
   access: MailboxAccess,
-  protocol: 'imap' | 'sieve',
+  protocol: MailboxProtocol,
   signal: AbortSignal,
 ): Promise<MailboxStream> {
   const endpoint = endpointOf(access, protocol)

@@ -2,6 +2,7 @@ import { Flags } from '@oclif/core'
 import { MailmuxCommand } from '../cli/base-command.ts'
 import { LiveLines } from '../cli/live-lines.ts'
 import { describeUser, exitCodeOf, type MigrationReport } from '../migrate/migration-report.ts'
+import { ignorable } from '../migrate/migrate-user.ts'
 import { MigrationView } from '../migrate/migration-view.ts'
 import { migrateUsers, type MigrationListener } from '../migrate/migrate-users.ts'
 import { namedBackend } from '../config/named-backend.ts'
@@ -40,7 +41,7 @@ export default class Migrate extends MailmuxCommand {
       default: 'changed',
       summary: 'Compare octets of what has changed, or all, or only sizes and Message-Ids.',
     })(),
-    ignore: Flags.option({ options: ['sieve'] as const, summary: 'What is left behind.' })(),
+    ignore: Flags.option({ options: ignorable, multiple: true, summary: 'What is left behind.' })(),
     merge: Flags.boolean({ summary: 'Add to mailboxes that are not empty.' }),
     'map-folder': Flags.string({
       multiple: true,
@@ -60,7 +61,7 @@ export default class Migrate extends MailmuxCommand {
       jobs: flags.jobs,
       dryRun: flags['dry-run'],
       merge: flags.merge,
-      ignoresSieve: flags.ignore === 'sieve',
+      ignores: flags.ignore ?? [],
       maxBad: flags['max-bad'],
       verify: flags.verify,
       renames: parseRenames(flags['map-folder']),

@@ -14,6 +14,7 @@ export type Attributes = readonly (Attribute | Attributes)[]
 export const atom = (value: string): Attribute => ({ type: 'ATOM', value })
 export const factNames = ['UID', 'FLAGS', 'INTERNALDATE', 'RFC822.SIZE'].map(atom)
 export const wholeBody: Attribute = { ...atom('BODY.PEEK'), section: [] }
+export const headerOnly: Attribute = { ...atom('BODY.PEEK'), section: [atom('HEADER')] }
 export const messageIdOnly: Attribute = {
   ...atom('BODY.PEEK'),
   section: [atom('HEADER.FIELDS'), [atom('MESSAGE-ID')]] as never,

@@ -1,5 +1,6 @@
 /** Brings one user's mailbox over: looks first, passes until nothing is left, verifies, and tries again. */
 import { setTimeout as wait } from 'node:timers/promises'
+import { counted } from '../base/counted.ts'
 import { MailmuxError, messageOf } from '../base/error.ts'
 import type { CopyJournal } from '../map/state/copy-journal.ts'
 import { lockMailbox } from '../map/state/mailbox-lock.ts'
@@ -7,11 +8,16 @@ import { BadMessages } from './bad-messages.ts'
 import { isPassing, MailboxCopy, type MailboxPlan } from './copy-mailbox.ts'
 import { copyScripts, type ScriptsReport } from './copy-scripts.ts'
 import type { CopyEnds } from './copy-session.ts'
+import { keepUidls } from './keep-uidls.ts'
 import type { MailboxLook } from './mailbox-look.ts'
 import type { Estimate, UserReport } from './migration-report.ts'
 import { tellNotCarried } from './not-carried.ts'
 import type { PassReport } from './pass-report.ts'
 import { type MailboxVerdict, type VerifyMode, verifyMailbox } from './verify-mailbox.ts'
+
+/** What may be left behind: Sieve scripts, and what POP3 clients know messages by. */
+export const ignorable = ['sieve', 'uidl'] as const
+type Ignorable = (typeof ignorable)[number]
 
 export interface MigrationOptions {
   readonly stateDir: string
@@ -26,8 +32,7 @@ export interface MigrationOptions {
   /** changed: full, but only of folders in which something happened since that was done. */
   readonly verify: VerifyMode | 'changed' | 'none'
   readonly lanes: number
-  /** Sieve scripts are left behind. */
-  readonly ignoresSieve: boolean
+  readonly ignores: readonly Ignorable[]
   readonly renames: ReadonlyMap<string, string>
 }
 
@@ -92,7 +97,7 @@ function since(startedAt: number): number {
 
 type Outcome = Pick<
   UserReport,
-  'result' | 'estimate' | 'last_pass_ms' | 'notes' | 'problems' | 'scripts' | 'verified'
+  'result' | 'estimate' | 'last_pass_ms' | 'notes' | 'problems' | 'scripts' | 'uidls' | 'verified'
 >
 
 class UserMigration {
@@ -151,14 +156,16 @@ class UserMigration {
       const verified = options.verify === 'none' ? undefined : await this.#verify(copy)
       const isEqual = this.#isGood(verified) && pass.problems.length === 0
       if (!isEqual && round < rounds) continue
-      const isDone = isEqual && scripts.problems.length === 0
+      const uidls = await this.#keepUidls(copy, notes)
+      const isDone = isEqual && scripts.problems.length + uidls.problems.length === 0
       return {
         result: isDone ? 'done' : 'failed',
         ...(this.#estimate === undefined ? {} : { estimate: this.#estimate }),
         last_pass_ms: this.#lastPassMs,
         notes: [...notes],
-        problems: [...pass.problems, ...scripts.problems],
+        problems: [...pass.problems, ...scripts.problems, ...uidls.problems],
         scripts: scripts.copied,
+        uidls: uidls.kept,
         ...(verified === undefined ? {} : { verified }),
       }
     }
@@ -166,7 +173,20 @@ class UserMigration {
 
   async #copyScripts(): Promise<ScriptsReport> {
     const { ends, options, signal } = this.#work
-    return options.ignoresSieve ? { copied: 0, problems: [] } : copyScripts(ends, signal)
+    if (options.ignores.includes('sieve')) return { copied: 0, problems: [] }
+    return copyScripts(ends, signal)
+  }
+
+  async #keepUidls({ session }: MailboxCopy, notes: Set<string>) {
+    const { user, ends, journal, options, signal } = this.#work
+    const route = { user, source: options.from, target: options.to }
+    const work = { route, ends, session, journal, signal }
+    const kept = options.ignores.includes('uidl')
+      ? undefined
+      : await keepUidls(work, options.stateDir)
+    const { unknown = 0 } = kept ?? {}
+    if (unknown > 0) notes.add(`POP3 clients will fetch ${counted(unknown, 'message')} anew`)
+    return { kept: kept?.kept ?? 0, problems: kept?.problems ?? [] }
   }
 
   async #pass(copy: MailboxCopy): Promise<PassReport> {

@@ -30,6 +30,8 @@ export interface UserReport {
   readonly bad: readonly ReportedBad[]
   /** Sieve scripts that were put there in this run. */
   readonly scripts?: number
+  /** Messages that POP3 clients will know at the target by the UIDLs that they have at the source. */
+  readonly uidls?: number
   readonly verified?: MailboxVerdict
   readonly error?: { readonly code: ErrorCode; readonly message: string }
 }

@@ -158,7 +158,7 @@ describe('a copy that is ended anywhere', { skip: skipWithout('dovecot') }, () =
         maxBad: 0,
         verify: 'full',
         lanes: 1,
-        ignoresSieve: false,
+        ignores: [],
         renames: new Map(),
       },
     }

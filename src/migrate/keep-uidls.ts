@@ -1,0 +1,33 @@
+/** Writes down what POP3 clients of a copied mailbox know its messages by, for when it is at the target. */
+import { Pop3Refusal } from '../backend/pop3-connection.ts'
+import { MailmuxError } from '../base/error.ts'
+import { UidlStore } from '../map/state/uidl-store.ts'
+import { hasPop3, readUidls, type UidlReport, type UidlWork } from './read-uidls.ts'
+
+export interface KeptUidls extends Pick<UidlReport, 'kept' | 'unknown'> {
+  /** Why there are none, for a person. */
+  readonly problems: readonly string[]
+}
+
+/**
+ * Undefined where one of the ends has no POP3. The table is in force as soon as the user's logins go to
+ * the target. Throws what connections, journal and store throw, but for a login that is refused.
+ */
+export async function keepUidls(
+  work: Omit<UidlWork, 'before'>,
+  stateDir: string,
+): Promise<KeptUidls | undefined> {
+  const { user, source, target } = work.route
+  if (!hasPop3(work.ends)) return undefined
+  using store = await UidlStore.open(stateDir)
+  try {
+    const before = store.find({ user, backend: source })
+    const { table, kept, unknown } = await readUidls({ ...work, before })
+    store.put({ user, backend: target }, table)
+    return { kept, unknown, problems: [] }
+  } catch (error) {
+    const isRefused = error instanceof MailmuxError && error.code === 'BACKEND_LOGIN_REFUSED'
+    if (!isRefused && !(error instanceof Pop3Refusal)) throw error
+    return { kept: 0, unknown: 0, problems: [`POP3 UIDLs are not kept: ${error.message}`] }
+  }
+}
