@@ -34,7 +34,7 @@ export function doorTo(
   name: string,
   imap: number,
   style: 'master' | 'authzid' = 'master',
-  { user = 'mailmux', sieve = 0 } = {},
+  { user = 'mailmux', sieve = 0, pop3 = 0 } = {},
 ): AdminDoor {
   const backend: BackendConfig = {
     name,
@@ -42,6 +42,7 @@ export function doorTo(
     endpoints: {
       imap: endpoint(imap),
       ...(sieve === 0 ? {} : { sieve: endpoint(sieve) }),
+      ...(pop3 === 0 ? {} : { pop3: endpoint(pop3) }),
     },
     tlsCaFile: undefined,
     tlsName: name,
