@@ -1,7 +1,8 @@
 /** Writes down what POP3 clients of a copied mailbox know its messages by, for when it is at the target. */
-import { Pop3Refusal } from '../backend/pop3-connection.ts'
+import type { MailboxAccess } from '../backend/mailbox-access.ts'
+import { Pop3Connection, Pop3Refusal } from '../backend/pop3-connection.ts'
 import { MailmuxError } from '../base/error.ts'
-import { UidlStore } from '../map/state/uidl-store.ts'
+import { type UidlOwner, UidlStore } from '../map/state/uidl-store.ts'
 import { hasPop3, readUidls, type UidlReport, type UidlWork } from './read-uidls.ts'
 
 export interface KeptUidls extends Pick<UidlReport, 'kept' | 'unknown'> {
@@ -30,4 +31,22 @@ export async function keepUidls(
     if (!isRefused && !(error instanceof Pop3Refusal)) throw error
     return { kept: 0, unknown: 0, problems: [`POP3 UIDLs are not kept: ${error.message}`] }
   }
+}
+
+/**
+ * Forgets what clients knew messages by that the back-end does not have any more; of a mailbox that has
+ * none of them left, all. Throws what connections and store throw, and Pop3Refusal.
+ */
+export async function pruneUidls(
+  owner: UidlOwner,
+  access: MailboxAccess,
+  stateDir: string,
+  signal: AbortSignal,
+): Promise<void> {
+  using store = await UidlStore.open(stateDir)
+  const table = store.find(owner)
+  if (table === undefined) return
+  using connection = await Pop3Connection.open(access, signal)
+  const left = table.keeping(new Set((await connection.uidls()).values()))
+  if (left?.text !== table.text) store.put(owner, left)
 }

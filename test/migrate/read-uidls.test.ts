@@ -5,7 +5,7 @@ import { CopyJournal } from '../../src/map/state/copy-journal.ts'
 import { UidlStore } from '../../src/map/state/uidl-store.ts'
 import { UidlTable } from '../../src/map/state/uidl-table.ts'
 import type { CopySession } from '../../src/migrate/copy-session.ts'
-import { keepUidls, type KeptUidls } from '../../src/migrate/keep-uidls.ts'
+import { keepUidls, type KeptUidls, pruneUidls } from '../../src/migrate/keep-uidls.ts'
 import { doorTo } from '../support/mailbox-pair.ts'
 import { type Peer, ScriptedBackend } from '../support/peer.ts'
 import { tempDir } from '../support/temp-dir.ts'
@@ -195,5 +195,37 @@ test('a server that refuses the login or UIDL is named, and nothing is kept', as
     const { kept, pairs } = await keep({ source: { answers }, target, copies: [[3, 1, 10]] })
     assert.match(kept?.problems.join() ?? '', /^POP3 UIDLs are not kept: /)
     assert.equal(pairs, undefined)
+  }
+})
+
+test('what is gone at the back-end is forgotten, and in the end all', async () => {
+  await using resources = new AsyncDisposableStack()
+  const dir = resources.use(tempDir())
+  const store = resources.use(await UidlStore.open(dir.path))
+  const owner = { user, backend: 'ingrid' }
+  const all = new Map([
+    ['a', 'old-a'],
+    ['b', 'old-b'],
+    ['c', 'd'],
+  ])
+  for (const [uidls, left] of [
+    [['a', 'x'], ['a']],
+    // The message whose own UIDL is another's old one goes by another name as long as it is there.
+    [
+      ['a', 'd'],
+      ['a', 'c'],
+    ],
+    [['d', 'x'], undefined],
+  ] as const) {
+    store.put(owner, UidlTable.of(all))
+    const server = resources.use(await serve({ messages: uidls.map((uidl) => [uidl, 1] as const) }))
+    const access = doorTo('ingrid', 1, 'master', { pop3: server.port }).accessTo(user)
+    const prune = () => pruneUidls(owner, access, dir.path, new AbortController().signal)
+    await prune()
+    const kept = store.find(owner)
+    assert.deepEqual(kept && [...kept.before.keys()], left)
+    await prune()
+    // Nobody is asked where nothing is left.
+    assert.equal(server.peers.length, left === undefined ? 1 : 2)
   }
 })

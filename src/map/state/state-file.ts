@@ -5,7 +5,7 @@ import type { Entry, SourceName } from '../place.ts'
 import { copyTables } from './copy-schema.ts'
 import type { LineShift } from './source-edit.ts'
 import { checkRow, hasTables } from './state-schema.ts'
-import { readUidls, type UidlOwner } from './uidl-store.ts'
+import { type FindUidls, type UidlOwner, uidlsIn } from './uidl-store.ts'
 import type { UidlTable } from './uidl-table.ts'
 
 /** What a change says of a key; no entry: the key is gone. */
@@ -32,6 +32,7 @@ export class StateFile {
   readonly readVersion: () => unknown
   readonly #path: string
   readonly #database: SqliteDatabase
+  #findUidls: FindUidls | undefined
 
   private constructor(path: string, database: SqliteDatabase, isLive: boolean) {
     const version = database.prepare('PRAGMA data_version')
@@ -101,7 +102,8 @@ export class StateFile {
   }
 
   uidls(owner: UidlOwner): UidlTable | undefined {
-    return readUidls(this.#database, this.#path, owner)
+    this.#findUidls ??= uidlsIn(this.#database, this.#path)
+    return this.#findUidls?.(owner)
   }
 
   close(): void {

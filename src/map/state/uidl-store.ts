@@ -54,7 +54,7 @@ export class UidlStore implements Disposable {
   /** Undefined where the user has none there. Throws STATE_DAMAGED and STATE_UNUSABLE. */
   find(owner: UidlOwner): UidlTable | undefined {
     try {
-      return readUidls(this.#database, this.#path, owner)
+      return uidlsIn(this.#database, this.#path)?.(owner)
     } catch (error) {
       throw unusable(this.#path, error)
     }
@@ -87,15 +87,17 @@ export class UidlStore implements Disposable {
   }
 }
 
-/** Throws what SQLite reports, and STATE_DAMAGED where it is not what was written. */
-export function readUidls(
-  database: SqliteDatabase,
-  path: string,
-  { user, backend }: UidlOwner,
-): UidlTable | undefined {
+/** Throws what SQLite reports, and STATE_DAMAGED where a row is not what was written. */
+export type FindUidls = (owner: UidlOwner) => UidlTable | undefined
+
+/** Undefined where nothing was ever put. */
+export function uidlsIn(database: SqliteDatabase, path: string): FindUidls | undefined {
   if (!hasTable(database, 'uidl')) return undefined
-  const row = database.prepare(select).get(user, backend)
-  if (row === undefined) return undefined
-  checkRow(path, row, columns)
-  return new UidlTable(String(row['pairs']))
+  const find = database.prepare(select)
+  return ({ user, backend }) => {
+    const row = find.get(user, backend)
+    if (row === undefined) return undefined
+    checkRow(path, row, columns)
+    return new UidlTable(String(row['pairs']))
+  }
 }
