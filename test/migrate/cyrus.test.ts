@@ -3,9 +3,12 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import { encodeFolderName } from '../../src/mail/folder-name.ts'
+import { CopyJournal } from '../../src/map/state/copy-journal.ts'
 import { BadMessages } from '../../src/migrate/bad-messages.ts'
+import { CopySession } from '../../src/migrate/copy-session.ts'
 import { ImapMailbox } from '../../src/migrate/imap-mailbox.ts'
 import { tellNotCarried } from '../../src/migrate/not-carried.ts'
+import { readUidls } from '../../src/migrate/read-uidls.ts'
 import { Cyrus, skipWithoutCyrus } from '../support/cyrus.ts'
 import { doorTo, MailboxPair, passOf, planFor } from '../support/mailbox-pair.ts'
 import { fillNasty, nastyMessages, randomOf } from '../support/nasty-mailbox.ts'
@@ -13,7 +16,15 @@ import { type RawContent, RawImap } from '../support/raw-imap.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import { skipWithout } from '../support/tools.ts'
 
+const swapped = { source: 'ingrid', target: 'fritz' } as const
+const { signal } = new AbortController()
 const seed = Number(process.env['SEED'] ?? 20_261_130)
+
+const mail = (text: string) => ({
+  flags: [],
+  date: '17-Jul-1996 02:44:25 -0700',
+  body: Buffer.from(`From: a@example.net\r\nSubject: ${text}\r\n\r\n`),
+})
 
 describe('a copy', { skip: skipWithout('dovecot') || skipWithoutCyrus() }, () => {
   const dir = tempDir()
@@ -21,8 +32,8 @@ describe('a copy', { skip: skipWithout('dovecot') || skipWithoutCyrus() }, () =>
   let cyrus: Cyrus
 
   before(async () => {
-    pair = await MailboxPair.start(dir, { users: ['ann', 'bob'] })
-    cyrus = await Cyrus.start(dir, 'cyrus', ['ann', 'bob', 'carl'])
+    pair = await MailboxPair.start(dir, { users: ['ann', 'bob', 'emil'] })
+    cyrus = await Cyrus.start(dir, 'cyrus', ['ann', 'bob', 'carl', 'dora', 'emil'])
   })
   after(async () => {
     await Promise.all([pair[Symbol.asyncDispose](), cyrus[Symbol.asyncDispose]()])
@@ -30,7 +41,7 @@ describe('a copy', { skip: skipWithout('dovecot') || skipWithoutCyrus() }, () =>
   })
 
   const atCyrus = (user: string) =>
-    doorTo('klaus', cyrus.imap, 'authzid', { user: 'cyrus' }).accessTo(user)
+    doorTo('klaus', cyrus.imap, 'authzid', { user: 'cyrus', pop3: cyrus.pop3 }).accessTo(user)
 
   test(`from Dovecot to Cyrus brings over all that Cyrus takes, and tells of the rest, seed ${seed}`, async () => {
     using source = await pair.login('source', 'ann')
@@ -90,6 +101,35 @@ describe('a copy', { skip: skipWithout('dovecot') || skipWithoutCyrus() }, () =>
     const [inbox] = folders
     assert.deepEqual([inbox?.copied, inbox?.flagged, inbox?.expunged], [2, 2, 1])
     assert.equal((await pass()).folders.length, 0)
+  })
+
+  test('POP3 clients know at Dovecot what they knew at Cyrus, and the other way round', async () => {
+    using source = await RawImap.login(cyrus.imap, 'emil', 'x')
+    await source.append('INBOX', ['gone', 'one', 'two'].map(mail))
+    await source.command('SELECT INBOX')
+    await source.command('STORE 1 +FLAGS (\\Deleted)')
+    await source.command('EXPUNGE')
+    const { target: dovecot } = pair.endsOf('emil')
+    const pop3 = doorTo('ingrid', 1, 'authzid', { pop3: pair.target.ports.pop3 }).accessTo(
+      'emil@example.com',
+    )
+    const atDovecot = { ...dovecot, endpoints: { ...pop3.endpoints, ...dovecot.endpoints } }
+    const there = { ...planFor(dir, 'emil', { source: atCyrus('emil'), target: atDovecot }) }
+    const back = { ...there, ends: { source: atDovecot, target: atCyrus('dora') }, ...swapped }
+    const known: ReadonlyMap<string, string>[] = []
+    for (const plan of [there, back]) {
+      await passOf(dir, plan)
+      using journal = await CopyJournal.open(dir.join('state'))
+      await using session = await CopySession.open(plan.ends, signal)
+      const work = { route: plan, ends: plan.ends, session, journal, before: undefined, signal }
+      const { table, kept, unknown } = await readUidls(work)
+      assert.deepEqual([kept, unknown], [2, 0])
+      known.push(table?.before ?? new Map())
+    }
+    const [atFirst, atLast] = known
+    for (const uidl of atFirst?.values() ?? []) assert.match(uidl, /^\d+\.[23]$|^[\da-f]{16}$/)
+    // What was Dovecot's own name is what Dovecot's messages were known by.
+    assert.deepEqual([...(atLast?.values() ?? [])].sort(), [...(atFirst?.keys() ?? [])].sort())
   })
 
   test('rights of others and annotations that are left behind are named', async () => {

@@ -1,6 +1,6 @@
 /**
- * A real Cyrus as script/setup unpacks it: LMTP that believes whoever connects, IMAP and ManageSieve
- * where every password is right, since what it asks for passwords is played here. Whoever starts it owns it; it
+ * A real Cyrus as script/setup unpacks it: LMTP that believes whoever connects, IMAP, POP3 and
+ * ManageSieve where every password is right, since what it asks for passwords is played here. Whoever starts it owns it; it
  * refuses to be root's, so that for root it belongs to `nobody`, who must be able to enter the checkout.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -22,8 +22,8 @@ const isRoot = process.getuid?.() === 0
 
 /** Why there is none; false where there is one. Under CI=true there must be. */
 export function skipWithoutCyrus(): string | false {
-  if (existsSync(`${programs}/lmtpd`)) return false
-  const reason = 'cyrus-common is not unpacked; script/setup does it'
+  if (existsSync(`${programs}/pop3d`)) return false
+  const reason = 'cyrus-pop3d is not unpacked; script/setup does it'
   if (process.env['CI'] === 'true') throw new Error(reason)
   return reason
 }
@@ -32,14 +32,16 @@ export class Cyrus implements AsyncDisposable {
   readonly lmtp: number
   readonly imap: number
   readonly sieve: number
+  readonly pop3: number
   readonly #child: ChildProcess
   readonly #passwords: Server
 
   private constructor(ports: readonly number[], child: ChildProcess, passwords: Server) {
-    const [lmtp = 0, imap = 0, sieve = 0] = ports
+    const [lmtp = 0, imap = 0, sieve = 0, pop3 = 0] = ports
     this.lmtp = lmtp
     this.imap = imap
     this.sieve = sieve
+    this.pop3 = pop3
     this.#child = child
     this.#passwords = passwords
   }
@@ -52,7 +54,7 @@ export class Cyrus implements AsyncDisposable {
       mkdirSync(`${home}/${name}`)
       if (isRoot) chownSync(`${home}/${name}`, 65_534, 65_534)
     }
-    const ports = await freePorts(3)
+    const ports = await freePorts(4)
     writeFileSync(`${home}/imapd.conf`, settings(home))
     writeFileSync(`${home}/cyrus.conf`, services(home, ports))
     const passwords = await takeEveryPassword(`${home}/mux`)
@@ -136,12 +138,15 @@ sieve_maxscriptsize: 1024
 `
 }
 
-function services(home: string, [lmtp = 0, imap = 0, sieve = 0]: readonly number[]): string {
+function services(
+  home: string,
+  [lmtp = 0, imap = 0, sieve = 0, pop3 = 0]: readonly number[],
+): string {
   const service = (name: string, program: string, port: number): string =>
     `  ${name} cmd="${programs}/${program} -C ${home}/imapd.conf" listen="127.0.0.1:${port}"\n`
   return `START {\n}
 SERVICES {
-${service('lmtp', 'lmtpd -a', lmtp)}${service('imap', 'imapd', imap)}${service('sieve', 'timsieved', sieve)}}
+${service('lmtp', 'lmtpd -a', lmtp)}${service('imap', 'imapd', imap)}${service('sieve', 'timsieved', sieve)}${service('pop3', 'pop3d', pop3)}}
 EVENTS {\n}\n`
 }
 
