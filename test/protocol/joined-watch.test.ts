@@ -120,6 +120,7 @@ const turns = [
   ['CAPA', '+OK\r\nTOP\r\n.\r\n'],
   ['DELE 1', '+OK\r\n'],
   ['NOOP', '+OK\r\n'],
+  ['XTND SCAN', '-ERR what is that\r\n'],
 ] as const
 
 test('POP3: a boundary is where an answer has ended, pipelined and however it is cut', () => {
