@@ -11,7 +11,7 @@ import { originOf, parseRenames, prepareMigration } from '../migrate/prepare-mig
 export default class Migrate extends MailmuxCommand {
   static override summary = 'Copy mailboxes to a back-end, and verify them.'
   static override description =
-    'Nothing at the source is changed, and no route. Run again, it goes on where it was. Exit ' +
+    'Nothing at the source is changed, and without --then no route. Run again, it goes on. Exit ' +
     'status 1 where a mailbox is not equal, 75 where another run may help. See docs/migration.md.'
   static override examples = [
     '<%= config.bin %> <%= command.id %> --from fritz --to ingrid --dry-run',
@@ -31,17 +31,19 @@ export default class Migrate extends MailmuxCommand {
     }),
     jobs: Flags.integer({ default: 2, min: 1, max: 64, summary: 'Mailboxes at a time.' }),
     'dry-run': Flags.boolean({ summary: 'Only look: logins, room, names of folders, how much.' }),
-    'max-bad': Flags.integer({
-      default: 0,
-      min: 0,
-      summary: 'How many messages of a user may be left behind, refused by the target.',
-    }),
+    'max-bad': Flags.integer({ default: 0, min: 0, summary: 'Messages to leave behind, each.' }),
     verify: Flags.option({
       options: ['changed', 'full', 'fast', 'none'] as const,
       default: 'changed',
       summary: 'Compare octets of what has changed, or all, or only sizes and Message-Ids.',
     })(),
     ignore: Flags.option({ options: ignorable, multiple: true, summary: 'What is left behind.' })(),
+    // oxlint-disable-next-line unicorn/no-thenable -- nobody awaits flags
+    then: Flags.string({
+      options: ['move'] as const,
+      summary: 'Move each user when the mailbox has been copied.',
+      exclusive: ['dry-run', 'map-folder', 'source'],
+    }),
     merge: Flags.boolean({ summary: 'Add to mailboxes that are not empty.' }),
     'map-folder': Flags.string({
       multiple: true,
@@ -54,6 +56,7 @@ export default class Migrate extends MailmuxCommand {
   async run(): Promise<MigrationReport> {
     const { flags } = await this.parse(Migrate)
     const config = await this.loadConfig(flags)
+    using interrupted = this.untilInterrupted()
     const plan = await prepareMigration(config, {
       from: originOf(flags, (name) => namedBackend(config, name)),
       to: namedBackend(config, flags.to),
@@ -64,9 +67,9 @@ export default class Migrate extends MailmuxCommand {
       ignores: flags.ignore ?? [],
       maxBad: flags['max-bad'],
       verify: flags.verify,
+      thenMove: flags.then === 'move' ? interrupted.signal : undefined,
       renames: parseRenames(flags['map-folder']),
     })
-    using interrupted = this.untilInterrupted()
     using live = new LiveLines(process.stderr)
     const view = new MigrationView()
     const listener: MigrationListener = {

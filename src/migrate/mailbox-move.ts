@@ -1,5 +1,5 @@
 /** What a move does to real mailboxes, the map and the daemon of the host. */
-import { MailmuxError } from '../base/error.ts'
+import { MailmuxError, messageOf } from '../base/error.ts'
 import type { Config } from '../config/config.ts'
 import { checkFlip, flipUser, writeFlip } from '../map/edit/flip-user.ts'
 import type { CopyJournal } from '../map/state/copy-journal.ts'
@@ -33,6 +33,8 @@ export interface MailboxMoveOptions {
 
 /** Passes within a freeze, until one has nothing to do. */
 const mostPasses = 4
+/** The user waits for it. */
+const lastQuestionMs = 5_000
 /** Tries of a pass before the freeze, where a back-end fails. */
 const tries = 3
 
@@ -136,6 +138,7 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
 
   async thaw(epoch: number, isFlipped: boolean): Promise<void> {
     const { config, move, onNote } = this.#options
+    if (isFlipped) await this.#endSessions()
     this.#barrier?.[Symbol.dispose]()
     this.#barrier = undefined
     await endFreeze(this.#freezeOf(epoch))
@@ -147,6 +150,18 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
     const { copied, problems } = await copy.sweep()
     for (const problem of problems) this.#options.onNote(problem)
     return copied
+  }
+
+  /**
+   * A daemon that was started in the moment of the flip may have let somebody in at the source. It is
+   * asked once more, which ends such sessions; their mail is found by the sweep.
+   */
+  async #endSessions(): Promise<void> {
+    try {
+      await this.#barrier?.holds(AbortSignal.timeout(lastQuestionMs))
+    } catch (error) {
+      this.#options.onNote(messageOf(error))
+    }
   }
 
   #freezeOf(epoch: number): { runDir: string; user: string; epoch: number } {

@@ -11,6 +11,8 @@ export interface UsersPlan {
   /** Mailboxes at a time. */
   readonly jobs: number
   readonly options: MigrationOptions
+  /** Done with each whose mailbox is equal. */
+  readonly andThen?: (user: MigratingUser, report: UserReport) => Promise<UserReport>
 }
 
 export interface MigrationListener {
@@ -20,7 +22,7 @@ export interface MigrationListener {
 
 /** Throws STATE_UNUSABLE and STATE_DAMAGED. The end of `signal` ends it in order, with a report. */
 export async function migrateUsers(
-  { doors, users, jobs, options }: UsersPlan,
+  { doors, users, jobs, options, andThen }: UsersPlan,
   listener: MigrationListener,
   signal: AbortSignal,
 ): Promise<MigrationReport> {
@@ -38,7 +40,9 @@ export async function migrateUsers(
       }
       const onProgress = (progress: Progress): void => listener.progress(progress)
       try {
-        const report = await migrateUser({ user, ends, journal, options, onProgress, signal })
+        const copied = await migrateUser({ user, ends, journal, options, onProgress, signal })
+        const isReady = andThen !== undefined && copied.result === 'done'
+        const report = isReady ? await andThen(next, copied) : copied
         reports.push(report)
         listener.ended(report)
       } catch (error) {

@@ -33,6 +33,8 @@ export interface UserReport {
   /** Messages that POP3 clients will know at the target by the UIDLs that they have at the source. */
   readonly uidls?: number
   readonly verified?: MailboxVerdict
+  /** The user lives at the target now; milliseconds of the freeze. */
+  readonly moved?: { readonly freeze_ms: number }
   readonly error?: { readonly code: ErrorCode; readonly message: string }
 }
 
@@ -80,7 +82,8 @@ export function describeBytes(bytes: number): string {
 
 /** One line about a user who is through. */
 export function describeUser(report: UserReport): string {
-  const { user, result, copied, bytes, notes, problems, bad, verified, error, estimate } = report
+  const { user, result, copied, bytes, notes, problems, bad, verified, moved } = report
+  const { error, estimate } = report
   if (error !== undefined) return `${user}: failed: ${error.message}`
   if (result === 'planned') {
     const amount = describeAmount(estimate?.messages ?? 0, estimate?.bytes)
@@ -93,6 +96,7 @@ export function describeUser(report: UserReport): string {
     `${describeAmount(copied, bytes)} copied`,
     verified === undefined ? 'not verified' : describeVerdict(verified),
     ...(bad.length === 0 ? [] : [`${bad.length} left behind`]),
+    ...(moved === undefined ? [] : [`moved, frozen for ${(moved.freeze_ms / 1000).toFixed(1)} s`]),
     ...notes,
     ...problems,
   ]

@@ -10,7 +10,7 @@ import { MailboxMove } from './mailbox-move.ts'
 import type { Estimate } from './migration-report.ts'
 import { isFlipped, isOver } from './move-machine.ts'
 import { planMove, userNamed } from './prepare-move.ts'
-import { openDoor } from './prepare-migration.ts'
+import { openDoor } from './open-door.ts'
 import { runMove } from './run-move.ts'
 
 export interface MoveRequest {

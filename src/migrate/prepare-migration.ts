@@ -1,5 +1,5 @@
 /** Config, secrets and map → a plan for `migrateUsers`. */
-import { AdminDoor, adminOf, type MailboxDoor } from '../backend/mailbox-access.ts'
+import type { MailboxDoor } from '../backend/mailbox-access.ts'
 import { OutsideDoor } from '../backend/outside-door.ts'
 import { MailmuxError, messageOf } from '../base/error.ts'
 import type { BackendConfig, Config } from '../config/config.ts'
@@ -7,6 +7,8 @@ import { openMapInForce } from '../map/open.ts'
 import { realDisk } from '../storage/disk.ts'
 import type { MigrationOptions } from './migrate-user.ts'
 import type { UsersPlan } from './migrate-users.ts'
+import { moveAfter } from './move-after.ts'
+import { openDoor, readSecret } from './open-door.ts'
 import { parseSource, readCredentials } from './outside-source.ts'
 import { type MigratingUser, selectUsers, type UserChoice } from './select-users.ts'
 
@@ -20,6 +22,8 @@ export interface MigrationRequest
   /** A file of users or a pattern of their names; everybody without it. */
   readonly users: string | undefined
   readonly jobs: number
+  /** Each user is moved when the mailbox is copied; the signal ends that. */
+  readonly thenMove: AbortSignal | undefined
 }
 
 /** A back-end, or a server elsewhere with a file of what its users log in with. */
@@ -50,7 +54,7 @@ export function originOf(
  */
 export async function prepareMigration(
   config: Config,
-  { from, to, users: chosen, jobs, ...options }: MigrationRequest,
+  { from, to, users: chosen, jobs, thenMove, ...options }: MigrationRequest,
 ): Promise<UsersPlan> {
   const target = await openDoor(config, to)
   const { name, door, users } =
@@ -63,7 +67,10 @@ export async function prepareMigration(
   // Where there are fewer mailboxes than may be copied at a time, their folders are.
   const lanes = Math.min(mostLanes, Math.max(1, Math.floor(jobs / users.length)))
   const own = { stateDir: config.stateDir, from: name, to: to.name, lanes }
-  return { doors: { source: door, target }, users, jobs, options: { ...options, ...own } }
+  const doors = { source: door, target }
+  const plan = { doors, users, jobs, options: { ...options, ...own } }
+  if (thenMove === undefined) return plan
+  return { ...plan, andThen: moveAfter(config, { ...options, to }, thenMove) }
 }
 
 interface Opened {
@@ -98,27 +105,6 @@ async function openOutside(
   const { users, secrets } = readCredentials(await readSecret(credentials), credentials, naming)
   const door = new OutsideDoor(endpoint, limits, secrets)
   return { name: `${endpoint.host}:${endpoint.port}`, door, users }
-}
-
-export async function openDoor({ limits }: Config, backend: BackendConfig): Promise<AdminDoor> {
-  const { passwordFile } = adminOf(backend)
-  const password = (await readSecret(passwordFile)).replace(/\r?\n$/, '')
-  if (password === '') throw new MailmuxError('SECRET_UNREADABLE', `${passwordFile}: it is empty`)
-  const { tlsCaFile, tlsClient } = backend
-  const authorities = tlsCaFile === undefined ? undefined : await readSecret(tlsCaFile)
-  const client = tlsClient && {
-    cert: await readSecret(tlsClient.certFile),
-    key: await readSecret(tlsClient.keyFile),
-  }
-  return new AdminDoor(backend, limits, { password, authorities, client })
-}
-
-async function readSecret(path: string): Promise<string> {
-  try {
-    return (await realDisk.read(path)).toString()
-  } catch (error) {
-    throw new MailmuxError('SECRET_UNREADABLE', `${path}: ${messageOf(error)}`, { cause: error })
-  }
 }
 
 async function choiceOf(users: string | undefined): Promise<UserChoice> {

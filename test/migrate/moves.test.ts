@@ -14,7 +14,7 @@ import { MovingSite } from '../support/moving-site.ts'
 import type { RawImap, RawMessage } from '../support/raw-imap.ts'
 import { skipWithout } from '../support/tools.ts'
 
-const users = ['ann', 'bob', 'carl', 'dora', 'emil', 'fred', 'gina', 'hans']
+const users = ['ann', 'bob', 'carl', 'dora', 'emil', 'fred', 'gina', 'hans', 'ida']
 const poor = { name: 'poor', quotaKib: 20 }
 const { signal } = new AbortController()
 const day = 86_400_000
@@ -178,6 +178,18 @@ describe('moves', { skip: skipWithout('dovecot') }, () => {
     await source.command('CREATE again')
     await source.append('again', [mail('4'), mail('5')])
     assert.equal((await move('gina')).result, 'moved')
+    assert.deepEqual(await target.everything(), await source.everything())
+  })
+
+  test('a migration moves those whose mailboxes are equal, and tells of each', async () => {
+    using source = await site.pair.login('source', 'ida')
+    await fill(source)
+    const words = ['--from', 'fritz', '--to', 'ingrid', '--users', 'ida', '--then', 'move']
+    const { code, stdout, stderr } = await command('migrate', ...words)
+    assert.deepEqual([code, stderr], [0, ''], stdout)
+    assert.match(stdout, /^ida@example\.com: done; 4 messages, .*; moved, frozen for \d\.\d s\n$/)
+    assert.match(userMap(), /ida@example\.com\tingrid\n/)
+    using target = await site.pair.login('target', 'ida')
     assert.deepEqual(await target.everything(), await source.everything())
   })
 

@@ -1,0 +1,52 @@
+/** `mailmux migrate --then move`: each user moves when the mailbox has been copied. */
+import type { ErrorCode } from '../base/error.ts'
+import { MailmuxError, messageOf } from '../base/error.ts'
+import type { BackendConfig, Config } from '../config/config.ts'
+import type { UsersPlan } from './migrate-users.ts'
+import type { UserReport } from './migration-report.ts'
+import { moveUser } from './move-user.ts'
+import type { MigratingUser } from './select-users.ts'
+
+export interface MoveAfter {
+  readonly to: BackendConfig
+  readonly merge: boolean
+  readonly maxBad: number
+}
+
+/** What becomes of one user does not keep the others from moving. */
+export function moveAfter(
+  config: Config,
+  { to, merge, maxBad }: MoveAfter,
+  signal: AbortSignal,
+): NonNullable<UsersPlan['andThen']> {
+  return async (migrating: MigratingUser, report: UserReport): Promise<UserReport> => {
+    const { user, sourceLogin, targetLogin } = migrating
+    const notes = [...report.notes]
+    const listener = {
+      step: () => undefined,
+      progress: () => undefined,
+      note: (text: string) => void notes.push(text),
+    }
+    try {
+      if (sourceLogin !== targetLogin) {
+        const what = `${user} is ${sourceLogin} here and ${targetLogin} there`
+        throw new MailmuxError('MOVE_REFUSED', `${what}: a move keeps the name`)
+      }
+      const request = { user, to, order: 'begun', merge, maxBad } as const
+      const { result, record } = await moveUser(config, request, listener, signal)
+      const { copied = 0, bytes = 0, freezeMs = 0, error } = record?.details ?? {}
+      const told = {
+        ...report,
+        copied: report.copied + copied,
+        bytes: report.bytes + bytes,
+        notes: [...new Set(notes)],
+      }
+      if (result !== 'failed') return { ...told, moved: { freeze_ms: freezeMs } }
+      const { code = 'INTERNAL', message = '' } = error ?? {}
+      return { ...told, result: 'failed', error: { code: code as ErrorCode, message } }
+    } catch (error) {
+      const code = error instanceof MailmuxError ? error.code : 'INTERNAL'
+      return { ...report, result: 'failed', error: { code, message: messageOf(error) } }
+    }
+  }
+}
