@@ -1,6 +1,7 @@
 /**
  * The machine of a move in a simulated world: whatever fails, and wherever the mover is killed, the
- * user has one home, and every message once. `SEED=…` replays one history.
+ * user has one home, and every message once. `SEED=…` replays one history, `MOVE_SEEDS=100000` tries
+ * more.
  */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
@@ -169,7 +170,7 @@ test('a command that is interrupted thaws the user before it ends', async () => 
 const faults: Faults = { kills: 8, failures: 8, restarts: 6, internalWrites: 10 }
 const seeds =
   process.env['SEED'] === undefined
-    ? Array.from({ length: 1_000 }, (_, index) => index + 1)
+    ? Array.from({ length: Number(process.env['MOVE_SEEDS'] ?? 1_000) }, (_, index) => index + 1)
     : [Number(process.env['SEED'])]
 
 test(`a move survives what ${seeds.length} seeds make of its world`, async () => {

@@ -214,10 +214,11 @@ export class World implements MoveRecords, MoveWork {
     const fate = this.#random() * 1000
     const killed = this.killAt?.call === this.calls ? this.killAt.when : this.#killOf(fate, kills)
     if (killed === 'before') this.#kill()
-    if (this.failAt === this.calls || (fate >= kills && fate < kills + failures)) {
-      throw new MailmuxError('BACKEND_UNREACHABLE', 'it is down')
-    }
+    const down = new MailmuxError('BACKEND_UNREACHABLE', 'it is down')
+    if (this.failAt === this.calls || (fate >= kills && fate < kills + failures / 2)) throw down
     const result = work()
+    // It was done, and the answer was lost.
+    if (fate >= kills + failures / 2 && fate < kills + failures) throw down
     if (killed === 'after') this.#kill()
     return result
   }
