@@ -19,10 +19,7 @@ export default class Migrate extends MailmuxCommand {
   ]
   static override flags = {
     from: Flags.string({ summary: 'Back-end to copy from.', helpValue: 'NAME' }),
-    source: Flags.string({
-      summary: 'A server elsewhere to copy from.',
-      helpValue: 'imaps://HOST',
-    }),
+    source: Flags.string({ summary: 'Server elsewhere to copy from.', helpValue: 'imaps://HOST' }),
     credentials: Flags.string({ summary: 'What users log in with there.', helpValue: 'FILE' }),
     to: Flags.string({ required: true, summary: 'Back-end to copy to.', helpValue: 'NAME' }),
     users: Flags.string({
