@@ -47,15 +47,25 @@ function guarded(work: Promise<void>): Promise<void> {
   return work
 }
 
-async function read({ work }: FolderContext, uids: UidSet): Promise<Pending[]> {
-  const found = await work.session.source.bodies(uids)
+async function read(context: FolderContext, uids: UidSet): Promise<Pending[]> {
+  const found = await context.work.session.source.bodies(uids)
   found.sort((one, other) => one.uid - other.uid)
+  const there = found.some(isEmpty) ? await presentNow(context) : undefined
   return found.flatMap((fetched) => {
-    const { body } = fetched
-    // What has been expunged since is not answered for.
-    if (body === undefined) return []
+    const { body, uid } = fetched
+    // What has been expunged since is not answered for, or as if it were empty (Dovecot 2.3).
+    if (body === undefined || (isEmpty(fetched) && there?.has(uid) === false)) return []
     return [{ fetched, body, sizeBytes: body.length, sha256: hashOf(body) }]
   })
+}
+
+function isEmpty({ body }: Fetched): boolean {
+  return body?.length === 0
+}
+
+async function presentNow({ work }: FolderContext): Promise<UidSet> {
+  await work.session.source.select(work.sourceName, 'read')
+  return await work.session.source.uids()
 }
 
 async function store(context: FolderContext, pending: readonly Pending[]): Promise<void> {
@@ -94,6 +104,8 @@ async function storeLarge(context: FolderContext, fetched: Fetched): Promise<voi
     if (!(error instanceof WrongSize)) throw error
     return [{ kind: 'refused', code: '', text: error.message } as const]
   })
+  const isCut = outcomes[0]?.kind === 'refused' && hasher.sizeBytes !== sizeBytes
+  if (isCut && !(await presentNow(context)).has(fetched.uid)) return
   const { sha256 } = hasher
   await settle(context, [{ fetched, sha256, sizeBytes, body: undefined }], outcomes)
 }

@@ -5,7 +5,7 @@ import { namedBackend } from '../../src/config/named-backend.ts'
 import type { MoveStep } from '../../src/map/state/move-journal.ts'
 import { type MoveReport, moveUser } from '../../src/migrate/move-user.ts'
 import { password } from '../support/mailbox-pair.ts'
-import { inboxOf, MovingSite } from '../support/moving-site.ts'
+import { mailboxOf, MovingSite } from '../support/moving-site.ts'
 import { RawImap } from '../support/raw-imap.ts'
 import { skipWithout } from '../support/tools.ts'
 
@@ -44,7 +44,7 @@ describe('a daemon in a move', { skip: skipWithout('dovecot') }, () => {
     assert.equal(moved.result, 'moved', JSON.stringify(moved.record?.details.error))
     assert.ok(steps.filter((one) => one === 'settling').length > 1, steps.join(' '))
     assert.deepEqual(
-      (await inboxOf(site.pair.target.ports.imap, 'ann')).map(({ number }) => number),
+      (await mailboxOf(site.pair.target.ports.imap, 'ann')).map(({ number }) => number),
       [1],
     )
     const daemon = await site.serve()
@@ -74,8 +74,8 @@ describe('a daemon in a move', { skip: skipWithout('dovecot') }, () => {
     }
     using login = await RawImap.login(daemon.port('imap'), 'bob@example.com', password)
     assert.deepEqual(await login.uids('INBOX'), [1])
-    assert.deepEqual(await inboxOf(site.pair.target.ports.imap, 'bob'), [
-      { number: 1, uid: 1, flags: '\\Flagged' },
+    assert.deepEqual(await mailboxOf(site.pair.target.ports.imap, 'bob'), [
+      { number: 1, uid: 1, flags: '\\Flagged', folder: 'INBOX' },
     ])
   })
 })

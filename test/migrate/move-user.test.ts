@@ -10,7 +10,7 @@ import type { MoveStep } from '../../src/map/state/move-journal.ts'
 import { type MoveReport, moveUser } from '../../src/migrate/move-user.ts'
 import { runCommand } from '../support/command.ts'
 import { password } from '../support/mailbox-pair.ts'
-import { flagMail, inboxOf, Ledger, MovingSite, sendMail } from '../support/moving-site.ts'
+import { Ledger, mailboxOf, MovingSite, sendMail, workOnMail } from '../support/moving-site.ts'
 import { Peer } from '../support/peer.ts'
 import { skipWithout } from '../support/tools.ts'
 
@@ -66,13 +66,13 @@ describe('a user who moves', { skip: skipWithout('dovecot') }, () => {
 
   const command = (...words: string[]) => runCommand([...words, '--config', site.configFile])
 
-  /** Mail comes and is flagged while `work` is under way. */
+  /** Mail comes, is flagged, filed and deleted while `work` is under way. */
   async function whileUsed(user: string, ledger: Ledger, work: () => Promise<void>): Promise<void> {
     const ended = new AbortController()
     const [smtp, imap] = [site.daemon?.port('smtp') ?? 0, site.daemon?.port('imap') ?? 0]
     const traffic = [
       sendMail(smtp, user, ledger, ended.signal),
-      flagMail(imap, user, ledger, ended.signal),
+      workOnMail(imap, user, ledger, ended.signal),
     ]
     try {
       await work()
@@ -82,7 +82,7 @@ describe('a user who moves', { skip: skipWithout('dovecot') }, () => {
     }
   }
 
-  test('has every message once, while mail arrives and is flagged, there and back', async () => {
+  test('has every message once, while mail arrives, is flagged, filed and deleted, there and back', async () => {
     const ledger = new Ledger()
     using idler = await Peer.connect(site.daemon?.port('imap') ?? 0)
     await idler.expect(/^\* OK .*\r\n/)
@@ -96,7 +96,7 @@ describe('a user who moves', { skip: skipWithout('dovecot') }, () => {
       await delivered(ledger, count + 20)
     })
     await idler.expect(/\* BYE \[UNAVAILABLE\]/)
-    ledger.check(await inboxOf(site.pair.target.ports.imap, 'ann'))
+    ledger.check(await mailboxOf(site.pair.target.ports.imap, 'ann'))
     assert.ok(ledger.deferred + ledger.reconnected > 0)
     assert.match(
       readFileSync(site.dir.join('user_map'), 'utf8'),
@@ -110,7 +110,7 @@ describe('a user who moves', { skip: skipWithout('dovecot') }, () => {
       assert.ok((back.record?.details.copied ?? 0) < ledger.delivered.size)
       await delivered(ledger, ledger.delivered.size + 10)
     })
-    ledger.check(await inboxOf(site.pair.source.ports.imap, 'ann'))
+    ledger.check(await mailboxOf(site.pair.source.ports.imap, 'ann'))
     const built = await command('build-map', '--check')
     assert.equal(built.code, 0, built.stderr)
   })
@@ -136,7 +136,7 @@ describe('a user who moves', { skip: skipWithout('dovecot') }, () => {
       assert.equal(givenUp.result, 'aborted')
       await delivered(ledger, ledger.delivered.size + 10)
     })
-    ledger.check(await inboxOf(site.pair.source.ports.imap, 'bob'))
+    ledger.check(await mailboxOf(site.pair.source.ports.imap, 'bob'))
     assert.match(readFileSync(site.dir.join('user_map'), 'utf8'), /\nbob@example\.com\tfritz\n/)
 
     await whileUsed('bob', ledger, async () => {
@@ -149,7 +149,7 @@ describe('a user who moves', { skip: skipWithout('dovecot') }, () => {
       assert.match(done.result, /^(?:moved|there)$/)
       await delivered(ledger, ledger.delivered.size + 10)
     })
-    ledger.check(await inboxOf(site.pair.target.ports.imap, 'bob'))
+    ledger.check(await mailboxOf(site.pair.target.ports.imap, 'bob'))
     assert.match(readFileSync(site.dir.join('user_map'), 'utf8'), /\nbob@example\.com\tingrid\n/)
   })
 })

@@ -90,38 +90,55 @@ move: {freeze_limit: 20s}
 export class Ledger {
   readonly delivered = new Set<number>()
   readonly flagged = new Set<number>()
+  /** Moved to another folder, and deleted. */
+  readonly filed = new Set<number>()
+  readonly deleted = new Set<number>()
   /** Asked for when the session ended: it may have been done, or not. */
   readonly perhaps = new Set<number>()
   /** How often a sender was told to come again. */
   deferred = 0
   reconnected = 0
 
-  /** Every message that was taken is there once, and no other; flags are as they were given. */
-  check(found: readonly { readonly number: number; readonly flags: string }[]): void {
-    const numbers = found.map(({ number }) => number).sort((one, other) => one - other)
-    assert.deepEqual(
-      numbers,
-      [...this.delivered].sort((one, other) => one - other),
-      'messages',
+  /** Every message that was taken is there once, and no other; flags and folders are as they were given. */
+  check(found: readonly FoundMessage[]): void {
+    const isSure = ({ number }: { readonly number: number }): boolean => !this.perhaps.has(number)
+    const numbers = found.map(({ number }) => number)
+    assert.equal(new Set(numbers).size, numbers.length, `twice: ${numbers.join()}`)
+    const wanted = [...this.delivered].filter(
+      (number) => !this.deleted.has(number) && !this.perhaps.has(number),
     )
-    for (const { number, flags } of found) {
-      if (this.perhaps.has(number)) continue
+    const sure = found.filter(isSure).map(({ number }) => number)
+    assert.deepEqual(sure.sort(rising), wanted.sort(rising), 'messages')
+    for (const number of numbers) assert.ok(this.delivered.has(number), `${number} was not sent`)
+    for (const { number, flags, folder } of found.filter(isSure)) {
       assert.equal(flags.includes('\\Flagged'), this.flagged.has(number), `flags of ${number}`)
+      assert.equal(folder === 'Archive', this.filed.has(number), `folder of ${number}`)
     }
   }
 }
 
-/** The messages of a user's INBOX at a port. */
-export async function inboxOf(
-  port: number,
-  user: string,
-): Promise<{ number: number; uid: number; flags: string }[]> {
-  using imap = await RawImap.login(port, `${user}@example.com`, password)
-  return await readInbox(imap)
+function rising(one: number, other: number): number {
+  return one - other
 }
 
-async function readInbox(imap: RawImap): Promise<{ number: number; uid: number; flags: string }[]> {
-  await imap.command('SELECT INBOX')
+export interface FoundMessage {
+  readonly number: number
+  readonly uid: number
+  readonly flags: string
+  readonly folder: string
+}
+
+/** The messages of a user at a port. */
+export async function mailboxOf(port: number, user: string): Promise<FoundMessage[]> {
+  using imap = await RawImap.login(port, `${user}@example.com`, password)
+  const folders = (await imap.folders()).filter((name) => name === 'INBOX' || name === 'Archive')
+  const found: FoundMessage[] = []
+  for (const folder of folders) found.push(...(await readFolder(imap, folder)))
+  return found
+}
+
+async function readFolder(imap: RawImap, folder: string): Promise<FoundMessage[]> {
+  await imap.command(`SELECT ${folder}`)
   const fetched = await imap.command('UID FETCH 1:* (FLAGS BODY.PEEK[HEADER.FIELDS (SUBJECT)])')
   return fetched
     .filter(({ text }) => / FETCH /.test(text))
@@ -129,6 +146,7 @@ async function readInbox(imap: RawImap): Promise<{ number: number; uid: number; 
       number: Number(/Subject: m(\d+)/.exec(String(literals[0]))?.[1]),
       uid: Number(/UID (\d+)/.exec(text)?.[1]),
       flags: /FLAGS \(([^)]*)\)/.exec(text)?.[1] ?? '',
+      folder,
     }))
 }
 
@@ -165,8 +183,8 @@ export async function sendMail(
   }
 }
 
-/** A mail program that flags and unflags, and logs in again when its session is ended. */
-export async function flagMail(
+/** A mail program that flags, files and deletes, and logs in again when its session is ended. */
+export async function workOnMail(
   port: number,
   user: string,
   ledger: Ledger,
@@ -176,16 +194,16 @@ export async function flagMail(
     let asked: number | undefined
     try {
       using imap = await RawImap.login(port, `${user}@example.com`, password)
-      const inbox = await readInbox(imap)
-      for (let index = 0; !signal.aborted && index < inbox.length * 4; index++) {
-        const one = inbox[(index * 7) % inbox.length]
-        if (one === undefined) break
-        asked = one.number
-        const isOn = !ledger.flagged.has(one.number)
-        await imap.command(`UID STORE ${one.uid} ${isOn ? '+' : '-'}FLAGS.SILENT (\\Flagged)`)
-        if (isOn) ledger.flagged.add(one.number)
-        else ledger.flagged.delete(one.number)
-        ledger.perhaps.delete(one.number)
+      // It is there after the first time.
+      await imap.command('CREATE Archive').catch(() => undefined)
+      const inbox = await readFolder(imap, 'INBOX')
+      for (let index = 0; !signal.aborted && inbox.length > 3 && index < 40; index++) {
+        const at = (index * 7) % inbox.length
+        const { number, uid } = inbox[at] as FoundMessage
+        asked = number
+        // Where it is, and its flags, are known again; of one that is filed, the flags may not be.
+        if (await workOn(imap, { number, uid, index }, ledger)) inbox.splice(at, 1)
+        else ledger.perhaps.delete(number)
         asked = undefined
       }
     } catch {
@@ -194,4 +212,28 @@ export async function flagMail(
       ledger.reconnected++
     }
   }
+}
+
+/** Whether the message is in this folder no more. */
+async function workOn(
+  imap: RawImap,
+  { number, uid, index }: { readonly number: number; readonly uid: number; readonly index: number },
+  ledger: Ledger,
+): Promise<boolean> {
+  if (index % 10 === 4) {
+    await imap.command(`UID MOVE ${uid} Archive`)
+    ledger.filed.add(number)
+    return true
+  }
+  if (index % 10 === 8) {
+    await imap.command(`UID STORE ${uid} +FLAGS.SILENT (\\Deleted)`)
+    await imap.command(`UID EXPUNGE ${uid}`)
+    ledger.deleted.add(number)
+    return true
+  }
+  const isOn = !ledger.flagged.has(number)
+  await imap.command(`UID STORE ${uid} ${isOn ? '+' : '-'}FLAGS.SILENT (\\Flagged)`)
+  if (isOn) ledger.flagged.add(number)
+  else ledger.flagged.delete(number)
+  return false
 }
