@@ -7,6 +7,7 @@ import type { Move } from '../map/state/move-journal.ts'
 import type { MoveStepRow } from '../map/state/move-schema.ts'
 import type { BadMessages } from './bad-messages.ts'
 import { Barrier, endFreeze } from './barrier.ts'
+import { carryScripts, carryUidls, forgetUidls } from './carry-along.ts'
 import { isPassing, MailboxCopy, type MailboxPlan } from './copy-mailbox.ts'
 import type { CopyEnds } from './copy-session.ts'
 import type { FolderList } from './imap-answers.ts'
@@ -78,6 +79,7 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
       try {
         const report = await this.#pass(await this.#open(signal))
         await this.#verify(signal)
+        this.#note(await carryScripts(this.#options.ends, signal))
         return report
       } catch (error) {
         await this.#drop()
@@ -102,6 +104,7 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
       bytes += report.bytes
       if (report.folders.every(isUntouched)) break
     }
+    this.#note(await this.#carryAlong(copy, signal))
     const look = await copy.look()
     this.#settled = describeSource(look.source)
     await this.#checkBarrier(signal)
@@ -148,8 +151,22 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
   async sweep(signal: AbortSignal): Promise<number> {
     const copy = await this.#open(signal)
     const { copied, problems } = await copy.sweep()
-    for (const problem of problems) this.#options.onNote(problem)
+    this.#note(problems)
+    const { config, move, ends } = this.#options
+    const home = { user: move.user, backend: move.target }
+    await forgetUidls(home, ends.target, config.stateDir, signal)
     return copied
+  }
+
+  async #carryAlong({ session }: MailboxCopy, signal: AbortSignal): Promise<readonly string[]> {
+    const { config, move, ends, copies: journal } = this.#options
+    const scripts = await carryScripts(ends, signal)
+    const uidls = await carryUidls({ route: move, ends, session, journal, signal }, config.stateDir)
+    return [...scripts, ...uidls]
+  }
+
+  #note(notes: readonly string[]): void {
+    for (const note of notes) this.#options.onNote(note)
   }
 
   /**
@@ -180,7 +197,7 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
 
   async #pass(copy: MailboxCopy): Promise<PassReport> {
     const report = await copy.pass({ mirror: true })
-    for (const note of report.notes) this.#options.onNote(note)
+    this.#note(report.notes)
     const [problem] = report.problems
     if (problem !== undefined) throw new MailmuxError('MOVE_UNEQUAL', problem)
     return report

@@ -32,12 +32,12 @@ describe('UIDLs of a user who moves', { skip: skipWithout('dovecot', 'mpop') }, 
     resources.use(dir)
     pair = resources.use(
       await MailboxPair.start(dir, {
-        users: ['ann'],
+        users: ['ann', 'bob'],
         target: ['protocol pop3 {', '  pop3_uidl_format = %g', '}'],
       }),
     )
     writeFileSync(dir.join('secret'), `${adminPassword}\n`)
-    writeFileSync(dir.join('user_map'), 'ann@example.com fritz\n')
+    writeFileSync(dir.join('user_map'), 'ann@example.com fritz\nbob@example.com fritz\n')
     await buildMap((await loadConfig(writeConfig(dir, config()))).config)
     daemon = resources.use(await startDaemon({ dir, config: config(), services: ['pop3'] }))
   })
@@ -133,5 +133,20 @@ limits: {drain_timeout: 1s}
     await send('ann', 'fritz')
     assert.deepEqual((await uidls('ann')).slice(-there.length), there)
     assert.deepEqual(daemon.eventsOf('internal'), [])
+  })
+
+  test('so it is where `user move` brings the mailbox over, and back', async () => {
+    using source = await pair.login('source', 'bob')
+    await source.append('INBOX', ['one', 'two'].map(mail))
+    assert.deepEqual(await fetched('bob'), ['one', 'two'])
+    const before = await uidls('bob')
+    for (const home of ['ingrid', 'fritz']) {
+      const { code, stdout, stderr } = await run('user', 'move', 'bob', '--to', home)
+      assert.equal(code, 0, stdout + stderr)
+      assert.deepEqual(await uidls('bob'), before)
+      assert.deepEqual(await fetched('bob'), [])
+    }
+    await source.append('INBOX', [mail('three')])
+    assert.deepEqual(await fetched('bob'), ['three'])
   })
 })
