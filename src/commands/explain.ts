@@ -6,6 +6,7 @@ import type { Direction } from '../mail/route.ts'
 import { describeAnswer, exitCodeOf, type LookupJson } from '../map/answer.ts'
 import { describeEndpoint, describeStep, type Explanation, explain } from '../map/explain.ts'
 import { openMapInForce } from '../map/open.ts'
+import { describeListed, lastMoveOf, type ListedMove } from '../migrate/list-moves.ts'
 
 type ExplainedJson = LookupJson & Pick<Explanation, 'steps' | 'endpoints'>
 
@@ -13,6 +14,8 @@ interface ExplainJson {
   readonly address: string
   readonly delivery: ExplainedJson
   readonly retrieval: ExplainedJson
+  /** Of the user, the last one. */
+  readonly move?: ListedMove
 }
 
 const columns = [{ title: 'source' }, { title: 'asked' }, { title: 'found' }, { title: 'where' }]
@@ -38,11 +41,11 @@ export default class Explain extends MailmuxCommand {
       this.log('')
       this.#print('retrieval', retrieval)
       process.exitCode = exitCodeOf(delivery.answer.json)
-      return {
-        address: args.address,
-        delivery: jsonOf(delivery),
-        retrieval: jsonOf(retrieval),
-      }
+      const move = lastMoveOf(config, delivery.answer.json.user ?? '')
+      if (move?.awaits !== undefined) this.log(`\n${style.bold('move')} ${describeListed(move)}`)
+      const { address } = args
+      const both = { delivery: jsonOf(delivery), retrieval: jsonOf(retrieval) }
+      return { address, ...both, ...(move === undefined ? {} : { move }) }
     } finally {
       map.close()
     }

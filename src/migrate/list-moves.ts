@@ -34,6 +34,25 @@ export async function listMoves({ stateDir, move }: Config): Promise<ListedMove[
   return journal.moves().map((one) => listed(one, move.retainMs))
 }
 
+/**
+ * The last move of a user, whatever became of it. Makes nothing. Undefined, too, where the state
+ * database cannot be read: who asks for a route has been told.
+ */
+export function lastMoveOf({ stateDir, move }: Config, user: string): ListedMove | undefined {
+  try {
+    using journal = MoveJournal.openToRead(stateDir)
+    const last = journal?.lastOf(user)
+    return last === undefined ? undefined : listed(last, move.retainMs)
+  } catch (error) {
+    if (error instanceof MailmuxError) return undefined
+    throw error
+  }
+}
+
+export function describeListed({ source, target, step, awaits = '' }: ListedMove): string {
+  return `from ${source} to ${target}: ${step}${awaits === '' ? '' : `; ${awaits}`}`
+}
+
 function listed(move: Move, retainMs: number): ListedMove {
   const { user, source, target, step, startedAt, changedAt, details } = move
   const { copied, bytes, freezeMs, stragglers, error } = details

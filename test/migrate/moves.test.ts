@@ -78,6 +78,11 @@ describe('moves', { skip: skipWithout('dovecot') }, () => {
     assert.deepEqual([again.code, (JSON.parse(again.stdout) as MoveReport).result], [0, 'there'])
     const listed = await command('user', 'moves')
     assert.match(listed.stdout, /ann@example\.com +fritz +ingrid +kept .* kept at fritz until 20/)
+    const explained = await command('explain', 'ann')
+    assert.match(
+      explained.stdout,
+      /\n\nmove from fritz to ingrid: kept; kept at fritz until 20.*\n$/,
+    )
     const aborted = await command('user', 'move', 'ann', '--to', 'ingrid', '--abort')
     assert.deepEqual([aborted.code, aborted.stdout.includes('lives at ingrid')], [65, true])
   })

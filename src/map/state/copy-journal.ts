@@ -4,11 +4,11 @@
  * that one user's mailbox is copied by one process at a time is for `lockMailbox` to see to.
  */
 import type { StatementSync } from 'node:sqlite'
-import { makePrivateDirectory } from '../../storage/private-directory.ts'
-import { openSqlite, type SqliteDatabase, transact } from '../../storage/sqlite.ts'
+import { type SqliteDatabase, transact } from '../../storage/sqlite.ts'
 import { prepareCopySchema } from './copy-schema.ts'
-import { statePath, unusable } from './state.ts'
-import { checkRow, prepareSchema, sumOf } from './state-schema.ts'
+import { openTables } from './open-tables.ts'
+import { unusable } from './state.ts'
+import { checkRow, sumOf } from './state-schema.ts'
 
 /** A folder as its server describes it. */
 export interface FolderState {
@@ -82,22 +82,9 @@ export class CopyJournal implements Disposable {
   }
 
   /** Throws STATE_DAMAGED and STATE_UNUSABLE. */
-  static async open(stateDir: string): Promise<CopyJournal> {
-    const path = statePath(stateDir)
-    try {
-      await makePrivateDirectory(stateDir)
-      const database = openSqlite(path)
-      try {
-        prepareSchema(database)
-        prepareCopySchema(database)
-        return new CopyJournal(path, database)
-      } catch (error) {
-        database.close()
-        throw error
-      }
-    } catch (error) {
-      throw unusable(path, error)
-    }
+  static open(stateDir: string): Promise<CopyJournal> {
+    const take = (path: string, database: SqliteDatabase) => new CopyJournal(path, database)
+    return openTables(stateDir, prepareCopySchema, take)
   }
 
   [Symbol.dispose](): void {

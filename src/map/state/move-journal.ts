@@ -2,11 +2,13 @@
  * The journal of moves, in the state database. A step is durable when it is written; the one that
  * gives a user another home is written by `applyChange`, in the transaction that does so.
  */
-import { makePrivateDirectory } from '../../storage/private-directory.ts'
-import { openSqlite, type SqliteDatabase, transact } from '../../storage/sqlite.ts'
-import { addMoveStep, prepareMoveSchema } from './move-schema.ts'
+import { existsSync } from 'node:fs'
+import { openSqliteToRead, type SqliteDatabase, transact } from '../../storage/sqlite.ts'
+import { copyTables } from './copy-schema.ts'
+import { addMoveStep, hasMoveTables, prepareMoveSchema } from './move-schema.ts'
+import { openTables } from './open-tables.ts'
 import { statePath, unusable } from './state.ts'
-import { checkRow, prepareSchema, sumOf } from './state-schema.ts'
+import { checkRow, sumOf } from './state-schema.ts'
 
 /**
  * Where a move is. Before `flipped` the user lives at the source, from then on at the target; there
@@ -96,6 +98,9 @@ const nothingDone: MoveDetails = {
   stragglers: 0,
 }
 
+/** How long another process is waited for that opens or closes the file. */
+const waitMs = 1_000
+
 type Row = Readonly<Record<string, unknown>>
 
 export class MoveJournal implements Disposable {
@@ -108,19 +113,20 @@ export class MoveJournal implements Disposable {
   }
 
   /** Throws STATE_DAMAGED and STATE_UNUSABLE. */
-  static async open(stateDir: string): Promise<MoveJournal> {
+  static open(stateDir: string): Promise<MoveJournal> {
+    const take = (path: string, database: SqliteDatabase) => new MoveJournal(path, database)
+    return openTables(stateDir, prepareMoveSchema, take)
+  }
+
+  /** For who changes nothing; undefined where nobody was ever moved. Throws likewise. */
+  static openToRead(stateDir: string): MoveJournal | undefined {
     const path = statePath(stateDir)
+    if (!existsSync(path)) return undefined
     try {
-      await makePrivateDirectory(stateDir)
-      const database = openSqlite(path)
-      try {
-        prepareSchema(database)
-        prepareMoveSchema(database)
-        return new MoveJournal(path, database)
-      } catch (error) {
-        database.close()
-        throw error
-      }
+      const { database } = openSqliteToRead(path, waitMs, copyTables)
+      if (hasMoveTables(database)) return new MoveJournal(path, database)
+      database.close()
+      return undefined
     } catch (error) {
       throw unusable(path, error)
     }

@@ -40,7 +40,7 @@ export function prepareMoveSchema(database: SqliteDatabase): void {
   })
 }
 
-function hasMoveTables(database: SqliteDatabase): boolean {
+export function hasMoveTables(database: SqliteDatabase): boolean {
   const query = "SELECT count(*) AS count FROM sqlite_schema WHERE name = 'move_step'"
   return database.prepare(query).get()?.['count'] === 1
 }

@@ -3,11 +3,11 @@
  * to its back-end alone: it may be written down before its user is sent there, and is of no harm where
  * that does not come about. It is durable when `put` returns.
  */
-import { makePrivateDirectory } from '../../storage/private-directory.ts'
-import { openSqlite, type SqliteDatabase, transact } from '../../storage/sqlite.ts'
+import { type SqliteDatabase, transact } from '../../storage/sqlite.ts'
 import { hasTable, prepareCopySchema } from './copy-schema.ts'
-import { statePath, unusable } from './state.ts'
-import { checkRow, prepareSchema, sumOf } from './state-schema.ts'
+import { openTables } from './open-tables.ts'
+import { unusable } from './state.ts'
+import { checkRow, sumOf } from './state-schema.ts'
 import { UidlTable } from './uidl-table.ts'
 
 const columns = ['user', 'backend', 'pairs'] as const
@@ -29,22 +29,9 @@ export class UidlStore implements Disposable {
   }
 
   /** Throws STATE_DAMAGED and STATE_UNUSABLE. */
-  static async open(stateDir: string): Promise<UidlStore> {
-    const path = statePath(stateDir)
-    try {
-      await makePrivateDirectory(stateDir)
-      const database = openSqlite(path)
-      try {
-        prepareSchema(database)
-        prepareCopySchema(database)
-        return new UidlStore(path, database)
-      } catch (error) {
-        database.close()
-        throw error
-      }
-    } catch (error) {
-      throw unusable(path, error)
-    }
+  static open(stateDir: string): Promise<UidlStore> {
+    const take = (path: string, database: SqliteDatabase) => new UidlStore(path, database)
+    return openTables(stateDir, prepareCopySchema, take)
   }
 
   [Symbol.dispose](): void {
