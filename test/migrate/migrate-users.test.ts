@@ -11,8 +11,7 @@ import { type VerifyMode, verifyMailbox } from '../../src/migrate/verify-mailbox
 import { runCommand } from '../support/command.ts'
 import { adminPassword, MailboxPair, password } from '../support/mailbox-pair.ts'
 import { nastyMessages, randomOf } from '../support/nasty-mailbox.ts'
-import { Peer } from '../support/peer.ts'
-import { plainLogin } from '../support/sieve-round.ts'
+import { sieveOf } from '../support/sieve-round.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import { skipWithout } from '../support/tools.ts'
 
@@ -20,14 +19,6 @@ const people = ['ann', 'bob', 'carl', 'dora', 'emil', 'hans', 'karl', 'nora'] as
 const signal = new AbortController().signal
 const octets = (name: string) => `"${Buffer.from(name).toString('latin1')}"`
 
-/** A client of ManageSieve that is logged in. */
-async function sieveOf(backend: Dovecot, user: string): Promise<Peer> {
-  const peer = await Peer.connect(backend.ports.sieve)
-  await peer.expect(/^(?:".*\r\n)+OK.*\r\n/)
-  peer.send(plainLogin(`${user}@example.com`, password))
-  await peer.expect(/^OK.*\r\n/)
-  return peer
-}
 const mail = (text: string) => ({
   flags: [],
   date: '17-Jul-1996 02:44:25 -0700',
@@ -35,7 +26,7 @@ const mail = (text: string) => ({
 })
 
 async function scriptsOf(backend: Dovecot, user: string): Promise<string> {
-  using peer = await sieveOf(backend, user)
+  using peer = await sieveOf(backend.ports.sieve, `${user}@example.com`, password)
   peer.send(`LISTSCRIPTS\r\nGETSCRIPT ${octets('vacation ü')}\r\nLOGOUT\r\n`)
   return (await peer.end()).replace(/^OK "Logout.*/m, '')
 }
@@ -184,7 +175,7 @@ run_dir: run
 
   test('Sieve scripts come along, with the active one', async () => {
     {
-      using peer = await sieveOf(pair.source, 'hans')
+      using peer = await sieveOf(pair.source.ports.sieve, 'hans@example.com', password)
       for (const [name, text] of [
         ['vacation ü', 'keep;\r\n'],
         ['other', '# {3+}\r\nstop;\r\n'],

@@ -10,7 +10,9 @@ import { MoveJournal } from '../../src/map/state/move-journal.ts'
 import { listMoves, purgeMoves, sweepMoves } from '../../src/migrate/list-moves.ts'
 import { type MoveReport, type MoveRequest, moveUser } from '../../src/migrate/move-user.ts'
 import { runCommand } from '../support/command.ts'
+import { password } from '../support/mailbox-pair.ts'
 import { MovingSite } from '../support/moving-site.ts'
+import { sieveOf } from '../support/sieve-round.ts'
 import type { RawImap, RawMessage } from '../support/raw-imap.ts'
 import { skipWithout } from '../support/tools.ts'
 
@@ -40,7 +42,11 @@ describe('moves', { skip: skipWithout('dovecot') }, () => {
   let site: MovingSite
 
   before(async () => {
-    site = await MovingSite.start({ users: [...users, poor], placedByRules: ['dora'] })
+    site = await MovingSite.start({
+      users: [...users, poor],
+      placedByRules: ['dora'],
+      hasSieve: true,
+    })
   })
   after(() => site[Symbol.asyncDispose]())
 
@@ -61,6 +67,9 @@ describe('moves', { skip: skipWithout('dovecot') }, () => {
   test('the command looks first, moves, and says both; the list says what is awaited', async () => {
     using source = await site.pair.login('source', 'ann')
     await fill(source)
+    using scripts = await sieveOf(site.pair.source.ports.sieve, 'ann@example.com', password)
+    scripts.send('PUTSCRIPT "mine" {5+}\r\nkeep;\r\nSETACTIVE "mine"\r\n')
+    await scripts.expect(/^OK.*\r\nOK.*\r\n/)
     const looked = await command('user', 'move', 'ann', '--to', 'ingrid', '--dry-run')
     assert.deepEqual([looked.code, looked.stderr], [0, ''])
     assert.match(
@@ -74,6 +83,9 @@ describe('moves', { skip: skipWithout('dovecot') }, () => {
     assert.match(userMap(), /ann@example\.com\tingrid\n/)
     using target = await site.pair.login('target', 'ann')
     assert.deepEqual(await target.everything(), await source.everything())
+    using carried = await sieveOf(site.pair.target.ports.sieve, 'ann@example.com', password)
+    carried.send('LISTSCRIPTS\r\n')
+    await carried.expect(/^"mine" ACTIVE\r\nOK.*\r\n/)
     const again = await command('user', 'move', 'ann', '--to', 'ingrid', '--json')
     assert.deepEqual([again.code, (JSON.parse(again.stdout) as MoveReport).result], [0, 'there'])
     const listed = await command('user', 'moves')

@@ -8,6 +8,7 @@ import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises'
 import { writeFileSync } from 'node:fs'
 import type { Config } from '../../src/config/config.ts'
 import { loadConfig } from '../../src/config/load.ts'
+import type { DovecotPorts } from '../../src/demo/dovecot-config.ts'
 import { buildMap } from '../../src/map/build.ts'
 import { type Daemon, startDaemon, writeConfig } from './daemon.ts'
 import { adminPassword, MailboxPair, type PairOptions, password } from './mailbox-pair.ts'
@@ -67,9 +68,10 @@ export class MovingSite implements AsyncDisposable {
   }
 }
 
-function backend({ imap, lmtp }: { readonly imap: number; readonly lmtp: number }): string {
+function backend({ imap, lmtp, sieve }: DovecotPorts): string {
   const admin = 'admin: {user: mailmux, password_file: secret, style: master}'
-  return `{host: 127.0.0.1, imap: ${imap}, lmtp: ${lmtp}, ${admin}}`
+  const scripts = sieve === 0 ? '' : `sieve: ${sieve}, `
+  return `{host: 127.0.0.1, imap: ${imap}, lmtp: ${lmtp}, ${scripts}${admin}}`
 }
 
 function configOf({ source, target }: MailboxPair): string {

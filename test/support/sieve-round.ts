@@ -56,3 +56,12 @@ export async function sieveRound(port: number, options: RoundOptions): Promise<s
   peer.send(commands.map((command) => `${command}\r\n`).join(''))
   return await peer.end()
 }
+
+/** A client that is logged in to the server at that port. */
+export async function sieveOf(port: number, user: string, password: string): Promise<Peer> {
+  const peer = await Peer.connect(port)
+  await peer.expect(/^(?:".*\r\n)+OK.*\r\n/)
+  peer.send(plainLogin(user, password))
+  await peer.expect(/^OK.*\r\n/)
+  return peer
+}
