@@ -135,7 +135,7 @@ describe('a copy', { skip: skipWithout('dovecot') || skipWithoutCyrus() }, () =>
   test('rights of others and annotations that are left behind are named', async () => {
     await cyrus.admin(
       'CREATE user/carl/Sent',
-      'SETACL user/carl/Sent bob lrs',
+      'SETACL user/carl/Sent frida lrs',
       'SETACL user/carl anyone p',
     )
     using source = await RawImap.login(cyrus.imap, 'carl', 'x')
@@ -143,7 +143,7 @@ describe('a copy', { skip: skipWithout('dovecot') || skipWithoutCyrus() }, () =>
     await using mailbox = await ImapMailbox.open(atCyrus('carl'), new AbortController().signal)
     assert.deepEqual(await tellNotCarried(mailbox, ['INBOX', 'Sent', 'nowhere'], 'carl'), [
       'INBOX: rights of anyone are left behind',
-      'Sent: rights of bob are left behind',
+      'Sent: rights of frida are left behind',
       'Sent: left behind: /private/comment, /shared/comment',
     ])
   })
