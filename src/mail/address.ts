@@ -7,6 +7,9 @@
  */
 import { canonicalDomain } from './domain.ts'
 
+/** The longest local part, in octets. RFC 5321 4.5.3.1.1. */
+export const localPartBytes = 64
+
 export interface Naming {
   /** Canonical domains that are ours. */
   readonly domains: ReadonlySet<string>

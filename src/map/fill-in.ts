@@ -2,7 +2,7 @@
  * Parts of a name in a value that stands for many names, as Sendmail's virtusertable has them: %1 the
  * name, %2 its detail, %3 the detail with its delimiter, %% a percent sign.
  */
-import { type Address, type Naming, parseAddress } from '../mail/address.ts'
+import { type Address, localPartBytes, type Naming, parseAddress } from '../mail/address.ts'
 import { isLoginName, type Value } from './value.ts'
 
 /** Undefined where the outcome is no address or no name. */
@@ -14,7 +14,10 @@ export function fillIn(value: Value, address: Address, naming: Naming): Value | 
     }
     case 'forward': {
       const filled = replaced(value.address, address, naming)
-      return parseAddress(filled, naming) === undefined ? undefined : { ...value, address: filled }
+      const made = parseAddress(filled, naming)
+      // A catch-all that leads to itself by longer and longer names comes to an end.
+      const isAddress = made !== undefined && Buffer.byteLength(made.local) <= localPartBytes
+      return isAddress ? { ...value, address: filled } : undefined
     }
     default:
       return value

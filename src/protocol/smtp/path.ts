@@ -3,6 +3,7 @@
  *
  * Source routes are dropped (RFC 5321 appendix C), `%` and `!` have no meaning.
  */
+import { localPartBytes } from '../../mail/address.ts'
 
 /** The inside of `<…>`, source route cut off, local part unquoted. */
 export interface Path {
@@ -23,8 +24,7 @@ const domainName = new RegExp(String.raw`^${label}(?:\.${label})*\.?`, 'u')
 const literal = /^\[(?:IPv6:[0-9A-Fa-f:.]+|\d{1,3}(?:\.\d{1,3}){3})\]/i
 const sourceRoute = /^@[^@:,<>" ]+(?:,@[^@:,<>" ]+)*:/
 
-/** RFC 5321 4.5.3.1.1 and .2, in octets; the path as a whole is bounded by the command line. */
-const localBytes = 64
+/** RFC 5321 4.5.3.1.2, in octets; the path as a whole is bounded by the command line. */
 const domainBytes = 255
 const longLabel = /[^.]{64}/
 const nullPath: Path = { local: '', domain: '', wire: '' }
@@ -44,7 +44,7 @@ export function parsePath(text: string): Read | undefined {
   const [written] = (text[at] === '"' ? quotedString : dotString).exec(text.slice(at)) ?? []
   if (written === undefined) return undefined
   const local = written.startsWith('"') ? unquote(written) : written
-  if (local.trim() === '' || Buffer.byteLength(local) > localBytes) return undefined
+  if (local.trim() === '' || Buffer.byteLength(local) > localPartBytes) return undefined
   at += written.length
   let domain = ''
   if (text[at] === '@') {

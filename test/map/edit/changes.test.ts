@@ -208,9 +208,7 @@ test('after every change a fresh build of the sources gives the answers of the m
       for (const one of changes) await check(dir, config, one)
       assert.deepEqual(comments(dir.path), said)
     }),
-    // Some history, met once in thousands, takes all memory before it can be told: others are tried
-    // by CHANGES_SEED, one that is known at each run.
-    { numRuns: 40, seed: Number(process.env['CHANGES_SEED'] ?? 1) },
+    { numRuns: 40 },
   )
 })
 
@@ -255,6 +253,15 @@ for (const { what, texts, changes, refused } of [
     },
     changes: [{ do: 'user remove', user: 'xbob@example.com' }],
     refused: /the forward of @example\.net would lead nowhere \(.*\): xbob@example\.com is nobody/,
+  },
+  {
+    what: 'a catch-all that leads to itself by longer and longer names',
+    texts: {
+      user_map: 'ann fritz\n@example.com x%1@example.com\nxbob@example.com ingrid\n',
+      aliases: 'info: xbob\n',
+    },
+    changes: [{ do: 'user remove', user: 'xbob@example.com' }],
+    refused: /the forward of @example\.com would (?:break|lead nowhere) \(/,
   },
   {
     what: 'an alias of a whole domain',
