@@ -64,12 +64,8 @@ export class AppendConnection implements Disposable {
     this.#server = server
     this.#stream = stream
     this.offers = appendOffers(stream.capabilities)
-    stream.setTimeout(silenceMs)
-    stream.on('data', (chunk: Buffer) => this.#take(chunk))
-    stream.on('timeout', () => this.#fail('no answer in time'))
-    stream.on('error', (error) => this.#fail(messageOf(error)))
-    stream.on('end', () => this.#fail('connection closed'))
-    stream.on('close', () => this.#fail('connection closed'))
+    const take = (chunk: Buffer): void => this.#take(chunk)
+    stream.listen({ take, fail: (reason) => this.#fail(reason) }, silenceMs)
   }
 
   /** Throws as `openMailboxStream` does. */

@@ -4,7 +4,7 @@
  */
 import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
-import { MailmuxError } from '../base/error.ts'
+import { MailmuxError, messageOf } from '../base/error.ts'
 import type { Inlet } from '../net/dial.ts'
 import { createImapBackEnd } from '../protocol/imap/back-end.ts'
 import type { BackEndOutcome } from '../protocol/login.ts'
@@ -77,6 +77,13 @@ function failureOf(
   return new MailmuxError('BACKEND_LOGIN_REFUSED', `${where}: ${why}`)
 }
 
+/** Who speaks with the server behind a stream. */
+export interface MailboxListener {
+  readonly take: (chunk: Buffer) => void
+  /** Nothing more will come, and why; maybe more than once. */
+  readonly fail: (reason: string) => void
+}
+
 export class MailboxStream extends Duplex {
   /** IMAP: those after login, between single spaces. */
   readonly capabilities: string
@@ -97,6 +104,14 @@ export class MailboxStream extends Duplex {
       if (this.readableEnded) this.destroy()
       else this.destroy(new Error('connection closed by the back-end'))
     })
+  }
+
+  /** `silenceMs`: no answer for so long ends it. */
+  listen({ take, fail }: MailboxListener, silenceMs: number): void {
+    this.setTimeout(silenceMs)
+    this.on('data', take).on('timeout', () => fail('no answer in time'))
+    this.on('error', (error) => fail(messageOf(error)))
+    this.on('end', () => fail('connection closed')).on('close', () => fail('connection closed'))
   }
 
   /** Emits `timeout` where nothing came or went for so long; 0: never. */

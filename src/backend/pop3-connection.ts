@@ -2,7 +2,7 @@
  * What POP3 tells of one mailbox (RFC 1939): nothing is fetched by RETR, nothing deleted. Commands may be
  * under way together; octets are latin1 strings.
  */
-import { MailmuxError, messageOf } from '../base/error.ts'
+import { MailmuxError } from '../base/error.ts'
 import type { MailboxAccess } from './mailbox-access.ts'
 import { type MailboxStream, openMailboxStream } from './mailbox-stream.ts'
 
@@ -29,11 +29,8 @@ export class Pop3Connection implements Disposable {
   private constructor(server: string, stream: MailboxStream) {
     this.#server = server
     this.#stream = stream
-    stream.setTimeout(silenceMs)
-    stream.on('data', (chunk: Buffer) => this.#take(chunk))
-    stream.on('timeout', () => this.#fail('no answer in time'))
-    stream.on('error', (error) => this.#fail(messageOf(error)))
-    stream.on('close', () => this.#fail('connection closed'))
+    const take = (chunk: Buffer): void => this.#take(chunk)
+    stream.listen({ take, fail: (reason) => this.#fail(reason) }, silenceMs)
   }
 
   /** Throws as `openMailboxStream` does. */

@@ -1,5 +1,5 @@
 /** Scripts of one mailbox, by ManageSieve. RFC 5804 section 2. Scripts are octets as latin1 strings. */
-import { MailmuxError, messageOf } from '../base/error.ts'
+import { MailmuxError } from '../base/error.ts'
 import type { Token } from '../protocol/imap/grammar.ts'
 import { readResponse, writeString } from '../protocol/sieve/grammar.ts'
 import { ResponseReader } from '../protocol/sieve/response-reader.ts'
@@ -30,11 +30,8 @@ export class SieveConnection implements Disposable {
   private constructor(server: string, stream: MailboxStream) {
     this.#server = server
     this.#stream = stream
-    stream.setTimeout(silenceMs)
-    stream.on('data', (chunk: Buffer) => this.#take(chunk))
-    stream.on('timeout', () => this.#fail('no answer in time'))
-    stream.on('error', (error) => this.#fail(messageOf(error)))
-    stream.on('close', () => this.#fail('connection closed'))
+    const take = (chunk: Buffer): void => this.#take(chunk)
+    stream.listen({ take, fail: (reason) => this.#fail(reason) }, silenceMs)
   }
 
   /** Throws as `openMailboxStream` does. */
