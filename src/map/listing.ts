@@ -1,4 +1,5 @@
 /** Users and aliases of a map, for lists and for a look at one of them. */
+import { MailmuxError } from '../base/error.ts'
 import type { Position } from '../base/position.ts'
 import type { Config } from '../config/config.ts'
 import { type Naming, parseAddress } from '../mail/address.ts'
@@ -111,15 +112,13 @@ export interface DescribedUser extends ShownUser {
   readonly routes: Readonly<Record<Direction, string>>
 }
 
-/** Undefined where the text is no address of ours. */
-export function showUser(
-  map: TracingReader,
-  config: Config,
-  text: string,
-): DescribedUser | undefined {
+/** Throws USER_UNKNOWN where the text is no address of ours. */
+export function showUser(map: TracingReader, config: Config, text: string): DescribedUser {
   const { naming } = config
   const address = parseAddress(text, naming)
-  if (address === undefined || !naming.domains.has(address.domain)) return undefined
+  if (address === undefined || !naming.domains.has(address.domain)) {
+    throw new MailmuxError('USER_UNKNOWN', `${text} is no address of ours`)
+  }
   const answers = {
     delivery: answerQuestion({ text, direction: 'delivery' }, map, config),
     retrieval: answerQuestion({ text, direction: 'retrieval' }, map, config),

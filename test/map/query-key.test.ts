@@ -69,7 +69,7 @@ test('explain shows every key that was asked for, and the line that decided', as
   )
   const shown = showUser(map.reader, config, 'carl')
   assert.deepEqual(
-    shown?.lines.map(({ source, key, value }) => [source, key, value]),
+    shown.lines.map(({ source, key, value }) => [source, key, value]),
     [
       ['user_map', 'carl', 'fritz'],
       ['popmap', 'mbox-carl', 'otto'],

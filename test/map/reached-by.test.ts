@@ -43,7 +43,7 @@ for (const [user, names] of [
     await buildMap(config)
     const map = openMapInForce(config)
     try {
-      assert.deepEqual(new Set(showUser(map, config, user)?.aliases), new Set(names))
+      assert.deepEqual(new Set(showUser(map, config, user).aliases), new Set(names))
     } finally {
       map.close()
     }

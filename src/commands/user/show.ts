@@ -1,5 +1,4 @@
 import { Args } from '@oclif/core'
-import { MailmuxError } from '../../base/error.ts'
 import { formatPosition } from '../../base/position.ts'
 import { MailmuxCommand } from '../../cli/base-command.ts'
 import { style } from '../../cli/style.ts'
@@ -24,11 +23,7 @@ export default class UserShow extends MailmuxCommand {
     const config = await this.loadConfig(flags)
     const map = openMapInForce(config, (problem) => this.doubt(problem), 'few questions')
     try {
-      const found = showUser(map, config, args.user)
-      if (found === undefined) {
-        throw new MailmuxError('USER_UNKNOWN', `${args.user} is no address of ours`)
-      }
-      const { routes, ...shown } = found
+      const { routes, ...shown } = showUser(map, config, args.user)
       this.log(style.bold(shown.user))
       this.log(`  mail    → ${routes.delivery}`)
       this.log(`  logins  → ${routes.retrieval}`)

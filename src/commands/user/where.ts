@@ -31,11 +31,7 @@ export default class UserWhere extends MailmuxCommand {
     const config = await this.loadConfig(flags)
     const map = openMapInForce(config, (problem) => this.doubt(problem), 'few questions')
     try {
-      const found = showUser(map, config, args.user)
-      if (found === undefined) {
-        throw new MailmuxError('USER_UNKNOWN', `${args.user} is no address of ours`)
-      }
-      const { user, routes, delivery, retrieval } = found
+      const { user, routes, delivery, retrieval } = showUser(map, config, args.user)
       const sessions = await sessionsOf(config.runDir, user)
       this.log(style.bold(user))
       this.log(`  mail    → ${routes.delivery}`)
