@@ -1,6 +1,6 @@
 /**
- * Logins that are judged here: by a passwd-file or a directory, and then taken to the back-end by its administrator.
- * The password of a user goes no further than this.
+ * Logins that are judged here: by a passwd-file or a directory, and then taken to the back-end by its
+ * administrator. The password of a user goes no further than this.
  */
 import { adminProof } from '../backend/mailbox-access.ts'
 import type { BackendConfig } from '../config/config.ts'
