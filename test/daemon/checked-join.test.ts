@@ -1,29 +1,17 @@
 /** Submission with an eye on senders, over real sockets: what goes through, and how it ends. */
 import assert from 'node:assert/strict'
-import { before, test } from 'node:test'
-import type { SecureContext } from 'node:tls'
+import { test } from 'node:test'
 import { startSubmissionSession } from '../../src/daemon/front-end/submission.ts'
 import { loginOffersOf } from '../../src/daemon/login-offers.ts'
-import { createBackendTls, createServerTls, type ServerTls } from '../../src/net/tls.ts'
-import { type Authority, type IssuedCertificate, makeAuthority } from '../support/certificates.ts'
 import { FrontEnd, type FrontEndOptions } from '../support/front-end.ts'
 import { serveLogin } from '../support/login-backend.ts'
 import { ask, reply } from '../support/message.ts'
 import { type Peer, ScriptedBackend } from '../support/peer.ts'
 import { greeted, saslWords } from '../support/sasl-login.ts'
 import { routeTo } from '../support/test-runtime.ts'
+import { tlsParties } from '../support/tls-parties.ts'
 
-let authority: Authority
-let certificate: IssuedCertificate
-let serverTls: ServerTls
-let trust: SecureContext
-
-before(() => {
-  authority = makeAuthority()
-  certificate = authority.issue(['mx1.example.com', 'fritz.example.com'])
-  serverTls = createServerTls([certificate], 'TLSv1.2')
-  trust = createBackendTls(authority.ca)
-})
+const { authority, certificate, serverTls, trust } = tlsParties()
 
 const user = 'ann@example.com'
 const toAnn = routeTo('fritz', user)

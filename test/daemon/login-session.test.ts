@@ -1,27 +1,16 @@
 import assert from 'node:assert/strict'
-import { before, test } from 'node:test'
-import type { SecureContext } from 'node:tls'
+import { test } from 'node:test'
 import { startImapSession } from '../../src/daemon/front-end/imap.ts'
 import { startPop3Session } from '../../src/daemon/front-end/pop3.ts'
 import { startSieveSession } from '../../src/daemon/front-end/sieve.ts'
 import { startSubmissionSession } from '../../src/daemon/front-end/submission.ts'
-import { createBackendTls, createServerTls, type ServerTls } from '../../src/net/tls.ts'
-import { type Authority, type IssuedCertificate, makeAuthority } from '../support/certificates.ts'
+import { makeAuthority } from '../support/certificates.ts'
 import { FrontEnd, type FrontEndOptions } from '../support/front-end.ts'
 import { serveLogin, sieveCapabilities } from '../support/login-backend.ts'
 import { type Peer, ScriptedBackend } from '../support/peer.ts'
+import { tlsParties } from '../support/tls-parties.ts'
 
-let authority: Authority
-let certificate: IssuedCertificate
-let serverTls: ServerTls
-let trust: SecureContext
-
-before(() => {
-  authority = makeAuthority()
-  certificate = authority.issue(['mx1.example.com', 'fritz.example.com'])
-  serverTls = createServerTls([certificate], 'TLSv1.2')
-  trust = createBackendTls(authority.ca)
-})
+const { authority, certificate, serverTls, trust } = tlsParties()
 
 const sieveGreeting = /^(?:".*\r\n)+OK .*\r\n/
 

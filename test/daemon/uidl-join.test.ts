@@ -1,28 +1,16 @@
 /** POP3 sessions of a user whose messages had other UIDLs before: real sockets, clear text and TLS. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { before, test } from 'node:test'
-import type { SecureContext } from 'node:tls'
+import { test } from 'node:test'
 import { startPop3Session } from '../../src/daemon/front-end/pop3.ts'
 import { MailmuxError } from '../../src/base/error.ts'
 import { UidlTable } from '../../src/map/state/uidl-table.ts'
-import { createBackendTls, createServerTls, type ServerTls } from '../../src/net/tls.ts'
-import { type Authority, type IssuedCertificate, makeAuthority } from '../support/certificates.ts'
 import { FrontEnd } from '../support/front-end.ts'
 import { serveLogin } from '../support/login-backend.ts'
 import { type Peer, ScriptedBackend } from '../support/peer.ts'
+import { tlsParties } from '../support/tls-parties.ts'
 
-let authority: Authority
-let certificate: IssuedCertificate
-let serverTls: ServerTls
-let trust: SecureContext
-
-before(() => {
-  authority = makeAuthority()
-  certificate = authority.issue(['mx1.example.com', 'fritz.example.com'])
-  serverTls = createServerTls([certificate], 'TLSv1.2')
-  trust = createBackendTls(authority.ca)
-})
+const { authority, certificate, serverTls, trust } = tlsParties()
 
 const table = UidlTable.of(
   new Map([
