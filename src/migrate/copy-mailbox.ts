@@ -9,7 +9,7 @@ import { copyFolder } from './copy-folder.ts'
 import { type CopyEnds, CopySession } from './copy-session.ts'
 import { type FolderPair, mapFolders } from './folder-map.ts'
 import type { FolderReport } from './folder-work.ts'
-import { Refusal } from './imap-answers.ts'
+import { Refusal, selectableIn } from './imap-answers.ts'
 import { growthOf, isUnchanged, type MailboxLook } from './mailbox-look.ts'
 import { makeFolder } from './make-folder.ts'
 import { type Findings, type PassReport, reportOf, tellOf } from './pass-report.ts'
@@ -249,35 +249,38 @@ export class MailboxCopy implements AsyncDisposable {
   async #dropGone(
     known: ReadonlyMap<string, CopiedFolder>,
     { source, target }: MailboxLook,
-    findings: Findings,
+    { notes, problems }: Findings,
   ): Promise<void> {
-    const there = new Set(source.states.keys())
+    // One whose state the source does not tell is there still.
+    const [here, there] = [selectableIn(source), selectableIn(target)]
     for (const folder of known.values()) {
-      if (there.has(folder.sourceName)) continue
-      if (target.states.has(folder.targetName)) {
-        const problem = await this.#takeAway(folder)
-        if (problem !== undefined) findings.problems.push(problem)
+      const { sourceName, targetName } = folder
+      if (here.has(sourceName)) continue
+      try {
+        if (there.has(targetName)) await this.#takeAway(folder, notes)
+        this.#journal.drop(folder)
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error
+        problems.push(`${sourceName} is gone, and ${targetName} is there still: ${error.message}`)
       }
-      this.#journal.drop(folder)
     }
   }
 
-  async #takeAway(folder: CopiedFolder): Promise<string | undefined> {
+  /** Throws Refusal. `notes` hears of a folder that must stay without its messages. */
+  async #takeAway(folder: CopiedFolder, notes: string[]): Promise<void> {
     const { target } = this.session
-    const { targetName, sourceName } = folder
+    const { targetName } = folder
     const { state } = await target.select(targetName, 'write')
-    if (state.uidValidity !== folder.targetValidity) return undefined
-    const uids = [...this.#journal.targetUids(folder)]
-    await target.expunge(UidSet.of(uids))
+    if (state.uidValidity !== folder.targetValidity) return
+    await target.expunge(UidSet.of([...this.#journal.targetUids(folder)]))
     const { state: left } = await target.select(targetName, 'write')
-    if (left.messages > 0 || targetName.toUpperCase() === 'INBOX') return undefined
+    if (left.messages > 0 || targetName.toUpperCase() === 'INBOX') return
     try {
       await target.remove(targetName)
       await target.subscribe(targetName, false)
-      return undefined
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
-      return `${sourceName} is gone, and ${targetName} cannot be removed: ${error.message}`
+      notes.push(`${targetName} stays, and is empty: ${error.message}`)
     }
   }
 }

@@ -17,8 +17,13 @@ export class Refusal extends Error {
 export interface FolderList {
   readonly folders: readonly ListedFolder[]
   readonly naming: Naming
-  /** By name, of those that can be selected. */
+  /** By name, of those that can be selected; without those whose state the server does not tell. */
   readonly states: ReadonlyMap<string, FolderState>
+}
+
+/** Names of the folders that may hold messages. */
+export function selectableIn({ folders }: FolderList): ReadonlySet<string> {
+  return new Set(folders.filter(({ isSelectable }) => isSelectable).map(({ name }) => name))
 }
 
 export interface SelectedFolder {

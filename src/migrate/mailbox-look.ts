@@ -24,12 +24,13 @@ export function isUnchanged(
   return isSame(here, known.source) && isSame(there, known.target)
 }
 
-/** Whether messages have come to a folder since a pass has seen it. */
+/** Whether messages may have come to a folder since a pass has seen it. */
 export function growthOf(
   now: FolderState | undefined,
   seen: FolderState | undefined,
 ): 'grown' | 'as it was' | 'renumbered' {
-  if (now === undefined) return 'as it was'
+  // Its state is not told: reading it says why.
+  if (now === undefined) return 'grown'
   if (seen === undefined) return now.messages > 0 ? 'grown' : 'as it was'
   if (now.uidValidity !== seen.uidValidity) return 'renumbered'
   return now.uidNext > seen.uidNext ? 'grown' : 'as it was'

@@ -6,7 +6,7 @@
 import type { MailboxAccess } from '../backend/mailbox-access.ts'
 import type { CopiedFolder, CopyJournal } from '../map/state/copy-journal.ts'
 import type { Move } from '../map/state/move-journal.ts'
-import { Refusal } from './imap-answers.ts'
+import { Refusal, selectableIn } from './imap-answers.ts'
 import { ImapMailbox } from './imap-mailbox.ts'
 import { UidSet } from './uid-set.ts'
 
@@ -25,13 +25,14 @@ export async function purgeSource(
 ): Promise<PurgeReport> {
   await using mailbox = await ImapMailbox.open(access, signal)
   const known = journal.folders(journal.mailbox({ user, source, target }))
-  const { states } = await mailbox.list()
+  const list = await mailbox.list()
+  const there = selectableIn(list)
   const problems: string[] = []
   let purged = 0
   // Folders within others first.
   const deepest = known.toSorted((one, other) => other.sourceName.length - one.sourceName.length)
   for (const folder of deepest) {
-    if (!states.has(folder.sourceName)) continue
+    if (!there.has(folder.sourceName)) continue
     try {
       const gone = await purgeFolder(mailbox, folder, journal)
       if (typeof gone === 'number') purged += gone
@@ -42,8 +43,9 @@ export async function purgeSource(
     }
   }
   const names = new Set(known.map(({ sourceName }) => sourceName))
-  for (const [name, { messages }] of states) {
-    if (!names.has(name) && messages > 0) problems.push(`${name}: it was never copied`)
+  for (const name of there) {
+    const isEmpty = list.states.get(name)?.messages === 0
+    if (!names.has(name) && !isEmpty) problems.push(`${name}: it was never copied`)
   }
   return { purged, problems }
 }

@@ -25,6 +25,8 @@ const people = [
   'jan',
   'kim',
   'jana',
+  'lena',
+  'leo',
 ] as const
 const plain = { flags: [], date: '17-Jul-1996 02:44:25 -0700' } as const
 const mail = (text: string) => ({ ...plain, body: Buffer.from(`Subject: ${text}\r\n\r\n`) })
@@ -295,6 +297,41 @@ describe('a copy', { skip: skipWithout('dovecot') }, () => {
     await source.append('a/b', [mail('x')])
     await pair.pass('hans', { renames: new Map([['a/b', 'INBOX.Archiv.Ä']]) })
     assert.deepEqual(await bodiesOf(target, 'INBOX.Archiv.&AMQ-'), ['x'])
+  })
+
+  test('keeps what it has of a folder that the source cannot read for now', async () => {
+    using both = await ends('lena')
+    const [source, target] = both
+    await source.command('CREATE work')
+    await source.append('work', [mail('a'), mail('b')])
+    await pair.pass('lena')
+    const before = await target.uids('INBOX.work')
+    {
+      using _ = pair.unreadable('source', 'lena', 'work')
+      const [problem = ''] = (await pair.pass('lena')).problems
+      assert.match(problem, /^work: Internal error/)
+      assert.deepEqual(await target.uids('INBOX.work'), before)
+    }
+    await source.append('work', [mail('c')])
+    const { copied, problems } = await pair.pass('lena')
+    assert.deepEqual([copied, problems], [1, []])
+    assert.deepEqual((await target.uids('INBOX.work')).slice(0, 2), before)
+  })
+
+  test('takes away what is gone at the source when the target can read it again', async () => {
+    using both = await ends('leo')
+    const [source, target] = both
+    await source.command('CREATE work')
+    await source.append('work', [mail('a')])
+    await pair.pass('leo')
+    await source.command('DELETE work')
+    {
+      using _ = pair.unreadable('target', 'leo', 'work')
+      const [problem = ''] = (await pair.pass('leo')).problems
+      assert.match(problem, /^work is gone, and INBOX\.work is there still: Internal error/)
+    }
+    assert.deepEqual((await pair.pass('leo')).problems, [])
+    assert.deepEqual((await target.folders()).includes('INBOX.work'), false)
   })
 
   test('into a mailbox without room ends with that, and goes on when there is room', async () => {

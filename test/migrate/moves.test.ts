@@ -7,7 +7,12 @@ import { namedBackend } from '../../src/config/named-backend.ts'
 import { addUser } from '../../src/map/edit/change-user.ts'
 import { lockMailbox } from '../../src/map/state/mailbox-lock.ts'
 import { MoveJournal } from '../../src/map/state/move-journal.ts'
-import { listMoves, purgeMoves, sweepMoves } from '../../src/migrate/list-moves.ts'
+import {
+  listMoves,
+  purgeMoves,
+  type SettledMove,
+  sweepMoves,
+} from '../../src/migrate/list-moves.ts'
 import { type MoveReport, type MoveRequest, moveUser } from '../../src/migrate/move-user.ts'
 import { runCommand } from '../support/command.ts'
 import { password } from '../support/mailbox-pair.ts'
@@ -16,7 +21,7 @@ import { sieveOf } from '../support/sieve-round.ts'
 import type { RawImap, RawMessage } from '../support/raw-imap.ts'
 import { skipWithout } from '../support/tools.ts'
 
-const users = ['ann', 'bob', 'carl', 'dora', 'emil', 'fred', 'gina', 'hans', 'ida']
+const users = ['ann', 'bob', 'carl', 'dora', 'emil', 'fred', 'gina', 'hans', 'ida', 'karl']
 const poor = { name: 'poor', quotaKib: 20 }
 const { signal } = new AbortController()
 const day = 86_400_000
@@ -34,8 +39,8 @@ async function fill(imap: RawImap): Promise<void> {
 
 const errorOf = ({ record }: MoveReport) => record?.details.error?.code
 
-function ofHans<One extends { readonly user: string }>(all: readonly One[]): One[] {
-  return all.filter(({ user }) => user === 'hans@example.com')
+function ofUser(name: string, all: readonly SettledMove[]): SettledMove[] {
+  return all.filter(({ user }) => user === `${name}@example.com`)
 }
 
 describe('moves', { skip: skipWithout('dovecot') }, () => {
@@ -219,7 +224,7 @@ describe('moves', { skip: skipWithout('dovecot') }, () => {
     await target.command('STORE 1 +FLAGS (\\Deleted)')
     await target.command('EXPUNGE')
     await source.append('INBOX', [mail('late')])
-    const sweep = async () => ofHans(await sweepMoves(site.config, signal))
+    const sweep = async () => ofUser('hans', await sweepMoves(site.config, signal))
     const told = { user: 'hans@example.com', source: 'fritz', problems: [] }
     assert.deepEqual(await sweep(), [{ ...told, swept: 1 }])
     assert.equal((await target.contents('INBOX')).length, 3)
@@ -230,13 +235,38 @@ describe('moves', { skip: skipWithout('dovecot') }, () => {
     assert.deepEqual(await sweep(), [{ ...told, swept: 0 }])
     assert.equal((await target.contents('INBOX')).length, 2)
 
-    assert.deepEqual(ofHans(await purgeMoves(site.config, Date.now() + 13 * day, signal)), [])
+    assert.deepEqual(
+      ofUser('hans', await purgeMoves(site.config, Date.now() + 13 * day, signal)),
+      [],
+    )
     const later = Date.now() + 15 * day
     await source.append('INBOX', [mail('later')])
-    const purged = ofHans(await purgeMoves(site.config, later, signal))
+    const purged = ofUser('hans', await purgeMoves(site.config, later, signal))
     assert.deepEqual(purged, [{ ...told, swept: 1, purged: 6 }])
     assert.equal((await source.contents('INBOX')).length, 0)
     assert.equal((await target.contents('INBOX')).length, 3)
     assert.deepEqual((await source.folders()).includes('work/letters'), false)
+  })
+
+  test('a folder that cannot be read is told of by sweep and purge, and left as it is', async () => {
+    using source = await site.pair.login('source', 'karl')
+    await source.command('CREATE late')
+    await source.append('late', [mail('a')])
+    assert.equal((await move('karl')).result, 'moved')
+    await source.append('late', [mail('b')])
+    const later = Date.now() + 15 * day
+    {
+      using _ = site.pair.unreadable('source', 'karl', 'late')
+      for (const settled of [
+        await sweepMoves(site.config, signal),
+        await purgeMoves(site.config, later, signal),
+      ]) {
+        const [told] = ofUser('karl', settled)
+        assert.equal(told?.swept, 0)
+        assert.match(told?.problems.join() ?? '', /late: Internal error/)
+      }
+    }
+    const [told] = ofUser('karl', await purgeMoves(site.config, later, signal))
+    assert.deepEqual([told?.swept, told?.purged, told?.problems], [1, 2, []])
   })
 })

@@ -1,5 +1,5 @@
 /** Two real Dovecots with administrators, and copies of mailboxes from the one to the other. */
-import { chmodSync, writeFileSync } from 'node:fs'
+import { chmodSync, statSync, writeFileSync } from 'node:fs'
 import { AdminDoor } from '../../src/backend/mailbox-access.ts'
 import type { BackendConfig } from '../../src/config/config.ts'
 import { Dovecot, type DovecotOptions } from '../../src/demo/dovecot.ts'
@@ -90,6 +90,14 @@ export class MailboxPair implements AsyncDisposable {
   /** A mail program at one of them. */
   login(end: 'source' | 'target', user: string): Promise<RawImap> {
     return RawImap.login(this[end].ports.imap, `${user}@example.com`, password)
+  }
+
+  /** A folder that its server lists, and can tell nothing of, until what is returned is disposed of. */
+  unreadable(end: 'source' | 'target', user: string, folder: string): Disposable {
+    const path = this.dir.join(end, 'mail', `${user}@example.com`, `.${folder}`)
+    const { mode } = statSync(path)
+    chmodSync(path, 0)
+    return { [Symbol.dispose]: () => chmodSync(path, mode) }
   }
 
   endsOf(user: string): CopyEnds {
