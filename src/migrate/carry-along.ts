@@ -4,7 +4,6 @@
  */
 import type { MailboxAccess } from '../backend/mailbox-access.ts'
 import { Pop3Refusal } from '../backend/pop3-connection.ts'
-import { counted } from '../base/counted.ts'
 import { type UidlOwner, UidlStore } from '../map/state/uidl-store.ts'
 import { copyScripts } from './copy-scripts.ts'
 import type { CopyEnds } from './copy-session.ts'
@@ -25,9 +24,7 @@ export async function carryUidls(
   stateDir: string,
 ): Promise<readonly string[]> {
   const kept = await keepUidls(work, stateDir)
-  const { unknown = 0, problems = [] } = kept ?? {}
-  const anew = `POP3 clients will fetch ${counted(unknown, 'message')} anew`
-  return unknown > 0 ? [...problems, anew] : problems
+  return kept === undefined ? [] : [...kept.problems, ...kept.notes]
 }
 
 /** When the mailbox is at `owner.backend` for good: nothing is kept of other homes, or of what is gone. */

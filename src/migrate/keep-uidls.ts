@@ -1,12 +1,17 @@
 /** Writes down what POP3 clients of a copied mailbox know its messages by, for when it is at the target. */
 import type { MailboxAccess } from '../backend/mailbox-access.ts'
 import { Pop3Connection, Pop3Refusal } from '../backend/pop3-connection.ts'
+import { counted } from '../base/counted.ts'
 import { MailmuxError } from '../base/error.ts'
 import { type UidlOwner, UidlStore } from '../map/state/uidl-store.ts'
-import { hasPop3, readUidls, type UidlReport, type UidlWork } from './read-uidls.ts'
+import { hasPop3, readUidls, type UidlWork } from './read-uidls.ts'
 
-export interface KeptUidls extends Pick<UidlReport, 'kept' | 'unknown'> {
-  /** Why there are none, for a person. */
+export interface KeptUidls {
+  /** Messages that keep what clients know them by. */
+  readonly kept: number
+  /** What clients will notice, for a person. */
+  readonly notes: readonly string[]
+  /** Why there are none, likewise. */
   readonly problems: readonly string[]
 }
 
@@ -25,11 +30,12 @@ export async function keepUidls(
     const before = store.find({ user, backend: source })
     const { table, kept, unknown } = await readUidls({ ...work, before })
     store.put({ user, backend: target }, table)
-    return { kept, unknown, problems: [] }
+    const anew = `POP3 clients will fetch ${counted(unknown, 'message')} anew`
+    return { kept, notes: unknown > 0 ? [anew] : [], problems: [] }
   } catch (error) {
     const isRefused = error instanceof MailmuxError && error.code === 'BACKEND_LOGIN_REFUSED'
     if (!isRefused && !(error instanceof Pop3Refusal)) throw error
-    return { kept: 0, unknown: 0, problems: [`POP3 UIDLs are not kept: ${error.message}`] }
+    return { kept: 0, notes: [], problems: [`POP3 UIDLs are not kept: ${error.message}`] }
   }
 }
 

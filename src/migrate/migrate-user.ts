@@ -1,6 +1,5 @@
 /** Brings one user's mailbox over: looks first, passes until nothing is left, verifies, and tries again. */
 import { setTimeout as wait } from 'node:timers/promises'
-import { counted } from '../base/counted.ts'
 import { MailmuxError, messageOf } from '../base/error.ts'
 import type { CopyJournal } from '../map/state/copy-journal.ts'
 import { lockMailbox } from '../map/state/mailbox-lock.ts'
@@ -8,7 +7,7 @@ import { BadMessages } from './bad-messages.ts'
 import { isPassing, MailboxCopy, type MailboxPlan } from './copy-mailbox.ts'
 import { copyScripts, type ScriptsReport } from './copy-scripts.ts'
 import type { CopyEnds } from './copy-session.ts'
-import { keepUidls } from './keep-uidls.ts'
+import { keepUidls, type KeptUidls } from './keep-uidls.ts'
 import type { MailboxLook } from './mailbox-look.ts'
 import type { Estimate, UserReport } from './migration-report.ts'
 import { tellNotCarried } from './not-carried.ts'
@@ -156,7 +155,8 @@ class UserMigration {
       const verified = options.verify === 'none' ? undefined : await this.#verify(copy)
       const isEqual = this.#isGood(verified) && pass.problems.length === 0
       if (!isEqual && round < rounds) continue
-      const uidls = await this.#keepUidls(copy, notes)
+      const uidls = await this.#keepUidls(copy)
+      for (const note of uidls.notes) notes.add(note)
       const isDone = isEqual && scripts.problems.length + uidls.problems.length === 0
       return {
         result: isDone ? 'done' : 'failed',
@@ -177,16 +177,13 @@ class UserMigration {
     return copyScripts(ends, signal)
   }
 
-  async #keepUidls({ session }: MailboxCopy, notes: Set<string>) {
+  async #keepUidls({ session }: MailboxCopy): Promise<KeptUidls> {
     const { user, ends, journal, options, signal } = this.#work
     const route = { user, source: options.from, target: options.to }
     const work = { route, ends, session, journal, signal }
-    const kept = options.ignores.includes('uidl')
-      ? undefined
-      : await keepUidls(work, options.stateDir)
-    const { unknown = 0 } = kept ?? {}
-    if (unknown > 0) notes.add(`POP3 clients will fetch ${counted(unknown, 'message')} anew`)
-    return { kept: kept?.kept ?? 0, problems: kept?.problems ?? [] }
+    const isIgnored = options.ignores.includes('uidl')
+    const kept = isIgnored ? undefined : await keepUidls(work, options.stateDir)
+    return kept ?? { kept: 0, notes: [], problems: [] }
   }
 
   async #pass(copy: MailboxCopy): Promise<PassReport> {
