@@ -34,6 +34,8 @@ export const limits = {
   deliveriesPerMessage: 10_000,
   /** How much of a message is kept in memory while several back-ends take it; the rest on disk. */
   messageCopyBytes: 262_144,
+  /** How much of a message at most is looked through for the header that a notification shows. */
+  shownHeadBytes: 65_536,
   headerBytes: 262144,
   receivedHeaders: 50,
   /** Lines of a header by which this very host has said that a message passed it. */

@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../base/clock.ts'
 import { MailmuxError } from '../base/error.ts'
+import { limits } from '../base/limit.ts'
 import { parseWrittenAddress } from '../mail/address.ts'
 import type { Destination } from '../mail/route.ts'
 import { isAscii } from '../protocol/smtp/path.ts'
@@ -27,7 +28,6 @@ const burst = 100
 const perSecond = 2
 /** A larger message is shown by its head alone, also where all of it was asked for. */
 const wholeLimitBytes = 262_144
-const headLimitBytes = 65_536
 
 export class QueueReports {
   readonly #writer: FileSpoolWriter
@@ -102,7 +102,10 @@ async function shown(file: MessageFile, kind: ReportKind, smtpUtf8: boolean): Pr
   // A head beyond ASCII goes only where SMTPUTF8 does, and alone it can be encoded.
   const isPassable = smtpUtf8 || !envelope.smtpUtf8
   const isWhole = isWanted && isPassable && file.contentBytes <= wholeLimitBytes
-  return originalOf(await file.beginning(isWhole ? wholeLimitBytes : headLimitBytes), isWhole)
+  return originalOf(
+    await file.beginning(isWhole ? wholeLimitBytes : limits.shownHeadBytes),
+    isWhole,
+  )
 }
 
 function envelopeFor(

@@ -84,7 +84,8 @@ function deliverElsewhere(
   { address, state }: SpooledRecipient,
 ): QueueRoute {
   const { config } = generation
-  const backend = config.backends.has(state.backend ?? '') ? state.backend : config.smarthost
+  const known = state.kind === 'expanded' ? undefined : state.backend
+  const backend = config.backends.has(known ?? '') ? known : config.smarthost
   if (backend === undefined) {
     return { kind: 'deferred', reason: 'it is elsewhere, and the config names no smarthost' }
   }

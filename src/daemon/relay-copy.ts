@@ -59,6 +59,17 @@ export class MessageCopy implements Timed {
     return { kind: 'file', file, lengthBytes: this.#fileBytes }
   }
 
+  /** The beginning of it, with all of its header as far as reports show that. Throws likewise. */
+  async head(): Promise<SpooledContent> {
+    const content = await this.content()
+    if (content.kind === 'file') {
+      return { ...content, lengthBytes: Math.min(content.lengthBytes, limits.shownHeadBytes) }
+    }
+    const bytes = Buffer.concat(content.parts)
+    const end = bytes.indexOf('\r\n\r\n')
+    return { kind: 'memory', parts: [end === -1 ? bytes : bytes.subarray(0, end + 2)] }
+  }
+
   /** It is not needed any more. */
   discard(): void {
     this.#isDiscarded = true

@@ -5,7 +5,7 @@ import type { RelayConfig } from '../config/config.ts'
 import type { Reply } from '../mail/reply.ts'
 import type { Sender } from '../protocol/smtp/capabilities.ts'
 import type { Slot } from '../protocol/smtp/outbox.ts'
-import { noRcptParameters, type RcptParameters } from '../protocol/smtp/parameters.ts'
+import type { RcptParameters } from '../protocol/smtp/parameters.ts'
 import type { FreezeTable } from './freezes.ts'
 import type { RelayReport } from './relay-report.ts'
 import type { SpoolGate } from './relay-spool.ts'
@@ -25,16 +25,13 @@ export interface Member {
 
 /** What a recipient of the client comes to: itself, or the members of an alias. */
 export interface Delivery {
+  /** As the client asked for it. */
+  readonly path: string
   readonly members: readonly Member[]
   /** The envelope sender of an alias with an owner. */
   readonly owner: string | undefined
   /** What the client asked to be told of this recipient. */
   readonly parameters: RcptParameters
-}
-
-/** A list that has an owner sends messages of its own (RFC 3461 5.2.7.3). */
-export function parametersOf({ owner, parameters }: Delivery): RcptParameters {
-  return owner === undefined ? parameters : noRcptParameters
 }
 
 /** What became of a message beside its reply. */

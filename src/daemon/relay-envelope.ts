@@ -14,12 +14,8 @@ import type { Slot } from '../protocol/smtp/outbox.ts'
 import type { RcptParameters } from '../protocol/smtp/parameters.ts'
 import type { Freeze } from './freezes.ts'
 import { answerTo, frozen, noRecipients, tooMany, willKeep } from './relay-answers.ts'
-import {
-  type Delivery,
-  type Member,
-  parametersOf,
-  type TransactionStart,
-} from './relay-delivery.ts'
+import type { Delivery, Member, TransactionStart } from './relay-delivery.ts'
+import { expansionOf, parametersFor } from './relay-expansion.ts'
 import { type LegOwner, RelayLeg } from './relay-leg.ts'
 import { type Outcome, firstOf, outcomeOf } from './relay-outcome.ts'
 import { isUnderWay, type Recipient, type Target } from './relay-target.ts'
@@ -47,6 +43,8 @@ export class RelayEnvelope implements LegOwner {
   legs: RelayLeg[] = []
   /** Answers all that is still asked, after accepted recipients were lost with their connection. */
   broken: Reply | undefined
+  /** Something may have to be told of an alias that was accepted. */
+  hasExpansion = false
   readonly #start: TransactionStart
   readonly #owner: EnvelopeOwner
   /** What is left over of a message can be kept. */
@@ -78,13 +76,9 @@ export class RelayEnvelope implements LegOwner {
     return this.#accepted.length
   }
 
-  /**
-   * The targets of each of them, in the order in which the client asked: by that order it takes the
-   * answers to an LMTP message, whichever back-end answered for its recipients first.
-   */
-  get shares(): (readonly Target[])[] {
-    const inOrder = this.#accepted.toSorted((one, other) => one.order - other.order)
-    return inOrder.map(({ targets }) => targets)
+  /** Those, in the order asked; in that order a client takes the answers to an LMTP message. */
+  get recipients(): Recipient[] {
+    return this.#accepted.toSorted((one, other) => one.order - other.order)
   }
 
   /** Every recipient so far was answered. */
@@ -99,9 +93,10 @@ export class RelayEnvelope implements LegOwner {
 
   /** Those that count for what becomes of the message, in the order of the client. */
   get ours(): Target[] {
-    const ours: Target[] = []
-    for (const target of this.#targets.values()) if (target.isOurs) ours.push(target)
-    return ours
+    return this.#targets
+      .values()
+      .filter(({ isOurs }) => isOurs)
+      .toArray()
   }
 
   get liveLegs(): RelayLeg[] {
@@ -203,13 +198,15 @@ export class RelayEnvelope implements LegOwner {
 
   #place(delivery: Waiting): void {
     const { slot, order, members, owner } = delivery
-    const start = { path: this.#senderFor(owner), parameters: parametersOf(delivery) }
+    const path = this.#senderFor(owner)
     this.#open++
     this.#hasAlias ||= members.length > 1
-    const recipient: Recipient = { slot, order, targets: [], open: 1 }
+    const expansion = this.#canKeep ? expansionOf(delivery, this.#start.sender.path) : undefined
+    const recipient: Recipient = { slot, order, targets: [], expansion, open: 1 }
     const asked: Target[] = []
-    for (const member of members) {
-      const target = this.#targetFor(member, start)
+    for (const [index, member] of members.entries()) {
+      const parameters = parametersFor(delivery, index, this.#canKeep)
+      const target = this.#targetFor(member, { path, parameters })
       recipient.targets.push(target)
       if (target.outcome !== undefined) continue
       recipient.open++
@@ -272,6 +269,7 @@ export class RelayEnvelope implements LegOwner {
     const answer = this.#replyTo(outcomes)
     if (classOf(answer) === 'success') {
       this.#accepted.push(recipient)
+      this.hasExpansion ||= recipient.expansion !== undefined
       for (const target of targets) this.#count(target)
     }
     this.#start.owner.recipientAnswered(slot, answer)

@@ -62,7 +62,7 @@ export class RelayMessage {
   }
 
   recipient({ path, parameters, slot }: Asked<'recipient'>): void {
-    const { client, machine, report, owner } = this.#start
+    const { client, machine, report } = this.#start
     this.#asked.set(slot, path.wire)
     const { smtpUtf8 } = this.#sender
     const route = this.#limits.refusal() ?? routeRecipient(this.#generation, path, smtpUtf8)
@@ -71,12 +71,13 @@ export class RelayMessage {
         const plan = client.passTo(member.plan, machine, this.#forwarded)
         return plan === member.plan ? member : { ...member, plan }
       })
-      this.transaction.recipient(slot, { members, owner: route.owner, parameters })
+      const { owner } = route
+      this.transaction.recipient(slot, { path: path.wire, members, owner, parameters })
       return
     }
     if (route.refusal !== undefined) report.refuse(route.refusal)
     if (route.fault !== undefined) report.fault(route.fault)
-    owner.recipientAnswered(slot, route.reply)
+    this.#start.owner.recipientAnswered(slot, route.reply)
   }
 
   answered(slot: Slot, { code }: Reply): void {

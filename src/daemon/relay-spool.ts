@@ -20,6 +20,7 @@ import type { DiskFile } from '../storage/disk.ts'
 import { openUnnamedFile } from '../storage/unnamed-file.ts'
 import { answerTo, spoolTrouble } from './relay-answers.ts'
 import type { Kept } from './relay-delivery.ts'
+import type { Expansion } from './relay-expansion.ts'
 import type { Runtime } from './runtime.ts'
 import type { Target } from './relay-target.ts'
 
@@ -129,26 +130,40 @@ function isFullError(error: unknown): boolean {
   return code === 'ENOSPC' || code === 'EDQUOT'
 }
 
+interface LeftOver {
+  readonly left: Iterable<Target>
+  readonly expansions: readonly Expansion[]
+  /** The client's. */
+  readonly sender: Sender
+  readonly origin: Origin
+}
+
 /** What is left of a message when its back-ends have answered: one envelope for each sender. */
-export function envelopesFor(targets: Iterable<Target>, origin: Origin): SpooledEnvelope[] {
+export function envelopesFor({ left, expansions, sender, origin }: LeftOver): SpooledEnvelope[] {
   const bySender = new Map<string, { sender: Sender; recipients: SpooledRecipient[] }>()
-  for (const target of targets) {
-    const recipient = leftOver(target)
-    if (recipient === undefined) continue
-    const { sender } = target.leg
-    const envelope = bySender.get(sender.path) ?? { sender, recipients: [] }
-    bySender.set(sender.path, envelope)
+  const add = (by: Sender, recipient: SpooledRecipient): void => {
+    const envelope = bySender.get(by.path) ?? { sender: by, recipients: [] }
+    bySender.set(by.path, envelope)
     envelope.recipients.push(recipient)
   }
-  return [...bySender.values()].map(({ sender, recipients }) => ({
-    sender: sender.path,
-    body: sender.body,
-    smtpUtf8: sender.smtpUtf8,
-    ret: sender.ret,
-    envelopeId: sender.envelopeId,
-    recipients,
-    ...origin,
-  }))
+  for (const target of left) {
+    const recipient = leftOver(target)
+    if (recipient !== undefined) add(target.leg.sender, recipient)
+  }
+  for (const { path, parameters, action } of expansions) {
+    add(sender, { address: path, ...parameters, state: { kind: 'expanded', action } })
+  }
+  return [...bySender.values()].map(
+    ({ sender: { path, body, smtpUtf8, ret, envelopeId }, recipients }) => ({
+      sender: path,
+      body,
+      smtpUtf8,
+      ret,
+      envelopeId,
+      recipients,
+      ...origin,
+    }),
+  )
 }
 
 /** For the log. A back-end that is owed at has not refused for good as far as it is told. */

@@ -1,6 +1,7 @@
 /** Who a message goes to: what the client asked for, and the addresses that it came to. */
 import type { Slot } from '../protocol/smtp/outbox.ts'
 import type { RcptParameters } from '../protocol/smtp/parameters.ts'
+import type { Expansion } from './relay-expansion.ts'
 import type { RelayLeg } from './relay-leg.ts'
 import type { Outcome } from './relay-outcome.ts'
 
@@ -33,6 +34,8 @@ export interface Recipient {
   /** Its place among those asked for. */
   readonly order: number
   readonly targets: Target[]
+  /** What its sender is to hear once a target has the message, beside what back-ends report. */
+  readonly expansion: Expansion | undefined
   /** How many of the targets have no outcome yet. */
   open: number
 }

@@ -16,6 +16,7 @@ import type { Freeze } from './freezes.ts'
 import { MessageCopy } from './relay-copy.ts'
 import type { Delivery, Kept, TransactionStart } from './relay-delivery.ts'
 import { type EnvelopeOwner, RelayEnvelope } from './relay-envelope.ts'
+import { type Expansion, reachedBy } from './relay-expansion.ts'
 import { firstOf, type Outcome } from './relay-outcome.ts'
 import type { RelayLeg } from './relay-leg.ts'
 import type { Target } from './relay-target.ts'
@@ -177,11 +178,12 @@ export class RelayTransaction implements EnvelopeOwner {
     const { relay, spool } = this.#start
     const isShared = this.#open.length > 1
     if (isShared) for (const leg of this.#open) leg.limitStall(relay.stallMs)
-    const mayBeMixed =
+    const isNeeded =
       isShared ||
       this.#open.some(({ mayDiffer }) => mayDiffer) ||
-      outcomes.some(({ kind }) => kind !== 'accepted')
-    if (!mayBeMixed || !this.#canKeep) return
+      outcomes.some(({ kind }) => kind !== 'accepted') ||
+      this.#envelope.hasExpansion
+    if (!isNeeded || !this.#canKeep) return
     this.#copy = new MessageCopy({
       openFile: () => spool.openFile(),
       stallMs: relay.stallMs,
@@ -219,30 +221,38 @@ export class RelayTransaction implements EnvelopeOwner {
     if (this.#isConcluding || this.#open.some(({ stage }) => stage !== 'over')) return
     this.#isConcluding = true
     // By LMTP each recipient has a verdict of its own, by SMTP there is one for all.
+    const { recipients } = this.#envelope
     const shares = this.#start.forEach
-      ? this.#envelope.shares.map((targets) => targets.filter(({ isOurs }) => isOurs))
+      ? recipients.map(({ targets }) => targets.filter(({ isOurs }) => isOurs))
       : [this.#ours]
     const judged = shares.map((targets) => judge(targets))
+    const expansions = this.#envelope.hasExpansion ? reachedBy(judged, recipients) : []
+    const isToKeep = expansions.length > 0 || judged.some((one) => one.isToKeep)
     // A host that keeps nothing: worst of the answers, so that nothing is lost unheard.
-    if (this.#copy === undefined || judged.every(({ isToKeep }) => !isToKeep)) this.#tell(judged)
-    else void this.#keep(this.#copy, judged)
+    if (this.#copy === undefined || !isToKeep) this.#tell(judged)
+    else void this.#keep(this.#copy, judged, expansions)
   }
 
-  async #keep(copy: MessageCopy, judged: readonly Judged[]): Promise<void> {
-    const { spool, report } = this.#start
+  async #keep(
+    copy: MessageCopy,
+    judged: readonly Judged[],
+    expansions: readonly Expansion[],
+  ): Promise<void> {
+    const { spool, sender, report } = this.#start
     const left = new Set(judged.flatMap(({ isToKeep, targets }) => (isToKeep ? targets : [])))
-    const envelopes = envelopesFor(left, report.origin)
+    const isOwed = left.size > 0
+    const envelopes = envelopesFor({ left, expansions, sender, origin: report.origin })
     // The disk may need it for longer than anybody waits.
     this.#copy = undefined
-    const { heard, inTheEnd } = spool.accept(envelopes, copy.content())
+    const { heard, inTheEnd } = spool.accept(envelopes, isOwed ? copy.content() : copy.head())
     const { ids, trouble } = await heard
     const settled = inTheEnd.finally(() => copy.discard())
-    if (trouble !== undefined) void this.#awaitLate(settled)
+    if (isOwed && trouble !== undefined) void this.#awaitLate(settled)
     if (this.#stage === 'over') return
     const answer = trouble ?? queued(ids.join(','))
     this.#tell(
       judged.map((one) => (one.isToKeep ? { ...one, answer } : one)),
-      trouble === undefined ? keptOf(left, ids) : undefined,
+      isOwed && trouble === undefined ? keptOf(left, ids) : undefined,
     )
     this.settled()
   }

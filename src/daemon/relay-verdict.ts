@@ -1,5 +1,5 @@
 /** What is said for those who share one reply to a message: all of its recipients, or one by LMTP. */
-import type { Reply } from '../mail/reply.ts'
+import { classOf, type Reply } from '../mail/reply.ts'
 import { lost } from './relay-answers.ts'
 import { firstOf, type Outcome, verdictOn } from './relay-outcome.ts'
 import type { Target } from './relay-target.ts'
@@ -19,6 +19,11 @@ export function judge(targets: readonly Target[]): Judged {
   const answer = verdict === 'accept' ? firstOf(outcomes, ['accepted'])?.reply : refusalOf(outcomes)
   const held = firstOf(outcomes, ['held'])?.reply
   return { targets, isToKeep: verdict === 'spool', answer: answer ?? held ?? lost.broken }
+}
+
+/** The client hears 2xx, if what is owed can be kept. */
+export function isTaken({ isToKeep, answer }: Judged): boolean {
+  return isToKeep || classOf(answer) === 'success'
 }
 
 export function outcomesOf(targets: readonly Target[]): Outcome[] {

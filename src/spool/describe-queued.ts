@@ -24,7 +24,10 @@ export function describeState({ state, reason, recipients }: QueuedMessage): str
   if (state === 'active') return 'being delivered now'
   const owed = recipients.filter(({ result }) => result === 'owed')
   const [first] = owed
-  if (first === undefined) return 'its sender is to be told that it failed'
+  if (first === undefined) {
+    const isFailed = recipients.some(({ result }) => result === 'failed')
+    return `its sender is to be told ${isFailed ? 'that it failed' : 'who has it'}`
+  }
   const others = new Set(owed.map(({ text }) => text)).size - 1
   const more = others === 1 ? 'another reason' : `${others} other reasons`
   return others > 0 ? `${describeReason(first)}, and ${more}` : describeReason(first)

@@ -88,7 +88,7 @@ function isRecipient(value: unknown): value is SpooledRecipient {
   const { address, state } = value as Partial<Record<keyof SpooledRecipient, unknown>>
   if (typeof address !== 'string' || state === null || typeof state !== 'object') return false
   const { kind } = state as { readonly kind?: unknown }
-  return kind === 'owed' || kind === 'refused'
+  return kind === 'owed' || kind === 'refused' || kind === 'expanded'
 }
 
 /** JSON has no `undefined`: what was left out is put in again. */
@@ -107,15 +107,25 @@ function completed({ id, arrivedAt, envelope }: MessageHead): MessageHead {
         address,
         originalRecipient,
         notify,
-        state:
-          state.kind === 'owed'
-            ? { kind: 'owed', backend: state.backend, reason: state.reason }
-            : { kind: 'refused', backend: state.backend, reply: state.reply },
+        state: completedState(state),
       })),
       // Absent in files of before it was told.
       service: envelope.service === 'lmtp' ? 'lmtp' : 'smtp',
       session,
       peer,
     },
+  }
+}
+
+function completedState(state: SpooledRecipient['state']): SpooledRecipient['state'] {
+  switch (state.kind) {
+    case 'owed':
+      return { kind: 'owed', backend: state.backend, reason: state.reason }
+    case 'refused':
+      return { kind: 'refused', backend: state.backend, reply: state.reply }
+    case 'expanded':
+      return { kind: 'expanded', action: state.action }
+    default:
+      return state satisfies never
   }
 }

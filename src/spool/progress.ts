@@ -83,12 +83,22 @@ export function progressOf(head: MessageHead, records: readonly JournalRecord[])
 
 function beginning(recipient: SpooledRecipient, index: number): Mutable {
   const { state } = recipient
-  const start = { index, recipient, isReported: false, isWarned: false, backend: state.backend }
-  if (state.kind === 'owed') {
-    return { ...start, result: 'owed', code: undefined, status: '', text: state.reason }
+  const start = { index, recipient, isReported: false, isWarned: false, code: undefined }
+  switch (state.kind) {
+    case 'owed':
+      return { ...start, result: 'owed', backend: state.backend, status: '', text: state.reason }
+    case 'refused': {
+      const { code, status, lines } = state.reply
+      const text = lines.join(' ')
+      return { ...start, result: 'failed', backend: state.backend, code, status, text }
+    }
+    case 'expanded': {
+      const text = 'sent on to the addresses that it stands for'
+      return { ...start, result: 'delivered', backend: undefined, status: '2.0.0', text }
+    }
+    default:
+      return state satisfies never
   }
-  const { code, status, lines } = state.reply
-  return { ...start, result: 'failed', code, status, text: lines.join(' ') }
 }
 
 /** What is final stays so, whatever else is written. */

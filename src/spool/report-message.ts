@@ -157,9 +157,11 @@ function recipientFields(one: RecipientProgress, input: ReportInput): string[] {
 }
 
 /** RFC 3464 2.3.3. What went to a back-end that tells nobody of its own outcome is `relayed`. */
-function actionOf({ backend }: RecipientProgress, { kind, isFinal }: ReportInput): string {
+function actionOf({ backend, recipient }: RecipientProgress, report: ReportInput): string {
+  const { kind, isFinal } = report
   if (kind === 'failure') return 'failed'
   if (kind === 'delay') return 'delayed'
+  if (recipient.state.kind === 'expanded') return recipient.state.action
   return isFinal(backend) ? 'delivered' : 'relayed'
 }
 

@@ -9,10 +9,14 @@ export interface SpooledRecipient {
   readonly originalRecipient: string | undefined
   /** NOTIFY as the client gave it; undefined: none was given. */
   readonly notify: readonly ('NEVER' | 'SUCCESS' | 'FAILURE' | 'DELAY')[] | undefined
-  /** What is known of it when the message is taken in: still owed, or refused for good and to be reported to the sender. */
+  /**
+   * What is known of it when the message is taken in: still owed, or refused for good and to be
+   * reported to the sender; or an alias whose members have it, to be reported likewise.
+   */
   readonly state:
     | { readonly kind: 'owed'; readonly backend: string | undefined; readonly reason: string }
     | { readonly kind: 'refused'; readonly backend: string | undefined; readonly reply: Reply }
+    | { readonly kind: 'expanded'; readonly action: 'expanded' | 'delivered' }
 }
 
 export interface SpooledEnvelope {

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { simpleParser } from 'mailparser'
+import { alias } from '../support/fan-out.ts'
 import { ask, reply } from '../support/message.ts'
 import type { ScriptedBackend } from '../support/peer.ts'
 import { TestQueue } from '../support/queue.ts'
@@ -28,6 +29,10 @@ const routes = {
   'ann@example.com': routeTo('fritz', 'ann@example.com'),
   'ida@example.com': routeTo('ingrid', 'ida@example.com'),
   '中@example.com': routeTo('ingrid', '中@example.com'),
+  'team@example.com': alias('team@example.com', [
+    ['amy@example.com', 'fritz'],
+    ['ida@example.com', 'ingrid'],
+  ]),
   'sue@example.com': routeTo('klaus', 'sue@example.com'),
   'jürgen@example.com': routeTo('klaus', 'jürgen@example.com'),
 }
@@ -163,6 +168,28 @@ test('back-ends that tell senders themselves get all that was asked for, also fr
   assert.deepEqual(late?.recipients, [`RCPT TO:<ida@example.com>${dsnRcpt}`])
   assert.equal(late?.data, direct?.data)
   assert.deepEqual(chain.told, [], 'of success the back-end tells')
+  assert.deepEqual(await chain.left(), [])
+})
+
+test('of success of an alias its sender hears once, and nothing of its members', async () => {
+  await using chain = await Chain.start()
+  await chain.send({ mail: dsnMail, ida: `<team@example.com>${dsnRcpt}` })
+  const asked = 'NOTIFY=FAILURE ORCPT=rfc822;i+2Bx@example.net'
+  assert.deepEqual(chain.fritz.stored[0]?.recipients, [
+    'RCPT TO:<ann@example.com>',
+    `RCPT TO:<amy@example.com> ${asked}`,
+  ])
+  assert.deepEqual(chain.ingrid.stored[0]?.recipients, [`RCPT TO:<ida@example.com> ${asked}`])
+  const [told, ...more] = chain.told
+  assert.deepEqual(more, [])
+  const { text = '', subject } = await simpleParser(told?.data ?? '')
+  assert.equal(subject, 'Your message was delivered')
+  assert.match(text, /^ {2}team@example\.com\n {4}sent on to the addresses that it stands for$/m)
+  assert.match(
+    told?.data ?? '',
+    /^Original-Recipient: rfc822;i\+x@example\.net\r\nFinal-Recipient: rfc822; team@example\.com\r\nAction: expanded\r\nStatus: 2\.0\.0\r\nLast/m,
+  )
+  assert.doesNotMatch(told?.data ?? '', /ida@|amy@|ingrid|fritz/)
   assert.deepEqual(await chain.left(), [])
 })
 

@@ -43,6 +43,8 @@ export interface FanOutOptions {
   readonly ports?: Readonly<Partial<Record<Name, number>>>
   readonly routes?: Readonly<Record<string, Resolution>>
   readonly config?: string
+  /** What the relay offers, in the place of what is usual. */
+  readonly offered?: readonly string[]
   /** Settings of each back-end in YAML's flow style. */
   readonly backend?: string
   /** Where the copies of large messages go, in the place of a folder of the test's own. */
@@ -77,6 +79,7 @@ export async function startFanOut(options: FanOutOptions = {}): Promise<FanOut> 
       routes: options.routes ?? people,
       config: `state_dir: ${stateDir}\nworkers: 1\n${options.config ?? ''}`,
       ...(spool === undefined ? {} : { spool }),
+      ...(options.offered === undefined ? {} : { offered: options.offered }),
     }),
   )
   const of = <T>(pick: (one: (typeof started)[number]) => T): Record<Name, T> =>

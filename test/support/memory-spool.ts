@@ -42,9 +42,10 @@ export class MemorySpool implements SpoolWriter {
   /** `owed ADDRESS` and `refused ADDRESS CODE` of everything kept, in order. */
   get states(): string[] {
     return this.kept.flatMap(({ envelope }) =>
-      envelope.recipients.map(({ address, state }) =>
-        state.kind === 'owed' ? `owed ${address}` : `refused ${address} ${state.reply.code}`,
-      ),
+      envelope.recipients.map(({ address, state }) => {
+        if (state.kind === 'refused') return `refused ${address} ${state.reply.code}`
+        return `${state.kind === 'owed' ? 'owed' : state.action} ${address}`
+      }),
     )
   }
 }
