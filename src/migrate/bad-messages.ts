@@ -2,6 +2,7 @@
  * Messages that the target does not take: each is reported and kept as a file, and so many of a
  * mailbox may be left behind.
  */
+import { hash } from 'node:crypto'
 import { join } from 'node:path'
 import { MailmuxError } from '../base/error.ts'
 import { replaceFile } from '../storage/atomic-file.ts'
@@ -56,9 +57,12 @@ export class BadMessages {
   }
 }
 
-/** Names of users and folders as names of files, none of them hidden. */
+/** What is longer is cut, and told apart by its hash: with the UID a name has 255 octets at most. */
+const nameChars = 200
+
+/** Of each user and folder another one, and none of them hidden. */
 function fileName(text: string): string {
-  return text
-    .replace(/[^A-Za-z0-9@_+-]+/g, (other) => (other === '.' ? '.' : '_'))
-    .replace(/^\./, '_')
+  const name = encodeURIComponent(text.toWellFormed()).replaceAll('%40', '@').replace(/^\./, '%2E')
+  if (name.length <= nameChars) return name
+  return `${name.slice(0, nameChars - 65)}~${hash('sha256', name, 'hex')}`
 }

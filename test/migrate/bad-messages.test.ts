@@ -52,7 +52,18 @@ test('no name of a user or folder leads out of the folder for such files', async
     await messages.keep(bad(1, { folder }))
   }
   for (const { file = '' } of messages.found) {
-    assert.ok(file.startsWith(dir.join('quarantine', '_')), file)
+    assert.ok(file.startsWith(dir.join('quarantine', '%2E.%2F..%2Fx')), file)
     assert.equal(file.split('/').length, dir.path.split('/').length + 3, file)
+  }
+})
+
+test('what is kept of one folder never takes the place of another’s', async () => {
+  using dir = tempDir()
+  const messages = new BadMessages(dir.path, 'ann@example.com', 99)
+  const long = 'ä'.repeat(300)
+  const folders = ['a b', 'a_b', 'a/b', 'a%20b', 'ä', 'ö', '\ud800', `${long}1`, `${long}2`]
+  for (const folder of folders) await messages.keep(bad(1, { folder, body: Buffer.from(folder) }))
+  for (const { folder, file = '' } of messages.found) {
+    assert.equal(readFileSync(file, 'utf8'), folder.toWellFormed())
   }
 })
