@@ -3,6 +3,8 @@
  * under way together; octets are latin1 strings.
  */
 import { MailmuxError } from '../base/error.ts'
+import { limits } from '../base/limit.ts'
+import { printable } from '../base/log.ts'
 import type { MailboxAccess } from './mailbox-access.ts'
 import { type MailboxStream, openMailboxStream } from './mailbox-stream.ts'
 
@@ -94,7 +96,7 @@ export class Pop3Connection implements Disposable {
     else if (this.#lines !== undefined) this.#answer((one) => one.resolve(this.#lines ?? []))
     else if (line.startsWith('+OK')) this.#lines = []
     else {
-      const text = line.replace(/[^\u0020-\u007e]+/g, ' ').slice(0, 400)
+      const text = printable(line, limits.replyLineBytes)
       this.#answer((one) => one.reject(new Pop3Refusal(text)))
     }
   }

@@ -1,5 +1,7 @@
 /** Scripts of one mailbox, by ManageSieve. RFC 5804 section 2. Scripts are octets as latin1 strings. */
 import { MailmuxError } from '../base/error.ts'
+import { limits } from '../base/limit.ts'
+import { printable } from '../base/log.ts'
 import type { Token } from '../protocol/imap/grammar.ts'
 import { readResponse, writeString } from '../protocol/sieve/grammar.ts'
 import { ResponseReader } from '../protocol/sieve/response-reader.ts'
@@ -92,7 +94,7 @@ export class SieveConnection implements Disposable {
     this.#asked = undefined
     this.#said = []
     if (kind === 'OK') asked?.resolve(said)
-    else asked?.reject(new SieveRefusal(text.replace(/[^\u0020-\u007e]+/g, ' ').slice(0, 400)))
+    else asked?.reject(new SieveRefusal(printable(text, limits.replyLineBytes)))
   }
 
   #fail(reason: string): void {
