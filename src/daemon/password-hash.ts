@@ -4,7 +4,10 @@ import { compare } from 'bcryptjs'
 import { verify } from 'unixcrypt'
 import { argon2Form } from './hash-form.ts'
 
-/** `hash`: one that is taken; `password`: octets as a latin1 string. Takes its time: tens of milliseconds, and more. */
+/**
+ * `hash`: one that is taken; `password`: octets as a latin1 string. Takes its time: tens of
+ * milliseconds, and more.
+ */
 export async function isPassword(hash: string, password: string): Promise<boolean> {
   const octets = Buffer.from(password, 'latin1')
   const argon = argon2Form.exec(hash)

@@ -9,8 +9,15 @@ import { applyChange, type ChangeOptions, type PlannedChange } from '../state/ap
 import type { KnownSources } from '../state/known-sources.ts'
 import type { MovePlan } from '../state/move-journal.ts'
 import type { SourceEdit } from '../state/source-edit.ts'
-import { keyOf, keptPlaces, type Planning, planSide, planUser, sourceOf } from './change-user.ts'
-import { valueOf } from './change-user.ts'
+import {
+  keptPlaces,
+  keyOf,
+  type Planning,
+  planSide,
+  planUser,
+  sourceOf,
+  valueOf,
+} from './change-user.ts'
 import { findKey } from './keyed-edit.ts'
 import { readSource } from './source-files.ts'
 
