@@ -8,7 +8,7 @@ import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { formatTable } from '../../src/cli/table.ts'
-import { hugePages } from '../../src/daemon/worker-place.ts'
+import { hugePagesFlag } from '../../src/storage/huge-pages.ts'
 import { peers as allPeers } from './peers.ts'
 import type { ChangeTimes } from './measure-change.ts'
 import { writeUsers } from './users.ts'
@@ -40,11 +40,9 @@ function run(
   folder: string,
 ): Record<string, number> & { seconds: number } {
   const started = performance.now()
-  const { stdout, stderr, status } = spawnSync(process.execPath, [measure, kind, folder], {
-    encoding: 'utf8',
-    // As a worker is started.
-    env: { ...process.env, GLIBC_TUNABLES: hugePages },
-  })
+  // As a worker is started.
+  const words = [hugePagesFlag, measure, kind, folder]
+  const { stdout, stderr, status } = spawnSync(process.execPath, words, { encoding: 'utf8' })
   const seconds = (performance.now() - started) / 1000
   if (status !== 0) throw new Error(stderr)
   return { ...(JSON.parse(stdout) as Record<string, number>), seconds }

@@ -57,7 +57,8 @@ function idleMemory(tls: boolean, count: number): Workload['measure'] {
     const args = ['idle', '-P', 'imap', '-p', `${port}`, '-c', '100', '-n', `${sessions}`]
     const before = useOf(pid).pss_kb
     const settled = async (): Promise<number> => {
-      await delay(5000)
+      // A worker gives back what the logins have left when it has been quiet for a while.
+      await delay(25_000)
       return useOf(pid).pss_kb
     }
     return ((await holdSessions([...args, ...(tls ? ['-t'] : [])], settled)) - before) / sessions

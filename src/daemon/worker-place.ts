@@ -3,6 +3,7 @@ import type { StdioOptions } from 'node:child_process'
 import cluster, { type Worker } from 'node:cluster'
 import { fileURLToPath } from 'node:url'
 import { moduleFile } from '../base/module-file.ts'
+import { hugePagesFlag } from '../storage/huge-pages.ts'
 import { boardDescriptor, type BoardKeeper } from './admission/boards.ts'
 import type { RunAs } from './run-as.ts'
 import type { Exit, Role, WorkerProcess } from './worker-process.ts'
@@ -26,12 +27,6 @@ export interface ChildStart {
   readonly boards: Pick<BoardKeeper, 'descriptor' | 'take' | 'giveBack'>
 }
 
-/**
- * Puts what malloc gives on huge pages: an index of 140 MiB on small ones costs a third of the
- * look-ups' speed, for want of places in the TLB. glibc 2.35 and newer; others pass it over. What the
- * administrator says goes before.
- */
-export const hugePages = 'glibc.malloc.hugetlb=1'
 /** How a person ends a process: that says nothing of what it did. The kernel kills by SIGKILL. */
 const outside: ReadonlySet<string> = new Set(['SIGTERM', 'SIGINT', 'SIGHUP'])
 
@@ -47,7 +42,8 @@ export function forkInto({ role, hasCrashed }: Place, start: ChildStart): Worker
   cluster.setupPrimary({
     exec: role === 'queue' ? fileURLToPath(moduleFile('daemon/queue-main')) : workerEntry,
     args: [],
-    execArgv: [],
+    // For spare-memory.ts and storage/huge-pages.ts.
+    execArgv: role === 'worker' ? ['--expose-gc', hugePagesFlag] : [],
     stdio,
     serialization: 'advanced',
     // That of the daemon may be gone, or closed to the workers' user.
@@ -57,7 +53,6 @@ export function forkInto({ role, hasCrashed }: Place, start: ChildStart): Worker
   const isAfterCrash = role === 'queue' && hasCrashed
   return cluster.fork({
     MAILMUX_QUEUE_CRASHED: isAfterCrash ? '1' : '',
-    GLIBC_TUNABLES: process.env['GLIBC_TUNABLES'] ?? hugePages,
   })
 }
 

@@ -27,6 +27,7 @@ import type { Generation, Session, StartSession } from './runtime.ts'
 import { endSessions, listSessions } from './session-list.ts'
 import { openFileLimit } from './session-share.ts'
 import { type Settings, servicesOf } from './settings.ts'
+import { giveBackMemory } from './spare-memory.ts'
 import { type Supervised, serveSupervisor, tell } from './supervised.ts'
 import { WorkerRuntime } from './worker-runtime.ts'
 
@@ -68,6 +69,7 @@ class Worker implements Supervised {
     this.#logWriter = openLog({ worker: number, counters })
     this.#runtime = new WorkerRuntime(number, counters, this.#logWriter)
     watchLoop(counters)
+    giveBackMemory()
     this.#listeners = new ListenerSet((socket, listener) => this.#accept(socket, listener))
   }
 

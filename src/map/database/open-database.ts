@@ -4,6 +4,7 @@ import { crc32 } from 'node:zlib'
 import { MailmuxError, messageOf } from '../../base/error.ts'
 import { CheckedBlocks } from './checked-blocks.ts'
 import { DiskIndex, ResidentIndex, type SlotIndex } from './slots.ts'
+import { adviseHugePages } from '../../storage/huge-pages.ts'
 import { openRandomAccess, type RandomAccess } from '../../storage/random-access.ts'
 import { Database } from './database.ts'
 import {
@@ -150,6 +151,7 @@ function checkLayout(path: string, header: Header): void {
 
 function readSection(path: string, file: RandomAccess, offset: number, length: number): Uint8Array {
   const bytes = new Uint8Array(length)
+  adviseHugePages(bytes)
   if (file.readInto(bytes, offset) !== length) refuse(path, 'it is truncated')
   return bytes
 }
