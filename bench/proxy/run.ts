@@ -22,7 +22,8 @@ function loginCost(protocol: 'imap' | 'pop3', tls: boolean, count: number): Work
   return async (rig, pid, scale) => {
     const port = protocol === 'pop3' ? rig.proxy.pop3 : tls ? rig.proxy.imaps : rig.proxy.imap
     const args = ['login', '-P', protocol, '-p', `${port}`, '-c', '50', ...(tls ? ['-t'] : [])]
-    load([...args, '-n', `${Math.ceil(2000 * scale)}`])
+    // Three times as many before: a daemon runs for months, and compiles what it runs often.
+    load([...args, '-n', `${Math.ceil(3 * count * scale)}`])
     const before = useOf(pid).cpu_us
     const { done = 0 } = load([...args, '-n', `${Math.ceil(count * scale)}`])
     return (useOf(pid).cpu_us - before) / done

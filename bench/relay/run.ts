@@ -56,8 +56,8 @@ async function measureOnce(target: Target, work: Workload, scale: number): Promi
   try {
     const share = isLarge ? Math.max(target.share, 0.2) : target.share
     const messages = Math.max(work.connections, Math.ceil(work.messages * share * scale))
-    // As many again before: a daemon runs for months, and compiles what it runs often.
-    const warm = isLarge ? work.connections : messages
+    // Three times as many before: a daemon runs for months, and compiles what it runs often.
+    const warm = isLarge ? work.connections : 3 * messages
     load(argumentsFor(rig, work, warm))
     await allStored(rig, warm)
     const before = useOf(pid).cpu_us
