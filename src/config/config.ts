@@ -23,6 +23,9 @@ export type Mechanism =
   | 'OAUTHBEARER'
   | 'XOAUTH2'
 
+/** What of a client's certificate names its user: of its subjectAltName, or of its subject. */
+export type CertificateField = 'rfc822Name' | 'emailAddress' | 'commonName'
+
 /** A directory that judges passwords: whoever it lets log in knows the one of that entry. */
 export interface LdapBindConfig {
   readonly url: string

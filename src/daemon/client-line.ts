@@ -102,7 +102,7 @@ export class ClientLine {
     const serverTls = clientTls(runtime, this.owner.service)
     if (serverTls === undefined) return failed()
     this.#isSecuring = true
-    return acceptTls(this.detach(), serverTls, (socket) => {
+    return acceptTls(this.detach(), { serverTls, asksCertificate: false }, (socket) => {
       this.#isSecuring = false
       if (socket === undefined) return failed()
       this.#socket = socket

@@ -4,8 +4,11 @@
  *
  * No renegotiation; ciphers and groups in the order of what they cost: AES-128-GCM with SHA-256 and
  * X25519 come first. Sessions are resumed by tickets, at the service that gave them alone.
+ *
+ * A ticket holds the certificate that its client has shown and what was found of it, so a session that
+ * is resumed has the identity that it began with. With other authorities no ticket from before is good.
  */
-import { constants, createPrivateKey, X509Certificate } from 'node:crypto'
+import { constants, createHash, createPrivateKey, X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
 import {
   createSecureContext,
@@ -28,6 +31,8 @@ export interface TlsService {
   readonly alpn: string
   /** Under which sessions can be resumed; 48 octets. */
   readonly ticketKey: Buffer
+  /** Clients may show certificates, where there are authorities for them. */
+  readonly takesCertificates?: boolean
 }
 
 export interface ServiceTls {
@@ -35,6 +40,8 @@ export interface ServiceTls {
   readonly defaultContext: SecureContext
   /** How many certificates there are to choose from. */
   readonly size: number
+  /** Clients can be asked for theirs. */
+  readonly takesCertificates: boolean
   /** The context for a name that a client asks for (SNI). */
   contextFor(serverName: string): SecureContext
 }
@@ -64,22 +71,26 @@ const resumableS = 7200
 
 /**
  * Contexts for what clients see; the first certificate is shown to those that ask for no name or
- * for an unknown one. Throws TLS_UNUSABLE.
+ * for an unknown one. `clientCa`: PEM text of the authorities for certificates of clients, each of which
+ * is believed by itself, whoever has signed it. Throws TLS_UNUSABLE.
  */
 export function createServerTls(
   certificates: readonly CertificatePair[],
   minVersion: SecureVersion,
+  clientCa?: string,
 ): ServerTls {
   if (certificates.length === 0) throw new MailmuxError('TLS_UNUSABLE', 'no certificate is given')
   for (const pair of certificates) checkPair(pair, minVersion)
+  if (clientCa !== undefined) checkAuthorities(clientCa)
   // A key of tickets is in a context for good: another key needs others.
   const made = new Map<string, { readonly ticketKey: Buffer; readonly tls: ServiceTls }>()
   return {
     forService(service) {
-      const { name, ticketKey } = service
+      const { name, ticketKey, takesCertificates } = service
       const known = made.get(name)
       if (known?.ticketKey.equals(ticketKey) === true) return known.tls
-      const tls = serviceTls(certificates, minVersion, service)
+      const ca = takesCertificates === true ? clientCa : undefined
+      const tls = serviceTls(certificates, minVersion, service, ca)
       made.set(name, { ticketKey, tls })
       return tls
     },
@@ -90,11 +101,18 @@ function serviceTls(
   certificates: readonly CertificatePair[],
   minVersion: SecureVersion,
   { name, alpn, ticketKey }: TlsService,
+  clientCa: string | undefined,
 ): ServiceTls {
-  const tickets = { ticketKeys: ticketKey, sessionIdContext: name, sessionTimeout: resumableS }
+  const tickets = {
+    ticketKeys: ticketKey,
+    sessionIdContext: clientCa === undefined ? name : sessionsUnder(name, clientCa),
+    sessionTimeout: resumableS,
+  }
+  // Without `ca` anybody would be believed whom an authority of the web believes.
+  const trust = clientCa === undefined ? {} : { ca: clientCa, allowPartialTrustChain: true }
   const choices = certificates.map((pair) => ({
     leaf: leafOf(pair.cert),
-    context: createSecureContext({ ...serverOptions(pair, minVersion), ...tickets }),
+    context: createSecureContext({ ...serverOptions(pair, minVersion), ...tickets, ...trust }),
   }))
   const [first] = choices
   if (first === undefined) throw new Error('a service without a certificate')
@@ -102,9 +120,15 @@ function serviceTls(
     alpn,
     defaultContext: first.context,
     size: choices.length,
+    takesCertificates: clientCa !== undefined,
     contextFor: (serverName) =>
       (choices.find(({ leaf }) => leaf.checkHost(serverName) !== undefined) ?? first).context,
   }
+}
+
+/** A name of 32 octets at most for the sessions of a service whose clients these vouch for. */
+function sessionsUnder(name: string, clientCa: string): string {
+  return createHash('sha256').update(`${name}\0${clientCa}`).digest('base64').slice(0, 32)
 }
 
 function serverOptions({ cert, key }: CertificatePair, minVersion: SecureVersion) {
@@ -132,6 +156,18 @@ function checkPair(pair: CertificatePair, minVersion: SecureVersion): void {
       cause: error,
     })
   }
+}
+
+const pemCertificate = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g
+
+/** Of a bundle with one that cannot be read, those behind it would not be believed either. */
+function checkAuthorities(ca: string): void {
+  const begun = ca.match(/-----BEGIN /g)?.length ?? 0
+  const whole = ca.match(pemCertificate) ?? []
+  if (whole.length === 0 || whole.length < begun) {
+    throw new MailmuxError('TLS_UNUSABLE', 'authorities: not PEM text of certificates alone')
+  }
+  for (const cert of whole) leafOf(cert)
 }
 
 function leafOf(cert: string): X509Certificate {
@@ -174,17 +210,21 @@ function systemAuthorities(): string[] {
 /**
  * Takes a client's handshake over an accepted socket, which must have nothing unsent. Answers once:
  * with the socket to go on with, or with undefined when the handshake failed or took longer than
- * ten seconds; then everything is destroyed already.
+ * ten seconds; then everything is destroyed already. `asksCertificate`: of the client, who need not
+ * have one, and whose handshake succeeds whatever it shows: `shownCertificate` tells. `serverTls` must
+ * take them.
  */
 export function acceptTls(
   raw: Socket,
-  serverTls: ServiceTls,
+  { serverTls, asksCertificate }: { serverTls: ServiceTls; asksCertificate: boolean },
   done: (socket: TLSSocket | undefined) => void,
 ): void {
   const socket = new TLSSocket(raw, {
     isServer: true,
     secureContext: serverTls.defaultContext,
     ALPNProtocols: [serverTls.alpn],
+    requestCert: asksCertificate,
+    rejectUnauthorized: false,
     ...(serverTls.size > 1 ? { SNICallback: chooser(serverTls) } : {}),
   })
   const finish = (result: TLSSocket | undefined): void => {

@@ -33,7 +33,7 @@ class Acceptor implements AsyncDisposable {
     this.#server.on('connection', (socket) => {
       this.raw.push(socket)
       socket.on('error', () => undefined)
-      acceptTls(socket, serverTls, (secured) => {
+      acceptTls(socket, { serverTls, asksCertificate: false }, (secured) => {
         this.accepted.push(secured)
         this.#wake()
       })

@@ -17,6 +17,26 @@ export interface Authority {
    * number it expired that many days ago.
    */
   issue(names: readonly string[], days?: number): IssuedCertificate
+  /** A certificate for somebody who logs in with it. */
+  issueClient(client: ClientCertificate): IssuedCertificate
+  /** An authority that this one vouches for. */
+  subordinate(name: string): Authority
+}
+
+export interface ClientCertificate {
+  /** As openssl's config writes it, such as `email:ann@example.com`; there is none if left out. */
+  readonly alternatives?: string
+  /** As `openssl req -subj` takes it. */
+  readonly subject?: string
+  /** More lines of extensions. */
+  readonly extensions?: readonly string[]
+  /** As for `issue`. */
+  readonly days?: number
+}
+
+interface Signing {
+  readonly ca: string
+  readonly key: string
 }
 
 const newKey = 'ec -pkeyopt ec_paramgen_curve:P-256 -nodes'
@@ -29,7 +49,8 @@ default_md = sha256
 rand_serial = yes
 policy = any
 [any]
-commonName = supplied
+commonName = optional
+emailAddress = optional
 `
 
 /** Runs one command inside the folder, so that the words of its line are all there is to divide. */
@@ -47,26 +68,42 @@ export function makeAuthority(name = 'authority'): Authority {
   )
   const ca = readFileSync(dir.join('ca.pem'), 'utf8')
   const key = readFileSync(dir.join('ca.key'), 'utf8')
-  return { ca, issue: (names, days = 2) => issue({ ca, key }, names, days) }
+  return authorityOf({ ca, key })
+}
+
+function authorityOf(signing: Signing): Authority {
+  return {
+    ca: signing.ca,
+    issue(names, days = 2) {
+      const written = names.map((name) => `${/^[\d.:]+$/.test(name) ? 'IP' : 'DNS'}:${name}`)
+      const alternatives = written.join(',')
+      return issue(signing, { subject: `/CN=${names[0] ?? 'nobody'}`, alternatives, days })
+    },
+    issueClient: (client) => issue(signing, client),
+    subordinate(name) {
+      const extensions = ['basicConstraints=critical,CA:TRUE', 'keyUsage=keyCertSign,cRLSign']
+      const { cert, key } = issue(signing, { subject: `/CN=${name}`, extensions })
+      return authorityOf({ ca: cert, key })
+    },
+  }
 }
 
 function issue(
-  authority: { ca: string; key: string },
-  names: readonly string[],
-  days: number,
+  authority: Signing,
+  { alternatives, subject = '/CN=somebody', extensions = [], days = 2 }: ClientCertificate,
 ): IssuedCertificate {
   using dir = tempDir()
-  const alternatives = names.map((name) => `${/^[\d.:]+$/.test(name) ? 'IP' : 'DNS'}:${name}`)
+  const alternativeLines = alternatives === undefined ? [] : [`subjectAltName=${alternatives}`]
   const files = {
     'ca.pem': authority.ca,
     'ca.key': authority.key,
     'ca.cnf': settings,
     'index.txt': '',
     'index.txt.attr': '',
-    extensions: `subjectAltName=${alternatives.join(',')}\n`,
+    extensions: `${[...alternativeLines, ...extensions].join('\n')}\n`,
   }
   for (const [file, text] of Object.entries(files)) writeFileSync(dir.join(file), text)
-  openssl(dir, `req -newkey ${newKey} -subj /CN=${names[0] ?? 'nobody'} -keyout key -out request`)
+  openssl(dir, `req -newkey ${newKey} -subj ${subject} -keyout key -out request`)
   openssl(
     dir,
     'ca -batch -notext -config ca.cnf -cert ca.pem -keyfile ca.key -in request -out cert ' +
