@@ -45,6 +45,9 @@ export type RefusalReason =
   | 'unparsed_limit'
   | 'xclient_denied'
 
+/** Why a client's certificate is of no use; field `reason` of `client.certificate`. */
+export type CertificateReason = 'unverified' | 'no_user' | 'ambiguous' | 'other_user'
+
 /** What went wrong with a back-end; the label `reason` of the counter `backend_error`. */
 export type BackendReason =
   | 'refused'
@@ -162,6 +165,8 @@ export interface EventFields {
   /** The client had gone when the reply to its message was known: it will send it again. */
   client_gone: PeerFields & { code: number }
   refuse: PeerFields & { reason: RefusalReason }
+  /** A client's certificate logs nobody in, or not as whom the client has asked for. */
+  'client.certificate': PeerFields & { reason: CertificateReason; detail: string }
   backend: PeerFields & {
     backend: string
     step: BackendStep

@@ -5,6 +5,7 @@ import { canonicalDomain } from '../mail/domain.ts'
 import { isHost } from '../mail/network.ts'
 import { parseQueryKeys } from '../mail/query-key.ts'
 import { checkAuth } from './check-auth.ts'
+import { checkCertificates } from './check-certificates.ts'
 import { checkClients } from './check-clients.ts'
 import { checkNetworks } from './check-networks.ts'
 import type { Config, TlsMode } from './config.ts'
@@ -25,6 +26,7 @@ export function checkConfig(raw: RawConfig, config: Config, locate: Locate): Pro
     ...checkPostmaster(raw, config, locate),
     ...checkQueryKey(raw, locate),
     ...checkAuth(raw, locate),
+    ...checkCertificates(raw, locate),
     ...checkClients(raw, locate),
     ...checkNetworks(raw, locate),
   ]

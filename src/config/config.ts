@@ -22,6 +22,7 @@ export type Mechanism =
   | 'SCRAM-SHA-1'
   | 'OAUTHBEARER'
   | 'XOAUTH2'
+  | 'EXTERNAL'
 
 /** What of a client's certificate names its user: of its subjectAltName, or of its subject. */
 export type CertificateField = 'rfc822Name' | 'emailAddress' | 'commonName'
@@ -91,6 +92,8 @@ export interface ListenerConfig {
   readonly bareNewline: 'reject' | 'normalize'
   /** Logins in clear text from other hosts than this one. */
   readonly authAllowCleartext: boolean
+  /** Clients are asked for certificates, where anybody can be. */
+  readonly asksCertificate: boolean
   /** A proxy comes first, and says by PROXY whose connection it passes on. */
   readonly hasProxyHeader: boolean
 }
@@ -205,6 +208,9 @@ export interface Config {
   readonly tls: {
     readonly certificates: readonly CertificateFiles[]
     readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
+    /** PEM file of the authorities whose certificates log clients in; undefined: nobody is asked. */
+    readonly clientCaFile: string | undefined
+    readonly clientUser: CertificateField
   }
   /** Networks that may say whom they speak for: PROXY, XCLIENT, XFORWARD. */
   readonly trustedProxies: readonly string[]

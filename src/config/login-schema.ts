@@ -4,7 +4,7 @@ const mechanisms = {
   type: 'array',
   items: {
     type: 'string',
-    enum: ['PLAIN', 'LOGIN', 'SCRAM-SHA-256', 'SCRAM-SHA-1', 'OAUTHBEARER', 'XOAUTH2'],
+    enum: ['PLAIN', 'LOGIN', 'SCRAM-SHA-256', 'SCRAM-SHA-1', 'OAUTHBEARER', 'XOAUTH2', 'EXTERNAL'],
   },
   minItems: 1,
 } as const

@@ -87,6 +87,8 @@ export function normalizeConfig(raw: RawConfig, file: string, locate: Locate): C
         keyFile: path(key),
       })),
       minVersion: raw.tls?.min_version ?? 'TLSv1.2',
+      clientCaFile: optionalPath(raw.tls?.client_ca),
+      clientUser: raw.tls?.client_user ?? 'rfc822Name',
     },
     trustedProxies: raw.trusted_proxies ?? [],
     clientNames: raw.client_names ?? 'dns',
@@ -175,6 +177,7 @@ function listenerOf(service: Service, raw: RawListener, hasCertificates: boolean
     greetingDelayMs: duration(options.greeting_delay, 0),
     bareNewline: options.bare_newline ?? 'reject',
     authAllowCleartext: options.auth_allow_cleartext ?? false,
+    asksCertificate: options.client_certificate !== 'none',
     hasProxyHeader: options.proxy === 'require',
   }
 }

@@ -107,12 +107,13 @@ const listener = {
         greeting_delay: duration,
         bare_newline: { type: 'string', enum: ['reject', 'normalize'] },
         auth_allow_cleartext: { type: 'boolean' },
+        client_certificate: { type: 'string', enum: ['none', 'request'] },
       },
       required: ['address'],
       additionalProperties: false,
     },
   ],
-  form: 'address:port, or {address, tls, proxy, greeting_delay, bare_newline, auth_allow_cleartext}',
+  form: 'address:port, or {address, tls, proxy and the other keys of a listener}',
 } as const
 
 const listeners = { type: 'array', items: listener } as const
@@ -219,6 +220,15 @@ export const configSchema = {
           description: 'PEM files; the first is shown to clients that name no known host',
         },
         min_version: { type: 'string', enum: ['TLSv1.2', 'TLSv1.3'] },
+        client_ca: {
+          ...name,
+          description: 'PEM file of the authorities whose certificates log clients in (EXTERNAL)',
+        },
+        client_user: {
+          type: 'string',
+          enum: ['rfc822Name', 'emailAddress', 'commonName'],
+          description: 'what of such a certificate names its user (default: rfc822Name)',
+        },
       },
       additionalProperties: false,
       description: 'what clients see',

@@ -4,9 +4,9 @@
  * are under way is kept for that time, also where the client has gone: who hangs up to be quicker is
  * not quicker.
  */
-import { type LoginProof } from '../protocol/login.ts'
 import { isBearer } from '../protocol/sasl/exchange.ts'
 import type { TriedLogin } from './admission/login-brakes.ts'
+import { type ClientProof, isCertified } from './certified-login.ts'
 import type { LoginAttemptOptions } from './login-protocol.ts'
 import type { LoginTurn } from './login-turns.ts'
 import type { Runtime } from './runtime.ts'
@@ -26,7 +26,9 @@ function delayMs({ current }: Runtime, attempt: number, before: number): number 
 }
 
 /** What may be compared with what was tried before. A proof of SCRAM is another each time. */
-function secretOf(proof: LoginProof): string | undefined {
+function secretOf(proof: ClientProof): string | undefined {
+  // Nothing is learned by the same certificate again; and no password can be this.
+  if (isCertified(proof)) return '\0'
   if ('password' in proof) return proof.password
   return isBearer(proof.mechanism) ? proof.first : undefined
 }
@@ -44,7 +46,7 @@ export class LoginBrake {
     const { client, proof } = options
     this.#options = options
     const { address = '' } = client
-    this.#tried = { address, login: proof.login, secret: secretOf(proof) }
+    this.#tried = { address, login: proof.login || undefined, secret: secretOf(proof) }
   }
 
   get elapsedMs(): number {

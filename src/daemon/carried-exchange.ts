@@ -1,7 +1,7 @@
 /** An exchange under way between a client and its back-end. */
 import type { Naming } from '../mail/address.ts'
-import type { LoginProof } from '../protocol/login.ts'
 import { type Exchange, ExchangeWatch, isBearer } from '../protocol/sasl/exchange.ts'
+import type { ClientProof } from './certified-login.ts'
 import { type LoginDecoys, loginDecoysOf } from './login-decoys.ts'
 import { isSameLogin } from './login-route.ts'
 import type { Runtime } from './runtime.ts'
@@ -13,8 +13,8 @@ export interface Carried {
   isDecoy: boolean
 }
 
-/** Undefined where the client has told its password. */
-export function carry(proof: LoginProof, runtime: Runtime): Carried | undefined {
+/** Undefined where the client has nothing more to prove. */
+export function carry(proof: ClientProof, runtime: Runtime): Carried | undefined {
   if (!('mechanism' in proof)) return undefined
   const watch = new ExchangeWatch(proof)
   return { exchange: proof, watch, decoys: loginDecoysOf(runtime), isDecoy: false }

@@ -5,6 +5,7 @@
  */
 import type { Socket } from 'node:net'
 import type { ServiceName } from '../base/log.ts'
+import { type ShownCertificate, shownCertificate } from '../net/client-certificate.ts'
 import { acceptTls } from '../net/tls.ts'
 import { clientTls } from './client-tls.ts'
 import type { Runtime } from './runtime.ts'
@@ -38,16 +39,20 @@ export class ClientLine {
   /** Protocol version, '' in clear text. */
   tls = ''
   cipher = ''
+  /** What the client has shown, where it was asked. */
+  certificate: ShownCertificate | undefined
   readonly owner: LineOwner
+  readonly #asksCertificate: boolean
   #socket: Owned
   #isHeld = false
   #isUnread = false
   /** A handshake is under way, in which nothing can be said. */
   #isSecuring = false
 
-  constructor(socket: Socket, owner: LineOwner) {
+  constructor(socket: Socket, owner: LineOwner, asksCertificate = false) {
     this.#socket = socket
     this.owner = owner
+    this.#asksCertificate = asksCertificate
     // A client may end its side and still be owed the answer to what it sent before.
     socket.allowHalfOpen = true
   }
@@ -101,13 +106,16 @@ export class ClientLine {
   startTls(runtime: Runtime, { secured, failed }: TlsWaiter): void {
     const serverTls = clientTls(runtime, this.owner.service)
     if (serverTls === undefined) return failed()
+    const asksCertificate = this.#asksCertificate && serverTls.takesCertificates
+    const { clientUser } = runtime.current.config.tls
     this.#isSecuring = true
-    return acceptTls(this.detach(), { serverTls, asksCertificate: false }, (socket) => {
+    return acceptTls(this.detach(), { serverTls, asksCertificate }, (socket) => {
       this.#isSecuring = false
       if (socket === undefined) return failed()
       this.#socket = socket
       this.tls = socket.getProtocol() ?? 'TLS'
       this.cipher = socket.getCipher().standardName
+      this.certificate = asksCertificate ? shownCertificate(socket, clientUser) : undefined
       this.#isHeld = false
       this.#isUnread = false
       this.listen()

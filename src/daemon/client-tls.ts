@@ -31,6 +31,7 @@ export function clientTls(
     name: service,
     alpn: names[service],
     ticketKey: ticketKeyAt(Date.now(), secret, service),
+    takesCertificates: service !== 'smtp' && service !== 'lmtp',
   })
 }
 

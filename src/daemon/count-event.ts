@@ -5,6 +5,7 @@ import type { Counters } from './runtime.ts'
 /** The counter of each event that is counted. */
 export const counterNames = {
   refuse: 'refused',
+  'client.certificate': 'client_certificate',
   backend: 'backend_error',
   internal: 'internal',
   message: 'message',
@@ -35,6 +36,7 @@ type CountOf = { readonly [Name in EventName]?: (fields: EventFields[Name]) => s
 /** Labels, joined with a comma, of the counter that bears the name in `counterNames`. */
 const labels: CountOf = {
   refuse: ({ service, reason }) => `${service},${reason}`,
+  'client.certificate': ({ service, reason }) => `${service},${reason}`,
   backend: ({ backend, step, reason }) => `${backend},${step},${reason}`,
   internal: ({ reason }) => reason,
   'login.held': ({ service, outcome }) => `${service},${outcome}`,

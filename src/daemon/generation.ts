@@ -5,11 +5,12 @@ import type { Config } from '../config/config.ts'
 import { type MapReader, openMap, type StateSource } from '../map/open.ts'
 import { statePath } from '../map/state/state.ts'
 import { createBackendTls, createServerTls, type ServerTls } from '../net/tls.ts'
+import { AdminLogins } from './admin-logins.ts'
 import { LdapBind } from './ldap-bind.ts'
 import { byHashes, LoginVerifier } from './login-verifier.ts'
 import { readPasswords } from './password-file.ts'
 import type { Generation } from './runtime.ts'
-import type { BackendPem, PemCertificate, Settings } from './settings.ts'
+import type { BackendPem, Settings } from './settings.ts'
 
 type Opened =
   | { readonly generation: Generation }
@@ -23,7 +24,7 @@ export function openGeneration(
   settings: Settings,
   changes: Omit<StateSource, 'path'> = {},
 ): Opened {
-  const { config, certificates, backendPems, mapFile } = settings
+  const { config, backendPems, mapFile } = settings
   const problems: MailmuxError[] = []
   const attempt = <T>(make: () => T): T | undefined => {
     try {
@@ -37,9 +38,10 @@ export function openGeneration(
       return undefined
     }
   }
-  const serverTls = serverTlsOf(config, certificates, attempt)
+  const serverTls = serverTlsOf(settings, attempt)
   const backendTls = backendTlsOf(config, backendPems, attempt)
   const verifier = attempt(() => verifierOf(settings))
+  const certified = certifiedOf(settings)
   const map: MapReader | undefined = attempt(() =>
     openMap(mapFile, { ...changes, path: statePath(config.stateDir) }),
   )
@@ -49,12 +51,12 @@ export function openGeneration(
     const unknown = new MailmuxError('INTERNAL', `${mapFile}: not opened`)
     return { problems: [first ?? unknown, ...rest] }
   }
-  return { generation: { config, map, serverTls, backendTls, verifier } }
+  return { generation: { config, map, serverTls, backendTls, verifier, certified } }
 }
 
 function verifierOf({ config, logins }: Settings): LoginVerifier | undefined {
   const { passwdFile, ldapBind, naming } = config
-  if (logins === undefined) return undefined
+  if (logins === undefined || (passwdFile === undefined && ldapBind === undefined)) return undefined
   const { passwords, ldapCa, admins } = logins
   if (ldapBind !== undefined) {
     const directory = new LdapBind(ldapBind, ldapCa)
@@ -64,12 +66,16 @@ function verifierOf({ config, logins }: Settings): LoginVerifier | undefined {
   return new LoginVerifier(byHashes(hashes), admins)
 }
 
+function certifiedOf({ clientCa, logins }: Settings): AdminLogins | undefined {
+  if (clientCa === undefined || logins === undefined) return undefined
+  return new AdminLogins(logins.admins)
+}
+
 type Attempt = <T>(make: () => T) => T | undefined
 
 /** Each pair is tried by itself first, so that the report names the files of each bad one. */
 function serverTlsOf(
-  { tls }: Config,
-  certificates: readonly PemCertificate[],
+  { config: { tls }, certificates, clientCa }: Settings,
   attempt: Attempt,
 ): ServerTls | undefined {
   if (certificates.length === 0) return undefined
@@ -79,7 +85,8 @@ function serverTlsOf(
       undefined,
   )
   if (usable.length < certificates.length) return undefined
-  return attempt(() => createServerTls(usable, tls.minVersion))
+  const file = tls.clientCaFile ?? ''
+  return attempt(() => named(file, () => createServerTls(usable, tls.minVersion, clientCa)))
 }
 
 /** One context for all back-ends that the system's authorities vouch for: it is large. */

@@ -52,6 +52,8 @@ export async function loadSettings(
   const problems: MailmuxError[] = []
   await tryStateDir(config, runAs, problems)
   const certificates = await readCertificates(config, problems)
+  const { clientCaFile } = config.tls
+  const clientCa = clientCaFile === undefined ? undefined : await readText(clientCaFile, problems)
   const backendPems = await readBackendPems(config, problems)
   const logins = await readLoginSecrets(config, problems)
   const wanted = wantedListeners(options, problems)
@@ -63,6 +65,7 @@ export async function loadSettings(
     listeners: listening.bound.map((listener) => listener.config),
     mapFile: map?.path ?? '',
     certificates,
+    clientCa,
     backendPems,
     logins,
     sessionsPerWorker: await sessionsPerWorker(config.limits.sessions, workers),

@@ -22,6 +22,7 @@ const levels: Readonly<Partial<Record<EventName, Level>>> = {
   'worker.hung': 'error',
   'worker.refused': 'error',
   refuse: 'warn',
+  'client.certificate': 'warn',
   backend: 'warn',
   uncertain: 'warn',
   unreported: 'warn',
@@ -120,8 +121,8 @@ export function openLog(options: LogOptions = {}): LogWriter {
 
 /** The kinds of event that a hostile or broken peer can cause at will. */
 function kindOf<Name extends EventName>(name: Name, fields: EventFields[Name]): string | undefined {
-  if (name === 'refuse') {
-    const { service, reason } = fields as EventFields['refuse']
+  if (name === 'refuse' || name === 'client.certificate') {
+    const { service, reason } = fields as EventFields['refuse' | 'client.certificate']
     return `${service},${reason}`
   }
   if (name !== 'backend') return undefined
@@ -130,13 +131,13 @@ function kindOf<Name extends EventName>(name: Name, fields: EventFields[Name]): 
 }
 
 function limitBursts(write: Log): { log: Log; summarize(): void } {
-  const limits = { refuse: new BurstLimit(burst), backend: new BurstLimit(burst) }
+  const limits = new Map<EventName, BurstLimit>()
   let timer: NodeJS.Timeout | undefined
   const summarize = (): void => {
     clearTimeout(timer)
     timer = undefined
-    for (const name of ['refuse', 'backend'] as const) {
-      for (const [key, count] of limits[name].takeHeld()) {
+    for (const [name, limit] of limits) {
+      for (const [key, count] of limit.takeHeld()) {
         write('log.suppressed', { of: name, key, count })
       }
     }
@@ -145,8 +146,10 @@ function limitBursts(write: Log): { log: Log; summarize(): void } {
     summarize,
     log: (name, fields) => {
       const kind = kindOf(name, fields)
-      const limit = name === 'refuse' ? limits.refuse : limits.backend
-      if (kind === undefined || limit.admit(kind, performance.now())) return write(name, fields)
+      if (kind === undefined) return write(name, fields)
+      const limit = limits.get(name) ?? new BurstLimit(burst)
+      limits.set(name, limit)
+      if (limit.admit(kind, performance.now())) return write(name, fields)
       timer ??= setTimeout(summarize, 1000).unref()
     },
   }

@@ -19,18 +19,11 @@ import { type HoldWaiter, LoginHold, mayHold } from './login-hold.ts'
 import { LoginJudge } from './login-judge.ts'
 import { loginOffersOf } from './login-offers.ts'
 import type { Accepted, LoginAttemptOptions } from './login-protocol.ts'
+import { loginResults } from './login-report.ts'
 import { type LoginRoute, routeLogin } from './login-route.ts'
 import type { Generation } from './runtime.ts'
 
 type Route = Extract<LoginRoute, { kind: 'route' }>
-
-/** The label of the counter `login`. */
-const results = {
-  accepted: 'ok',
-  refused: 'failed',
-  denied: 'failed',
-  unavailable: 'unavailable',
-} as const satisfies Record<LoginOutcome['kind'], string>
 
 export class LoginAttempt implements LoginWaiter, HoldWaiter {
   readonly #options: LoginAttemptOptions
@@ -170,6 +163,7 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
 
   #begin(): void {
     const { runtime, protocol, proof } = this.#options
+    if (this.#judge.isForeign) return this.#refuse()
     const route = routeLogin(this.#generation, protocol.service, proof.login)
     if (route.kind === 'refused') this.#refuse()
     else if (route.kind === 'unavailable') this.#cannotTell(route.fault)
@@ -221,8 +215,9 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
     const { connectTimeoutMs, loginTimeoutMs } = limits
     const { endpoint, trust } = route
     if (!this.#isSendable(route)) return this.#refuse()
-    this.#route = route
     const own = this.#judge.proofAt(this.#generation, route)
+    if (own === undefined) return this.#cannotTell(`no administrator for ${route.backend}`)
+    this.#route = route
     const passed = { clientAddress: route.clientAddress, client }
     const introduction = { hostname, client: introducedFor(protocol.service, passed) }
     const machine = protocol.createBackEnd(endpoint.tls, own, introduction)
@@ -279,7 +274,7 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
 
   #tell(outcome: LoginOutcome, accepted: Accepted | undefined): void {
     const { runtime, fields, onEnd } = this.#options
-    const result = results[outcome.kind]
+    const result = loginResults[outcome.kind]
     runtime.counters.count('login', `${fields.service},${result}`)
     // Who has a route has been asked for; a back-end that answers, whatever it says, is up.
     if (this.#route !== undefined) {

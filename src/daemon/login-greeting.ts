@@ -1,6 +1,7 @@
 /** What the front-end machine of a proxy must know of the client that it greets. */
-import type { ListenerConfig } from '../config/config.ts'
+import type { ListenerConfig, LoginService, Mechanism } from '../config/config.ts'
 import type { FrontEndOptions } from '../protocol/login-machine.ts'
+import { isUseful, reportCertificate, type Witness } from './certified-login.ts'
 import { isFromThisHost } from './client-address.ts'
 import type { ClientLine } from './client-line.ts'
 import type { LoginProtocol } from './login-protocol.ts'
@@ -20,6 +21,37 @@ export function greetingFor(
     secure,
     offersTls: !secure && listener.tls === 'starttls' && serverTls !== undefined,
     allowsCleartext: listener.authAllowCleartext || isFromThisHost(line.socket),
-    mechanisms: loginOffersOf(runtime, service).mechanismsFor(runtime.current),
+    mechanisms: mechanismsOn(line, runtime, service),
   }
+}
+
+/** One of the two is called, once. */
+interface TlsWaiter {
+  readonly secured: (offered: readonly Mechanism[]) => void
+  readonly failed: () => void
+}
+
+/** Takes the client's handshake, and tells what is offered to whom it has shown itself to be. */
+export function secureLine(
+  { service }: LoginProtocol,
+  line: ClientLine,
+  witness: Witness,
+  { secured, failed }: TlsWaiter,
+): void {
+  const { runtime } = witness
+  const then = (): void => {
+    reportCertificate(line.certificate, witness)
+    secured(mechanismsOn(line, runtime, service))
+  }
+  line.startTls(runtime, { secured: then, failed })
+}
+
+/** What is offered over a line as it is now. */
+function mechanismsOn(
+  { certificate }: ClientLine,
+  runtime: Runtime,
+  service: LoginService,
+): readonly Mechanism[] {
+  const isCertified = isUseful(certificate, runtime.current.config)
+  return loginOffersOf(runtime, service).mechanismsFor(runtime.current, isCertified)
 }

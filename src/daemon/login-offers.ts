@@ -52,8 +52,25 @@ class LoginOffers extends BackendOffers<ProbePlan, LoginOffer> {
     this.#service = service
   }
 
-  /** For clients that come now. */
-  mechanismsFor(generation: Generation): readonly Mechanism[] {
+  /** For clients that come now; `isCertified`: that have shown a certificate which names somebody. */
+  mechanismsFor(generation: Generation, isCertified = false): readonly Mechanism[] {
+    const mechanisms = this.#withoutCertificate(generation)
+    return isCertified && this.#takesCertificates(generation)
+      ? [...mechanisms, 'EXTERNAL']
+      : mechanisms
+  }
+
+  /** Wherever a user may be, somebody must be able to log in there for who shows a certificate. */
+  #takesCertificates({ certified, config }: Generation): boolean {
+    if (certified === undefined) return false
+    if (config.mechanisms[this.#service]?.includes('EXTERNAL') === false) return false
+    const backends = [...config.backends.values()]
+    return backends.every(
+      ({ name, endpoints }) => endpoints[this.#service] === undefined || certified.has(name),
+    )
+  }
+
+  #withoutCertificate(generation: Generation): readonly Mechanism[] {
     if (generation !== this.#generation || this.version !== this.#version) {
       const known = this.knownFor(generation)
       const common =

@@ -12,6 +12,7 @@ import type {
 } from '../protocol/login.ts'
 import type { FrontEndOptions } from '../protocol/login-machine.ts'
 import type { ClientAttributes } from '../protocol/smtp/client-attributes.ts'
+import type { ClientProof } from './certified-login.ts'
 import type { ClientLine } from './client-line.ts'
 import type { Runtime } from './runtime.ts'
 
@@ -68,7 +69,7 @@ export interface Accepted {
 export interface LoginAttemptOptions {
   readonly runtime: Runtime
   readonly protocol: LoginProtocol
-  readonly proof: LoginProof
+  readonly proof: ClientProof
   /** Which failure of this session it would be, from 1. */
   readonly attempt: number
   readonly fields: PeerFields

@@ -9,7 +9,7 @@
 import type { Socket } from 'node:net'
 import type { RefusalReason, SessionEnd } from '../base/log.ts'
 import { assertNever } from '../base/never.ts'
-import type { ListenerConfig, LoginService } from '../config/config.ts'
+import type { ListenerConfig, LoginService, Mechanism } from '../config/config.ts'
 import { formatHost } from '../mail/network.ts'
 import type { FarewellReason } from '../protocol/joined-watch.ts'
 import {
@@ -17,16 +17,15 @@ import {
   isAwaited,
   type LoginFrontEnd,
   type LoginOutcome,
-  type LoginProof,
-  proofOf,
 } from '../protocol/login.ts'
 import { brakeMs } from './brake.ts'
+import { type ClientProof, proofFrom } from './certified-login.ts'
 import { attributesOf, type ClientAddress } from './client-address.ts'
 import { ClientLine, type LineOwner } from './client-line.ts'
 import { ClientPatience, type PatienceOwner } from './client-patience.ts'
 import type { Freeze } from './freezes.ts'
 import { LoginAttempt } from './login-attempt.ts'
-import { greetingFor } from './login-greeting.ts'
+import { greetingFor, secureLine } from './login-greeting.ts'
 import type { Accepted, JoinedSession, LoginProtocol } from './login-protocol.ts'
 import { LoginReport } from './login-report.ts'
 import type { Runtime, Session } from './runtime.ts'
@@ -83,7 +82,7 @@ export class LoginSession implements Session, LineOwner, PatienceOwner {
   }
 
   begin(socket: Socket, listener: ListenerConfig): void {
-    const line = new ClientLine(socket, this)
+    const line = new ClientLine(socket, this, listener.asksCertificate)
     this.#line = line
     this.#meter = line
     this.#patience.allowLogin()
@@ -191,11 +190,12 @@ export class LoginSession implements Session, LineOwner, PatienceOwner {
       text = ''
       switch (action.do) {
         case 'start-tls':
-          this.#startTls(line, () => this.#perform(machine.tlsStarted()))
+          this.#startTls(line, (offered) => this.#perform(machine.tlsStarted(offered)))
           break
         case 'log-in':
         case 'exchange':
-          this.#logIn(line, machine, proofOf(action))
+        case 'claim':
+          this.#logIn(line, machine, proofFrom(action, line.certificate, this.#report))
           break
         case 'respond':
           line.hold()
@@ -224,7 +224,7 @@ export class LoginSession implements Session, LineOwner, PatienceOwner {
     if (text !== '') this.#line?.send(text)
   }
 
-  #logIn(line: ClientLine, machine: LoginFrontEnd, proof: LoginProof): void {
+  #logIn(line: ClientLine, machine: LoginFrontEnd, proof: ClientProof): void {
     line.hold()
     const own = { runtime: this.#runtime, protocol: this.#protocol, fields: this.#report.fields }
     const client = { ...attributesOf(this.#address), ...machine.introduction }
@@ -254,9 +254,9 @@ export class LoginSession implements Session, LineOwner, PatienceOwner {
     join.start(accepted.surplus, machine.takePending())
   }
 
-  #startTls(line: ClientLine, secured: () => void): void {
+  #startTls(line: ClientLine, secured: (offered: readonly Mechanism[]) => void): void {
     const failed = (): void => this.#cutOff('tls_handshake')
-    line.startTls(this.#runtime, { secured, failed })
+    secureLine(this.#protocol, line, this.#report, { secured, failed })
   }
 
   /** Something else than the client's input wants an end: what was being done for it is dropped. */

@@ -6,10 +6,11 @@ import type { LoginSecrets } from './settings.ts'
 
 /** Undefined where back-ends judge logins. What can't be read is a problem, and then not there. */
 export async function readLoginSecrets(
-  { passwdFile, ldapBind, backends }: Config,
+  { passwdFile, ldapBind, tls, backends }: Config,
   problems: MailmuxError[],
 ): Promise<LoginSecrets | undefined> {
-  if (passwdFile === undefined && ldapBind === undefined) return undefined
+  const isNeeded = [passwdFile, ldapBind, tls.clientCaFile].some((way) => way !== undefined)
+  if (!isNeeded) return undefined
   const passwords = await readIfNamed(passwdFile, problems)
   const ldapCa = await readIfNamed(ldapBind?.tlsCaFile, problems)
   const admins = new Map<string, string>()

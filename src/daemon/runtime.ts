@@ -13,6 +13,7 @@ import type { MapReader } from '../map/open.ts'
 import type { ServerTls } from '../net/tls.ts'
 import type { FarewellReason } from '../protocol/joined-watch.ts'
 import type { SpoolWriter } from '../spool/spooled-message.ts'
+import type { AdminLogins } from './admin-logins.ts'
 import type { LoginBrakes } from './admission/login-brakes.ts'
 import type { Freeze, FreezeTable } from './freezes.ts'
 import type { LoginVerifier } from './login-verifier.ts'
@@ -27,6 +28,8 @@ export interface Generation {
   readonly backendTls: ReadonlyMap<string, SecureContext>
   /** Undefined where back-ends judge logins. */
   readonly verifier?: LoginVerifier | undefined
+  /** Who logs in for clients with a certificate; undefined where none are asked for. */
+  readonly certified?: AdminLogins | undefined
 }
 
 /** A connected client, from accept to end. Implemented by front-end/*. */

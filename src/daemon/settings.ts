@@ -18,9 +18,9 @@ export interface BackendPem {
   readonly client: PemCertificate | undefined
 }
 
-/** Where logins are judged here. */
+/** Where logins are judged here, by passwords or certificates. */
 export interface LoginSecrets {
-  /** Text of the passwd-file; '' where a directory is asked. */
+  /** Text of the passwd-file; '' where there is none. */
   readonly passwords: string
   /** PEM text of the authorities that may vouch for the directory; those of Node.js where undefined. */
   readonly ldapCa: string | undefined
@@ -35,6 +35,8 @@ export interface Settings {
   /** The map to open: a name for the very file that was checked, whatever becomes of its own name. */
   readonly mapFile: string
   readonly certificates: readonly PemCertificate[]
+  /** PEM text of the authorities for certificates of clients; undefined where nobody is asked. */
+  readonly clientCa?: string | undefined
   /** For back-ends that name authorities, or a certificate to show them. */
   readonly backendPems: ReadonlyMap<string, BackendPem>
   readonly logins?: LoginSecrets | undefined

@@ -10,6 +10,7 @@ import type { Mechanism } from '../config/config.ts'
 import type { RefusalReason, SessionEnd } from '../base/log.ts'
 import type { FrontEndAction, LoginFrontEnd, LoginOutcome } from './login.ts'
 import type { ReadCredentials } from './sasl.ts'
+import { leastMechanisms } from './sasl/mechanism.ts'
 import type { ClientAttributes } from './smtp/client-attributes.ts'
 
 export interface FrontEndOptions {
@@ -29,6 +30,8 @@ export abstract class LoginMachine implements LoginFrontEnd {
   secure: boolean
   failedLogins = 0
   protected readonly options: FrontEndOptions
+  /** Mechanisms as they are offered. */
+  protected mechanisms: readonly Mechanism[]
   protected actions: FrontEndAction[] = []
   #kept = ''
   #state: 'reading' | 'awaiting' | 'over' = 'reading'
@@ -38,6 +41,7 @@ export abstract class LoginMachine implements LoginFrontEnd {
   constructor(options: FrontEndOptions) {
     this.options = options
     this.secure = options.secure
+    this.mechanisms = options.mechanisms ?? leastMechanisms
   }
 
   get introduction(): ClientAttributes {
@@ -78,9 +82,10 @@ export abstract class LoginMachine implements LoginFrontEnd {
     return this.#run()
   }
 
-  tlsStarted(): FrontEndAction[] {
+  tlsStarted(mechanisms = this.mechanisms): FrontEndAction[] {
     if (this.#state === 'over') return []
     this.secure = true
+    this.mechanisms = mechanisms
     this.#kept = ''
     this.#state = 'reading'
     this.forget()

@@ -5,6 +5,7 @@
  * octet), so that nothing is re-encoded on its way.
  */
 import type { BackendReason, BackendStep, RefusalReason, SessionEnd } from '../base/log.ts'
+import type { Mechanism } from '../config/config.ts'
 import type { Exchange } from './sasl/exchange.ts'
 import type { ClientAttributes } from './smtp/client-attributes.ts'
 
@@ -37,6 +38,11 @@ export type FrontEndAction =
   | { readonly do: 'log-in'; readonly credentials: Credentials }
   /** The same with an exchange; before its answer the back-end may have its say: `challenged`. */
   | { readonly do: 'exchange'; readonly exchange: Exchange }
+  /**
+   * The same as whom the client's certificate names, who must be `login` where that is not ''.
+   * Answered by `loginAnswered`.
+   */
+  | { readonly do: 'claim'; readonly login: string }
   /** Pass on what the client answered to `challenged`; answered as `exchange` is. */
   | { readonly do: 'respond'; readonly message: string }
   /** The client has broken off an exchange: nothing is awaited of it any more. */
@@ -55,7 +61,7 @@ export type FrontEndAction =
 
 /** Whether the machine takes no input until this has been answered. */
 export function isAwaited(action: FrontEndAction): boolean {
-  return ['log-in', 'exchange', 'respond', 'brake'].includes(action.do)
+  return ['log-in', 'exchange', 'claim', 'respond', 'brake'].includes(action.do)
 }
 
 /** What a client has logged in with. */
@@ -93,10 +99,13 @@ export interface LoginFrontEnd {
   readonly introduction: ClientAttributes
   /** Takes bytes from the client. What follows a `log-in`, `brake` or `start-tls` is kept, unparsed. */
   push(chunk: Buffer): FrontEndAction[]
-  /** TLS is up: state from before is forgotten; failure counts are kept. */
-  tlsStarted(): FrontEndAction[]
   /**
-   * Answers `log-in`, `exchange` or `respond`. The driver has waited out the brake for a refusal
+   * TLS is up: state from before is forgotten; failure counts are kept. `mechanisms`: what is offered
+   * from now on, where that has changed.
+   */
+  tlsStarted(mechanisms?: readonly Mechanism[]): FrontEndAction[]
+  /**
+   * Answers `log-in`, `exchange`, `claim` or `respond`. The driver has waited out the brake for a refusal
    * already.
    */
   loginAnswered(outcome: LoginOutcome): FrontEndAction[]

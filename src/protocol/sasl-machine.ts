@@ -10,7 +10,7 @@ import type { FrontEndAction, LoginOutcome } from './login.ts'
 import { LoginMachine } from './login-machine.ts'
 import { decodeBase64, encodeBase64 } from './sasl.ts'
 import { SaslDialogue } from './sasl/dialogue.ts'
-import { givesPassword, leastMechanisms, mechanismNamed } from './sasl/mechanism.ts'
+import { givesPassword, mechanismNamed } from './sasl/mechanism.ts'
 
 export abstract class SaslMachine extends LoginMachine {
   /** What is being read before we know what it is. */
@@ -22,11 +22,6 @@ export abstract class SaslMachine extends LoginMachine {
 
   /** The answer to a line that is not base64, or breaks the exchange off. */
   protected abstract saslError(why: 'malformed' | 'cancelled'): string
-
-  /** Mechanisms as they are offered. */
-  protected get mechanisms(): readonly Mechanism[] {
-    return this.options.mechanisms ?? leastMechanisms
-  }
 
   /** Whether name and password may be told in any form. */
   protected get takesPasswords(): boolean {
@@ -104,6 +99,7 @@ export abstract class SaslMachine extends LoginMachine {
     this.#dialogue = undefined
     if (step.kind === 'malformed') this.bad(this.saslError('malformed'))
     else if (step.kind === 'exchange') this.awaitAnswer({ do: 'exchange', exchange: step.exchange })
+    else if (step.kind === 'claim') this.awaitAnswer({ do: 'claim', login: step.login })
     else this.logIn(step)
   }
 

@@ -268,6 +268,60 @@ test('who judges logins needs passwords, and an administrator at each back-end',
   assert.match(problemsIn(`${minimal}auth: {passwd_file: x}\n`)[0] ?? '', /is for mode verify/)
 })
 
+test('certificates of clients need authorities, TLS and an administrator at each back-end', () => {
+  const own = 'certificates: [{cert: c, key: k}]'
+  const listen = 'listen: {imap: ["143"]}\n'
+  const admin = minimal.replace('imap: 143', 'imap: 143, admin: {user: m, password_file: s}')
+  const tls = `tls: {${own}, client_ca: ca.pem, client_user: commonName}\n`
+  assert.equal(configOf(admin + tls + listen).tls.clientCaFile, '/etc/mailmux/ca.pem')
+  assert.equal(configOf(admin + tls).tls.clientUser, 'commonName')
+  assert.equal(configOf(minimal).tls.clientCaFile, undefined)
+  assert.equal(configOf(minimal).tls.clientUser, 'rfc822Name')
+  const quiet = `${admin}${tls}listen: {imap: ["143", {address: "993", client_certificate: none}]}\n`
+  assert.deepEqual(
+    configOf(quiet).listeners.map(({ asksCertificate }) => asksCertificate),
+    [true, false],
+  )
+  for (const [text, ...wanted] of [
+    [`${admin}tls: {client_ca: ca.pem}\n`, /5:7: .*tls\.client_ca: .*by TLS alone/],
+    [`${admin}tls: {${own}, client_user: commonName}\n`, /tls\.client_user: needs tls\.client_ca/],
+    [`${admin}mechanisms: {imap: [PLAIN, EXTERNAL]}\n`, /mechanisms\.imap\.1: needs/],
+    [
+      `${admin}listen: {imap: [{address: "143", client_certificate: request}]}\n`,
+      /listen\.imap\.0\.client_certificate: needs/,
+    ],
+    [
+      `${admin}${tls}listen: {smtp: [{address: "25", client_certificate: request}]}\n`,
+      /listen\.smtp\.0\.client_certificate: nobody logs in by smtp/,
+    ],
+    [
+      `${minimal}${tls}${listen}mechanisms: {imap: [EXTERNAL]}\n`,
+      /error: backends\.fritz: has no admin, without which imap offers no EXTERNAL/,
+    ],
+    [`${admin}${tls.replace('commonName', 'uid')}`, /client_user/],
+  ] as const) {
+    const problems = problemsIn(text)
+    assert.equal(problems.length, wanted.length, problems.join('\n'))
+    for (const [index, what] of wanted.entries()) assert.match(problems[index] ?? '', what)
+  }
+})
+
+function warningsOf(text: string): string[] {
+  const parsed = parseConfig(text, '/etc/mailmux/mailmux.yaml')
+  assert.ok('config' in parsed)
+  return parsed.warnings.map(formatProblem)
+}
+
+test('where certificates are asked for, a back-end without an administrator is warned about', () => {
+  const tls = 'tls: {certificates: [{cert: c, key: k}], client_ca: ca.pem}\n'
+  const served = `${minimal}${tls}listen: {imap: ["143"], smtp: ["25"]}\n`
+  const [warning, ...more] = warningsOf(served)
+  assert.match(warning ?? '', /warning: backends\.fritz: has no admin, .* imap offers no EXTERNAL/)
+  assert.deepEqual(more, [])
+  assert.deepEqual(warningsOf(`${served}mechanisms: {imap: [PLAIN]}\n`), [])
+  assert.deepEqual(warningsOf(`${minimal}${tls}listen: {smtp: ["25"]}\n`), [])
+})
+
 test('a directory judges passwords where nobody can read them on their way', () => {
   const admin = minimal.replace('imap: 143', 'imap: 143, admin: {user: m, password_file: s}')
   const withLdap = (ldap: string) =>

@@ -14,6 +14,7 @@ const listener: ListenerConfig = {
   greetingDelayMs: 0,
   bareNewline: 'reject',
   authAllowCleartext: true,
+  asksCertificate: true,
   hasProxyHeader: false,
 }
 

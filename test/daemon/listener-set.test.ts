@@ -16,6 +16,7 @@ const any: ListenerConfig = {
   greetingDelayMs: 0,
   bareNewline: 'reject',
   authAllowCleartext: true,
+  asksCertificate: true,
   hasProxyHeader: false,
 }
 

@@ -3,13 +3,14 @@ import assert from 'node:assert/strict'
 import { globSync } from 'node:fs'
 import { basename } from 'node:path'
 import { before, test } from 'node:test'
+import { AdminLogins } from '../../src/daemon/admin-logins.ts'
 import { startImapSession } from '../../src/daemon/front-end/imap.ts'
 import { startPop3Session } from '../../src/daemon/front-end/pop3.ts'
 import { startSieveSession } from '../../src/daemon/front-end/sieve.ts'
 import { startSubmissionSession } from '../../src/daemon/front-end/submission.ts'
 import type { LoginSession } from '../../src/daemon/login-session.ts'
 import { createServerTls, type ServerTls } from '../../src/net/tls.ts'
-import { type Authority, makeAuthority } from '../support/certificates.ts'
+import { type Authority, type IssuedCertificate, makeAuthority } from '../support/certificates.ts'
 import { FrontEnd } from '../support/front-end.ts'
 import { type Peer, ScriptedBackend } from '../support/peer.ts'
 import {
@@ -24,10 +25,13 @@ import { readTranscript, type Transcript, type Turn } from '../support/transcrip
 
 let authority: Authority
 let serverTls: ServerTls
+/** Of ann. */
+let certificate: IssuedCertificate
 
 before(() => {
   authority = makeAuthority()
-  serverTls = createServerTls([authority.issue(['mx1.example.com'])], 'TLSv1.2')
+  certificate = authority.issueClient({ alternatives: 'email:ann@example.com' })
+  serverTls = createServerTls([authority.issue(['mx1.example.com'])], 'TLSv1.2', authority.ca)
 })
 
 const starts = {
@@ -150,6 +154,9 @@ class Stage {
       case 'log-in':
         await this.#logIn(strings(rest), at)
         break
+      case 'claim':
+        await this.#claim(strings(rest), at)
+        break
       case 'exchange':
         await this.#begin(strings(rest), at)
         break
@@ -200,6 +207,14 @@ class Stage {
     assert.deepEqual(await hear[this.service](peer), [octets(login), password], at)
   }
 
+  /** By her certificate ann is logged in by an administrator; nobody else is asked for. */
+  async #claim([login = '']: readonly string[], at: string): Promise<void> {
+    this.#peer = undefined
+    if (login !== '' && login.toLowerCase() !== 'ann@example.com') return
+    this.#peer = await this.backend.peerNumber(this.#logins++)
+    assert.deepEqual(await hear[this.service](this.#peer), ['ann*mailmux', 'admin secret'], at)
+  }
+
   async #begin([mechanism = '', , first = '']: readonly string[], at: string): Promise<void> {
     const peer = await this.backend.peerNumber(this.#logins++)
     this.#peer = peer
@@ -210,6 +225,7 @@ class Stage {
   async #answer(word: keyof typeof answers.imap, words: readonly string[]): Promise<void> {
     const [first = '', second = ''] = words
     const peer = this.#peer
+    if (peer === undefined && word === 'refuse') return
     assert(peer !== undefined)
     // Too late: nobody listens any more.
     if (this.client.closed) return
@@ -248,10 +264,14 @@ async function play(service: Service, transcript: Transcript, isWhole: boolean):
     tls: options.secure ? 'implicit' : options.offersTls ? 'starttls' : 'none',
     routes: Object.fromEntries(routes),
     limits: { auth_failure_delay: '1ms' },
+    backendLines: ['admin: {user: mailmux, password_file: secret}'],
+    certified: new AdminLogins(new Map([['fritz', 'admin secret']])),
     ...(options.mechanisms === undefined ? {} : { mechanisms: options.mechanisms }),
   })
   using client = await front.connect()
-  if (options.secure) await client.startTls({ ca: authority.ca, servername: 'mx1.example.com' })
+  const own = options.mechanisms?.includes('EXTERNAL') === true ? certificate : {}
+  const tls = { ca: authority.ca, servername: 'mx1.example.com', ...own }
+  if (options.secure) await client.startTls(tls)
   const stage = new Stage(service, front, backend, client)
   for (let index = 0; index < turns.length; index++) {
     const turn = turns[index]

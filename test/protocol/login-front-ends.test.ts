@@ -64,7 +64,7 @@ const anywhere = {
   secure: true,
   offersTls: false,
   allowsCleartext: true,
-  mechanisms: ['PLAIN', 'LOGIN', 'SCRAM-SHA-256', 'OAUTHBEARER'],
+  mechanisms: ['PLAIN', 'LOGIN', 'SCRAM-SHA-256', 'OAUTHBEARER', 'EXTERNAL'],
 } as const satisfies FrontEndOptions
 
 /** What a machine asks for, with every wait answered by a failure; the text that was sent. */
@@ -76,7 +76,7 @@ function exhaust(machine: LoginFrontEnd, chunks: readonly Uint8Array[]): string 
       if (action.do === 'send') text += action.text
       else if (action.do === 'brake') actions.push(...machine.resume())
       else if (action.do === 'exchange') actions.push(...machine.challenged('say more'))
-      else if (action.do === 'log-in' || action.do === 'respond') {
+      else if (['log-in', 'claim', 'respond'].includes(action.do)) {
         actions.push(...machine.loginAnswered({ kind: 'refused' }))
       } else assert.notEqual(action.do, 'join')
     }
@@ -106,6 +106,9 @@ const pieces = fc.oneof(
     'a AUTHENTICATE SCRAM-SHA-256 biwsbj1hLHI9Yg==\r\n',
     'AUTH SCRAM-SHA-256 biwsbj1hLHI9Yg==\r\n',
     'AUTHENTICATE "SCRAM-SHA-256" "biwsbj1hLHI9Yg=="\r\n',
+    'a AUTHENTICATE EXTERNAL =\r\n',
+    'AUTH EXTERNAL =\r\n',
+    'AUTHENTICATE "EXTERNAL" ""\r\n',
     '"*"\r\n',
     '*\r\n',
     'ann',

@@ -6,6 +6,7 @@ import type { Mechanism } from '../../src/config/config.ts'
 import { saslNames } from '../../src/protocol/probe.ts'
 import { type ExchangeMechanism, ExchangeWatch } from '../../src/protocol/sasl/exchange.ts'
 import { firstFor, readExchange } from '../../src/protocol/sasl/exchange.ts'
+import { readExternal } from '../../src/protocol/sasl/external.ts'
 import { commonMechanisms } from '../../src/protocol/sasl/mechanism.ts'
 import { ScramClient, ScramServer } from '../support/scram.ts'
 
@@ -248,11 +249,31 @@ test('an exchange is offered where every back-end can carry it, and passwords al
     [[all, all], 'PLAIN LOGIN SCRAM-SHA-256 OAUTHBEARER'],
     [[all, ['PLAIN', 'OAUTHBEARER']], 'PLAIN LOGIN OAUTHBEARER'],
     [[all, []], 'PLAIN LOGIN'],
+    // A certificate is shown to us alone.
+    [[['PLAIN', 'EXTERNAL']], 'PLAIN LOGIN'],
     // Its users could log in, but not from a client that can bind channels.
     [[[...all, 'SCRAM-SHA-256-PLUS']], 'PLAIN LOGIN OAUTHBEARER'],
   ] as const) {
     const names: readonly Mechanism[] = commonMechanisms(backends.map((list) => new Set(list)))
     assert.equal(names.join(' '), offered)
+  }
+})
+
+test('EXTERNAL: a name or nothing, and no name that could become another', () => {
+  for (const [message, login] of [
+    ['', ''],
+    ['ann@example.com', 'ann@example.com'],
+    ['a\u00c3\u00b1n', 'a\u00f1n'],
+  ] as const) {
+    assert.deepEqual(readExternal(message), { kind: 'claim', login })
+  }
+  for (const [message, hasControl] of [
+    ['ann\0', true],
+    ['\0', true],
+    ['ann\r\nx', true],
+    ['a\u00ffn', false],
+  ] as const) {
+    assert.deepEqual(readExternal(message), { kind: 'unusable', hasControl })
   }
 })
 

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import type { SecureContext } from 'node:tls'
 import type { LoginService, TlsMode } from '../../src/config/config.ts'
+import type { AdminLogins } from '../../src/daemon/admin-logins.ts'
 import { loginOffersOf, loginPlans } from '../../src/daemon/login-offers.ts'
 import type { LoginVerifier } from '../../src/daemon/login-verifier.ts'
 import type { StartSession } from '../../src/daemon/runtime.ts'
@@ -33,6 +34,10 @@ export interface FrontEndOptions {
   readonly routes?: Readonly<Record<string, Resolution>>
   /** Judges logins, as in mode `verify`. */
   readonly verifier?: LoginVerifier
+  /** Log in at back-ends for clients that `serverTls` takes certificates of. */
+  readonly certified?: AdminLogins
+  /** The listener asks for certificates; it does if left out. */
+  readonly asksCertificate?: boolean
   /** More lines of the config. */
   readonly config?: readonly string[]
 }
@@ -54,6 +59,7 @@ export class FrontEnd implements AsyncDisposable {
       routes: { 'ann@example.com': routeTo('fritz', 'ann@example.com', 'ann'), ...options.routes },
       ...(serverTls === undefined ? {} : { serverTls }),
       verifier: options.verifier,
+      certified: options.certified,
       backendTls: new Map(trust === undefined ? [] : [['fritz', trust]]),
     })
     if (options.mechanisms !== undefined) {
@@ -70,6 +76,7 @@ export class FrontEnd implements AsyncDisposable {
       greetingDelayMs: 0,
       bareNewline: 'reject',
       authAllowCleartext: options.cleartext ?? true,
+      asksCertificate: options.asksCertificate ?? true,
       hasProxyHeader: false,
     } as const
     const server = createServer({ noDelay: true })

@@ -8,6 +8,7 @@ import type { SecureContext } from 'node:tls'
 import type { EventFields, EventName, Log } from '../../src/base/log.ts'
 import type { Config } from '../../src/config/config.ts'
 import { parseConfig } from '../../src/config/parse.ts'
+import type { AdminLogins } from '../../src/daemon/admin-logins.ts'
 import { openBoards } from '../../src/daemon/admission/boards.ts'
 import { LoginBrakes } from '../../src/daemon/admission/login-brakes.ts'
 import { FreezeTable } from '../../src/daemon/freezes.ts'
@@ -88,6 +89,7 @@ export interface TestRuntimeOptions {
   readonly serverTls?: ServerTls
   readonly backendTls?: ReadonlyMap<string, SecureContext>
   readonly verifier?: LoginVerifier | undefined
+  readonly certified?: AdminLogins | undefined
 }
 
 export class TestRuntime implements Runtime {
@@ -110,7 +112,8 @@ export class TestRuntime implements Runtime {
   readonly #changes = new EventEmitter()
   #nextId = 1
 
-  constructor({ config: text, routes = {}, serverTls, backendTls, verifier }: TestRuntimeOptions) {
+  constructor(options: TestRuntimeOptions) {
+    const { config: text, routes = {}, serverTls, backendTls, verifier, certified } = options
     const config = parseTestConfig(text)
     this.current = {
       config,
@@ -118,6 +121,7 @@ export class TestRuntime implements Runtime {
       serverTls,
       backendTls: backendTls ?? new Map(),
       verifier,
+      certified,
     }
     this.brakes.use(config)
     this.#changes.setMaxListeners(0)

@@ -10,6 +10,7 @@
  *     D: what the driver is asked for, or says:
  *        log-in LOGIN PASSWORD   asked for (JSON strings)
  *        accept TEXT CAPABILITIES | refuse | unavailable | deny CODE TEXT     said
+ *        claim LOGIN             asked for (JSON string)
  *        exchange NAME LOGIN MESSAGE    asked for (JSON strings)
  *        challenge MESSAGE       said
  *        respond MESSAGE | abandon      asked for
@@ -187,6 +188,8 @@ function describe(action: FrontEndAction | undefined): string {
       const { mechanism, login, first } = action.exchange
       return `exchange ${[mechanism, login, first].map((text) => JSON.stringify(text)).join(', ')}`
     }
+    case 'claim':
+      return `claim ${JSON.stringify(action.login)}`
     case 'respond':
       return `respond ${JSON.stringify(action.message)}`
     case 'brake':

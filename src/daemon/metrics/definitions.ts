@@ -44,6 +44,11 @@ export const counterMetrics: Readonly<Record<CounterName, Definition>> = {
     help: 'Clients refused, by reason.',
     labels: ['proto', 'reason'],
   },
+  client_certificate: {
+    name: 'mailmux_client_certificates_useless_total',
+    help: 'Certificates of clients that logged nobody in, by what was wrong with them.',
+    labels: ['proto', 'reason'],
+  },
   backend_error: {
     name: 'mailmux_backend_errors_total',
     help: 'What went wrong with a back-end, by step and reason.',

@@ -11,7 +11,7 @@ import { readBearer, renameBearer } from './bearer.ts'
 import { type ClientFirst, isClientFinal, readClientFirst, readServerFinal } from './scram.ts'
 import { readServerFirst, type ServerFirst } from './scram.ts'
 
-export type ExchangeMechanism = Exclude<Mechanism, 'PLAIN' | 'LOGIN'>
+export type ExchangeMechanism = Exclude<Mechanism, 'PLAIN' | 'LOGIN' | 'EXTERNAL'>
 
 export interface Exchange {
   readonly mechanism: ExchangeMechanism

@@ -9,6 +9,7 @@ export const allMechanisms: readonly Mechanism[] = [
   'SCRAM-SHA-1',
   'OAUTHBEARER',
   'XOAUTH2',
+  'EXTERNAL',
 ]
 
 /** They give us name and password: for the back-end these may go into any form. */
@@ -30,13 +31,15 @@ export function mechanismNamed(name: string): Mechanism | undefined {
 /**
  * What can be offered where all these back-ends are behind, each with the names that it offers, in
  * capitals. An exchange is only offered where every one can carry it on. Passwords are always taken:
- * one back-end without them must not lock out the users of all others.
+ * one back-end without them must not lock out the users of all others. EXTERNAL is not theirs: it is
+ * a client of ours who shows a certificate.
  */
 export function commonMechanisms(backends: readonly ReadonlySet<string>[]): readonly Mechanism[] {
   if (backends.length === 0) return leastMechanisms
   return allMechanisms.filter(
     (mechanism) =>
-      givesPassword(mechanism) || backends.every((offered) => canCarry(offered, mechanism)),
+      mechanism !== 'EXTERNAL' &&
+      (givesPassword(mechanism) || backends.every((offered) => canCarry(offered, mechanism))),
   )
 }
 
