@@ -18,6 +18,8 @@ import { type TempDir, tempDir } from './temp-dir.ts'
 import { runTool, type ToolResult, versionOf } from './tools.ts'
 
 export const password = 'correct horse'
+/** Of Dovecots whose users log in by certificates. */
+const admin = { user: 'mailmux', password: 'master of all' }
 
 const people = {
   fritz: ['bob', 'carl', 'dora', 'emil', 'fred', 'gina', 'hans', 'ida', 'karl'],
@@ -37,6 +39,8 @@ export interface SiteOptions {
   readonly tellsClients?: boolean
   /** The Dovecots take tokens as `tokenFor` makes them. */
   readonly takesTokens?: boolean
+  /** Clients log in by certificates of this authority, through an administrator of the Dovecots. */
+  readonly clientAuthority?: Authority
   /** More lines of mailmux.yaml. */
   readonly config?: string
 }
@@ -77,7 +81,9 @@ export class RealSite implements AsyncDisposable {
       (['fritz', 'ingrid'] as const).map((name, index) => {
         const sending = submission === undefined ? [] : submissionLines(submission, index)
         const hasSieve = options.sieve === true
-        return startBackend(name, { dir, authority, hasSieve, further: [...further, ...sending] })
+        const hasAdmin = options.clientAuthority !== undefined
+        const own = { hasSieve, hasAdmin, further: [...further, ...sending] }
+        return startBackend(name, { dir, authority, ...own })
       }),
     )
     assert(fritz !== undefined && ingrid !== undefined)
@@ -91,6 +97,8 @@ export class RealSite implements AsyncDisposable {
       dir.join('backend-ca.pem'),
       (options.distrust === true ? makeAuthority('another') : authority).ca,
     )
+    writeFileSync(dir.join('clients.pem'), options.clientAuthority?.ca ?? '')
+    writeFileSync(dir.join('admin'), admin.password)
     const own = authority.issue(['localhost', 'mx.example.com', '127.0.0.1'])
     writeFileSync(dir.join('cert.pem'), own.cert)
     writeFileSync(dir.join('key.pem'), own.key)
@@ -157,17 +165,27 @@ function startBackend(
     dir,
     authority,
     hasSieve,
+    hasAdmin,
     further,
   }: {
     readonly dir: TempDir
     readonly authority: Authority
     readonly hasSieve: boolean
+    readonly hasAdmin: boolean
     readonly further: readonly string[]
   },
 ): Promise<Dovecot> {
   const users = people[name].map((user) => ({ address: `${user}@example.com`, password }))
   const certificate = authority.issue([`${name}.example.com`])
-  return Dovecot.start({ name, folder: dir.join(name), users, certificate, hasSieve, further })
+  return Dovecot.start({
+    name,
+    folder: dir.join(name),
+    users,
+    certificate,
+    hasSieve,
+    further,
+    ...(hasAdmin ? { admin } : {}),
+  })
 }
 
 /** Only Dovecot 2.3 is configured for tokens here. */
@@ -249,6 +267,9 @@ function siteConfig(
         : `sieve: ${backendTls === 'implicit' ? `{port: ${sieve}, tls: starttls}` : sieve}, `,
       submission === undefined ? '' : `submission: ${submission}, `,
       options.tellsClients === true ? 'client_address: xclient, ' : '',
+      options.clientAuthority === undefined
+        ? ''
+        : `admin: {user: ${admin.user}, password_file: admin}, `,
     ].join('')
     const tls = `tls: ${backendTls}, tls_ca: backend-ca.pem, tls_name: ${name}.example.com`
     return `  ${name}: {host: 127.0.0.1, lmtp: ${lmtp}, imap: ${imap}, pop3: ${pop3}, ${more}${tls}}\n`
@@ -257,13 +278,14 @@ function siteConfig(
   const proxies = ['imap', 'pop3']
   if (options.sieve === true) proxies.push('sieve')
   if (options.submission === true) proxies.push('submission')
+  const clients = options.clientAuthority === undefined ? '' : ', client_ca: clients.pem'
   const listeners = proxies.map((service) => `${service}: ${listener}`)
   return `hostname: mx.example.com
 domains: [example.com]
 backends:
 ${entries.join('')}map: {aliases: aliases, user_map: user_map, rules: rules}
 listen: {smtp: ["127.0.0.1:${relayPort}"], ${listeners.join(', ')}}
-tls: {certificates: [{cert: cert.pem, key: key.pem}]}
+tls: {certificates: [{cert: cert.pem, key: key.pem}]${clients}}
 limits: {auth_failure_delay: 100ms, drain_timeout: 2s}
 ${config}`
 }
