@@ -26,8 +26,10 @@ function checkUnused(raw: RawConfig, locate: Locate): Problem[] {
     const index = raw.mechanisms?.[service]?.indexOf('EXTERNAL') ?? -1
     return index === -1 ? [] : [unused(['mechanisms', service, index])]
   })
-  const user = raw.tls?.client_user === undefined ? [] : [unused(['tls', 'client_user'])]
-  return [...user, ...named, ...requestsOf(raw).map(unused)]
+  const keys = (['client_crl', 'client_user'] as const)
+    .filter((key) => raw.tls?.[key] !== undefined)
+    .map((key) => unused(['tls', key]))
+  return [...keys, ...named, ...requestsOf(raw).map(unused)]
 }
 
 /** Listeners that are said to ask for certificates. */

@@ -210,6 +210,8 @@ export interface Config {
     readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
     /** PEM file of the authorities whose certificates log clients in; undefined: nobody is asked. */
     readonly clientCaFile: string | undefined
+    /** Their revocation lists; undefined: none are looked at. */
+    readonly clientCrlFile: string | undefined
     readonly clientUser: CertificateField
   }
   /** Networks that may say whom they speak for: PROXY, XCLIENT, XFORWARD. */

@@ -88,6 +88,7 @@ export function normalizeConfig(raw: RawConfig, file: string, locate: Locate): C
       })),
       minVersion: raw.tls?.min_version ?? 'TLSv1.2',
       clientCaFile: optionalPath(raw.tls?.client_ca),
+      clientCrlFile: optionalPath(raw.tls?.client_crl),
       clientUser: raw.tls?.client_user ?? 'rfc822Name',
     },
     trustedProxies: raw.trusted_proxies ?? [],

@@ -224,6 +224,7 @@ export const configSchema = {
           ...name,
           description: 'PEM file of the authorities whose certificates log clients in (EXTERNAL)',
         },
+        client_crl: { ...name, description: 'PEM file of the revocation lists of all of them' },
         client_user: {
           type: 'string',
           enum: ['rfc822Name', 'emailAddress', 'commonName'],

@@ -66,8 +66,8 @@ function verifierOf({ config, logins }: Settings): LoginVerifier | undefined {
   return new LoginVerifier(byHashes(hashes), admins)
 }
 
-function certifiedOf({ clientCa, logins }: Settings): AdminLogins | undefined {
-  if (clientCa === undefined || logins === undefined) return undefined
+function certifiedOf({ clientAuthorities, logins }: Settings): AdminLogins | undefined {
+  if (clientAuthorities === undefined || logins === undefined) return undefined
   return new AdminLogins(logins.admins)
 }
 
@@ -75,7 +75,7 @@ type Attempt = <T>(make: () => T) => T | undefined
 
 /** Each pair is tried by itself first, so that the report names the files of each bad one. */
 function serverTlsOf(
-  { config: { tls }, certificates, clientCa }: Settings,
+  { config: { tls }, certificates, clientAuthorities }: Settings,
   attempt: Attempt,
 ): ServerTls | undefined {
   if (certificates.length === 0) return undefined
@@ -85,8 +85,10 @@ function serverTlsOf(
       undefined,
   )
   if (usable.length < certificates.length) return undefined
-  const file = tls.clientCaFile ?? ''
-  return attempt(() => named(file, () => createServerTls(usable, tls.minVersion, clientCa)))
+  const file = [tls.clientCaFile, tls.clientCrlFile].filter((part) => part !== undefined).join(', ')
+  return attempt(() =>
+    named(file, () => createServerTls(usable, tls.minVersion, clientAuthorities)),
+  )
 }
 
 /** One context for all back-ends that the system's authorities vouch for: it is large. */

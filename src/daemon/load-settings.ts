@@ -6,6 +6,7 @@
 import { access } from 'node:fs/promises'
 import { MailmuxError, messageOf } from '../base/error.ts'
 import type { CertificateFiles, Config, ListenerConfig, Service } from '../config/config.ts'
+import type { ClientAuthorities } from '../net/tls.ts'
 import type { KnownChanges } from '../map/state/override-reader.ts'
 import { realDisk } from '../storage/disk.ts'
 import { type PinnedFile, pinFile } from '../storage/pinned-file.ts'
@@ -52,8 +53,7 @@ export async function loadSettings(
   const problems: MailmuxError[] = []
   await tryStateDir(config, runAs, problems)
   const certificates = await readCertificates(config, problems)
-  const { clientCaFile } = config.tls
-  const clientCa = clientCaFile === undefined ? undefined : await readText(clientCaFile, problems)
+  const clientAuthorities = await readClientAuthorities(config, problems)
   const backendPems = await readBackendPems(config, problems)
   const logins = await readLoginSecrets(config, problems)
   const wanted = wantedListeners(options, problems)
@@ -65,7 +65,7 @@ export async function loadSettings(
     listeners: listening.bound.map((listener) => listener.config),
     mapFile: map?.path ?? '',
     certificates,
-    clientCa,
+    clientAuthorities,
     backendPems,
     logins,
     sessionsPerWorker: await sessionsPerWorker(config.limits.sessions, workers),
@@ -110,6 +110,16 @@ async function readPair(
   const cert = await readText(certFile, problems)
   const key = await readText(keyFile, problems)
   return cert === undefined || key === undefined ? undefined : { certFile, cert, key }
+}
+
+async function readClientAuthorities(
+  { tls: { clientCaFile, clientCrlFile } }: Config,
+  problems: MailmuxError[],
+): Promise<ClientAuthorities | undefined> {
+  if (clientCaFile === undefined) return undefined
+  const ca = await readText(clientCaFile, problems)
+  const crl = clientCrlFile === undefined ? undefined : await readText(clientCrlFile, problems)
+  return ca === undefined ? undefined : { ca, crl }
 }
 
 export async function readBackendPems(

@@ -3,6 +3,7 @@
  * supervisor, so that every worker has the same, also where a worker may not read them.
  */
 import type { Config, ListenerConfig, Service } from '../config/config.ts'
+import type { ClientAuthorities } from '../net/tls.ts'
 
 export interface PemCertificate {
   /** For messages. */
@@ -35,8 +36,8 @@ export interface Settings {
   /** The map to open: a name for the very file that was checked, whatever becomes of its own name. */
   readonly mapFile: string
   readonly certificates: readonly PemCertificate[]
-  /** PEM text of the authorities for certificates of clients; undefined where nobody is asked. */
-  readonly clientCa?: string | undefined
+  /** For certificates of clients; undefined where nobody is asked. */
+  readonly clientAuthorities?: ClientAuthorities | undefined
   /** For back-ends that name authorities, or a certificate to show them. */
   readonly backendPems: ReadonlyMap<string, BackendPem>
   readonly logins?: LoginSecrets | undefined

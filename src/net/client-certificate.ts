@@ -19,7 +19,11 @@ interface Verifying {
   readonly _handle?: { verifyError?(): (Error & { readonly code?: string }) | null | undefined }
 }
 
-/** Undefined where there is none. `socket` has asked for one, and its handshake is over. */
+/**
+ * Undefined where there is none. `socket` has asked for one; to be called as soon as its handshake is
+ * over, at its event: this also takes the error of a forged signature out of OpenSSL's queue, which
+ * Node would believe to be one of the connection.
+ */
 export function shownCertificate(
   socket: TLSSocket,
   field: CertificateField,

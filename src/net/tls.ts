@@ -52,6 +52,14 @@ export interface CertificatePair {
   readonly key: string
 }
 
+/** Who vouches for clients, as PEM texts. */
+export interface ClientAuthorities {
+  /** Each is believed by itself, whoever has signed it. */
+  readonly ca: string
+  /** Revocation lists: one of each, which then must go up to the top; undefined: nothing is revoked. */
+  readonly crl: string | undefined
+}
+
 const ciphers = [
   'TLS_AES_128_GCM_SHA256',
   'TLS_AES_256_GCM_SHA384',
@@ -71,17 +79,16 @@ const resumableS = 7200
 
 /**
  * Contexts for what clients see; the first certificate is shown to those that ask for no name or
- * for an unknown one. `clientCa`: PEM text of the authorities for certificates of clients, each of which
- * is believed by itself, whoever has signed it. Throws TLS_UNUSABLE.
+ * for an unknown one. Throws TLS_UNUSABLE.
  */
 export function createServerTls(
   certificates: readonly CertificatePair[],
   minVersion: SecureVersion,
-  clientCa?: string,
+  authorities?: ClientAuthorities,
 ): ServerTls {
   if (certificates.length === 0) throw new MailmuxError('TLS_UNUSABLE', 'no certificate is given')
   for (const pair of certificates) checkPair(pair, minVersion)
-  if (clientCa !== undefined) checkAuthorities(clientCa)
+  if (authorities !== undefined) checkAuthorities(authorities)
   // A key of tickets is in a context for good: another key needs others.
   const made = new Map<string, { readonly ticketKey: Buffer; readonly tls: ServiceTls }>()
   return {
@@ -89,8 +96,8 @@ export function createServerTls(
       const { name, ticketKey, takesCertificates } = service
       const known = made.get(name)
       if (known?.ticketKey.equals(ticketKey) === true) return known.tls
-      const ca = takesCertificates === true ? clientCa : undefined
-      const tls = serviceTls(certificates, minVersion, service, ca)
+      const trusted = takesCertificates === true ? authorities : undefined
+      const tls = serviceTls(certificates, minVersion, service, trusted)
       made.set(name, { ticketKey, tls })
       return tls
     },
@@ -101,15 +108,15 @@ function serviceTls(
   certificates: readonly CertificatePair[],
   minVersion: SecureVersion,
   { name, alpn, ticketKey }: TlsService,
-  clientCa: string | undefined,
+  authorities: ClientAuthorities | undefined,
 ): ServiceTls {
   const tickets = {
     ticketKeys: ticketKey,
-    sessionIdContext: clientCa === undefined ? name : sessionsUnder(name, clientCa),
+    sessionIdContext: authorities === undefined ? name : sessionsUnder(name, authorities),
     sessionTimeout: resumableS,
   }
   // Without `ca` anybody would be believed whom an authority of the web believes.
-  const trust = clientCa === undefined ? {} : { ca: clientCa, allowPartialTrustChain: true }
+  const trust = authorities === undefined ? {} : trustOptions(authorities)
   const choices = certificates.map((pair) => ({
     leaf: leafOf(pair.cert),
     context: createSecureContext({ ...serverOptions(pair, minVersion), ...tickets, ...trust }),
@@ -120,15 +127,20 @@ function serviceTls(
     alpn,
     defaultContext: first.context,
     size: choices.length,
-    takesCertificates: clientCa !== undefined,
+    takesCertificates: authorities !== undefined,
     contextFor: (serverName) =>
       (choices.find(({ leaf }) => leaf.checkHost(serverName) !== undefined) ?? first).context,
   }
 }
 
 /** A name of 32 octets at most for the sessions of a service whose clients these vouch for. */
-function sessionsUnder(name: string, clientCa: string): string {
-  return createHash('sha256').update(`${name}\0${clientCa}`).digest('base64').slice(0, 32)
+function sessionsUnder(name: string, { ca, crl = '' }: ClientAuthorities): string {
+  return createHash('sha256').update(`${name}\0${ca}\0${crl}`).digest('base64').slice(0, 32)
+}
+
+function trustOptions({ ca, crl }: ClientAuthorities) {
+  const lists = crl === undefined ? {} : { crl: blocksOf(crl, 'X509 CRL') }
+  return { ca, allowPartialTrustChain: true, ...lists }
 }
 
 function serverOptions({ cert, key }: CertificatePair, minVersion: SecureVersion) {
@@ -158,16 +170,30 @@ function checkPair(pair: CertificatePair, minVersion: SecureVersion): void {
   }
 }
 
-const pemCertificate = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g
-
-/** Of a bundle with one that cannot be read, those behind it would not be believed either. */
-function checkAuthorities(ca: string): void {
-  const begun = ca.match(/-----BEGIN /g)?.length ?? 0
-  const whole = ca.match(pemCertificate) ?? []
-  if (whole.length === 0 || whole.length < begun) {
-    throw new MailmuxError('TLS_UNUSABLE', 'authorities: not PEM text of certificates alone')
+function checkAuthorities(authorities: ClientAuthorities): void {
+  const all = blocksOf(authorities.ca, 'CERTIFICATE').map(leafOf)
+  // OpenSSL asks for a list of each authority, and believes it by the certificate of who signs it.
+  const lone = all.find((one) => !all.some((other) => one.checkIssued(other)))
+  if (authorities.crl !== undefined && lone !== undefined) {
+    const text = `revocation lists: ${lone.subject}: who has signed it is not among them`
+    throw new MailmuxError('TLS_UNUSABLE', text)
   }
-  for (const cert of whole) leafOf(cert)
+  try {
+    createSecureContext(trustOptions(authorities))
+  } catch (error) {
+    if (error instanceof MailmuxError) throw error
+    const text = `authorities or revocation lists: ${messageOf(error)}`
+    throw new MailmuxError('TLS_UNUSABLE', text, { cause: error })
+  }
+}
+
+/** Parts of a PEM text. Behind one that cannot be read, OpenSSL would pass over all others. */
+function blocksOf(text: string, label: 'CERTIFICATE' | 'X509 CRL'): string[] {
+  const begun = text.match(/-----BEGIN /g)?.length ?? 0
+  const form = new RegExp(`-----BEGIN ${label}-----[^-]*-----END ${label}-----`, 'g')
+  const whole = text.match(form) ?? []
+  if (whole.length > 0 && whole.length === begun) return whole
+  throw new MailmuxError('TLS_UNUSABLE', `not PEM text of ${label} alone`)
 }
 
 function leafOf(cert: string): X509Certificate {

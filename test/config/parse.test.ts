@@ -276,6 +276,8 @@ test('certificates of clients need authorities, TLS and an administrator at each
   assert.equal(configOf(admin + tls + listen).tls.clientCaFile, '/etc/mailmux/ca.pem')
   assert.equal(configOf(admin + tls).tls.clientUser, 'commonName')
   assert.equal(configOf(minimal).tls.clientCaFile, undefined)
+  const lists = tls.replace('ca.pem', 'ca.pem, client_crl: crl.pem')
+  assert.equal(configOf(admin + lists).tls.clientCrlFile, '/etc/mailmux/crl.pem')
   assert.equal(configOf(minimal).tls.clientUser, 'rfc822Name')
   const quiet = `${admin}${tls}listen: {imap: ["143", {address: "993", client_certificate: none}]}\n`
   assert.deepEqual(
@@ -285,6 +287,7 @@ test('certificates of clients need authorities, TLS and an administrator at each
   for (const [text, ...wanted] of [
     [`${admin}tls: {client_ca: ca.pem}\n`, /5:7: .*tls\.client_ca: .*by TLS alone/],
     [`${admin}tls: {${own}, client_user: commonName}\n`, /tls\.client_user: needs tls\.client_ca/],
+    [`${admin}tls: {${own}, client_crl: crl.pem}\n`, /tls\.client_crl: needs tls\.client_ca/],
     [`${admin}mechanisms: {imap: [PLAIN, EXTERNAL]}\n`, /mechanisms\.imap\.1: needs/],
     [
       `${admin}listen: {imap: [{address: "143", client_certificate: request}]}\n`,

@@ -52,6 +52,7 @@ test('authorities of clients are read at the start and at a reload, and bad ones
   writeFileSync(dir.join('cert.pem'), pair.cert)
   writeFileSync(dir.join('key.pem'), pair.key)
   writeFileSync(dir.join('clients.pem'), before.ca)
+  writeFileSync(dir.join('revoked.pem'), before.revocations([]))
   writeFileSync(dir.join('admin'), 'admin secret\n', { mode: 0o600 })
   writeFileSync(dir.join('user_map'), 'ann fritz\n')
   const config = `hostname: mx1.example.com
@@ -59,7 +60,7 @@ domains: [example.com]
 backends:
   fritz: {host: 127.0.0.1, imap: ${backend.port}, admin: {user: mailmux, password_file: admin}}
 map: {user_map: user_map}
-tls: {certificates: [{cert: cert.pem, key: key.pem}], client_ca: clients.pem}
+tls: {certificates: [{cert: cert.pem, key: key.pem}], client_ca: clients.pem, client_crl: revoked.pem}
 listen: {imap: [{address: "127.0.0.1:0", tls: implicit}]}
 limits: {auth_failure_delay: 20ms}
 workers: 2
@@ -83,7 +84,13 @@ probe_interval: 0s
   assert.equal((await daemon.waitFor('client.certificate')).reason, 'unverified')
 
   for (const [file, text, good, problem] of [
-    ['clients.pem', `${after.ca}-----BEGIN CERTIFICATE-----\n`, before.ca, /clients\.pem: auth/],
+    [
+      'clients.pem',
+      `${after.ca}-----BEGIN CERTIFICATE-----\n`,
+      before.ca,
+      /clients\.pem, \S+revoked\.pem: not PEM text of CERT/,
+    ],
+    ['revoked.pem', before.ca, before.revocations([]), /revoked\.pem: not PEM text of X509 CRL/],
     ['admin', '', 'admin secret\n', /admin: it is empty/],
   ] as const) {
     writeFileSync(dir.join(file), text)
@@ -95,7 +102,15 @@ probe_interval: 0s
     writeFileSync(dir.join(file), good)
   }
 
+  const revoked = before.issueClient({ alternatives })
+  assert.match((await logIn(daemon, revoked)).answer, /^a OK /)
+  writeFileSync(dir.join('revoked.pem'), before.revocations([revoked]))
+  assert.equal((await daemon.command('reload')).code, 0)
+  assert.match((await logIn(daemon, revoked)).answer, /^a NO \[CANNOT\]/)
+  assert.match((await logIn(daemon, ofBefore)).answer, /^a OK /)
+
   writeFileSync(dir.join('clients.pem'), after.ca)
+  writeFileSync(dir.join('revoked.pem'), after.revocations([]))
   assert.equal((await daemon.command('reload')).code, 0)
   assert.match((await logIn(daemon, ofAfter)).answer, /^a OK /)
   for (const shown of [ofBefore, { session }, { ...ofBefore, session }]) {
@@ -112,5 +127,5 @@ probe_interval: 0s
 
 /** Nobody is asked for a certificate any more. */
 function daemonConfigWithout(config: string): string {
-  return `run_dir: run\nstate_dir: state\n${config.replace(', client_ca: clients.pem', '')}`
+  return `run_dir: run\nstate_dir: state\n${config.replace(/, client_ca: .*(?=\})/, '')}`
 }

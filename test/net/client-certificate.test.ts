@@ -14,6 +14,7 @@ import {
   type ClientCertificate,
   type IssuedCertificate,
   makeAuthority,
+  makeImpostor,
 } from '../support/certificates.ts'
 import { Peer } from '../support/peer.ts'
 
@@ -30,8 +31,8 @@ before(() => {
   server = authority.issue(['mx1.example.com'])
 })
 
-function contexts(clientCa: string): ServiceTls {
-  return createServerTls([server], 'TLSv1.2', clientCa).forService(own)
+function contexts(ca: string, crl?: string): ServiceTls {
+  return createServerTls([server], 'TLSv1.2', { ca, crl }).forService(own)
 }
 
 interface Shaken {
@@ -46,36 +47,48 @@ interface Side {
   readonly asksCertificate?: boolean
 }
 
-/** One handshake, seen from the server. */
-async function shake(
+interface Ends {
+  readonly client: TLSSocket
+  readonly server: TLSSocket
+  readonly shown: ShownCertificate | undefined
+}
+
+/** Both ends of a connection after its handshake. */
+async function connect(
   { serverTls, field = 'rfc822Name', asksCertificate = true }: Side,
   options: ConnectionOptions,
-): Promise<Shaken> {
+): Promise<Ends> {
   const listener = createServer()
-  const accepted = new Promise<TLSSocket | undefined>((resolve) => {
-    listener.on('connection', (raw) => acceptTls(raw, { serverTls, asksCertificate }, resolve))
+  const { promise: accepted, resolve, reject } = Promise.withResolvers<Omit<Ends, 'client'>>()
+  listener.on('connection', (raw) => {
+    acceptTls(raw, { serverTls, asksCertificate }, (server) => {
+      if (server === undefined) reject(new Error('no handshake'))
+      else resolve({ server, shown: shownCertificate(server, field) })
+    })
   })
   listener.listen(0, '127.0.0.1')
   await once(listener, 'listening')
-  using peer = await Peer.connect((listener.address() as AddressInfo).port)
+  const peer = await Peer.connect((listener.address() as AddressInfo).port)
   listener.close()
-  const client = await peer.startTls({
-    ca: authority.ca,
-    servername: 'mx1.example.com',
-    ...options,
-  })
+  const trust = { ca: authority.ca, servername: 'mx1.example.com' }
+  const client = await peer.startTls({ ...trust, ...options })
+  return { client, ...(await accepted) }
+}
+
+/** One handshake, seen from the server. */
+async function shake(side: Side, options: ConnectionOptions): Promise<Shaken> {
+  const { client, server: socket, shown } = await connect(side, options)
   // By TLS 1.3 tickets come after the handshake.
   const tickets: Buffer[] = []
   client.on('session', (ticket: Buffer) => void tickets.push(ticket))
-  const socket = await accepted
-  assert(socket !== undefined)
   socket.write('hello')
   await once(client, 'data')
-  const shown = shownCertificate(socket, field)
   const isResumed = socket.isSessionReused()
   assert.equal(client.isSessionReused(), isResumed)
+  const ticket = tickets[0] ?? Buffer.from(client.getSession() ?? '')
+  client.destroy()
   socket.destroy()
-  return { shown, isResumed, ticket: tickets[0] ?? Buffer.from(client.getSession() ?? '') }
+  return { shown, isResumed, ticket }
 }
 
 async function shownBy(
@@ -150,6 +163,11 @@ for (const [what, certificate, fault] of [
     'of another authority',
     () => stranger.issueClient({ alternatives: 'email:a@example.com' }),
     /./,
+  ],
+  [
+    'that is forged',
+    () => makeImpostor(authority).issueClient({ alternatives: 'email:a@example.com' }),
+    /^CERT_SIGNATURE_FAILURE$/,
   ],
   ['that has expired', () => client({ days: -1 }), /^CERT_HAS_EXPIRED$/],
   ['of a server', () => client({ extensions: ['extendedKeyUsage=serverAuth'] }), /PURPOSE/],
@@ -261,16 +279,75 @@ test('a file that is not certificates alone is refused', () => {
     `${ca}${ca.slice(0, 200)}`,
   ]) {
     assert.throws(
-      () => createServerTls([server], 'TLSv1.2', bad),
+      () => contexts(bad),
       (error) => error instanceof MailmuxError && error.code === 'TLS_UNUSABLE',
       bad,
     )
   }
-  assert.ok(createServerTls([server], 'TLSv1.2', `# ours\n${ca}\n${stranger.ca}`))
+  assert.ok(contexts(`# ours\n${ca}\n${stranger.ca}`))
+})
+
+test('a certificate that is revoked proves nothing, and neither does one of which nobody can tell', async () => {
+  const [good, bad] = [client(), client()]
+  const below = authority.subordinate('below')
+  const deep = below.issueClient({ alternatives: 'email:ann@example.com' })
+  const chain = { cert: deep.cert + below.ca, key: deep.key }
+  const [lists, ofBelow] = [authority.revocations([bad]), below.revocations([])]
+  for (const [certificate, crl, fault] of [
+    [good, lists, undefined],
+    [bad, lists, 'CERT_REVOKED'],
+    [bad, ofBelow + lists, 'CERT_REVOKED'],
+    [chain, lists, 'UNABLE_TO_GET_CRL'],
+    [chain, lists + ofBelow, undefined],
+    [chain, authority.revocations([{ cert: below.ca }]) + ofBelow, 'CERT_REVOKED'],
+    [good, makeAuthority('elsewhere').revocations([]), 'UNABLE_TO_GET_CRL'],
+    [good, makeImpostor(authority).revocations([]), 'CRL_SIGNATURE_FAILURE'],
+    [good, authority.revocations([], -1), 'CRL_HAS_EXPIRED'],
+  ] as const) {
+    const shown = await shownBy(certificate, { serverTls: contexts(authority.ca, crl) })
+    assert.equal(shown?.fault, fault)
+  }
+})
+
+for (const maxVersion of versions) {
+  test(`${maxVersion}: with another revocation list no session from before is resumed`, async () => {
+    const certificate = client()
+    const [none, one] = [authority.revocations([]), authority.revocations([certificate])]
+    const serverTls = contexts(authority.ca, none)
+    const begun = await shake({ serverTls }, { ...certificate, maxVersion })
+    assert.equal(begun.shown?.fault, undefined)
+    const session = begun.ticket
+    const again = await shake({ serverTls: contexts(authority.ca, none) }, { maxVersion, session })
+    assert.equal(again.isResumed, true)
+    const revoked = { serverTls: contexts(authority.ca, one) }
+    const late = await shake(revoked, { ...certificate, maxVersion, session })
+    assert.equal(late.isResumed, false)
+    assert.equal(late.shown?.fault, 'CERT_REVOKED')
+  })
+}
+
+test('with revocation lists the authorities must go up to the top, or no list could be believed', () => {
+  const below = authority.subordinate('below')
+  const lists = below.revocations([]) + authority.revocations([])
+  assert.throws(() => contexts(below.ca, lists), /CN=below: who has signed it is not among them/)
+  assert.ok(contexts(below.ca + authority.ca, lists))
+  assert.ok(contexts(below.ca))
+})
+
+test('a file that is not revocation lists alone is refused', () => {
+  const list = authority.revocations([])
+  const damaged = '-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n'
+  for (const bad of ['', 'no PEM', authority.ca, list + authority.ca, list + damaged]) {
+    assert.throws(
+      () => contexts(authority.ca, bad),
+      (error) => error instanceof MailmuxError && error.code === 'TLS_UNUSABLE',
+      bad,
+    )
+  }
 })
 
 test('services whose clients are nobody ask none', () => {
-  const tls = createServerTls([server], 'TLSv1.2', authority.ca)
+  const tls = createServerTls([server], 'TLSv1.2', { ca: authority.ca, crl: undefined })
   const service = { name: 'smtp', alpn: 'smtp', ticketKey: randomBytes(48) }
   assert.equal(tls.forService(service).takesCertificates, false)
   assert.equal(tls.forService(own).takesCertificates, true)

@@ -1,5 +1,6 @@
 /** Throw-away certificates (EC P-256) made by the openssl command for the time of a test. */
 import { execFileSync } from 'node:child_process'
+import { X509Certificate } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { type TempDir, tempDir } from './temp-dir.ts'
 
@@ -19,6 +20,8 @@ export interface Authority {
   issue(names: readonly string[], days?: number): IssuedCertificate
   /** A certificate for somebody who logs in with it. */
   issueClient(client: ClientCertificate): IssuedCertificate
+  /** PEM text of a list of these, which it takes back; good for days as `issue` has them. */
+  revocations(certificates: readonly Pick<IssuedCertificate, 'cert'>[], days?: number): string
   /** An authority that this one vouches for. */
   subordinate(name: string): Authority
 }
@@ -60,11 +63,36 @@ function openssl(dir: TempDir, line: string): void {
 
 /** Makes an authority of its own; nothing trusts it but those that are given its `ca`. */
 export function makeAuthority(name = 'authority'): Authority {
+  return selfSigned(name, 'hash')
+}
+
+/** Another whose certificates are taken for those of `authority`, until their signature is looked at. */
+export function makeImpostor({ ca }: Authority): Authority {
   using dir = tempDir()
+  writeFileSync(dir.join('ca.pem'), ca)
+  const question = ['x509', '-in', dir.join('ca.pem'), '-noout', '-ext', 'subjectKeyIdentifier']
+  const [, identifier = ''] = execFileSync('openssl', question).toString().split('\n')
+  const { subject } = new X509Certificate(ca)
+  return selfSigned(subject.replace('CN=', ''), identifier.trim())
+}
+
+function selfSigned(name: string, keyIdentifier: string): Authority {
+  using dir = tempDir()
+  writeFileSync(
+    dir.join('ca.cnf'),
+    `[req]
+distinguished_name = name
+x509_extensions = own
+[name]
+[own]
+basicConstraints = critical,CA:TRUE
+keyUsage = critical,keyCertSign,cRLSign
+subjectKeyIdentifier = ${keyIdentifier}
+`,
+  )
   openssl(
     dir,
-    `req -x509 -newkey ${newKey} -subj /CN=${name} -days 2 -keyout ca.key -out ca.pem ` +
-      '-addext keyUsage=critical,keyCertSign,cRLSign',
+    `req -x509 -config ca.cnf -newkey ${newKey} -subj /CN=${name} -days 2 -keyout ca.key -out ca.pem`,
   )
   const ca = readFileSync(dir.join('ca.pem'), 'utf8')
   const key = readFileSync(dir.join('ca.key'), 'utf8')
@@ -80,6 +108,7 @@ function authorityOf(signing: Signing): Authority {
       return issue(signing, { subject: `/CN=${names[0] ?? 'nobody'}`, alternatives, days })
     },
     issueClient: (client) => issue(signing, client),
+    revocations: (certificates, days = 2) => revoke(signing, certificates, days),
     subordinate(name) {
       const extensions = ['basicConstraints=critical,CA:TRUE', 'keyUsage=keyCertSign,cRLSign']
       const { cert, key } = issue(signing, { subject: `/CN=${name}`, extensions })
@@ -93,14 +122,15 @@ function issue(
   { alternatives, subject = '/CN=somebody', extensions = [], days = 2 }: ClientCertificate,
 ): IssuedCertificate {
   using dir = tempDir()
-  const alternativeLines = alternatives === undefined ? [] : [`subjectAltName=${alternatives}`]
+  const own = ['authorityKeyIdentifier=keyid']
+  if (alternatives !== undefined) own.push(`subjectAltName=${alternatives}`)
   const files = {
     'ca.pem': authority.ca,
     'ca.key': authority.key,
     'ca.cnf': settings,
     'index.txt': '',
     'index.txt.attr': '',
-    extensions: `${[...alternativeLines, ...extensions].join('\n')}\n`,
+    extensions: `${[...own, ...extensions].join('\n')}\n`,
   }
   for (const [file, text] of Object.entries(files)) writeFileSync(dir.join(file), text)
   openssl(dir, `req -newkey ${newKey} -subj ${subject} -keyout key -out request`)
@@ -113,6 +143,30 @@ function issue(
     cert: readFileSync(dir.join('cert'), 'utf8'),
     key: readFileSync(dir.join('key'), 'utf8'),
   }
+}
+
+function revoke(
+  authority: Signing,
+  certificates: readonly Pick<IssuedCertificate, 'cert'>[],
+  days: number,
+): string {
+  using dir = tempDir()
+  const files = {
+    'ca.pem': authority.ca,
+    'ca.key': authority.key,
+    'ca.cnf': settings,
+    'index.txt': '',
+    'index.txt.attr': '',
+  }
+  for (const [file, text] of Object.entries(files)) writeFileSync(dir.join(file), text)
+  const ca = 'ca -config ca.cnf -cert ca.pem -keyfile ca.key'
+  for (const { cert } of certificates) {
+    writeFileSync(dir.join('revoked.pem'), cert)
+    openssl(dir, `${ca} -revoke revoked.pem`)
+  }
+  const times = `-crl_lastupdate ${day(Math.min(days, 0) - 1)} -crl_nextupdate ${day(days)}`
+  openssl(dir, `${ca} -gencrl -out list.pem ${times}`)
+  return readFileSync(dir.join('list.pem'), 'utf8')
 }
 
 /** A moment some days from now in ASN.1's GeneralizedTime. */
