@@ -21,6 +21,8 @@ export const limits = {
   /** RFC 7888 section 5: LITERAL- . */
   imapNonSyncLiteralBytes: 4096,
   imapCommandBytes: 65536,
+  /** Literals of a command or response: ID may have 60, and the smallest costs more than its octets. */
+  literalsPerCommand: 64,
   pop3LineBytes: 1024,
   /** A ManageSieve command before login, its literals included. */
   sieveCommandBytes: 8192,

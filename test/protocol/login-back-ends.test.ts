@@ -610,6 +610,10 @@ const sieve: readonly Dialogue[] = [
     lines: [sieveHello, authenticate, '< NO {4294967295}\r\n', '= failed login/bad_reply'],
   },
   {
+    name: 'countless small literals are cut off',
+    lines: [sieveHello, authenticate, `< NO (${'{0}\r\n '.repeat(65)}`, '= failed login/bad_reply'],
+  },
+  {
     name: 'a long answer in many literals is cut off',
     lines: [
       sieveHello,

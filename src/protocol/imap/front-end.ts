@@ -219,7 +219,9 @@ class ImapFrontEnd extends SaslMachine {
       }
       return
     }
-    if (this.#commandBytes > limits.imapCommandBytes) {
+    // A piece of a line and a literal for each.
+    const isTooMany = this.#parts.length > 2 * limits.literalsPerCommand
+    if (isTooMany || this.#commandBytes > limits.imapCommandBytes) {
       this.cutOff('literal_too_big')
       return
     }

@@ -49,7 +49,9 @@ class SieveBackEnd extends BackEndMachine {
 
   protected line(text: string): void {
     const isWhole = this.#response.takeLine(text)
-    if (this.#response.octetsDue > limits.imapLineBytes) this.#unreadable('too long an answer')
+    const { octetsDue, literals } = this.#response
+    const isTooMuch = octetsDue > limits.imapLineBytes || literals > limits.literalsPerCommand
+    if (isTooMuch) this.#unreadable('too long an answer')
     else if (isWhole) this.#complete(text)
   }
 

@@ -115,8 +115,10 @@ class SieveFrontEnd extends SaslMachine {
   protected line(text: string): void {
     const isWhole = this.#command.takeLine(text)
     // A client's octets follow unasked: they must not become commands.
-    if (this.#command.size > this.#limitBytes) this.cutOff('literal_too_big')
-    else if (isWhole) this.#complete()
+    const isTooMuch = this.#command.size > this.#limitBytes
+    if (isTooMuch || this.#command.literals > limits.literalsPerCommand) {
+      this.cutOff('literal_too_big')
+    } else if (isWhole) this.#complete()
   }
 
   protected octets(text: string): void {

@@ -16,6 +16,7 @@ export class Assembly {
   octetsDue = 0
   /** Bytes so far, those included that are due. */
   size = 0
+  literals = 0
   #parts: Part[] = []
 
   /** True where that line was the last. */
@@ -24,6 +25,7 @@ export class Assembly {
     this.size += text.length + (mark?.size ?? 0)
     this.#parts.push({ line: mark === undefined ? text : mark.before })
     if (mark === undefined) return true
+    this.literals++
     if (mark.size === 0) this.takeOctets('')
     else this.octetsDue = mark.size
     return false
@@ -44,6 +46,7 @@ export class Assembly {
   clear(): void {
     this.octetsDue = 0
     this.size = 0
+    this.literals = 0
     this.#parts = []
   }
 }
