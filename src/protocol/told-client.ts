@@ -48,5 +48,6 @@ export function ttlOfId(fields: readonly string[]): number | undefined {
     (field, index) => index % 2 === 0 && field.toLowerCase() === 'x-proxy-ttl',
   )
   const value = at === -1 ? '' : (fields[at + 1] ?? '')
-  return /^\d{1,3}$/.test(value) ? Number(value) : undefined
+  // Nobody may pass more than where nothing was said: who could, would keep a circle going.
+  return /^\d{1,3}$/.test(value) ? Math.min(Number(value), mostProxies) : undefined
 }

@@ -153,6 +153,7 @@ class ImapFrontEnd extends SaslMachine {
     this.#literal = undefined
     this.forgetSasl()
     this.#hasAskedCapability = false
+    this.#ttl = undefined
   }
 
   protected badLine(): void {
