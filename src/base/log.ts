@@ -17,6 +17,7 @@ export type RefusalReason =
   | 'bare_cr'
   | 'bare_lf'
   | 'bdat_unadvertised'
+  | 'cleartext_login'
   | 'conn_limit'
   | 'conn_rate'
   | 'ctl_in_command'

@@ -36,6 +36,7 @@ export abstract class LoginMachine implements LoginFrontEnd {
   #kept = ''
   #state: 'reading' | 'awaiting' | 'over' = 'reading'
   #badCommands = 0
+  #clearLogins = 0
   #failure = ''
 
   constructor(options: FrontEndOptions) {
@@ -69,7 +70,7 @@ export abstract class LoginMachine implements LoginFrontEnd {
   protected abstract accepted(outcome: Extract<LoginOutcome, { kind: 'accepted' }>): string
   protected abstract failed(outcome: Exclude<LoginOutcome, { kind: 'accepted' }>): string
   protected abstract farewell(
-    why: 'too-long' | 'too-many' | 'failures' | 'timeout' | 'shutdown' | 'injected',
+    why: 'too-long' | 'too-many' | 'in-clear' | 'failures' | 'timeout' | 'shutdown' | 'injected',
   ): string
   protected abstract badLine(): void
   /** What a client is told unasked when TLS is up. */
@@ -177,6 +178,18 @@ export abstract class LoginMachine implements LoginFrontEnd {
     if (++this.#badCommands < limits.badCommands) return
     this.refuse('bad_commands')
     this.send(this.farewell('too-many'))
+    this.close('refused')
+  }
+
+  /** A login that anybody on the way could read, which is not taken: who tries again is cut off. */
+  protected inClear(text: string): void {
+    if (this.#clearLogins++ === 0) {
+      this.bad(text)
+      return
+    }
+    this.send(text)
+    this.refuse('cleartext_login')
+    this.send(this.farewell('in-clear'))
     this.close('refused')
   }
 

@@ -188,7 +188,7 @@ class ImapFrontEnd extends SaslMachine {
 
   #mayLogIn(tag: string): boolean {
     if (this.takesCredentials) return true
-    this.bad(`${tag} NO [PRIVACYREQUIRED] Log in with TLS only.\r\n`)
+    this.inClear(`${tag} NO [PRIVACYREQUIRED] Log in with TLS only.\r\n`)
     return false
   }
 
@@ -272,6 +272,7 @@ const saslErrors = { malformed: 'Not base64.', cancelled: 'Authentication cancel
 const farewells = {
   'too-long': '* BYE Too much data before login.\r\n',
   'too-many': '* BYE Too many bad commands.\r\n',
+  'in-clear': '* BYE Log in with TLS only.\r\n',
   failures: '* BYE Too many failed logins.\r\n',
   timeout: '* BYE Too slow to log in.\r\n',
   shutdown: '* BYE [UNAVAILABLE] Server is stopping, try again later.\r\n',

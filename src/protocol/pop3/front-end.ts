@@ -35,9 +35,12 @@ const alwaysCapable = [
 /** Response codes of a failed login that help its user. RFC 2449 section 8. */
 const safeCodes = new Set(['IN-USE', 'LOGIN-DELAY'])
 
+const needsTls = '-ERR [AUTH] Log in with TLS only.\r\n'
+
 const farewells = {
   'too-long': '-ERR Line too long.\r\n',
   'too-many': '-ERR [SYS/TEMP] Too many bad commands.\r\n',
+  'in-clear': '-ERR [SYS/TEMP] Log in with TLS only.\r\n',
   failures: '-ERR [SYS/TEMP] Too many failed logins.\r\n',
   timeout: '-ERR [SYS/TEMP] Too slow to log in.\r\n',
   shutdown: '-ERR [SYS/TEMP] Server is stopping, try again later.\r\n',
@@ -85,6 +88,11 @@ class Pop3FrontEnd extends SaslMachine {
   }
 
   user(name: string): void {
+    // A name is no login yet.
+    if (!this.takesCredentials) {
+      this.bad(needsTls)
+      return
+    }
     if (!this.#mayTellPassword()) return
     const isSecond = this.#user !== ''
     this.#user = ''
@@ -167,7 +175,7 @@ class Pop3FrontEnd extends SaslMachine {
 
   #mayLogIn(): boolean {
     if (this.takesCredentials) return true
-    this.bad('-ERR [AUTH] Log in with TLS only.\r\n')
+    this.inClear(needsTls)
     return false
   }
 

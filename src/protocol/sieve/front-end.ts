@@ -29,6 +29,7 @@ const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
 const farewells = {
   'too-long': 'BYE "Too much data before login."\r\n',
   'too-many': 'BYE "Too many bad commands."\r\n',
+  'in-clear': 'BYE (ENCRYPT-NEEDED) "Log in with TLS only."\r\n',
   failures: 'BYE "Too many failed logins."\r\n',
   timeout: 'BYE "Too slow to log in."\r\n',
   shutdown: 'BYE (TRYLATER) "Server is stopping, try again later."\r\n',
@@ -105,7 +106,7 @@ class SieveFrontEnd extends SaslMachine {
     if (mechanism === undefined) this.bad('NO "AUTHENTICATE takes a mechanism."\r\n')
     else if (offered === undefined) this.bad('NO "This mechanism is not offered."\r\n')
     else if (this.takesCredentials) this.startSasl(offered, initial)
-    else this.bad('NO (ENCRYPT-NEEDED) "Log in with TLS only."\r\n')
+    else this.inClear('NO (ENCRYPT-NEEDED) "Log in with TLS only."\r\n')
   }
 
   protected override greetAgain(): void {

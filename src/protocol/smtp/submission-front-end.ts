@@ -37,6 +37,7 @@ const saslErrors = {
 const farewells = {
   'too-long': reply(500, '5.5.2', 'line too long'),
   'too-many': replies.tooManyBad,
+  'in-clear': reply(421, '4.7.0', 'log in with TLS only'),
   failures: reply(421, '4.7.0', 'too many failed logins'),
   timeout: reply(421, '4.4.2', 'too slow to log in'),
   shutdown: replies.stopping,
@@ -174,7 +175,7 @@ class SubmissionFrontEnd extends SaslMachine {
   #auth(argument: string): void {
     const [name = '', initial, ...more] = argument.split(/[ \t]+/)
     const mechanism = this.offered(name)
-    if (!this.takesCredentials) this.#bad(answers.needsTls)
+    if (!this.takesCredentials) this.inClear(formatReply(answers.needsTls))
     else if (this.#hello.hello === undefined) this.#bad(answers.helloFirst)
     else if (name === '' || more.length > 0) this.#bad(answers.syntax)
     else if (mechanism === undefined) this.#bad(answers.notOffered)
