@@ -92,9 +92,14 @@ export abstract class BackEndMachine implements LoginBackEnd {
   respond(message: string): BackEndAction[] {
     if (this.#isOver) return []
     this.#isClientsTurn = false
-    if (this.#kept === '') this.send(this.response(message))
+    if (this.#kept === '') this.answered(message)
     else this.fail('desync', 'goes on before it is answered')
     return this.taken()
+  }
+
+  /** The client has answered in its turn. */
+  protected answered(message: string): void {
+    this.send(this.response(message))
   }
 
   /** How octets of an exchange are written. */

@@ -879,6 +879,7 @@ const sieveExchanges: readonly Dialogue[] = [
       `< OK (SASL "${base64('v=x')}") "In"\r\nOK "and"\r\n`,
       '= challenge v=x',
       '= failed login/desync',
+      '~ ',
     ],
   },
   {

@@ -133,12 +133,9 @@ class SieveBackEnd extends BackEndMachine {
     else this.fail('tls_unavailable', `refuses STARTTLS: ${text}`)
   }
 
-  override respond(message: string): BackEndAction[] {
-    const text = this.#held
-    if (text === undefined) return super.respond(message)
-    this.#held = undefined
-    this.accept(text, '')
-    return this.taken()
+  protected override answered(message: string): void {
+    if (this.#held === undefined) super.answered(message)
+    else this.accept(this.#held, '')
   }
 
   protected override response(message: string): string {
