@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { formatAddress, makeAddress, type Naming, parseAddress } from '../../src/mail/address.ts'
 import { canonicalDomain } from '../../src/mail/domain.ts'
 import { parseLogin } from '../../src/mail/login-name.ts'
+import { runs } from '../support/runs.ts'
 
 const naming: Naming = {
   domains: new Set(['example.com', 'xn--bcher-kva.example']),
@@ -130,7 +131,7 @@ test('canonicalising twice is canonicalising once', () => {
       const again = makeAddress(whole, address.domain, naming)
       assert.deepEqual([again?.key, again?.detail], [address.key, address.detail])
     }),
-    { numRuns: 2000 },
+    runs(2000),
   )
 })
 

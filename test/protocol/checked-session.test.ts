@@ -7,6 +7,7 @@ import {
   type CheckedOptions,
   CheckedSession,
 } from '../../src/protocol/smtp/checked-session.ts'
+import { runs } from '../support/runs.ts'
 
 const options: CheckedOptions = {
   hostname: 'mx1.example.com',
@@ -473,7 +474,7 @@ test('whatever comes in whatever pieces, both sides get the same', () => {
         assert.match(parts.heard, /^(?:[2-5]\d\d[ -][ -~]*\r\n)*$/)
       }
     }),
-    { numRuns: 500 },
+    runs(500),
   )
 })
 
@@ -485,6 +486,6 @@ test('the laxest of back-ends hears of no sender but the own', () => {
       const queued = heard.split('250 queued').length - 1
       assert.equal(queued, backend.messages, 'it has heard of every message that there is')
     }),
-    { numRuns: 3000 },
+    runs(3000),
   )
 })

@@ -6,6 +6,7 @@ import type { JoinedWatch } from '../../src/protocol/joined-watch.ts'
 import { Pop3Watch } from '../../src/protocol/pop3/joined-watch.ts'
 import { SieveWatch } from '../../src/protocol/sieve/joined-watch.ts'
 import { SubmissionWatch } from '../../src/protocol/smtp/joined-watch.ts'
+import { runs } from '../support/runs.ts'
 
 /** Passes text on from a larger buffer, as a pump does, whose rest is not to be looked at. */
 function pass(watch: JoinedWatch, text: string): void {
@@ -54,7 +55,7 @@ test('IMAP: a boundary is where a response has ended, wherever its bytes are cut
         assert.equal(watch.isAtBoundary, ends.has(at), JSON.stringify(text.slice(0, at)))
       }
     }),
-    { numRuns: 3000 },
+    runs(3000),
   )
 })
 
@@ -141,7 +142,7 @@ test('POP3: a boundary is where an answer has ended, pipelined and however it is
         assert.equal(watch.isAtBoundary, ends.has(at), JSON.stringify(text.slice(0, at)))
       }
     }),
-    { numRuns: 2000 },
+    runs(2000),
   )
 })
 

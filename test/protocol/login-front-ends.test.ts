@@ -11,6 +11,8 @@ import { createPop3FrontEnd } from '../../src/protocol/pop3/front-end.ts'
 import { createSieveFrontEnd } from '../../src/protocol/sieve/front-end.ts'
 import { createSubmissionFrontEnd } from '../../src/protocol/smtp/submission-front-end.ts'
 import { playTranscript, readTranscript } from '../support/transcript.ts'
+import { cutAt } from '../support/cut-at.ts'
+import { runs } from '../support/runs.ts'
 
 type Create = (options: FrontEndOptions) => LoginFrontEnd
 const protocols: readonly (readonly [LoginService, Create])[] = [
@@ -22,21 +24,6 @@ const protocols: readonly (readonly [LoginService, Create])[] = [
 
 function everyByte(bytes: Buffer): Buffer[] {
   return Array.from(bytes, (byte) => Buffer.of(byte))
-}
-
-/** Cuts at the given places, each taken modulo the length. */
-function cutAt(places: readonly number[]): (bytes: Buffer) => Buffer[] {
-  return (bytes) => {
-    const ends = [...new Set(places.map((place) => place % (bytes.length + 1))), bytes.length]
-    let start = 0
-    return ends
-      .sort((left, right) => left - right)
-      .map((end) => {
-        const piece = bytes.subarray(start, end)
-        start = end
-        return piece
-      })
-  }
 }
 
 for (const [protocol, create] of protocols) {
@@ -53,7 +40,7 @@ for (const [protocol, create] of protocols) {
         fc.property(fc.array(fc.nat(200), { maxLength: 6 }), (places) =>
           playTranscript(transcript, create(transcript.options), cutAt(places)),
         ),
-        { numRuns: 40 },
+        runs(40, files.length),
       )
     })
   }
@@ -148,7 +135,7 @@ for (const [protocol, create] of protocols) {
         assert.match(text, isSaid[protocol])
         assert.equal(exhaust(create(anywhere), everyByte(Buffer.concat(chunks))), text)
       }),
-      { numRuns: 400 },
+      runs(400),
     )
   })
 
@@ -204,7 +191,7 @@ test('imap: any octets of a name are a login as they are meant, or a failure lik
           : { do: 'brake', attempt: 1 },
       )
     }),
-    { numRuns: 500 },
+    runs(500),
   )
 })
 
@@ -233,6 +220,6 @@ test('sieve: a message means the same quoted, as a literal and in a second step'
       // A star alone is an answer, and no message to begin with.
       if (text !== '*') for (const other of others) assert.deepEqual(other, first)
     }),
-    { numRuns: 500 },
+    runs(500),
   )
 })

@@ -9,6 +9,7 @@ import {
   ProxyHeaderReader,
   type ProxyRead,
 } from '../../src/protocol/proxy-header.ts'
+import { runs } from '../support/runs.ts'
 
 const signature = Buffer.from('0d0a0d0a000d0a515549540a', 'hex')
 
@@ -171,7 +172,7 @@ test('any chunking gives the same header', () => {
         } else assert.deepEqual(answer, whole)
       },
     ),
-    { numRuns: 1000 },
+    runs(1000),
   )
 })
 
@@ -184,7 +185,7 @@ test('no octets make the reader throw or keep more than a header', () => {
       for (const chunk of chunks) answer ??= reader.push(Buffer.from(chunk))
       if (answer?.kind === 'header') assert.ok(answer.rest.length <= 300)
     }),
-    { numRuns: 2000 },
+    runs(2000),
   )
 })
 

@@ -9,6 +9,7 @@ import { firstFor, readExchange } from '../../src/protocol/sasl/exchange.ts'
 import { readExternal } from '../../src/protocol/sasl/external.ts'
 import { commonMechanisms } from '../../src/protocol/sasl/mechanism.ts'
 import { ScramClient, ScramServer } from '../support/scram.ts'
+import { runs } from '../support/runs.ts'
 
 /** RFC 5802 section 5 and RFC 7677 section 3: user `user`, password `pencil`. */
 const vectors = {
@@ -237,7 +238,7 @@ test('whatever octets come first, reading them gives an answer, and a name witho
       const login = read.kind === 'exchange' ? read.exchange.login : 'none'
       assert.ok(login !== '' && !/[\p{Cc}--[\u{80}-\u{9f}]]/v.test(login), login)
     }),
-    { numRuns: 2000 },
+    runs(2000),
   )
 })
 

@@ -4,6 +4,7 @@ import * as fc from 'fast-check'
 import { SmtpBackEnd } from '../../src/protocol/smtp/back-end.ts'
 import type { BackEndAction, BackEndOptions } from '../../src/protocol/smtp/back-end-action.ts'
 import type { Sender } from '../../src/protocol/smtp/capabilities.ts'
+import { runs } from '../support/runs.ts'
 
 const bob: Sender = {
   path: 'bob@example.net',
@@ -276,6 +277,6 @@ test('no octets of a back-end can make it throw or send an end of data', () => {
         assert.ok(failed === -1 || failed === heard.length - 1)
       },
     ),
-    { numRuns: 2000 },
+    runs(2000),
   )
 })

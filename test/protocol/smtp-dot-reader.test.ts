@@ -6,6 +6,7 @@ import {
   DotReader,
   type MessageFault,
 } from '../../src/protocol/smtp/dot-reader.ts'
+import { runs } from '../support/runs.ts'
 
 interface Reading {
   passed: string
@@ -142,7 +143,7 @@ for (const bareNewline of ['reject', 'normalize'] as const) {
         assert.deepEqual([reading.rest, reading.fault], [expected.rest, expected.fault])
         if (expected.fault === undefined) assert.equal(reading.passed, expected.passed)
       }),
-      { numRuns: 3000 },
+      runs(3000),
     )
   })
 
@@ -152,7 +153,7 @@ for (const bareNewline of ['reject', 'normalize'] as const) {
         const { passed } = read(cut(bytes, cuts), { bareNewline })
         assert.doesNotMatch(passed, /\r(?!\n)|(?<!\r)\n|\0|\r\n\.\r\n|^\.\r\n/)
       }),
-      { numRuns: 3000 },
+      runs(3000),
     )
   })
 }
@@ -165,7 +166,7 @@ test('the first end that a strict parser sees is the end', () => {
       const { rest } = read([bytes])
       assert.equal(rest, strict === null ? undefined : text.slice(strict.index + strict[0].length))
     }),
-    { numRuns: 3000 },
+    runs(3000),
   )
 })
 

@@ -8,6 +8,7 @@ import { SmtpFrontEnd } from '../../src/protocol/smtp/front-end.ts'
 import type { FrontEndAction, FrontEndOptions } from '../../src/protocol/smtp/front-end-action.ts'
 import type { Path } from '../../src/protocol/smtp/path.ts'
 import { next, type Phase, type TableEvent } from '../../src/protocol/smtp/session-table.ts'
+import { runs } from '../support/runs.ts'
 
 const taken = reply(250, '2.0.0', 'taken')
 
@@ -425,6 +426,6 @@ test('no octets of a client can make it throw', () => {
         for (const part of parts) if (played.closed === '') played.push(part)
       },
     ),
-    { numRuns: 2000 },
+    runs(2000),
   )
 })

@@ -6,6 +6,7 @@ import {
   type Dialect,
   parseCommand as parse,
 } from '../../src/protocol/smtp/grammar.ts'
+import { runs } from '../support/runs.ts'
 
 const all: Dialect = {
   protocol: 'smtp',
@@ -164,7 +165,7 @@ for (const [what, dialect, wire] of [
         assert.match(command.path.wire, wire)
         if (!command.path.wire.startsWith('"')) assert.doesNotMatch(command.path.wire, /[<> ]/)
       }),
-      { numRuns: 5000 },
+      runs(5000),
     )
   })
 }

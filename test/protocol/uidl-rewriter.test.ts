@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { UidlRewriter } from '../../src/protocol/pop3/uidl-rewriter.ts'
+import { runs } from '../support/runs.ts'
 
 const translate = (uidl: string): string => (uidl === 'plain' ? uidl : `old-${uidl}`)
 
@@ -81,7 +82,7 @@ test('answers to UIDL alone are rewritten, pipelined and however bytes are cut',
       assert.equal(heard.join(''), turns.map((one) => one.heard).join(''))
       assert.equal(rewriter.isAtBoundary, true)
     }),
-    { numRuns: 5000 },
+    runs(5000),
   )
 })
 

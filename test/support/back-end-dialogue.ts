@@ -1,5 +1,6 @@
 /** Dialogues with a machine that logs in to a back-end, as tables of tests have them. */
 import assert from 'node:assert/strict'
+import fc from 'fast-check'
 import type { TlsMode } from '../../src/config/config.ts'
 import type {
   BackEndAction,
@@ -10,6 +11,8 @@ import type {
 } from '../../src/protocol/login.ts'
 import type { Exchange } from '../../src/protocol/sasl/exchange.ts'
 import type { ClientAttributes } from '../../src/protocol/smtp/client-attributes.ts'
+import { cutAt } from './cut-at.ts'
+import { runs } from './runs.ts'
 
 export const ann: Credentials = { login: 'ann@example.com', password: 'secret' }
 
@@ -42,7 +45,7 @@ export function base64(text: string): string {
 
 type Create = (tls: TlsMode, proof: LoginProof, introduction: Introduction) => LoginBackEnd
 
-/** Plays it at once, and byte by byte where the bytes of a turn need not come together. */
+/** Plays it at once and, where the bytes of a turn need not come together, in whatever pieces. */
 export function playDialogue(
   { lines, tls = 'none', credentials = ann, client, isOneSegment }: Dialogue,
   create: Create,
@@ -52,6 +55,12 @@ export function playDialogue(
   play(machine(), lines, (bytes) => [bytes])
   if (isOneSegment) return
   play(machine(), lines, (bytes) => Array.from(bytes, (byte) => Buffer.of(byte)))
+  fc.assert(
+    fc.property(fc.array(fc.nat(200), { maxLength: 6 }), (places) =>
+      play(machine(), lines, cutAt(places)),
+    ),
+    runs(20, 200),
+  )
 }
 
 function describe(action: BackEndAction): string {
