@@ -159,11 +159,25 @@ test('swaks is who it says by PROXY, in both versions', async () => {
   }
 })
 
+/** The header with these attributes behind the addresses. */
+function withAttributes(attributes: Buffer): Buffer {
+  const bytes = Buffer.concat([header, attributes])
+  bytes.writeUInt16BE(bytes.length - 16, 14)
+  return bytes
+}
+
 const bad: readonly [what: string, bytes: Buffer][] = [
   ['no header', Buffer.from('EHLO c\r\n')],
   ['a header too long', Buffer.from(`PROXY TCP4 ${'1'.repeat(200)}`)],
   ['a length of 65535', Buffer.concat([header.subarray(0, 14), Buffer.from([0xff, 0xff])])],
   ['garbage', Buffer.from([0, 1, 2, 3])],
+  ['a wrong checksum', withAttributes(Buffer.from('0300040000000f', 'hex'))],
+  ['attributes that end early', withAttributes(Buffer.from('04ffff00', 'hex'))],
+  ['another family', Buffer.concat([header.subarray(0, 13), Buffer.from('51000c000000', 'hex')])],
+  ['another command', Buffer.concat([header.subarray(0, 12), Buffer.from('2f11000c', 'hex')])],
+  ['a bare line feed', Buffer.from('PROXY TCP4 192.0.2.7 198.51.100.1 4242 25\n')],
+  ['a name for an address', Buffer.from('PROXY TCP4 mx.example.com 198.51.100.1 4242 25\r\n')],
+  ['a port too many', Buffer.from('PROXY TCP4 192.0.2.7 198.51.100.1 4242 65536\r\n')],
 ]
 
 for (const [what, bytes] of bad) {
@@ -182,6 +196,19 @@ test('a header that is not complete is not waited for longer than three seconds'
   client.send(header.subarray(0, 20))
   assert.equal(await client.end(), '')
   await refused(before + 1)
+})
+
+test('a proxy that leaves within its header is no client, whichever way it leaves', async () => {
+  const before = refusals()
+  const ended = daemon.eventsOf('session.end').length
+  for (const leave of ['end', 'resetAndDestroy'] as const) {
+    const client = await Peer.connect(daemon.port('imap'))
+    client.send(header.subarray(0, 20))
+    client.socket[leave]()
+    await client.end()
+  }
+  await refused(before + 2)
+  assert.equal(daemon.eventsOf('session.end').length, ended)
 })
 
 test('nobody but the proxy may connect', async () => {

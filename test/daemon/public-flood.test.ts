@@ -86,6 +86,47 @@ test('sessions that send without an end while they are to wait cost bounded memo
   assert.ok(fullMib < (sessions.length / 4) * 1.5, `${fullMib} MiB`)
 })
 
+/** Commands that never end, as far as they are listened to; how many sessions of each. */
+const unended: readonly [Service, string, number][] = [
+  ['imap', `a ID (${'{0+}\r\n'.repeat(20_000)}`, 150],
+  ['imap', `a ID (${`{4096+}\r\n${'x'.repeat(4096)}`.repeat(15)}`, 50],
+  ['imap', `a NOOP ${'('.repeat(8000)}`, 50],
+  ['pop3', `AUTH PLAIN\r\n${'A'.repeat(12_000)}`, 50],
+  ['sieve', `NOOP ${'{0+}\r\n'.repeat(60)}`, 50],
+  ['submission', `EHLO c\r\nAUTH PLAIN ${'A'.repeat(12_000)}`, 50],
+  ['smtp', `EHLO c\r\n${'x'.repeat(2000)}`, 50],
+]
+
+test('commands that are begun and never ended cost bounded memory', async () => {
+  await using stack = new AsyncDisposableStack()
+  const { daemon } = await startTarget(stack)
+  using open = new DisposableStack()
+  const sessions: [Peer, string][] = []
+  for (const [service, text, times] of unended) {
+    for (let count = 0; count < times; count++) {
+      const peer = open.use(await Peer.connect(daemon.port(service)))
+      await peer.line()
+      sessions.push([peer, text])
+    }
+  }
+  await daemon.status()
+  const idleMib = residentMib(daemon)
+  for (const [peer, text] of sessions) {
+    // Some have been cut off before all of it was sent.
+    for (let at = 0; at < text.length; at += 5000) peer.send(text.slice(at, at + 5000))
+  }
+  for (let count = 0; count < 10; count++) {
+    using other = await Peer.connect(daemon.port('pop3'))
+    assert.match(await other.line(), /^\+OK /)
+    await other.send('QUIT\r\n').end()
+    await daemon.status()
+  }
+  const fullMib = residentMib(daemon) - idleMib
+  // Half of what is promised to be unparsed at most, on the average of them.
+  assert.ok(fullMib < (sessions.length * 128) / 1024, `${fullMib} MiB`)
+  assert.deepEqual([daemon.eventsOf('internal'), daemon.eventsOf('worker.exited')], [[], []])
+})
+
 const services = waiting.map(([service]) => service)
 
 /** Bytes that no client of ours sends. */

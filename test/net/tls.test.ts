@@ -3,7 +3,12 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { before, test } from 'node:test'
-import type { ConnectionOptions, SecureVersion, TLSSocket } from 'node:tls'
+import {
+  type ConnectionOptions,
+  type SecureVersion,
+  type TLSSocket,
+  connect as tlsConnect,
+} from 'node:tls'
 import { MailmuxError } from '../../src/base/error.ts'
 import { acceptTls, createBackendTls, createServerTls, type TlsService } from '../../src/net/tls.ts'
 import { type Authority, type IssuedCertificate, makeAuthority } from '../support/certificates.ts'
@@ -88,6 +93,53 @@ test('the certificate follows the name that the client asks for', async () => {
   const socket = await shake(acceptor, { checkServerIdentity: () => undefined })
   assert.equal(socket.getPeerCertificate().subject.CN, 'mx1.example.com')
   socket.destroy()
+})
+
+/** The first bytes of a client that asks for a name of that many letters. */
+async function helloFor(letters: number): Promise<Buffer> {
+  const server = createServer()
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const taken = once(server, 'connection') as Promise<[Socket]>
+  const port = (server.address() as AddressInfo).port
+  const client = tlsConnect({ port, host: '127.0.0.1', servername: 'a'.repeat(letters) })
+  client.on('error', () => undefined)
+  const [socket] = await taken
+  const [hello] = (await once(socket, 'data')) as [Buffer]
+  socket.destroy()
+  server.close()
+  return hello
+}
+
+test('a name that is none gets the first certificate, or an end, and no name costs memory', async () => {
+  await using acceptor = new Acceptor()
+  const hello = await helloFor(200)
+  const start = hello.indexOf('a'.repeat(200))
+  const tried = ['../../etc/passwd', '\\\0x', '%n%s', '\r\n', '*', '.', '\xff'].map((text) => {
+    const bytes = Buffer.from(hello)
+    bytes.fill(text, start, start + 200, 'latin1')
+    return bytes
+  })
+  // A length that says more than there is.
+  const overlong = Buffer.from(hello)
+  overlong.writeUInt16BE(0xffff, start - 2)
+  for (const bytes of [...tried, overlong]) {
+    using peer = await acceptor.connect()
+    peer.send(bytes)
+    // A handshake goes on with a record of its own, and is refused by an alert.
+    const [start] = await peer.expect(/^[^]{2}/)
+    assert.ok(['\x15\x03', '\x16\x03'].includes(start), start)
+  }
+  const names = Array.from({ length: 300 }, (_, number) => `${number}.${'a'.repeat(60)}.example`)
+  for (const servername of names) {
+    const socket = await shake(acceptor, { servername, checkServerIdentity: () => undefined })
+    assert.equal(socket.getPeerCertificate().subject.CN, 'mx1.example.com')
+    socket.destroy()
+  }
+  // All of them by the one context that there is.
+  const tls = createServerTls([first, second], 'TLSv1.2').forService(imap)
+  const contexts = new Set(names.map((name) => tls.contextFor(name)))
+  assert.deepEqual([...contexts], [tls.defaultContext])
 })
 
 test('cheap ciphers and groups come first', async () => {
