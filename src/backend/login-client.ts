@@ -17,6 +17,7 @@ import {
   upgrade,
 } from '../net/dial.ts'
 import { quietBuffer } from '../net/read-buffer.ts'
+import type { GateTurn, LoginGate } from './login-gate.ts'
 import type { BackEndAction, BackEndOutcome, LoginBackEnd } from '../protocol/login.ts'
 
 export interface LoginPlan {
@@ -30,6 +31,8 @@ export interface LoginPlan {
   readonly loginTimeoutMs: number
   /** Sent before anything else. */
   readonly preface: Preface | undefined
+  /** Where only so many may be under way at the back-end. */
+  readonly gate?: LoginGate | undefined
 }
 
 type Failed = Extract<BackEndOutcome, { kind: 'failed' }>
@@ -50,15 +53,17 @@ export class LoginClient implements Inlet, Timed {
   #socket: Socket | undefined
   #cancel: Cancel | undefined
   #next: Inlet | undefined
+  #turn: GateTurn | undefined
 
   constructor(plan: LoginPlan, waiter: LoginWaiter) {
     this.#machine = plan.machine
     this.#plan = plan
     this.#waiter = waiter
     deadlines.arm(this, plan.loginTimeoutMs)
-    const { endpoint, trust, preface } = plan
-    const options = { endpoint, trust, timeoutMs: plan.connectTimeoutMs, inlet: this, preface }
-    this.#cancel = dial(options, (result) => this.#connected(result))
+    const hasTurn = (): void => this.#dial(plan)
+    const hasNone = (): void => this.#fail('crowded', 'as many logins as may be are under way')
+    this.#turn = plan.gate?.take({ hasTurn, hasNone })
+    if (this.#turn === undefined || this.#turn.hasPlace) this.#dial(plan)
   }
 
   /** The connection, once there is one. */
@@ -82,6 +87,11 @@ export class LoginClient implements Inlet, Timed {
     if (this.#waiter === undefined) return
     this.#leave()
     this.#socket?.destroy()
+  }
+
+  #dial({ endpoint, trust, connectTimeoutMs, preface }: LoginPlan): void {
+    const options = { endpoint, trust, timeoutMs: connectTimeoutMs, inlet: this, preface }
+    this.#cancel = dial(options, (result) => this.#connected(result))
   }
 
   readBuffer(): Buffer {
@@ -142,6 +152,8 @@ export class LoginClient implements Inlet, Timed {
         case 'challenge':
           // Whom we wait for now is the client.
           deadlines.disarm(this)
+          this.#turn?.leave()
+          this.#turn = undefined
           this.#waiter.backendChallenged(action.message)
           break
         case 'finish':
@@ -186,6 +198,8 @@ export class LoginClient implements Inlet, Timed {
   /** Drops all that only the login needed: the object lives as long as the session. */
   #leave(): void {
     deadlines.disarm(this)
+    this.#turn?.leave()
+    this.#turn = undefined
     this.#cancel?.()
     this.#stopListening()
     this.#waiter = undefined

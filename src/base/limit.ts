@@ -81,6 +81,8 @@ export const waits = {
   fanOutStallMs: 60_000,
   backendConnectMs: 10_000,
   backendLoginMs: 30_000,
+  /** For a login, where as many of its back-end are under way as may be. */
+  backendTurnMs: 5_000,
   /** For a login to be tried, where as many of its address are under way as may be. */
   loginTurnMs: 30_000,
   tlsHandshakeMs: 10_000,

@@ -52,6 +52,7 @@ export type CertificateReason = 'unverified' | 'no_user' | 'ambiguous' | 'other_
 /** What went wrong with a back-end; the label `reason` of the counter `backend_error`. */
 export type BackendReason =
   | 'refused'
+  | 'crowded'
   | 'no_descriptor'
   | 'timeout'
   | 'closed'

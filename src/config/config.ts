@@ -77,6 +77,8 @@ export interface BackendConfig {
   readonly tlsClient: CertificateFiles | undefined
   /** The most connections for messages that this host has to it at once. */
   readonly connections: number
+  /** The most logins of this host that are under way there at once. */
+  readonly logins: number
   readonly clientAddress: ClientPassing
   readonly admin: AdminConfig | undefined
 }

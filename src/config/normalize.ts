@@ -153,6 +153,7 @@ function backendOf(
       keyFile: path(raw.tls_client.key),
     },
     connections: raw.connections ?? 500,
+    logins: raw.logins ?? 500,
     clientAddress: raw.client_address ?? 'none',
     admin: raw.admin && {
       user: raw.admin.user,

@@ -88,6 +88,12 @@ const backend = {
       maximum: 20000,
       description: 'connections for messages at once to it, from this host (default: 500)',
     },
+    logins: {
+      type: 'integer',
+      minimum: 1,
+      maximum: 20000,
+      description: 'logins under way at once to it, from this host (default: 500)',
+    },
     site: { ...name, description: 'where it stands', notYet: true },
     capacity: { type: 'integer', minimum: 0, description: 'users it has room for', notYet: true },
   },

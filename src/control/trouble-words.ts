@@ -17,6 +17,7 @@ const steps: Readonly<Record<BackendStep | 'probe', string>> = {
 
 const reasons: Readonly<Record<BackendReason, string>> = {
   refused: 'no connection',
+  crowded: 'as many logins as may be are under way there',
   no_descriptor: 'this host has too many files open to connect',
   timeout: 'no answer in time',
   closed: 'it hung up',

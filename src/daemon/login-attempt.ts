@@ -17,13 +17,12 @@ import { type Carried, carry, isFor } from './carried-exchange.ts'
 import type { Freeze } from './freezes.ts'
 import { type HoldWaiter, LoginHold, mayHold } from './login-hold.ts'
 import { LoginJudge } from './login-judge.ts'
+import { loginGateOf } from './login-gates.ts'
 import { loginOffersOf } from './login-offers.ts'
 import type { Accepted, LoginAttemptOptions } from './login-protocol.ts'
 import { loginResults } from './login-report.ts'
-import { type LoginRoute, routeLogin } from './login-route.ts'
+import { type FoundRoute as Route, routeLogin } from './login-route.ts'
 import type { Generation } from './runtime.ts'
-
-type Route = Extract<LoginRoute, { kind: 'route' }>
 
 export class LoginAttempt implements LoginWaiter, HoldWaiter {
   readonly #options: LoginAttemptOptions
@@ -210,20 +209,20 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
   }
 
   #connect(route: Route): void {
-    const { protocol, client } = this.#options
+    const { runtime, protocol, client } = this.#options
     const { hostname, limits } = this.#generation.config
     const { connectTimeoutMs, loginTimeoutMs } = limits
-    const { endpoint, trust } = route
     if (!this.#isSendable(route)) return this.#refuse()
-    const own = this.#judge.proofAt(this.#generation, route)
-    if (own === undefined) return this.#cannotTell(`no administrator for ${route.backend}`)
+    const proof = this.#judge.proofAt(this.#generation, route)
+    if (proof === undefined) return this.#cannotTell(`no administrator for ${route.backend}`)
     this.#route = route
     const passed = { clientAddress: route.clientAddress, client }
     const introduction = { hostname, client: introducedFor(protocol.service, passed) }
-    const machine = protocol.createBackEnd(endpoint.tls, own, introduction)
+    const machine = protocol.createBackEnd(route.endpoint.tls, proof, introduction)
+    const gate = loginGateOf(runtime, this.#generation, route.backend)
     const preface = prefaceFor(passed)
-    const plan = { machine, endpoint, trust, connectTimeoutMs, loginTimeoutMs, preface }
-    this.#client = new LoginClient(plan, this)
+    const own = { machine, endpoint: route.endpoint, trust: route.trust, preface, gate }
+    this.#client = new LoginClient({ ...own, connectTimeoutMs, loginTimeoutMs }, this)
   }
 
   #isSendable({ backend, login }: Route): boolean {

@@ -23,6 +23,8 @@ export type LoginRoute =
   /** Cannot be told now. `fault`: what the administrator should hear. */
   | { readonly kind: 'unavailable'; readonly fault?: string }
 
+export type FoundRoute = Extract<LoginRoute, { kind: 'route' }>
+
 export function routeLogin(
   { config, map, backendTls }: Generation,
   protocol: LoginService,

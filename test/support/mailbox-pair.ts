@@ -49,6 +49,7 @@ export function doorTo(
     tlsPins: [],
     tlsClient: undefined,
     connections: 1,
+    logins: 1,
     clientAddress: 'none',
     admin: { user, passwordFile: '', style, separator: '*' },
   }
