@@ -10,6 +10,7 @@ import type { Inlet } from '../net/dial.ts'
 import { Pump } from '../net/pump.ts'
 import type { PassedBytes, PumpEnd } from '../net/pump-options.ts'
 import type { FarewellReason, JoinedWatch } from '../protocol/joined-watch.ts'
+import { backendHerdOf } from './backend-herds.ts'
 import type { ClientLine } from './client-line.ts'
 import type { JoinedSession, JoinOptions } from './login-protocol.ts'
 
@@ -63,7 +64,9 @@ export class Join implements JoinedSession, PassedBytes, Timed {
     this.#watch = watch
     this.#onEnd = onEnd
     this.#before = { bytesIn: line.bytesIn, bytesOut: line.bytesOut, tls: line.tls }
-    this.#pump = new Pump({ client: line.detach(), backend, idleTimeoutMs, onEnd: this })
+    const herd = backendHerdOf(options.runtime, accepted.backend)
+    const delayMs = (silentMs: number): number => herd.ended(silentMs, performance.now())
+    this.#pump = new Pump({ client: line.detach(), backend, idleTimeoutMs, delayMs, onEnd: this })
     this.#pump.watch = watch
     this.#rewriter = rewriter
     const pump = this.#pump

@@ -23,6 +23,11 @@ export interface PumpOptions {
   readonly backend: Socket
   /** How long no byte may pass in either direction; milliseconds. */
   readonly idleTimeoutMs: number
+  /**
+   * How long the client may stay after its back-end has ended it, unless it says something; given how
+   * long no byte had passed. Milliseconds.
+   */
+  readonly delayMs?: ((silentMs: number) => number) | undefined
   /** Called once, when both connections are closed. */
   readonly onEnd: { pumpEnded(end: PumpEnd): void }
 }

@@ -14,6 +14,7 @@ import { TLSSocket } from 'node:tls'
 import { waits } from '../base/limit.ts'
 import { deadlines, type Timed } from './deadline.ts'
 import type { Inlet } from './dial.ts'
+import { awaitDrain, awaitFinish, listenToClient, listenToEnd } from './pump-listeners.ts'
 import type { PassedBytes, PumpEnd, PumpOptions } from './pump-options.ts'
 import { borrowLargeBuffer, quietBuffer, returnLargeBuffer } from './read-buffer.ts'
 
@@ -25,12 +26,6 @@ const halfOpenMs = 30_000
 /** A busy connection whose reads get this small is quiet again. */
 const quietReadBytes = 4096
 const nothing = Buffer.alloc(0)
-const pumpOf = Symbol('pump')
-
-/** Kept at the socket, so that listeners are shared functions. */
-interface Joined extends Socket {
-  [pumpOf]?: Pump
-}
 
 export class Pump implements Inlet, Timed {
   dueTick = 0
@@ -39,8 +34,8 @@ export class Pump implements Inlet, Timed {
   bytesOut = 0
   /** Sees all that passes. */
   watch: PassedBytes | undefined
-  readonly #client: Joined
-  readonly #backend: Joined
+  readonly #client: Socket
+  readonly #backend: Socket
   readonly #options: PumpOptions
   readonly #encrypted: boolean
   #large: Buffer | undefined
@@ -50,6 +45,8 @@ export class Pump implements Inlet, Timed {
   #silenceMs: number
   #isSettled = false
   #isWaiting = false
+  /** Its back-end is gone, and its client is not told yet. */
+  #isLeftAlone = false
   #open = 2
   #written: ((error?: Error | null) => void) | undefined
 
@@ -63,11 +60,7 @@ export class Pump implements Inlet, Timed {
 
   /** Begins with what was read too far on either side. */
   start(toClient: Buffer, toBackend: Buffer): void {
-    this.#client[pumpOf] = this
-    this.#backend[pumpOf] = this
-    for (const socket of [this.#client, this.#backend]) {
-      socket.on('end', onEnd).on('error', onError).on('close', onClose)
-    }
+    for (const socket of [this.#client, this.#backend]) listenToEnd(socket, this)
     if (toClient.length > 0) {
       this.bytesOut += toClient.length
       this.#client.write(toClient)
@@ -75,9 +68,9 @@ export class Pump implements Inlet, Timed {
     }
     if (toBackend.length > 0) this.takeFromClient(toBackend)
     deadlines.arm(this, Math.min(settledMs, this.#options.idleTimeoutMs))
-    this.#client.on('data', onClientData)
+    listenToClient(this.#client)
     // Either may have ended, or been destroyed, while nobody listened.
-    if (this.#client.destroyed) onClose.call(this.#client)
+    if (this.#client.destroyed) this.closed(this.#client)
     else if (this.#client.readableEnded) this.ended(this.#client)
     else this.#client.resume()
   }
@@ -116,11 +109,9 @@ export class Pump implements Inlet, Timed {
     if (leftMs > 0) {
       if (!this.#isSettled) this.#settle()
       deadlines.arm(this, leftMs)
-    } else if (this.#end === undefined) {
-      this.#finish('idle')
-    } else {
-      this.kill()
-    }
+    } else if (this.#end === undefined) this.#finish('idle')
+    else if (this.#isLeftAlone) this.#closeClient()
+    else this.kill()
   }
 
   /** Ends the join after what was taken from either side, and `farewell`, have been delivered. */
@@ -143,7 +134,8 @@ export class Pump implements Inlet, Timed {
   }
 
   failed(socket: Socket): void {
-    this.#end ??= socket === this.#client ? 'client_error' : 'backend_error'
+    if (socket === this.#client) this.#end ??= 'client_error'
+    else this.#backendGone('backend_error')
     socket.destroy()
   }
 
@@ -153,8 +145,7 @@ export class Pump implements Inlet, Timed {
       this.#end ??= 'client_closed'
       this.#closeBackend()
     } else {
-      this.#end ??= 'backend_error'
-      this.#closeClient()
+      this.#backendGone('backend_error')
     }
     if (this.#open === 0) this.#over()
   }
@@ -192,12 +183,13 @@ export class Pump implements Inlet, Timed {
   takeFromClient(chunk: Buffer): void {
     const backend = this.#backend
     this.bytesIn += chunk.length
+    if (this.#isLeftAlone) this.#closeClient()
     if (backend.writableEnded || backend.destroyed) return
     this.#activeTick = deadlines.tick
     this.watch?.fromClient(chunk)
     if (backend.write(chunk)) return
     this.#client.pause()
-    backend.once('drain', onBackendDrain)
+    awaitDrain(backend)
   }
 
   #settle(): void {
@@ -209,14 +201,24 @@ export class Pump implements Inlet, Timed {
   ended(socket: Socket): void {
     if (socket === this.#client) {
       this.#end ??= 'client_closed'
+      if (this.#isLeftAlone) this.#closeClient()
       if (this.#backend.writableEnded || this.#backend.destroyed) return
       this.#backend.end()
       this.#allowSilence(halfOpenMs)
     } else {
-      this.#end ??= 'backend_closed'
-      this.#closeBackend()
-      this.#closeClient()
+      this.#backendGone('backend_closed')
     }
+  }
+
+  /** All that it said has been passed on. Who waits for nothing may be told later. */
+  #backendGone(end: PumpEnd): void {
+    const silentMs = deadlines.since(this.#activeTick)
+    const waitMs = this.#end === undefined ? (this.#options.delayMs?.(silentMs) ?? 0) : 0
+    this.#end ??= end
+    this.#closeBackend()
+    this.#isLeftAlone ||= waitMs > 0
+    if (waitMs > 0) this.#allowSilence(waitMs)
+    else if (!this.#isLeftAlone) this.#closeClient()
   }
 
   #allowSilence(silenceMs: number): void {
@@ -226,6 +228,7 @@ export class Pump implements Inlet, Timed {
   }
 
   #finish(end: PumpEnd): void {
+    if (this.#isLeftAlone) this.#closeClient()
     if (this.#end !== undefined) return
     this.#end = end
     this.#closeBackend()
@@ -244,10 +247,11 @@ export class Pump implements Inlet, Timed {
 
   #closeClient(): void {
     const client = this.#client
+    this.#isLeftAlone = false
     if (client.destroyed) return
     if (!client.writableEnded) {
       client.end()
-      client.once('finish', onClientFinish)
+      awaitFinish(client)
       this.#allowSilence(halfOpenMs)
     }
     client.resume()
@@ -264,28 +268,4 @@ export class Pump implements Inlet, Timed {
     this.#large = undefined
     this.#options.onEnd.pumpEnded(this.#end ?? 'shutdown')
   }
-}
-
-function onClientData(this: Joined, chunk: Buffer): void {
-  this[pumpOf]?.takeFromClient(chunk)
-}
-
-function onBackendDrain(this: Joined): void {
-  this[pumpOf]?.resumeClient()
-}
-
-function onClientFinish(this: Joined): void {
-  this[pumpOf]?.clientFinished()
-}
-
-function onEnd(this: Joined): void {
-  this[pumpOf]?.ended(this)
-}
-
-function onError(this: Joined): void {
-  this[pumpOf]?.failed(this)
-}
-
-function onClose(this: Joined): void {
-  this[pumpOf]?.closed(this)
 }

@@ -230,6 +230,53 @@ test('a farewell comes after what was taken, and is the last', async () => {
   }
 })
 
+test('a client may stay a while after its back-end has gone, and hears of it at its next word', async () => {
+  for (const leave of ['end', 'destroy', 'resetAndDestroy'] as const) {
+    const { client, backend, ended } = await join({ delayMs: 60_000 })
+    backend.resume()
+    client.resume()
+    // All that was said before arrives.
+    if (leave === 'end') backend.write('* BYE\r\n')
+    if (leave === 'end') assert.equal(String((await once(client, 'data'))[0]), '* BYE\r\n')
+    backend[leave]()
+    await once(backend, 'close')
+    await pass(50)
+    assert.equal(client.readableEnded, false)
+    client.write('a NOOP\r\n')
+    await once(client, 'end')
+    client.end()
+    assert.match(await ended, /^backend_/)
+  }
+})
+
+test('who stays after its back-end has gone is told when the time is up, or leaves, or is ended', async () => {
+  const ends = {
+    'the time is up': async ({ client }: Joined) => void (await once(client, 'end')),
+    'a farewell': async ({ client, pump }: Joined) => {
+      pump.shutdown('* BYE\r\n')
+      await once(client, 'end')
+    },
+    'its client ends': async ({ client }: Joined) => {
+      client.end()
+      await once(client, 'end')
+    },
+    'its client is gone': async ({ client }: Joined) => void client.resetAndDestroy(),
+    'a kill': async ({ client, pump }: Joined) => {
+      pump.kill()
+      await once(client, 'end')
+    },
+  }
+  for (const [what, end] of Object.entries(ends)) {
+    const joined = await join({ delayMs: what === 'the time is up' ? 200 : 60_000 })
+    joined.client.resume().on('error', () => undefined)
+    joined.backend.resume().end()
+    await once(joined.backend, 'close')
+    await end(joined)
+    joined.client.end()
+    assert.equal(await joined.ended, 'backend_closed', what)
+  }
+})
+
 test('a kill ends both sides at once', async () => {
   const { client, backend, pump, ended } = await join()
   const closed = Promise.all([once(client.resume(), 'close'), once(backend.resume(), 'close')])

@@ -26,6 +26,8 @@ export interface JoinedOptions {
   readonly client?: 'plain' | 'tls'
   readonly backend?: TlsMode
   readonly idleTimeoutMs?: number
+  /** How long the client may stay after its back-end has gone. */
+  readonly delayMs?: number
   /** What was read too far before the join. */
   readonly toClient?: string
   readonly toBackend?: string
@@ -119,6 +121,7 @@ export async function join(options: JoinedOptions = {}): Promise<Joined> {
     client: nearClient,
     backend: nearBackend,
     idleTimeoutMs: options.idleTimeoutMs ?? 60_000,
+    ...(options.delayMs === undefined ? {} : { delayMs: () => options.delayMs ?? 0 }),
     onEnd: { pumpEnded: resolve },
   })
   holder.pump = pump
