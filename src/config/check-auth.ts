@@ -5,7 +5,8 @@ import type { RawConfig } from './schema.ts'
 
 const services = ['imap', 'pop3', 'sieve', 'submission'] as const
 
-export function checkAuth({ auth, backends }: RawConfig, locate: Locate): Problem[] {
+export function checkAuth(raw: RawConfig, locate: Locate): Problem[] {
+  const { auth, backends } = raw
   const at = locate(['auth'])
   const { mode, passwd_file, ldap } = auth ?? {}
   if (mode !== 'verify') {
@@ -16,7 +17,9 @@ export function checkAuth({ auth, backends }: RawConfig, locate: Locate): Proble
       : []
   }
   const problems = Object.entries(backends).flatMap(([name, backend]) => {
-    const isAsked = services.some((service) => backend[service] !== undefined)
+    const isAsked = services.some(
+      (service) => backend[service] !== undefined && !isForOthers(raw, name, service),
+    )
     if (!isAsked || backend.admin !== undefined) return []
     const text = `backends.${name}: has no admin to log in with, which auth.mode verify needs`
     return [problem('no-admin', text, locate(['backends', name]), 'give admin')]
@@ -26,6 +29,12 @@ export function checkAuth({ auth, backends }: RawConfig, locate: Locate): Proble
   }
   if (ldap !== undefined) problems.push(...checkLdap(ldap, locate))
   return problems
+}
+
+/** At the smarthost another login is for all of them. */
+function isForOthers({ smarthost }: RawConfig, backend: string, service: string): boolean {
+  if (typeof smarthost !== 'object' || smarthost.submission === undefined) return false
+  return smarthost.backend === backend && service === 'submission'
 }
 
 type RawLdap = NonNullable<NonNullable<RawConfig['auth']>['ldap']>

@@ -69,21 +69,28 @@ function checkDomains(raw: RawConfig, locate: Locate): Problem[] {
 
 function checkSmarthost(raw: RawConfig, config: Config, locate: Locate): Problem[] {
   if (raw.smarthost === undefined) return []
-  const backend = config.backends.get(raw.smarthost)
-  const at = locate(['smarthost'], true)
+  const { smarthost = '', smarthostLogin } = config
+  const backend = config.backends.get(smarthost)
+  const at = locate(
+    typeof raw.smarthost === 'object' ? ['smarthost', 'backend'] : ['smarthost'],
+    true,
+  )
   if (backend === undefined) {
-    const meant = nearest(raw.smarthost, config.backends.keys())
+    const meant = nearest(smarthost, config.backends.keys())
     const hint =
       meant === undefined
         ? `known: ${[...config.backends.keys()].join(', ')}`
         : `did you mean ${meant}?`
-    return [
-      problem('unknown-backend', `smarthost: no back-end is called ${raw.smarthost}`, at, hint),
-    ]
+    return [problem('unknown-backend', `smarthost: no back-end is called ${smarthost}`, at, hint)]
   }
-  return backend.endpoints.smtp === undefined
-    ? [problem('no-smtp', `smarthost: ${raw.smarthost} has no smtp port`, at)]
-    : []
+  const needed = (['smtp', 'submission'] as const).filter(
+    (protocol) => protocol === 'smtp' || smarthostLogin !== undefined,
+  )
+  return needed.flatMap((protocol) =>
+    backend.endpoints[protocol] === undefined
+      ? [problem(`no-${protocol}`, `smarthost: ${smarthost} has no ${protocol} port`, at)]
+      : [],
+  )
 }
 
 function checkBackends(raw: RawConfig, locate: Locate): Problem[] {

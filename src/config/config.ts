@@ -63,6 +63,11 @@ export interface AdminConfig {
   readonly separator: string
 }
 
+/** Who logs in at the smarthost for users that send by it. */
+export type SmarthostLogin =
+  /** Nobody: it is told by XCLIENT whom we have let in. */
+  'xclient' | { readonly user: string; readonly passwordFile: string }
+
 export interface BackendConfig {
   readonly name: string
   readonly host: string
@@ -200,6 +205,8 @@ export interface Config {
   readonly naming: Naming
   /** Name of the back-end for addresses elsewhere. */
   readonly smarthost: string | undefined
+  /** Set where users send by it whose own back-ends have no submission port. */
+  readonly smarthostLogin: SmarthostLogin | undefined
   /** Address for `<postmaster>` without a domain. */
   readonly postmaster: string
   readonly backends: ReadonlyMap<string, BackendConfig>

@@ -26,5 +26,13 @@ export function withCredentials(config: Config, folder: string | undefined): Con
     const own = { ...admin, passwordFile: found(admin.passwordFile) }
     return [name, { ...backend, admin: own }] as const
   })
-  return { ...config, backends: new Map(backends), map: { ...config.map, databases } }
+  const login = config.smarthostLogin
+  const smarthostLogin =
+    typeof login === 'object' ? { ...login, passwordFile: found(login.passwordFile) } : login
+  return {
+    ...config,
+    backends: new Map(backends),
+    smarthostLogin,
+    map: { ...config.map, databases },
+  }
 }

@@ -16,6 +16,7 @@ import type {
   MoveConfig,
   RelayConfig,
   Service,
+  SmarthostLogin,
   SpoolConfig,
   TlsMode,
 } from './config.ts'
@@ -60,7 +61,8 @@ export function normalizeConfig(raw: RawConfig, file: string, locate: Locate): C
       recipientDelimiter: raw.recipient_delimiter ?? '+',
       foldCase: raw.fold_case ?? true,
     },
-    smarthost: raw.smarthost,
+    smarthost: typeof raw.smarthost === 'object' ? raw.smarthost.backend : raw.smarthost,
+    smarthostLogin: smarthostLoginOf(raw.smarthost, path),
     postmaster: raw.postmaster ?? `postmaster@${defaultDomain}`,
     backends: new Map(
       Object.entries(raw.backends).map(([name, backend]) => [name, backendOf(name, backend, path)]),
@@ -157,13 +159,26 @@ function backendOf(
     clientAddress: raw.client_address ?? 'none',
     admin: raw.admin && {
       user: raw.admin.user,
-      passwordFile: isCredential(raw.admin.password_file)
-        ? raw.admin.password_file
-        : path(raw.admin.password_file),
+      passwordFile: secretFile(raw.admin.password_file, path),
       style: raw.admin.style ?? 'master',
       separator: raw.admin.separator ?? '*',
     },
   }
+}
+
+/** A name in the folder of credentials is looked up by withCredentials. */
+function secretFile(file: string, path: (relative: string) => string): string {
+  return isCredential(file) ? file : path(file)
+}
+
+function smarthostLoginOf(
+  raw: RawConfig['smarthost'],
+  path: (relative: string) => string,
+): SmarthostLogin | undefined {
+  const submission = typeof raw === 'object' ? raw.submission : undefined
+  if (submission === undefined || submission === 'xclient') return submission
+  const { user, password_file: file } = submission
+  return { user, passwordFile: secretFile(file, path) }
 }
 
 type RawListener = NonNullable<NonNullable<RawConfig['listen']>['smtp']>[number]

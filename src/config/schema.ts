@@ -14,6 +14,7 @@ import { loginProperties } from './login-schema.ts'
 import { moveProperties } from './move-schema.ts'
 import { relayProperties } from './relay-schema.ts'
 import { duration, name } from './scalar-schema.ts'
+import { smarthost } from './smarthost-schema.ts'
 
 const port = { type: 'integer', minimum: 0, maximum: 65535 } as const
 const tlsMode = { type: 'string', enum: ['none', 'starttls', 'implicit'] } as const
@@ -165,7 +166,10 @@ export const configSchema = {
       type: 'boolean',
       description: 'ASCII letters of local parts compare without case (default: true)',
     },
-    smarthost: { ...name, description: 'the back-end that takes mail for addresses elsewhere' },
+    smarthost: {
+      ...smarthost,
+      description: 'the back-end that takes mail for addresses elsewhere',
+    },
     postmaster: { ...name, description: 'where mail for <postmaster> without a domain goes' },
     backends: {
       type: 'object',

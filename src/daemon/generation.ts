@@ -24,7 +24,7 @@ export function openGeneration(
   settings: Settings,
   changes: Omit<StateSource, 'path'> = {},
 ): Opened {
-  const { config, backendPems, mapFile } = settings
+  const { config, backendPems, mapFile, smarthostPassword } = settings
   const problems: MailmuxError[] = []
   const attempt = <T>(make: () => T): T | undefined => {
     try {
@@ -51,7 +51,8 @@ export function openGeneration(
     const unknown = new MailmuxError('INTERNAL', `${mapFile}: not opened`)
     return { problems: [first ?? unknown, ...rest] }
   }
-  return { generation: { config, map, serverTls, backendTls, verifier, certified } }
+  const own = { verifier, certified, smarthostPassword }
+  return { generation: { config, map, serverTls, backendTls, ...own } }
 }
 
 function verifierOf({ config, logins }: Settings): LoginVerifier | undefined {

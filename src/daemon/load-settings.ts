@@ -14,7 +14,7 @@ import { type BoundListener, bindListeners } from './bind-listeners.ts'
 import { unreadable } from '../map/database/open-database.ts'
 import { KeptChanges } from './kept-changes.ts'
 import { openGeneration } from './generation.ts'
-import { readLoginSecrets } from './read-login-secrets.ts'
+import { readLoginSecrets, readSmarthostPassword } from './read-login-secrets.ts'
 import { prepareStateDir, refuseUnless, type RunAs } from './run-as.ts'
 import { sessionsPerWorker, workersOf } from './session-share.ts'
 import type { BackendPem, PemCertificate, Settings } from './settings.ts'
@@ -56,6 +56,7 @@ export async function loadSettings(
   const clientAuthorities = await readClientAuthorities(config, problems)
   const backendPems = await readBackendPems(config, problems)
   const logins = await readLoginSecrets(config, problems)
+  const smarthostPassword = await readSmarthostPassword(config, problems)
   const wanted = wantedListeners(options, problems)
   const listening = await bindListeners(wanted, options.inForce)
   const workers = workersOf(config)
@@ -68,6 +69,7 @@ export async function loadSettings(
     clientAuthorities,
     backendPems,
     logins,
+    smarthostPassword,
     sessionsPerWorker: await sessionsPerWorker(config.limits.sessions, workers),
   }
   const about = map === undefined ? noMap : tryGeneration(settings, problems)

@@ -7,21 +7,20 @@
  * it has said anything, it is led to the same end by a decoy. A token has failed when the client hears
  * why: so that word waits for the brake, and the end does not wait again.
  */
-import { LoginClient, type LoginWaiter } from '../backend/login-client.ts'
-import { introducedFor, prefaceFor } from '../backend/passed-client.ts'
+import type { LoginClient, LoginWaiter } from '../backend/login-client.ts'
 import { type BackendReason, type BackendStep, printable } from '../base/log.ts'
 import type { BackEndOutcome, LoginOutcome } from '../protocol/login.ts'
 import { isBearer } from '../protocol/sasl/exchange.ts'
 import { LoginBrake } from './brake.ts'
 import { type Carried, carry, isFor } from './carried-exchange.ts'
+import { dialLogin } from './dial-login.ts'
 import type { Freeze } from './freezes.ts'
 import { type HoldWaiter, LoginHold, mayHold } from './login-hold.ts'
 import { LoginJudge } from './login-judge.ts'
-import { loginGateOf } from './login-gates.ts'
 import { loginOffersOf } from './login-offers.ts'
 import type { Accepted, LoginAttemptOptions } from './login-protocol.ts'
 import { loginResults } from './login-report.ts'
-import { type FoundRoute as Route, routeLogin } from './login-route.ts'
+import { type FoundRoute as Route, freezeOn, routeLogin } from './login-route.ts'
 import type { Generation } from './runtime.ts'
 
 export class LoginAttempt implements LoginWaiter, HoldWaiter {
@@ -41,7 +40,7 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
     this.#options = options
     this.#generation = runtime.current
     this.#carried = carry(proof, runtime)
-    this.#judge = new LoginJudge(proof)
+    this.#judge = new LoginJudge(proof, options)
     this.#brake = new LoginBrake(options)
     const isCircling = (client.ttl ?? 1) < 1
     if (isCircling) runtime.log('refuse', { ...fields, reason: 'loop' })
@@ -56,6 +55,7 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
     const isUnanswered = this.#client !== undefined || this.#judge.isBusy
     if (isUnanswered && !this.#options.runtime.draining) this.#brake.failed()
     this.#brake.end()
+    this.#judge.abort()
     this.#leaveBackend()
     this.#hold?.end()
   }
@@ -63,7 +63,7 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
   /** Whether it may yet end with a session at that mailbox. */
   concerns(freeze: Freeze): boolean {
     const route = this.#route
-    if (route === undefined || this.#client === undefined) return false
+    if (route === undefined || route.isElsewhere || this.#client === undefined) return false
     return freeze.coversLogin(route.user, route)
   }
 
@@ -145,7 +145,8 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
           this.#fail(route, 'login', 'desync', 'took a login before the exchange was over')
           return
         }
-        const { user, backend, login } = route
+        const { user, backend } = route
+        const login = route.isElsewhere ? undefined : route.login
         const accepted = { user, backend, login, client, surplus: outcome.surplus }
         this.#brake.succeeded()
         this.#tell({ kind: 'accepted', response: outcome.response }, accepted)
@@ -167,7 +168,7 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
     if (route.kind === 'refused') this.#refuse()
     else if (route.kind === 'unavailable') this.#cannotTell(route.fault)
     else {
-      const freeze = runtime.freezes.forLogin(route.user, route)
+      const freeze = freezeOn(route, runtime)
       if (freeze !== undefined) this.#await(freeze)
       else if (this.#judge.isDue(this.#generation, route)) void this.#verify(route)
       else this.#connect(route)
@@ -177,9 +178,13 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
   async #verify(route: Route): Promise<void> {
     const isRight = await this.#judge.judge(this.#generation, route)
     if (this.#isAborted) return
-    if (isRight === false) this.#refuse()
-    else if (isRight === undefined) this.#cannotTell('no answer about a password')
-    else this.#begin()
+    const { asked } = route
+    // Of a mailbox that has been frozen meanwhile, a back-end may say anything.
+    const isFrozen = asked !== undefined && freezeOn(route, this.#options.runtime) !== undefined
+    if (isRight === true || isFrozen) this.#begin()
+    else if (isRight === false) this.#refuse()
+    // What a back-end did has been told.
+    else this.#cannotTell(asked === undefined ? 'no answer about a password' : undefined)
   }
 
   #cannotTell(fault: string | undefined): void {
@@ -210,19 +215,14 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
 
   #connect(route: Route): void {
     const { runtime, protocol, client } = this.#options
-    const { hostname, limits } = this.#generation.config
-    const { connectTimeoutMs, loginTimeoutMs } = limits
+    const generation = this.#generation
     if (!this.#isSendable(route)) return this.#refuse()
-    const proof = this.#judge.proofAt(this.#generation, route)
+    const proof = this.#judge.proofAt(generation, route)
     if (proof === undefined) return this.#cannotTell(`no administrator for ${route.backend}`)
     this.#route = route
-    const passed = { clientAddress: route.clientAddress, client }
-    const introduction = { hostname, client: introducedFor(protocol.service, passed) }
-    const machine = protocol.createBackEnd(route.endpoint.tls, proof, introduction)
-    const gate = loginGateOf(runtime, this.#generation, route.backend)
-    const preface = prefaceFor(passed)
-    const own = { machine, endpoint: route.endpoint, trust: route.trust, preface, gate }
-    this.#client = new LoginClient({ ...own, connectTimeoutMs, loginTimeoutMs }, this)
+    const told = this.#judge.toldAt(generation, route)
+    const call = { protocol, port: route, proof, client, told }
+    this.#client = dialLogin({ runtime, generation }, call, this)
   }
 
   #isSendable({ backend, login }: Route): boolean {

@@ -78,13 +78,18 @@ class LoginOffers extends BackendOffers<ProbePlan, LoginOffer> {
           ? leastMechanisms
           : commonMechanisms(known.map(({ mechanisms }) => mechanisms))
       // An exchange proves something to the back-end alone.
-      const judged = generation.verifier === undefined ? common : leastMechanisms
+      const judged = this.#needsPassword(generation) ? leastMechanisms : common
       const allowed = generation.config.mechanisms[this.#service] ?? common
       this.#mechanisms = judged.filter((mechanism) => allowed.includes(mechanism))
       this.#generation = generation
       this.#version = this.version
     }
     return this.#mechanisms
+  }
+
+  #needsPassword({ verifier, config }: Generation): boolean {
+    if (verifier !== undefined) return true
+    return this.#service === 'submission' && config.smarthostLogin !== undefined
   }
 }
 

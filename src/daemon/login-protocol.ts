@@ -59,8 +59,8 @@ export type PeerFields = Pick<EventFields['refuse'], 'service' | 'session' | 'pe
 export interface Accepted {
   readonly user: string
   readonly backend: string
-  /** The user's name there. */
-  readonly login: string
+  /** The user's name there; undefined where no mailbox of theirs is. */
+  readonly login: string | undefined
   readonly client: LoginClient
   /** What the back-end sent after its answer. */
   readonly surplus: Buffer

@@ -107,8 +107,9 @@ export class LoginSession implements Session, LineOwner, PatienceOwner {
 
   concerns(freeze: Freeze): boolean {
     if (this.#join === undefined) return this.#attempt?.concerns(freeze) === true
-    const { user = '', backend = '', login = '' } = this
-    return !this.#join.isCut && freeze.coversLogin(user, { backend, login })
+    const { user = '', backend = '', login } = this
+    if (login === undefined || this.#join.isCut) return false
+    return freeze.coversLogin(user, { backend, login })
   }
 
   yieldTo(freeze: Freeze, isLast: boolean): void {

@@ -16,11 +16,26 @@ export async function readLoginSecrets(
   const admins = new Map<string, string>()
   for (const { name, admin } of backends.values()) {
     if (admin === undefined) continue
-    const password = (await readSecret(admin.passwordFile, problems))?.replace(/\r?\n$/, '')
-    if (password === '') problems.push(unreadable(admin.passwordFile, 'it is empty'))
-    else if (password !== undefined) admins.set(name, password)
+    const password = await readPassword(admin.passwordFile, problems)
+    if (password !== undefined) admins.set(name, password)
   }
   return { passwords: passwords ?? '', ldapCa, admins }
+}
+
+/** Undefined where nobody logs in at the smarthost by a password. */
+export async function readSmarthostPassword(
+  { smarthostLogin }: Config,
+  problems: MailmuxError[],
+): Promise<string | undefined> {
+  if (typeof smarthostLogin !== 'object') return undefined
+  return readPassword(smarthostLogin.passwordFile, problems)
+}
+
+async function readPassword(file: string, problems: MailmuxError[]): Promise<string | undefined> {
+  const password = (await readSecret(file, problems))?.replace(/\r?\n$/, '')
+  if (password !== '') return password
+  problems.push(unreadable(file, 'it is empty'))
+  return undefined
 }
 
 async function readIfNamed(

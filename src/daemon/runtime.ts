@@ -30,6 +30,8 @@ export interface Generation {
   readonly verifier?: LoginVerifier | undefined
   /** Who logs in for clients with a certificate; undefined where none are asked for. */
   readonly certified?: AdminLogins | undefined
+  /** For the login at the smarthost; undefined where there is none. */
+  readonly smarthostPassword?: string | undefined
 }
 
 /** A connected client, from accept to end. Implemented by front-end/*. */

@@ -41,6 +41,8 @@ export interface Settings {
   /** For back-ends that name authorities, or a certificate to show them. */
   readonly backendPems: ReadonlyMap<string, BackendPem>
   readonly logins?: LoginSecrets | undefined
+  /** For the login at the smarthost. */
+  readonly smarthostPassword?: string | undefined
   /** The most sessions that one worker may have at once. */
   readonly sessionsPerWorker: number
 }

@@ -57,7 +57,7 @@ export function explain(
 function endpointsOf(
   { destinations }: Answer,
   direction: Direction,
-  { backends }: Config,
+  { backends, smarthost = '', smarthostLogin }: Config,
 ): ExplainedEndpoint[] {
   // A site without them need not hear that each of its back-ends has none.
   const further = (['sieve', 'submission'] as const).filter((protocol) =>
@@ -69,9 +69,11 @@ function endpointsOf(
     const mail = endpoints.lmtp === undefined ? 'smtp' : 'lmtp'
     const protocols = direction === 'delivery' ? [mail] : ['imap', 'pop3', ...further]
     return (protocols as BackendProtocol[]).map((protocol) => {
-      const endpoint = endpoints[protocol]
+      const own = endpoints[protocol]
+      const isElsewhere = own === undefined && protocol === 'submission' && smarthostLogin
+      const endpoint = isElsewhere ? backends.get(smarthost)?.endpoints[protocol] : own
       const place = endpoint === undefined ? {} : { host: endpoint.host, port: endpoint.port }
-      return { protocol, backend, ...place }
+      return { protocol, backend: isElsewhere ? smarthost : backend, ...place }
     })
   })
 }

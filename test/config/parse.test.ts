@@ -99,6 +99,21 @@ const wrong: readonly (readonly [name: string, text: string, expected: readonly 
     `${minimal}smarthost: frits\n`,
     ['mailmux.yaml:5:12: error: smarthost: no back-end is called frits; did you mean fritz?'],
   ],
+  [
+    'so must one of several words',
+    `${minimal}smarthost: {backend: frits}\n`,
+    ['mailmux.yaml:5:22: error: smarthost: no back-end is called frits; did you mean fritz?'],
+  ],
+  [
+    'a smarthost that users send by takes submission',
+    `${minimal.replace('imap: 143', 'imap: 143, smtp: 25')}smarthost: {backend: fritz, submission: xclient}\n`,
+    ['mailmux.yaml:5:22: error: smarthost: fritz has no submission port'],
+  ],
+  [
+    'users send by it with a login, or by XCLIENT',
+    `${minimal}smarthost: {backend: fritz, submission: trust}\n`,
+    ['mailmux.yaml:5:41: error: smarthost.submission: must be xclient, or {user, password_file}'],
+  ],
   ...['not a host', '10.0.0.300', '[::1]', '10.0.0.11:143', 'fritz..example'].map(
     (host) =>
       [
@@ -413,4 +428,30 @@ test('an administrative login has a name and a file, and is a master user where 
   assert.deepEqual(problemsIn(withAdmin(inFile)), [
     'mailmux.yaml:4:90: error: backends.fritz.admin.password: no secret is kept here; write it into a file, and name that: password_file',
   ])
+})
+
+function withSmarthost(words: string): string {
+  return `hostname: mx1.example.com
+domains: [example.com]
+backends:
+  fritz: {host: 10.0.0.11, imap: 143, admin: {user: a, password_file: secrets/fritz}}
+  out: {host: 10.0.0.12, smtp: 25, submission: 587${words}}
+auth: {mode: verify, passwd_file: passwd}
+`
+}
+
+test('the smarthost needs no administrator where users only send by it', () => {
+  const login = 'smarthost: {backend: out, submission: {user: mx, password_file: secrets/out}}\n'
+  assert.deepEqual(configOf(withSmarthost('') + login).smarthostLogin, {
+    user: 'mx',
+    passwordFile: '/etc/mailmux/secrets/out',
+  })
+  assert.match(
+    problemsIn(`${withSmarthost('')}smarthost: out\n`).join(),
+    /backends.out: has no admin/,
+  )
+  assert.match(
+    problemsIn(withSmarthost(', pop3: 110') + login).join(),
+    /backends.out: has no admin/,
+  )
 })

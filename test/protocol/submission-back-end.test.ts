@@ -296,6 +296,70 @@ test('who refuses XCLIENT, or does not take it, gets no credentials, or those al
   playDialogue({ name: '', lines: [...asked, '< 535 5.7.8 no\r\n', '= refused'] }, forClient)
 })
 
+const trusted = [
+  greeting,
+  ehlo,
+  '< 250-fritz\r\n250-AUTH LOGIN\r\n250 XCLIENT ADDR LOGIN\r\n',
+  '> XCLIENT ADDR=192.0.2.7 LOGIN=ann+2Bx@example.com\r\n',
+  '< 220 fritz.example.com ESMTP\r\n',
+  '> EHLO mail.example.net\r\n',
+]
+
+const byXclient: readonly Dialogue[] = [
+  {
+    name: 'who is told by XCLIENT whose session it is gets no credentials',
+    lines: [
+      ...trusted,
+      '< 250-fritz\r\n250-AUTH PLAIN\r\n250 XCLIENT ADDR LOGIN\r\n',
+      '= accepted Authentication successful||',
+    ],
+  },
+  {
+    name: 'what comes along with its last answer would answer what the client has not asked',
+    isOneSegment: true,
+    lines: [...trusted, '< 250 fritz\r\n250 2.1.0 Ok\r\n', '= failed login/desync'],
+  },
+  {
+    name: 'who does not take LOGIN by XCLIENT does not know whose session it would be',
+    lines: [
+      ...trusted.slice(0, 2),
+      '< 250-fritz\r\n250-AUTH PLAIN\r\n250 XCLIENT ADDR\r\n',
+      '> XCLIENT ADDR=192.0.2.7\r\n',
+      '< 220 fritz.example.com ESMTP\r\n',
+      '> EHLO mail.example.net\r\n',
+      '< 250-fritz\r\n250 AUTH PLAIN\r\n',
+      '= failed login/no_mechanism',
+    ],
+  },
+  {
+    name: 'who does not take XCLIENT at all does not either',
+    lines: [...asked.slice(0, 3), '= failed login/no_mechanism'],
+  },
+]
+
+for (const dialogue of byXclient) {
+  test(dialogue.name, () =>
+    playDialogue(dialogue, (tls, proof) => {
+      const told = { ...client, login: 'ann+x@example.com' }
+      return createSubmissionBackEnd(tls, proof, { hostname, client: told })
+    }),
+  )
+}
+
+test('a name that XCLIENT cannot hold is not cut to that of somebody else', () => {
+  const login = `${'a'.repeat(300)}@example.com`
+  const machine = createSubmissionBackEnd(
+    'none',
+    { login: 'x', password: 'secret' },
+    { hostname, client: { login } },
+  )
+  const said = ['220 hi', '250-fritz\r\n250 XCLIENT LOGIN', '220 hi', '250 fritz']
+  const actions = said.flatMap((text) => machine.push(Buffer.from(`${text}\r\n`)))
+  const last = actions.at(-1)
+  assert.ok(last?.do === 'finish' && last.outcome.kind === 'failed', JSON.stringify(actions))
+  assert.doesNotMatch(JSON.stringify(actions), /AUTH|secret/)
+})
+
 test('any password of any octets that a client may send arrives as it was, by PLAIN and by LOGIN', () => {
   const octets = fc.string({
     unit: fc.integer({ min: 1, max: 255 }).map((code) => String.fromCharCode(code)),

@@ -20,6 +20,8 @@ export interface FrontEndOptions {
   readonly backendTls?: TlsMode
   /** Port of ingrid, a second back-end without TLS; there is none if left out. */
   readonly secondPort?: number
+  /** What ingrid speaks, where it is not the service. */
+  readonly secondService?: LoginService
   readonly backendName?: string
   /** More lines of fritz in the config. */
   readonly backendLines?: readonly string[]
@@ -106,6 +108,7 @@ export class FrontEnd implements AsyncDisposable {
 
 function configText(options: FrontEndOptions): string {
   const { service, backendPort = 1, backendTls = 'none', backendName, secondPort } = options
+  const { secondService = service } = options
   const limits = { auth_failure_delay: '20ms', ...options.limits }
   return [
     'hostname: mx1.example.com',
@@ -117,7 +120,9 @@ function configText(options: FrontEndOptions): string {
     `    tls: ${backendTls}`,
     ...(backendName === undefined ? [] : [`    tls_name: ${backendName}`]),
     ...(options.backendLines ?? []).map((line) => `    ${line}`),
-    ...(secondPort === undefined ? [] : [`  ingrid: {host: 127.0.0.1, ${service}: ${secondPort}}`]),
+    ...(secondPort === undefined
+      ? []
+      : [`  ingrid: {host: 127.0.0.1, ${secondService}: ${secondPort}}`]),
     'limits:',
     ...Object.entries(limits).map(([key, value]) => `  ${key}: ${value}`),
     ...(options.config ?? []),

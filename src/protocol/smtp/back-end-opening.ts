@@ -12,7 +12,7 @@ import type { BackendReason, BackendStep } from '../../base/log.ts'
 import { assertNever } from '../../base/never.ts'
 import type { BackEndOptions } from './back-end-action.ts'
 import { type Capabilities, noCapabilities, parseCapabilities } from './capabilities.ts'
-import { formatAttributes } from './client-attributes.ts'
+import { formatAttributes, tellsLogin } from './client-attributes.ts'
 import type { RawReply } from './reply-reader.ts'
 
 export type Opened =
@@ -31,6 +31,8 @@ export class BackEndOpening {
   readonly #options: BackEndOptions
   #phase: Phase = 'greeting'
   #isTlsAsked = false
+  /** It has been told by XCLIENT whose session it is. */
+  hasToldLogin = false
   /** Lines of XCLIENT that are still to be sent; undefined before the first. */
   #lines: string[] | undefined
 
@@ -130,7 +132,10 @@ export class BackEndOpening {
   #tellClient(): Opened | undefined {
     const { client } = this.#options
     if (client === undefined) return undefined
-    this.#lines ??= formatAttributes('XCLIENT', client, this.capabilities.xclient)
+    if (this.#lines === undefined) {
+      this.#lines = formatAttributes('XCLIENT', client, this.capabilities.xclient)
+      this.hasToldLogin = tellsLogin(this.#lines, client)
+    }
     const text = this.#lines.shift()
     if (text === undefined) return undefined
     this.#phase = 'xclient'

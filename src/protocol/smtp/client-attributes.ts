@@ -18,6 +18,8 @@ export interface ClientAttributes {
   /** Of the session, in the log of whoever told it. */
   readonly ident?: string | undefined
   readonly source?: 'LOCAL' | 'REMOTE' | undefined
+  /** Whom we have let in, as latin1 octets; never taken from a client. */
+  readonly login?: string | undefined
   /** Of a login: how many more proxies it may pass. */
   readonly ttl?: number | undefined
 }
@@ -124,6 +126,8 @@ function told(name: string, client: ClientAttributes): string | undefined {
       return client.ident ?? '[UNAVAILABLE]'
     case 'SOURCE':
       return client.source ?? 'REMOTE'
+    case 'LOGIN':
+      return client.login
     default:
       return undefined
   }
@@ -138,6 +142,13 @@ function hostValue(address: string | undefined): string {
 function formatPair(verb: Verb, name: string, value: string): string {
   const pair = ` ${name}=${isUnknown.test(value) ? value : encodeXtext(value)}`
   return verb.length + pair.length + 2 > lineBytes ? ` ${name}=[UNAVAILABLE]` : pair
+}
+
+/** Whether such lines tell the whole name of who has logged in. */
+export function tellsLogin(lines: readonly string[], { login }: ClientAttributes): boolean {
+  if (login === undefined) return false
+  const pair = ` LOGIN=${encodeXtext(login)}`
+  return lines.some((line) => `${line.trimEnd()} `.includes(`${pair} `))
 }
 
 /** Command lines, each of at most 512 octets, with the attributes that the other side takes. */

@@ -2,6 +2,8 @@
  * Submission towards a back-end until it has taken the login: the opening of any SMTP connection, and
  * AUTH. RFC 6409, RFC 4954.
  *
+ * A back-end that is told by XCLIENT whose session it is needs no AUTH, and gets none.
+ *
  * The session goes on where its client's own would: nothing of a message has been said, and whatever
  * the back-end says before it is asked would be taken for the answer to the client's next command.
  */
@@ -27,7 +29,7 @@ class SubmissionBackEnd extends BackEndMachine {
   #answers: string[] = []
 
   constructor(tls: TlsMode, proof: LoginProof, introduction: Introduction) {
-    super(tls, proof)
+    super(tls, proof, introduction)
     this.#hostname = introduction.hostname
     const startTls = tls === 'starttls'
     this.#opening = new BackEndOpening({ protocol: 'smtp', startTls, ...introduction })
@@ -80,6 +82,10 @@ class SubmissionBackEnd extends BackEndMachine {
 
   #logIn(): void {
     this.step = 'login'
+    if (this.client?.login !== undefined) {
+      this.#trusted()
+      return
+    }
     const { auth } = this.#opening.capabilities
     const proof = this.proof
     if ('mechanism' in proof) {
@@ -96,6 +102,13 @@ class SubmissionBackEnd extends BackEndMachine {
     else if (auth.has('LOGIN') && proof.actsFor === undefined) {
       this.#ask('LOGIN', encodeBase64(user), encodeBase64(password))
     } else this.fail('no_mechanism', 'offers no AUTH that would do')
+  }
+
+  #trusted(): void {
+    if (!this.#opening.hasToldLogin) {
+      this.fail('no_mechanism', 'does not take LOGIN by XCLIENT')
+    } else if (this.hasMore) this.fail('desync', 'says more than it was asked')
+    else this.accept('Authentication successful', '')
   }
 
   #authenticate(mechanism: string, message: string): void {
