@@ -3,7 +3,7 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { loadConfig } from '../../src/config/load.ts'
-import { addUser } from '../../src/map/edit/change-user.ts'
+import { addUser } from '../../src/map/edit/add-user.ts'
 
 const rounds = 60
 

@@ -85,6 +85,8 @@ export interface BackendConfig {
   /** The most logins of this host that are under way there at once. */
   readonly logins: number
   readonly clientAddress: ClientPassing
+  /** draining: no command gives it new users. What the map says of users is not changed by it. */
+  readonly state: 'online' | 'draining'
   readonly admin: AdminConfig | undefined
 }
 

@@ -1,12 +1,12 @@
 /**
- * Adds a back-end to the text of mailmux.yaml or takes one out, and leaves every other byte as it
- * is. The result is read back: it must be what was there, with this one difference.
+ * Adds a back-end to the text of mailmux.yaml, takes one out, or sets its state, and leaves every
+ * other byte as it is. The result is read back: it must be what was there, with this one difference.
  */
 import { isDeepStrictEqual } from 'node:util'
 import { isMap, isPair, isScalar, parseDocument, type Pair, stringify, type YAMLMap } from 'yaml'
 import { MailmuxError } from '../base/error.ts'
 import { formatProblem } from '../base/problem.ts'
-import type { Config } from './config.ts'
+import type { BackendConfig, Config } from './config.ts'
 import { parseConfig } from './parse.ts'
 
 /** Keys of a back-end as the file has them. */
@@ -38,7 +38,9 @@ export function insertBackend(
 ): ConfigEdit {
   const located = locate(text, file)
   if (located.backends.has(name)) refuse(`${file}: backends.${name} is there already`)
-  const edit = insertion(located, name, settings)
+  const flow = stringify(settings, { collectionStyle: 'flow', lineWidth: 0 }).trim()
+  const written = `${stringify(name).trim()}: ${flow.replace(/^\{ (.*) \}$/s, '{$1}')}`
+  const edit = insertion(text, located.backends, written)
   const wanted = backendsOf(text)
   wanted[name] = settings
   return verified(located, edit, wanted)
@@ -50,8 +52,41 @@ export function removeBackend(text: string, file: string, name: string): ConfigE
   const { items } = located.backends
   const index = items.findIndex((item) => keyOf(item) === name)
   if (index === -1) throw new MailmuxError('BACKEND_UNKNOWN', `${file}: backends has no ${name}`)
+  if (items.length === 1) refuse('it is the only back-end')
   const { [name]: _, ...wanted } = backendsOf(text)
-  return verified(located, removal(located, index), wanted)
+  return verified(located, removal(text, located.backends, index), wanted)
+}
+
+/**
+ * Undefined where the back-end has that state. Throws BACKEND_UNKNOWN, and CHANGE_REFUSED where its
+ * settings are written in a way that cannot be edited.
+ */
+export function setBackendState(
+  text: string,
+  file: string,
+  [name, state]: readonly [string, BackendConfig['state']],
+): ConfigEdit | undefined {
+  const located = locate(text, file)
+  if (!located.backends.has(name)) {
+    throw new MailmuxError('BACKEND_UNKNOWN', `${file}: backends has no ${name}`)
+  }
+  const settings = located.backends.get(name, true)
+  if (!isMap(settings)) return refuse(`${file}: backends.${name} cannot be edited: do it by hand`)
+  const wanted = backendsOf(text)
+  const { state: before, ...others } = wanted[name] as { readonly state?: unknown }
+  if ((before ?? 'online') === state) return undefined
+  // online goes without saying.
+  wanted[name] = state === 'online' ? others : { ...others, state }
+  return verified(located, stateEdit(text, settings, state), wanted)
+}
+
+function stateEdit(text: string, settings: YAMLMap, state: BackendConfig['state']): TextEdit {
+  const index = settings.items.findIndex((item) => keyOf(item) === 'state')
+  if (index === -1) return insertion(text, settings, `state: ${state}`)
+  if (state === 'online') return removal(text, settings, index)
+  const value = settings.items[index]?.value as { range?: readonly number[] } | null | undefined
+  const [at = 0, end = at] = value?.range ?? []
+  return { at, remove: end - at, insert: state }
 }
 
 function refuse(text: string): never {
@@ -84,13 +119,11 @@ function endOf(pair: Pair | undefined): number {
   return node?.range?.[1] ?? 0
 }
 
-function insertion({ text, backends }: Located, name: string, settings: BackendSettings): TextEdit {
-  const items = backends.items
-  const last = items.at(-1)
-  const flow = stringify(settings, { collectionStyle: 'flow', lineWidth: 0 }).trim()
-  const written = `${stringify(name).trim()}: ${flow.replace(/^\{ (.*) \}$/s, '{$1}')}`
-  if (backends.flow === true) {
-    const at = last === undefined ? (backends.range?.[0] ?? 0) + 1 : endOf(last)
+/** `written`: a pair, to stand after the others in the form that they have. */
+function insertion(text: string, map: YAMLMap, written: string): TextEdit {
+  const last = map.items.at(-1)
+  if (map.flow === true) {
+    const at = last === undefined ? (map.range?.[0] ?? 0) + 1 : endOf(last)
     return { at, remove: 0, insert: last === undefined ? written : `, ${written}` }
   }
   const start = startOf(last)
@@ -102,11 +135,9 @@ function insertion({ text, backends }: Located, name: string, settings: BackendS
   return { at, remove: 0, insert: `${before}${indent}${written}${lineEnd}` }
 }
 
-function removal({ text, backends }: Located, index: number): TextEdit {
-  const items = backends.items
-  if (items.length === 1) refuse('it is the only back-end')
+function removal(text: string, { items, flow }: YAMLMap, index: number): TextEdit {
   const [pair, next] = [items[index], items[index + 1]]
-  if (backends.flow === true) {
+  if (flow === true) {
     const at = next === undefined ? endOf(items[index - 1]) : startOf(pair)
     const end = next === undefined ? endOf(pair) : startOf(next)
     return { at, remove: end - at, insert: '' }

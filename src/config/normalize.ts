@@ -157,6 +157,7 @@ function backendOf(
     connections: raw.connections ?? 500,
     logins: raw.logins ?? 500,
     clientAddress: raw.client_address ?? 'none',
+    state: raw.state ?? 'online',
     admin: raw.admin && {
       user: raw.admin.user,
       passwordFile: secretFile(raw.admin.password_file, path),

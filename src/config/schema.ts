@@ -95,6 +95,11 @@ const backend = {
       maximum: 20000,
       description: 'logins under way at once to it, from this host (default: 500)',
     },
+    state: {
+      type: 'string',
+      enum: ['online', 'draining'],
+      description: 'draining: it takes no new users; those who are there stay (default: online)',
+    },
     site: { ...name, description: 'where it stands', notYet: true },
     capacity: { type: 'integer', minimum: 0, description: 'users it has room for', notYet: true },
   },

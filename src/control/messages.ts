@@ -113,6 +113,8 @@ export type MessageResult = 'accepted' | 'deferred' | 'refused'
 
 export interface BackendStatus {
   readonly backend: string
+  /** Present where it takes no new users. */
+  readonly state?: 'draining'
   readonly sessions: number
   readonly protocols: readonly ProtocolStatus[]
   readonly errors: readonly {

@@ -152,7 +152,7 @@ const backendColumns: readonly Column[] = [
   { title: 'STATE' },
 ]
 
-function backendRows({ backend, protocols }: BackendStatus, now: number): StatusRow[] {
+function backendRows({ backend, state, protocols }: BackendStatus, now: number): StatusRow[] {
   return protocols.map((protocol, index) => {
     const { logins, messages, last_minute: recent } = protocol
     const cells = [
@@ -164,7 +164,8 @@ function backendRows({ backend, protocols }: BackendStatus, now: number): Status
       String(protocol.failures),
       stateOf(protocol, now),
     ]
-    return { cells, notes: notesOf(protocol, now) }
+    const draining = index === 0 && state === 'draining' ? ['takes no new users'] : []
+    return { cells, notes: [...draining, ...notesOf(protocol, now)] }
   })
 }
 

@@ -88,9 +88,10 @@ function serviceStatus(service: Service, figures: Figures): ServiceStatus {
 
 function backendStatus(backend: string, figures: Figures): BackendStatus {
   const { settings, sessions, counts } = figures
-  const endpoints = settings.config.backends.get(backend)?.endpoints ?? {}
+  const { endpoints = {}, state } = settings.config.backends.get(backend) ?? {}
   return {
     backend,
+    ...(state === 'draining' ? { state } : {}),
     sessions: sessionsIn(sessions, { backend }),
     protocols: (Object.keys(endpoints) as BackendProtocol[]).map((protocol) =>
       protocolStatus(backend, protocol, figures),

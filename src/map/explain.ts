@@ -28,6 +28,8 @@ export interface ExplainedEndpoint {
   /** Absent: the back-end has no port for it, and its users cannot use it. */
   readonly host?: string
   readonly port?: number
+  /** Present where the back-end takes no new users. */
+  readonly state?: 'draining'
 }
 
 export interface Explanation {
@@ -73,16 +75,25 @@ function endpointsOf(
       const isElsewhere = own === undefined && protocol === 'submission' && smarthostLogin
       const endpoint = isElsewhere ? backends.get(smarthost)?.endpoints[protocol] : own
       const place = endpoint === undefined ? {} : { host: endpoint.host, port: endpoint.port }
-      return { protocol, backend: isElsewhere ? smarthost : backend, ...place }
+      const name = isElsewhere ? smarthost : backend
+      const { state } = backends.get(name) ?? {}
+      return { protocol, backend: name, ...place, ...(state === 'draining' ? { state } : {}) }
     })
   })
 }
 
 /** `imap at fritz 10.0.0.11:143`. */
-export function describeEndpoint({ protocol, backend, host, port }: ExplainedEndpoint): string {
+export function describeEndpoint({
+  protocol,
+  backend,
+  host,
+  port,
+  state,
+}: ExplainedEndpoint): string {
+  const draining = state === undefined ? '' : ', being drained'
   return host === undefined
     ? `${protocol}: ${backend} has no port for it`
-    : `${protocol}: ${backend} ${host}:${port}`
+    : `${protocol}: ${backend} ${host}:${port}${draining}`
 }
 
 function explainStep({ source, asked, found, at, depth }: Step, map: TracingReader): ExplainedStep {

@@ -10,6 +10,7 @@ import type { UsersPlan } from './migrate-users.ts'
 import { moveAfter } from './move-after.ts'
 import { openDoor, readSecret } from './open-door.ts'
 import { parseSource, readCredentials } from './outside-source.ts'
+import { refuseDrainingTarget } from './prepare-move.ts'
 import { type MigratingUser, selectUsers, type UserChoice } from './select-users.ts'
 
 /** Folders of one mailbox at a time; each has three connections. */
@@ -49,13 +50,14 @@ export function originOf(
 }
 
 /**
- * Throws ADMIN_MISSING, SECRET_UNREADABLE, TLS_UNUSABLE, USER_UNKNOWN, USAGE, and
+ * Throws MOVE_REFUSED, ADMIN_MISSING, SECRET_UNREADABLE, TLS_UNUSABLE, USER_UNKNOWN, USAGE, and
  * what opening the map throws.
  */
 export async function prepareMigration(
   config: Config,
   { from, to, users: chosen, jobs, thenMove, ...options }: MigrationRequest,
 ): Promise<UsersPlan> {
+  if (thenMove !== undefined) refuseDrainingTarget(to)
   const target = await openDoor(config, to)
   const { name, door, users } =
     'url' in from

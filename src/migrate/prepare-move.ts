@@ -25,8 +25,8 @@ export function userNamed(name: string, { naming }: Config): Address {
 
 /**
  * Undefined where the user lives there already. Throws USER_UNKNOWN, MOVE_REFUSED where mail and
- * logins go to different mailboxes or another name leads to the same one, and what opening the map
- * throws.
+ * logins go to different mailboxes, another name leads to the same one, or the target is being
+ * drained, and what opening the map throws.
  */
 export function planMove(
   config: Config,
@@ -37,6 +37,7 @@ export function planMove(
   try {
     const home = homeOf(map, config, address)
     if (home.backend === to.name) return undefined
+    refuseDrainingTarget(to)
     refuseOtherNames(map, config, address, home)
     const { login } = home
     const word = parseAddress(login, config.naming)?.key === address.key ? '' : `${login}@`
@@ -55,6 +56,13 @@ export function planMove(
   } finally {
     map.close()
   }
+}
+
+/** It would be moved again. Throws MOVE_REFUSED. */
+export function refuseDrainingTarget({ name, state }: BackendConfig): void {
+  if (state !== 'draining') return
+  const what = `${name} takes no new users, it is being drained`
+  throw new MailmuxError('MOVE_REFUSED', `${what}: \`mailmux backend undrain ${name}\` first`)
 }
 
 function popmapDecides(map: TracingReader, { naming }: Config, address: Address): boolean {

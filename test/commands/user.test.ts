@@ -79,7 +79,8 @@ test('what would break the map is refused, and nothing is written', async () => 
     [['alias', 'add', 'new', '|/bin/vacation'], 65, /runs a program/],
     [['alias', 'remove', 'none'], 67, /there is no alias none/],
     [['alias', 'show', 'none'], 67, /there is no alias none/],
-    [['user', 'add', 'ann'], 2, /Missing 1 required arg/],
+    [['user', 'add'], 2, /Missing 1 required arg/],
+    [['user', 'add', 'emil'], 65, /no rule says where emil@example\.com is to live/],
   ] as const) {
     const { code: exit, stderr } = await run(...words)
     assert.equal(exit, code, `${words.join(' ')}: ${stderr}`)

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { insertBackend, removeBackend, type TextEdit } from '../../src/config/edit-backends.ts'
+import {
+  insertBackend,
+  removeBackend,
+  setBackendState,
+  type TextEdit,
+} from '../../src/config/edit-backends.ts'
 
 const head = 'hostname: mx1.example.com # us\ndomains: [example.com]\n'
 
@@ -84,4 +89,48 @@ test('what would be no good config is refused', () => {
   assert.throws(() => removeBackend(aliased, 'm.yaml', 'fritz'), refused)
   const only = `${head}backends: {fritz: {host: h, smtp: 25}}\n`
   assert.throws(() => removeBackend(only, 'm.yaml', 'fritz'), refused)
+})
+
+type State = 'online' | 'draining'
+
+function withState(text: string, name: string, state: State): string | undefined {
+  const edit = setBackendState(text, 'm.yaml', [name, state])
+  return edit && apply(text, edit)
+}
+
+test('the state of a back-end is written after its other settings, and taken out again', () => {
+  assert.equal(
+    withState(forms.block, 'fritz', 'draining'),
+    forms.block.replace('    imap: 143\n', '    imap: 143\n    state: draining\n'),
+  )
+  assert.match(
+    withState(forms.block, 'ingrid', 'draining') ?? '',
+    /imap: 143, state: draining\} # rack 2\n/,
+  )
+  assert.match(withState(forms.last, 'ingrid', 'draining') ?? '', /25\n {8}state: draining\n$/)
+  for (const [name, text] of Object.entries(forms)) {
+    for (const backend of ['fritz', 'ingrid']) {
+      const drained = withState(text, backend, 'draining') ?? ''
+      assert.equal(withState(drained, backend, 'draining'), undefined, name)
+      const end = drained.endsWith('\n') && !text.endsWith('\n') ? '\n' : ''
+      assert.equal(withState(drained, backend, 'online'), text + end, name)
+      assert.equal(withState(text, backend, 'online'), undefined, name)
+    }
+  }
+})
+
+test('a state that is written already is replaced where it stands', () => {
+  const text = `${head}backends: {fritz: {state: online, host: h, smtp: 25}}\n`
+  assert.equal(withState(text, 'fritz', 'online'), undefined)
+  const drained = withState(text, 'fritz', 'draining') ?? ''
+  assert.equal(drained, text.replace('online', 'draining'))
+  assert.match(withState(drained, 'fritz', 'online') ?? '', /fritz: \{host: h, smtp: 25\}/)
+})
+
+test('settings that stand elsewhere are not edited', () => {
+  const aliased = `${head}backends:\n  fritz: &one {host: h, smtp: 25}\n  ingrid: *one\n`
+  for (const name of ['fritz', 'ingrid']) {
+    assert.throws(() => withState(aliased, name, 'draining'), { code: 'CHANGE_REFUSED' })
+  }
+  assert.throws(() => withState(aliased, 'x', 'draining'), { code: 'BACKEND_UNKNOWN' })
 })

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import type { Config } from '../../src/config/config.ts'
 import { namedBackend } from '../../src/config/named-backend.ts'
-import { addUser } from '../../src/map/edit/change-user.ts'
+import { addUser } from '../../src/map/edit/add-user.ts'
 import { lockMailbox } from '../../src/map/state/mailbox-lock.ts'
 import { MoveJournal } from '../../src/map/state/move-journal.ts'
 import {

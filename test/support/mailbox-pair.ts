@@ -51,6 +51,7 @@ export function doorTo(
     connections: 1,
     logins: 1,
     clientAddress: 'none',
+    state: 'online',
     admin: { user, passwordFile: '', style, separator: '*' },
   }
   return new AdminDoor(backend, limits, { password: adminPassword, authorities: undefined })

@@ -21,6 +21,8 @@ export default class BackendShow extends MailmuxCommand {
       const use = usesOf(map, config, backend.name)
       const rows = [
         ['host', backend.host],
+        ['state', use.state],
+        ['users named there', String(use.left)],
         ['lines of user_map', String(use.delivery)],
         ['lines of popmap', String(use.retrieval)],
         ...use.rules.map((rule) => ['rule', rule]),

@@ -1,23 +1,25 @@
 import { Args, Flags } from '@oclif/core'
 import { MailmuxCommand } from '../../cli/base-command.ts'
-import { addUser, type ChangeReport } from '../../map/edit/change-user.ts'
+import { addUser } from '../../map/edit/add-user.ts'
+import type { ChangeReport } from '../../map/edit/change-user.ts'
 
 export default class UserAdd extends MailmuxCommand {
   static override summary = 'Add a user, in user_map and in the map of running daemons.'
   static override description =
     'Durable in both when it returns; daemons need no reload. A user that is there with the ' +
-    'same value stays as it is; another value needs --replace.'
+    'same value stays as it is; another value needs --replace. Without a value the rules choose a ' +
+    'back-end, as for a login, but none that is being drained; who is there already stays there.'
   static override examples = [
     '<%= config.bin %> <%= command.id %> ann fritz',
+    '<%= config.bin %> <%= command.id %> ann',
     '<%= config.bin %> <%= command.id %> ann@example.com ann.b@fritz --replace',
     '<%= config.bin %> <%= command.id %> ann fritz --retrieval ingrid',
   ]
   static override args = {
     user: Args.string({ required: true, description: 'name@domain, or a name of default_domain' }),
     value: Args.string({
-      required: true,
       description:
-        'what user_map may say: a back-end, name@back-end, name@domain, error:…, defer:…',
+        'what user_map may say: a back-end, name@back-end, name@domain, error:…, defer:…; else chosen',
     }),
   }
   static override flags = {
@@ -39,7 +41,10 @@ export default class UserAdd extends MailmuxCommand {
       retrieval: flags.retrieval,
       replace: flags.replace,
     })
-    this.reportChange(report, 'is there already, with that value')
+    const { key, backend } = report
+    if (backend !== undefined) this.log(`${key} lives on ${backend}`)
+    const already = args.value === undefined ? '' : ', with that value'
+    this.reportChange(report, `is there already${already}`)
     return report
   }
 }

@@ -2,28 +2,21 @@
 import { MailmuxError } from '../../base/error.ts'
 import { formatProblem } from '../../base/problem.ts'
 import type { Config } from '../../config/config.ts'
+import type { ConfigEdit, TextEdit } from '../../config/edit-backends.ts'
 import { realDisk } from '../../storage/disk.ts'
 import { usesOf } from '../backend-use.ts'
 import { checkMap } from '../check-map.ts'
 import type { TracingReader } from '../open.ts'
 import { MapProblems } from '../problems.ts'
 import { applyChange } from '../state/apply-change.ts'
-import { planSplices } from '../state/source-edit.ts'
+import { planSplices, type SourceEdit } from '../state/source-edit.ts'
 import type { ChangeReport } from './change-user.ts'
-
-/** Characters of the config's text, and the config that they make. */
-interface Edit {
-  readonly at: number
-  readonly remove: number
-  readonly insert: string
-  readonly config: Config
-}
 
 export interface ConfigChange {
   /** The back-end that it is about. */
   readonly key: string
   readonly description: string
-  edit(text: string): Edit
+  edit(text: string): ConfigEdit
   /** Throws where the map does not allow it. */
   check?(map: TracingReader): void
 }
@@ -37,21 +30,27 @@ export async function changeConfig(config: Config, change: ConfigChange): Promis
   const plan = async (map: TracingReader) => {
     change.check?.(map)
     const content = await realDisk.read(config.file)
-    const text = content.toString()
-    const { at, remove, insert, config: edited } = change.edit(text)
-    const warning = await checkSources(config, edited)
+    const edit = change.edit(content.toString())
+    const warning = await checkSources(config, edit.config)
     if (warning !== undefined) warnings.push(warning)
-    const splice = {
-      at: Buffer.byteLength(text.slice(0, at)),
-      removeBytes: Buffer.byteLength(text.slice(at, at + remove)),
-      insert: Buffer.from(insert),
-    }
-    const edits = [planSplices(config.file, content, [splice])]
+    const edits = [planTextEdit(config.file, content, edit)]
     return { description: change.description, edits, overrides: [] }
   }
   const warn = (text: string): void => void warnings.push(text)
   const generation = await applyChange(config, plan, { warn })
   return { key: change.key, ...(generation === undefined ? {} : { generation }), warnings }
+}
+
+/** `content`: what the file holds. */
+export function planTextEdit(file: string, content: Buffer, edit: TextEdit): SourceEdit {
+  const text = content.toString()
+  const { at, remove, insert } = edit
+  const splice = {
+    at: Buffer.byteLength(text.slice(0, at)),
+    removeBytes: Buffer.byteLength(text.slice(at, at + remove)),
+    insert: Buffer.from(insert),
+  }
+  return planSplices(file, content, [splice])
 }
 
 /**

@@ -7,7 +7,7 @@ import { addressesOf, nameOf, parseKey } from '../key.ts'
 import type { TracingReader } from '../open.ts'
 import { type Entry, findByQuery } from '../place.ts'
 import { writeKey } from '../sources/line-grammar.ts'
-import { type ParsedValue, parseLoginValue, parseUserValue } from '../sources/parse-value.ts'
+import type { ParsedValue } from '../sources/parse-value.ts'
 import { applyChange, type PlannedChange } from '../state/apply-change.ts'
 import type { KnownSources } from '../state/known-sources.ts'
 import type { SourceEdit } from '../state/source-edit.ts'
@@ -23,6 +23,8 @@ export interface ChangeReport {
   readonly key: string
   /** Of the change; absent where all was so already. */
   readonly generation?: number
+  /** Where a new user lives, where that was chosen. */
+  readonly backend?: string
   readonly warnings: readonly string[]
 }
 
@@ -61,29 +63,15 @@ function withHint(text: string, hint: string | undefined): string {
   return hint === undefined ? text : `${text}: ${hint}`
 }
 
-/**
- * Adds a user, or changes one that is there where `replace` says so. Throws USER_EXISTS,
- * CHANGE_REFUSED with what is wrong, and what `applyChange` throws.
- */
-export async function addUser(config: Config, request: UserRequest): Promise<ChangeReport> {
-  const key = keyOf(config, request.name, request.everyDomain)
-  const warnings: string[] = []
-  const values = {
-    delivery: valueOf(config, request.value, parseUserValue, warnings),
-    ...(request.retrieval === undefined
-      ? {}
-      : { retrieval: valueOf(config, request.retrieval, parseLoginValue, warnings) }),
-  }
-  const plan = (map: TracingReader, known: KnownSources): Promise<PlannedChange | undefined> =>
-    planUser({ config, map, known, key, warnings }, values, request)
-  return report(key, await applyChange(config, plan, warnTo(warnings)), warnings)
-}
-
-function warnTo(warnings: string[]) {
+export function warnTo(warnings: string[]) {
   return { warn: (text: string): void => void warnings.push(text) }
 }
 
-function report(key: string, generation: number | undefined, warnings: string[]): ChangeReport {
+export function report(
+  key: string,
+  generation: number | undefined,
+  warnings: string[],
+): ChangeReport {
   return { key: nameOf(key), ...(generation === undefined ? {} : { generation }), warnings }
 }
 
@@ -165,7 +153,7 @@ export function keptPlaces(
   return places
 }
 
-function isSame(one: Value | undefined, other: Value): boolean {
+export function isSame(one: Value | undefined, other: Value): boolean {
   return one !== undefined && JSON.stringify(one) === JSON.stringify(other)
 }
 

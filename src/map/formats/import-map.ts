@@ -33,7 +33,16 @@ export async function importMap(request: ImportRequest): Promise<WrittenSources>
     parsed.flatMap(({ facts }) => facts),
     config,
   )
-  return { ...written, notes: [...parsed.flatMap(({ notes }) => notes), ...written.notes] }
+  const draining = noteOfDraining(request)
+  const notes = [...draining, ...parsed.flatMap(({ notes }) => notes), ...written.notes]
+  return { ...written, notes }
+}
+
+/** Who is there already may be imported; who is new had better live elsewhere. */
+function noteOfDraining({ backend = '', config }: ImportRequest): Note[] {
+  if (config?.backends.get(backend)?.state !== 'draining') return []
+  const reason = 'it takes no new users, it is being drained'
+  return [{ about: backend, reason, isCarried: true }]
 }
 
 /** As of an empty file, or of one that is all comments. */
