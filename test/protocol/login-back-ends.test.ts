@@ -41,6 +41,56 @@ const imap: readonly Dialogue[] = [
     ],
   },
   {
+    name: 'what the client says of itself comes after what we say of it, NIL and all',
+    client: {
+      ...client,
+      id: [
+        ['name', 'Say "hi"\\'],
+        ['version', undefined],
+        ['vendor', 'M\u00f6bius'],
+        ['os', ''],
+      ],
+    },
+    lines: [
+      '< * OK [CAPABILITY IMAP4rev1 ID] hi\r\n',
+      told.replace('"7")', '"7" "name" "Say \\"hi\\"\\\\" "version" NIL "os" "")'),
+      '< I OK\r\n',
+      login,
+      '< L NO no\r\n',
+      '= refused',
+    ],
+  },
+  {
+    name: 'thirty pairs are sent in all',
+    client: { ...client, id: Array.from({ length: 30 }, (_, n) => [`k${n}`, 'v'] as const) },
+    lines: [
+      '< * OK [CAPABILITY IMAP4rev1 ID] hi\r\n',
+      told.replace('"7")', `"7" ${Array.from({ length: 25 }, (_, n) => `"k${n}" "v"`).join(' ')})`),
+      '< I OK\r\n',
+      login,
+      '< L NO no\r\n',
+      '= refused',
+    ],
+  },
+  {
+    name: 'no more is sent in one line than a back-end may read before a login',
+    client: {
+      ...client,
+      id: Array.from({ length: 5 }, (_, n) => [`k${n}`, `${n}`.repeat(1024)] as const),
+    },
+    lines: [
+      '< * OK [CAPABILITY IMAP4rev1 ID] hi\r\n',
+      told.replace(
+        '"7")',
+        `"7" ${[0, 1, 2].map((n) => `"k${n}" "${`${n}`.repeat(1024)}"`).join(' ')})`,
+      ),
+      '< I OK\r\n',
+      login,
+      '< L NO no\r\n',
+      '= refused',
+    ],
+  },
+  {
     name: 'the client is told over TLS only, where TLS is wanted',
     client: { ...client, ttl: 2 },
     tls: 'starttls',

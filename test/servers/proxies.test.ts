@@ -65,7 +65,11 @@ describe('mail programs at the proxies before two Dovecots', { skip }, () => {
   test('back-ends hear where clients come from', async () => {
     const secret = base64(`\0zoe\0${password}`)
     for (const [service, greeted, login] of [
-      ['imap', /^\* OK .*\r\n/, `a LOGIN zoe "${password}"\r\n`],
+      [
+        'imap',
+        /^\* OK .*\r\n/,
+        `i ID ("name" "Mulberry" "x-session-id" "forged")\r\na LOGIN zoe "${password}"\r\n`,
+      ],
       ['pop3', /^\+OK.*\r\n/, `USER zoe\r\nPASS ${password}\r\n`],
       ['sieve', /\r\nOK.*\r\n/, `AUTHENTICATE "PLAIN" "${secret}"\r\n`],
     ] as const) {
@@ -84,6 +88,10 @@ describe('mail programs at the proxies before two Dovecots', { skip }, () => {
         .toSorted((one = '', other = '') => one.localeCompare(other)),
       ['imap', 'managesieve', 'pop3'],
     )
+    if (!takesTokens) return
+    const log = readFileSync(file, 'utf8')
+    assert.match(log, /ID sent:.*name=Mulberry/)
+    assert.doesNotMatch(log, /forged/)
   })
 
   for (const [scheme, index, tls] of [

@@ -76,6 +76,8 @@ export class RealSite implements AsyncDisposable {
     chmodSync(dir.path, 0o755)
     const authority = makeAuthority()
     const further = options.takesTokens === true ? tokenLines(dir) : []
+    // Dovecot 2.4 has no such setting.
+    if (options.tellsClients === true && takesTokens) further.push('imap_id_log = *')
     const submission = options.submission === true ? await freePorts(3) : undefined
     const [fritz, ingrid] = await Promise.all(
       (['fritz', 'ingrid'] as const).map((name, index) => {

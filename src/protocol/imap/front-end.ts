@@ -10,16 +10,16 @@ import type { LoginOutcome } from '../login.ts'
 import type { FrontEndOptions } from '../login-machine.ts'
 import { readCredentials } from '../sasl.ts'
 import { SaslMachine } from '../sasl-machine.ts'
-import type { ClientAttributes } from '../smtp/client-attributes.ts'
-import { ttlOfId } from '../told-client.ts'
+import type { ClientAttributes, IdPair } from '../smtp/client-attributes.ts'
+import { passableId, ttlOfId } from '../told-client.ts'
 import {
-  areIdParameters,
   type CommandLine,
   cleanText,
   type LiteralMark,
   type Part,
   readArguments,
   readCommand,
+  readIdParameters,
   readLiteralMark,
   type Token,
 } from './grammar.ts'
@@ -46,15 +46,16 @@ class ImapFrontEnd extends SaslMachine {
   #literal: LiteralMark | undefined
   #tag = ''
   #hasAskedCapability = false
-  /** Another proxy has brought this client: how many more it may pass. */
-  #ttl: number | undefined
+  /** What it says of itself; where it is another proxy, how many more the client may pass, too. */
+  #id: readonly IdPair[] = []
 
   get greeting(): string {
     return `* OK [CAPABILITY ${this.#capabilities}] ${this.options.hostname} ready.\r\n`
   }
 
   override get introduction(): ClientAttributes {
-    return this.#ttl === undefined ? {} : { ttl: this.#ttl - 1 }
+    const ttl = ttlOfId(this.#id)
+    return { id: passableId(this.#id), ...(ttl === undefined ? {} : { ttl: ttl - 1 }) }
   }
 
   protected get lineLimitBytes(): number {
@@ -90,9 +91,10 @@ class ImapFrontEnd extends SaslMachine {
   }
 
   identify(tag: string, args: readonly Token[]): void {
-    if (!areIdParameters(args)) this.bad(`${tag} BAD ID takes NIL or a list of pairs.\r\n`)
+    const pairs = readIdParameters(args)
+    if (pairs === undefined) this.bad(`${tag} BAD ID takes NIL or a list of pairs.\r\n`)
     else {
-      this.#ttl = ttlOfId(args.slice(1, -1).map((field) => ('text' in field ? field.text : '')))
+      this.#id = pairs
       this.send('* ID ("name" "mailmux")\r\n')
       this.done(tag, 'ID completed.')
     }
@@ -153,7 +155,7 @@ class ImapFrontEnd extends SaslMachine {
     this.#literal = undefined
     this.forgetSasl()
     this.#hasAskedCapability = false
-    this.#ttl = undefined
+    this.#id = []
   }
 
   protected badLine(): void {

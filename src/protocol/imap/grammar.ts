@@ -3,6 +3,8 @@
  * RFC 9051 section 9, RFC 7888. Octets are latin1 strings.
  */
 
+import type { IdPair } from '../smtp/client-attributes.ts'
+
 /** A literal announced at the end of a line. */
 export interface LiteralMark {
   /** Octets; Infinity for a number that no machine should count to. */
@@ -113,17 +115,29 @@ export function readArguments(parts: readonly Part[]): Token[] | undefined {
   return depth === 0 ? tokens : undefined
 }
 
-/** Whether these are parameters of ID: NIL, or pairs within the limits of RFC 2971 section 3.3. */
-export function areIdParameters(args: readonly Token[]): boolean {
+function isNil(token: Token | undefined): boolean {
+  return token?.kind === 'atom' && /^nil$/i.test(token.text)
+}
+
+/**
+ * The parameters of ID, none where the client says NIL; undefined where they are not NIL, or pairs
+ * within the limits of RFC 2971 section 3.3.
+ */
+export function readIdParameters(args: readonly Token[]): IdPair[] | undefined {
   const [first, ...rest] = args
-  if (first?.kind === 'atom') return /^nil$/i.test(first.text) && rest.length === 0
+  if (isNil(first)) return rest.length === 0 ? [] : undefined
   const fields = rest.slice(0, -1)
-  if (first?.kind !== 'open' || rest.at(-1)?.kind !== 'close') return false
-  if (fields.length % 2 !== 0 || fields.length > 2 * 30) return false
-  return fields.every((field, index) => {
-    const limit = index % 2 === 0 ? 30 : 1024
-    return 'text' in field && field.text.length <= limit
-  })
+  if (first?.kind !== 'open' || rest.at(-1)?.kind !== 'close') return undefined
+  if (fields.length % 2 !== 0 || fields.length > 2 * 30) return undefined
+  const pairs: IdPair[] = []
+  for (let index = 0; index < fields.length; index += 2) {
+    const [name, value] = [fields[index], fields[index + 1]]
+    if (name === undefined || value === undefined) return undefined
+    if (!('text' in name && 'text' in value)) return undefined
+    if (name.text.length > 30 || value.text.length > 1024) return undefined
+    pairs.push([name.text, isNil(value) ? undefined : value.text])
+  }
+  return pairs
 }
 
 /** A string as a quoted string; undefined where only a literal can carry it. */

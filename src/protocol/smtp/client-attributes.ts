@@ -22,7 +22,12 @@ export interface ClientAttributes {
   readonly login?: string | undefined
   /** Of a login: how many more proxies it may pass. */
   readonly ttl?: number | undefined
+  /** Of a login by IMAP: what the client's program says of itself; undefined for a value of NIL. */
+  readonly id?: readonly IdPair[] | undefined
 }
+
+/** A field of ID and its value, as latin1 octets. RFC 2971 section 3.3. */
+export type IdPair = readonly [name: string, value: string | undefined]
 
 type Verb = 'XCLIENT' | 'XFORWARD'
 
