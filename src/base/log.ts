@@ -218,6 +218,13 @@ export interface EventFields {
     reason: 'asked' | 'expired' | 'superseded'
     frozen_ms: number
   }
+  /** More logins fail on this host than are normal, or no longer; `guesses`: in the last minute. */
+  'login.alarm': {
+    state: 'raised' | 'over'
+    guesses: number
+    limit: number
+    networks: readonly string[]
+  }
   /** A port of a back-end stopped answering, or answers again. */
   'backend.state': {
     backend: string

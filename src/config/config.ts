@@ -153,6 +153,8 @@ export interface LimitConfig {
   readonly sessions: number
   readonly perAddress: AddressLimits
   readonly messageSizeBytes: number
+  /** Failed logins on this host beyond which an alarm is raised. */
+  readonly guessAlarm: RateLimit
   readonly authFailureDelayMs: number
   readonly connectTimeoutMs: number
   readonly loginTimeoutMs: number

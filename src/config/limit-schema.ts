@@ -42,6 +42,10 @@ export const limitSchema = {
     },
     message_size: { ...size, description: 'the largest message taken' },
     auth_failures_per_ip: { ...rate, description: 'failed logins from one address' },
+    auth_failures_alarm: {
+      ...rate,
+      description: 'failed logins on this host, beyond which an alarm is raised (600/minute)',
+    },
     auth_failure_delay: {
       ...duration,
       description: 'the wait before a failure reply; doubled for each failure before it',

@@ -214,6 +214,7 @@ function limitsOf(raw: NonNullable<RawConfig['limits']>): LimitConfig {
     sessions: raw.sessions ?? 20_000,
     perAddress: addressLimitsOf(raw),
     messageSizeBytes: parseSizeBytes(raw.message_size ?? '50MiB'),
+    guessAlarm: parseRate(raw.auth_failures_alarm) ?? { count: 600, periodMs: 60_000 },
     authFailureDelayMs: duration(raw.auth_failure_delay, 2_000),
     connectTimeoutMs: duration(raw.connect_timeout, waits.backendConnectMs),
     loginTimeoutMs: duration(raw.login_timeout, waits.backendLoginMs),

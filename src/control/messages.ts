@@ -67,10 +67,21 @@ export interface StatusReport {
   readonly spool?: SpoolStatus
   /** Users who are frozen for a move; absent where nobody is. */
   readonly frozen?: number
+  /** Present while more logins fail than are normal. */
+  readonly login_alarm?: LoginAlarmStatus
   readonly services: readonly ServiceStatus[]
   readonly backends: readonly BackendStatus[]
   readonly workers: readonly WorkerStatus[]
   readonly log_dropped: number
+}
+
+export interface LoginAlarmStatus {
+  /** ISO 8601, UTC. */
+  readonly since: string
+  /** Failed logins of the last minute; the same wrong password again is none. */
+  readonly guesses: number
+  /** Those that most came from: `203.0.113.0/24 412`. */
+  readonly networks: readonly string[]
 }
 
 /** What the spool holds now. */

@@ -45,6 +45,7 @@ export function statusHeadlines(report: StatusReport): string[] {
     spool,
     metrics = [],
     frozen = 0,
+    login_alarm: alarm,
   } = report
   const users = report.users === undefined ? '' : ` of ${counted(report.users, 'user')}`
   const builtMs = nowOf(report) - Date.parse(report.map_built)
@@ -55,6 +56,12 @@ export function statusHeadlines(report: StatusReport): string[] {
   ]
   if (spool !== undefined && spool.messages + spool.quarantined > 0) lines.push(spoolLine(spool))
   if (frozen > 0) lines.push(`${counted(frozen, 'user is', 'users are')} frozen for a move`)
+  if (alarm !== undefined) {
+    lines.push(
+      `${counted(alarm.guesses, 'guess', 'guesses')} at logins in the last minute, most from:`,
+      ...wrapWords(alarm.networks, ', ', noteChars).map((line) => `    ${line}`),
+    )
+  }
   if (metrics.length > 0) lines.push(`metrics at ${metrics.join(', ')}`)
   if (report.log_dropped > 0) lines.push(`${report.log_dropped} lines of the log were lost`)
   return lines

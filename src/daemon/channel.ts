@@ -10,6 +10,7 @@ import type { QueueChange, QueuePage, QueueRequest } from '../mail/queued-messag
 import type { KnownChanges } from '../map/state/override-reader.ts'
 import type { SpoolUsage } from '../spool/file-spool-writer.ts'
 import type { BoardShare } from './admission/boards.ts'
+import type { GuessReport } from './admission/guess-counts.ts'
 import type { BackendTrouble } from './backend-troubles.ts'
 import type { Counts } from './counters.ts'
 import type { FreezeNotice } from './freezes.ts'
@@ -97,6 +98,8 @@ export interface WorkerReport {
   readonly spool?: SpoolStatus
   /** Memory of the process that is in use. */
   readonly residentBytes: number
+  /** Of workers: failed logins of the last minute. */
+  readonly guesses?: GuessReport | undefined
 }
 
 export interface ToWorker {

@@ -40,6 +40,9 @@ function levelOf<Name extends EventName>(name: Name, fields: EventFields[Name]):
   if (name === 'backend.state') {
     return (fields as EventFields['backend.state']).state === 'up' ? 'info' : 'warn'
   }
+  if (name === 'login.alarm') {
+    return (fields as EventFields['login.alarm']).state === 'over' ? 'info' : 'warn'
+  }
   if (name !== 'worker.exited') return levels[name] ?? 'info'
   return (fields as EventFields['worker.exited']).code === 0 ? 'info' : 'warn'
 }

@@ -1,12 +1,14 @@
 /**
  * Looks after the daemon every few seconds: asks the workers for their numbers, keeps those of the
- * last minute, and has ports of back-ends probed that nobody used for a while.
+ * last minute, has ports of back-ends probed that nobody used for a while, and raises the alarm about
+ * guesses at logins.
  */
 import type { Log } from '../base/log.ts'
 import { BackendHealth } from './backend-health.ts'
 import { type BackendPort, BackendProber } from './check-backends.ts'
 import { CountHistory } from './count-history.ts'
 import type { Counts } from './counters.ts'
+import { LoginAlarm } from './login-alarm.ts'
 import type { Settings } from './settings.ts'
 import type { WorkerPool } from './worker-pool.ts'
 
@@ -14,6 +16,7 @@ const lookMs = 5_000
 
 export class Monitor implements Disposable {
   readonly health: BackendHealth
+  readonly alarm: LoginAlarm
   readonly #pool: WorkerPool
   readonly #history = new CountHistory(performance.now())
   readonly #timer: NodeJS.Timeout
@@ -27,6 +30,8 @@ export class Monitor implements Disposable {
     this.health.onUp = ({ backend, protocol }) => {
       if (protocol === 'smtp' || protocol === 'lmtp') pool.tellOfBackend(backend)
     }
+    this.alarm = new LoginAlarm(log)
+    this.alarm.use(settings.config)
     this.#timer = setInterval(() => void this.#look(), lookMs).unref()
     this.#begin()
   }
@@ -36,6 +41,7 @@ export class Monitor implements Disposable {
     this.#settings = settings
     this.#prober = undefined
     this.health.use(settings.config)
+    this.alarm.use(settings.config)
     this.#begin()
   }
 
@@ -43,8 +49,11 @@ export class Monitor implements Disposable {
   async refresh(): Promise<Counts> {
     await this.#pool.refreshReports()
     const { counts } = this.#pool
-    const troubles = this.#pool.workers.flatMap(({ lastReport }) => lastReport.troubles)
+    const reports = this.#pool.workers.map(({ lastReport }) => lastReport)
+    const troubles = reports.flatMap((report) => report.troubles)
     this.health.note(counts, troubles, Date.now())
+    const guesses = reports.flatMap((report) => report.guesses ?? [])
+    this.alarm.look(guesses, Date.now())
     return counts
   }
 

@@ -1,5 +1,5 @@
 /** What the daemon says of itself, from all that the supervisor knows. */
-import type { StatusReport } from '../control/messages.ts'
+import type { LoginAlarmStatus, StatusReport } from '../control/messages.ts'
 import type { BackendHealth } from './backend-health.ts'
 import type { Counts } from './counters.ts'
 import type { LoadedSettings } from './load-settings.ts'
@@ -20,11 +20,12 @@ export interface DaemonFacts {
   readonly logDropped: number
   /** Users who are frozen. */
   readonly frozen: number
+  readonly loginAlarm: LoginAlarmStatus | undefined
 }
 
 export function reportStatus(facts: DaemonFacts): StatusReport {
   const { settings, changes, users, builtAt } = facts.inForce
-  const { workers, metrics, counts, lastMinute, health, frozen } = facts
+  const { workers, metrics, counts, lastMinute, health, frozen, loginAlarm } = facts
   const reports = workers.map(({ lastReport }) => lastReport)
   const spool = reports.findLast((report) => report.spool !== undefined)?.spool
   return {
@@ -40,6 +41,7 @@ export function reportStatus(facts: DaemonFacts): StatusReport {
     ...(metrics.length === 0 ? {} : { metrics }),
     ...(spool === undefined ? {} : { spool }),
     ...(frozen === 0 ? {} : { frozen }),
+    ...(loginAlarm === undefined ? {} : { login_alarm: loginAlarm }),
     ...numbersOf({
       settings,
       sessions: reports.flatMap((report) => report.sessions),

@@ -184,6 +184,7 @@ class Supervisor {
       health: this.#monitor.health,
       logDropped: this.pool.logDropped + this.#logWriter.dropped,
       frozen: this.pool.freezes.notices.length,
+      loginAlarm: this.#monitor.alarm.status,
     })
   }
 

@@ -211,6 +211,7 @@ export class WorkerRuntime implements Runtime {
       troubles: this.#troubles.newest,
       breakers: this.#breakers(),
       residentBytes: residentBytes(),
+      guesses: this.#logins?.brakes.guesses.report(Date.now()),
     }
   }
 }

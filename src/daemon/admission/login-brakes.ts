@@ -15,6 +15,7 @@ import { parseLogin } from '../../mail/login-name.ts'
 import { NetworkList } from '../../mail/network.ts'
 import { exemptOf } from './admission.ts'
 import type { Boards } from './boards.ts'
+import { GuessCounts } from './guess-counts.ts'
 import { isReached, keyOf, isOver, type Place, placesOf, stampsAt } from './place.ts'
 
 /** Failures slow down what follows for as long, and up to twice as long. */
@@ -31,6 +32,8 @@ export interface TriedLogin {
 }
 
 export class LoginBrakes {
+  /** What this worker alone has seen. */
+  readonly guesses = new GuessCounts()
   readonly #boards: Boards
   readonly #secret: Uint8Array
   #naming: Naming | undefined
@@ -67,7 +70,10 @@ export class LoginBrakes {
     const counts = [...places, ...this.#userPlaces(tried)].map((place) =>
       this.#countAt(place, by, now),
     )
-    if (!isRepeated) isOver(this.#boards.failures, places, this.#rate, now)
+    if (!isRepeated) {
+      isOver(this.#boards.failures, places, this.#rate, now)
+      this.guesses.add(tried.address, now)
+    }
     // One that is repeated is among them already.
     return Math.max(0, Math.max(0, ...counts) - 1)
   }

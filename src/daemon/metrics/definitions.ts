@@ -166,6 +166,11 @@ export const gaugeMetrics = {
     help: 'Users who are frozen for a move.',
     labels: [],
   },
+  loginAlarm: {
+    name: 'mailmux_login_alarm',
+    help: '1 while more logins fail in a minute than limits.auth_failures_alarm.',
+    labels: [],
+  },
   workers: { name: 'mailmux_workers', help: 'Workers, by state.', labels: ['state'] },
   queueServing: {
     name: 'mailmux_queue_serving',

@@ -73,6 +73,7 @@ export class Exposition {
     for (const { service, sessions } of status.services) this.#gauge('sessions', sessions, service)
     this.#takeBackends(status)
     this.#gauge('frozenUsers', status.frozen ?? 0)
+    this.#gauge('loginAlarm', Number(status.login_alarm !== undefined))
     if (status.spool !== undefined) this.#takeSpool(status.spool)
   }
 
