@@ -6,15 +6,16 @@ import { fileURLToPath } from 'node:url'
 import { after, before, describe, test } from 'node:test'
 import type { Dovecot } from '../../src/demo/dovecot.ts'
 import { password, RealSite } from '../support/real-site.ts'
-import { skipWithout } from '../support/tools.ts'
+import { debianPython, skipWithout, skipWithoutModule } from '../support/tools.ts'
 
 const skip = skipWithout('dovecot', 'openssl', 'swaks', 'python3', 'offlineimap')
 const round = fileURLToPath(new URL('programs/round.py', import.meta.url))
+const sieveRound = fileURLToPath(new URL('programs/sieve_round.py', import.meta.url))
 
 describe('mail programs that do a whole round', { skip }, () => {
   let site: RealSite
   before(async () => {
-    site = await RealSite.start()
+    site = await RealSite.start({ sieve: true })
     for (const user of ['zoe', 'tina']) await seed(site.ingrid, user)
   })
   after(() => site[Symbol.asyncDispose]())
@@ -45,6 +46,20 @@ describe('mail programs that do a whole round', { skip }, () => {
       assert.equal(await heard(site.port(protocol), 'zoe'), direct)
     })
   }
+
+  test('sievelib hears the same octets of ManageSieve as from the back-end itself', {
+    skip: skipWithoutModule('sievelib'),
+  }, async () => {
+    const heard = async (port: number): Promise<string> => {
+      const login = [String(port), 'zoe@example.com', password]
+      const { code, stdout, stderr } = await site.tool(debianPython, sieveRound, ...login)
+      assert.equal(code, 0, stderr)
+      return stdout
+    }
+    const direct = await heard(site.ingrid.ports.sieve)
+    assert.match(direct, /^fileinto "a folder";\r$/m)
+    assert.equal(await heard(site.port('sieve')), direct)
+  })
 
   test('OfflineIMAP brings a mailbox down, and a flag up', async () => {
     const folder = site.dir.join('offline')

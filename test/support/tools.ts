@@ -46,10 +46,28 @@ export function skipWithout(...commands: readonly string[]): string | false {
       return true
     }
   })
-  if (missing.length === 0) return false
-  const reason = `not installed: ${missing.join(', ')}; script/setup installs them`
+  return missing.length === 0 ? false : refusal(missing.join(', '))
+}
+
+function refusal(missing: string): string {
+  const reason = `not installed: ${missing}; script/setup installs them`
   if (process.env['CI'] === 'true') throw new Error(reason)
   return reason
+}
+
+/** The Python that Debian's packages of modules are for, whatever comes first in the PATH. */
+export const debianPython = '/usr/bin/python3'
+
+/** The same for a module of it. */
+export function skipWithoutModule(name: string): string | false {
+  const missing = skipWithout(debianPython)
+  if (missing !== false) return missing
+  try {
+    execFileSync(debianPython, ['-c', `import ${name}`], { stdio: 'ignore' })
+    return false
+  } catch {
+    return refusal(`${name} of Python`)
+  }
 }
 
 /** What a program says of its version; '' where it is not installed. */
