@@ -59,7 +59,7 @@ test('what a client says of itself goes to a back-end that is told of it, and no
   const ours = '"x-originating-ip" "127.0.0.1" "x-originating-port" "\\d+" "x-connected-\\S+" .*'
   assert.equal(asked.length, 3)
   const own = '"name" "Mutt" "version" NIL "os" "GNU"'
-  assert.match(asked[0] ?? '', new RegExp(`^I ID \\(${ours} "x-proxy-ttl" "8" ${own}\\)$`))
+  assert.match(asked[0] ?? '', new RegExp(`^I ID \\(${ours} "x-proxy-ttl" "6" ${own}\\)$`))
   assert.doesNotMatch(asked.join(), /6\.6\.6\.6/)
   for (const line of asked.slice(1)) assert.match(line, /"x-proxy-ttl" "7"\)$/)
 })

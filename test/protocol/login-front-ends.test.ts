@@ -164,12 +164,12 @@ for (const [protocol, create] of protocols) {
 test('imap: what ID tells of the way here is bounded, and forgotten where it was told without TLS', () => {
   const machine = createImapFrontEnd({ ...anywhere, secure: false, offersTls: true })
   machine.push(Buffer.from('a ID ("x-proxy-ttl" "1")\r\n'))
-  assert.deepEqual(machine.introduction, { ttl: 0 })
+  assert.deepEqual(machine.introduction, { id: [], ttl: 0 })
   machine.push(Buffer.from('b STARTTLS\r\n'))
   machine.tlsStarted()
-  assert.deepEqual(machine.introduction, {})
+  assert.deepEqual(machine.introduction, { id: [] })
   machine.push(Buffer.from('c ID ("x-proxy-ttl" "999")\r\n'))
-  assert.deepEqual(machine.introduction, { ttl: 6 })
+  assert.deepEqual(machine.introduction, { id: [], ttl: 6 })
 })
 
 test('imap: any octets of a name are a login as they are meant, or a failure like any other', () => {
