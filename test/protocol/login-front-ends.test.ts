@@ -161,6 +161,52 @@ for (const [protocol, create] of protocols) {
   })
 }
 
+/** A text of so many octets with its line end. */
+function lineOf(start: string, octets: number): string {
+  return `${start.padEnd(octets - 2, 'x')}\r\n`
+}
+
+/** What is read, at its limit and one octet beyond: what is said before, and then that text. */
+const bounds: readonly [LoginService, string, number, string, (octets: number) => string][] = [
+  ['imap', 'a line', 8192, '', (octets) => lineOf('a NOOP ', octets)],
+  [
+    'imap',
+    'a line of an exchange',
+    12_288,
+    'a AUTHENTICATE PLAIN\r\n',
+    (octets) => lineOf('', octets),
+  ],
+  ['imap', 'a literal unasked', 4096, '', (octets) => `a ID {${octets}+}\r\n`],
+  ['pop3', 'a line', 1024, '', (octets) => lineOf('USER ', octets)],
+  ['pop3', 'a line of an exchange', 12_288, 'AUTH PLAIN\r\n', (octets) => lineOf('', octets)],
+  ['sieve', 'a command', 8192, '', (octets) => lineOf('NOOP ', octets)],
+  ['sieve', 'a literal', 8192, '', (octets) => `NOOP {${octets - 'NOOP {8180+}'.length}+}\r\n`],
+  ['sieve', 'an answer', 12_288, 'AUTHENTICATE "PLAIN"\r\n', (octets) => lineOf('', octets)],
+  ['submission', 'a command', 2048, '', (octets) => lineOf('NOOP ', octets)],
+  ['submission', 'AUTH', 12_288, 'EHLO x\r\n', (octets) => lineOf('AUTH PLAIN ', octets)],
+  [
+    'submission',
+    'a line of an exchange',
+    12_288,
+    'EHLO x\r\nAUTH PLAIN\r\n',
+    (octets) => lineOf('', octets),
+  ],
+]
+
+for (const [protocol, what, limit, before, text] of bounds) {
+  test(`${protocol}: ${what} of ${limit} octets is read, and one more ends the session`, () => {
+    const create = new Map(protocols).get(protocol)
+    assert.ok(create !== undefined)
+    for (const beyond of [0, 1]) {
+      const machine = create(anywhere)
+      machine.push(Buffer.from(before))
+      const actions = machine.push(Buffer.from(text(limit + beyond)))
+      const end = actions.find((action) => action.do === 'close')
+      assert.equal(end?.end, beyond === 0 ? undefined : 'refused', `${beyond} beyond`)
+    }
+  })
+}
+
 test('imap: what ID tells of the way here is bounded, and forgotten where it was told without TLS', () => {
   const machine = createImapFrontEnd({ ...anywhere, secure: false, offersTls: true })
   machine.push(Buffer.from('a ID ("x-proxy-ttl" "1")\r\n'))
