@@ -120,6 +120,32 @@ const upgrades = {
   sieve: 'STARTTLS\r\n',
   submission: 'STARTTLS\r\n',
 } as const
+/** What leaves something behind in a session, and is a bad command at most, of which some may be. */
+const harmless = {
+  imap: [
+    'a CAPABILITY\r\n',
+    'a ID ("x-proxy-ttl" "2")\r\n',
+    'a ID NIL\r\n',
+    'a AUTHENTICATE LOGIN\r\nYW5u\r\n*\r\n',
+    'a ID ({1+}\r\nk {1+}\r\nv)\r\n',
+    'a LOGIN {3}\r\nann {600000}\r\n',
+    'a X\r\n',
+  ],
+  pop3: ['CAPA\r\n', 'AUTH LOGIN\r\nYW5u\r\n*\r\n', 'USER\r\n', 'AUTH\r\n', 'PASS x\r\n'],
+  sieve: [
+    'CAPABILITY\r\n',
+    'NOOP "x"\r\n',
+    'NOOP {1+}\r\nx\r\n',
+    'AUTHENTICATE "LOGIN"\r\n"*"\r\n',
+  ],
+  submission: [
+    'EHLO one.example.net\r\n',
+    'HELO two\r\n',
+    'EHLO x\r\nAUTH LOGIN\r\nYW5u\r\n*\r\n',
+    'RSET\r\n',
+    'MAIL FROM:<a@b>\r\n',
+  ],
+} as const
 const greetsAgain = {
   imap: '',
   pop3: '',
@@ -149,6 +175,27 @@ for (const [protocol, create] of protocols) {
     assert.match(answer?.do === 'send' ? answer.text : '', /^(?:\* BAD|-ERR|NO|500) /)
     assert.deepEqual(more, [])
     assert.equal(machine.takePending().length, 0)
+  })
+
+  test(`${protocol}: whatever was said before TLS, what follows is answered as in a new session`, () => {
+    const few = fc.array(fc.constantFrom(...harmless[protocol]), { maxLength: 4 })
+    fc.assert(
+      fc.property(few, few, (before, after) => {
+        const [used, fresh] = [before, []].map((said) => {
+          const machine = create({ ...anywhere, secure: false, offersTls: true })
+          for (const text of said) machine.push(Buffer.from(text))
+          machine.push(Buffer.from(upgrades[protocol]))
+          machine.tlsStarted()
+          const text = exhaust(
+            machine,
+            after.map((command) => Buffer.from(command)),
+          )
+          return { text, introduction: machine.introduction }
+        })
+        assert.deepEqual(used, fresh)
+      }),
+      runs(300),
+    )
   })
 
   test(`${protocol}: after its end a machine does nothing more`, () => {
