@@ -83,6 +83,22 @@ test('who asks for addresses is sent off, in whatever words a back-end says that
   }
 })
 
+test('who asks for addresses and for DATA in one piece is sent off, and hears no more', async () => {
+  const { backend } = await Sink.start({
+    answer: (command) => (command.startsWith('RCPT') ? '550 5.1.1 none\r\n' : undefined),
+  })
+  await using fritz = backend
+  await using relay = await TestRelay.start({ backends: { fritz: fritz.port, ingrid: 9 } })
+  using client = await relay.client()
+  const recipients = 'RCPT TO:<ann@example.com>\r\n'.repeat(25)
+  client.send(`MAIL FROM:<bob@example.net>\r\n${recipients}DATA\r\n`)
+  assert.match(
+    await client.end(),
+    /^250 .*\r\n(?:550 5\.1\.1 .*\r\n){20}421 4\.7\.0 too many unknown recipients\r\n$/,
+  )
+  assert.equal((await relay.runtime.waitFor('session.end')).end, 'refused')
+})
+
 test('refusals that say nothing of an address are no search for addresses', async () => {
   const { backend } = await Sink.start({
     answer: (command) => (command.startsWith('RCPT') ? '550 5.7.1 not from you\r\n' : undefined),

@@ -86,8 +86,9 @@ export class SmtpFrontEnd {
   recipientAnswered(slot: Slot, answer: Reply): FrontEndAction[] {
     const core = this.#core
     if (!core.envelope.count(answer) && core.mode !== 'closing') {
+      // What it has sent along, DATA perhaps, is not answered any more.
+      core.out.fillLast(slot, replies.tooManyUnknown)
       core.hangUp('rcpt_harvest')
-      core.out.fill(slot, replies.tooManyUnknown)
     } else core.out.fill(slot, answer)
     return this.#run()
   }

@@ -49,6 +49,12 @@ export class Outbox {
     if (count > 0) this.#slots.splice(0, count)
   }
 
+  /** As `fill`; whatever was to be said after it is not. */
+  fillLast(slot: Slot, reply: Reply): void {
+    this.#slots.length = Math.min(this.#slots.length, this.#slots.indexOf(slot) + 1)
+    this.fill(slot, reply)
+  }
+
   ask(action: FrontEndAction): void {
     this.#actions.push(action)
   }
