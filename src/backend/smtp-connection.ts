@@ -64,6 +64,8 @@ export class SmtpConnection implements Inlet, Timed {
   #isReady = false
   #isCorked = false
   #isOver = false
+  /** How many replies there were when the one began that is awaited. */
+  #awaited = -1
   #heir: ((octets: Buffer) => void) | undefined
 
   /** `readyMs`: how long it may take until the greetings are over. */
@@ -187,10 +189,7 @@ export class SmtpConnection implements Inlet, Timed {
 
   #connected(result: DialResult): void {
     this.#cancel = undefined
-    if (!result.ok) {
-      this.#failed({ ...result.failure, isShutdown: false })
-      return
-    }
+    if (!result.ok) return this.#failed({ ...result.failure, isShutdown: false })
     const { socket } = result
     this.#socket = socket
     const onClose = (): void => this.#fail('closed', 'connection closed by the back-end')
@@ -254,10 +253,13 @@ export class SmtpConnection implements Inlet, Timed {
   #await(): void {
     // Who keeps it without a user has set a deadline of its own.
     if (this.#isOver || !this.#isReady || this.user === undefined) return
-    const { commandTimeoutMs, dataTimeoutMs } = this.plan
-    if (this.#machine.awaitsReply) {
-      const isVerdict = this.#machine.step === 'end_of_data'
-      deadlines.arm(this, isVerdict ? dataTimeoutMs : commandTimeoutMs)
+    const { awaitsReply, answered, step } = this.#machine
+    if (awaitsReply) {
+      // A reply has its time as a whole, in whatever pieces it comes.
+      if (this.dueTick !== 0 && this.#awaited === answered) return
+      this.#awaited = answered
+      const { commandTimeoutMs, dataTimeoutMs } = this.plan
+      deadlines.arm(this, step === 'end_of_data' ? dataTimeoutMs : commandTimeoutMs)
     } else if (!this.isBlocked) deadlines.disarm(this)
     else if (this.dueTick === 0) deadlines.arm(this, this.stallMs)
   }

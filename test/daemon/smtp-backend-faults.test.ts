@@ -96,6 +96,26 @@ test('a back-end that says too much is never taken at its word', async () => {
   }
 })
 
+for (const step of ['hello', 'rcpt', 'data', 'end'] as const) {
+  test(`a back-end that answers octet by octet at ${step} has no more time than others`, async () => {
+    await using fritz = await ScriptedBackend.start(async (peer) => {
+      await serveUpTo(peer, step, 'silence')
+      const octets = setInterval(() => peer.send('2'), 20)
+      peer.send('250-')
+      await peer.end().finally(() => clearInterval(octets))
+    })
+    await using relay = await TestRelay.start({
+      backends: { fritz: fritz.port, ingrid: 9 },
+      config: quick,
+    })
+    using client = await relay.client()
+    const { replies } = await deliver(client)
+    assert.match(replies.at(-1) ?? '', step === 'hello' ? /^451 4\.4\.1$/ : /^451 4\.4\.2$/)
+    assert.equal((await relay.runtime.waitFor('backend')).reason, 'timeout')
+    assert.equal(relay.runtime.eventsOf('uncertain').length, step === 'end' ? 1 : 0)
+  })
+}
+
 test('a full verdict counts, whatever comes after it', async () => {
   await using fritz = await ScriptedBackend.start(async (peer) => {
     await serveUpTo(peer, 'end', 'silence')

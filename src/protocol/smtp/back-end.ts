@@ -24,6 +24,8 @@ type Phase = 'opening' | 'open' | 'message' | 'dead'
 type Sent = Exclude<Request['kind'], 'client'> | 'end'
 
 export class SmtpBackEnd {
+  /** Replies that it has given in full, to whatever was asked. */
+  answered = 0
   readonly #options: BackEndOptions
   readonly #opening: BackEndOpening
   readonly #reader = new ReplyReader()
@@ -239,6 +241,7 @@ export class SmtpBackEnd {
     const isOutOfPlace = request === 'data' ? isSuccess : isIntermediate
     if (isOutOfPlace) return this.#fail('desync', describe(reply))
     this.#sent.shift()
+    this.answered++
     switch (request) {
       case 'reset':
         return isSuccess ? this.#flush() : this.#fail('bad_reply', describe(reply))
