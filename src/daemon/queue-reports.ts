@@ -5,7 +5,6 @@
 import type { Clock } from '../base/clock.ts'
 import { MailmuxError } from '../base/error.ts'
 import { limits } from '../base/limit.ts'
-import { parseWrittenAddress } from '../mail/address.ts'
 import type { Destination } from '../mail/route.ts'
 import { isAscii } from '../protocol/smtp/path.ts'
 import type { FileSpoolWriter } from '../spool/file-spool-writer.ts'
@@ -16,6 +15,7 @@ import type { ReportKind } from '../spool/report-policy.ts'
 import { notificationId } from '../spool/spool-places.ts'
 import type { SpooledEnvelope, SpooledRecipient } from '../spool/spooled-message.ts'
 import type { Generation } from './runtime.ts'
+import { ownAddress } from './sender-reach.ts'
 
 export type Written =
   | { readonly kind: 'written'; readonly id: string }
@@ -125,9 +125,8 @@ function envelopeFor(
 
 /** Where a sender's own mail goes: its aliases are followed here, once. */
 function recipientsOf(sender: string, { config, map }: Generation): SpooledRecipient[] | Written {
-  const address = parseWrittenAddress(sender, config.naming)
-  const isOurs = address !== undefined && config.naming.domains.has(address.domain)
-  if (!isOurs) {
+  const address = ownAddress(sender, config.naming)
+  if (address === undefined) {
     const { smarthost } = config
     if (smarthost === undefined) {
       return { kind: 'lost', detail: 'the sender is elsewhere, and the config names no smarthost' }

@@ -49,6 +49,7 @@ export class RelayEnvelope implements LegOwner {
   readonly #owner: EnvelopeOwner
   /** What is left over of a message can be kept. */
   readonly #canKeep: boolean
+  readonly #canReport: boolean
   readonly #isSplit: boolean
   #targets = new Map<string, Target>()
   #accepted: Recipient[] = []
@@ -68,6 +69,7 @@ export class RelayEnvelope implements LegOwner {
     this.#start = start
     this.#owner = owner
     this.#canKeep = canKeep
+    this.#canReport = canKeep && start.canTell
     this.#isSplit = start.relay.fanOut === 'split' || !canKeep
   }
 
@@ -201,11 +203,11 @@ export class RelayEnvelope implements LegOwner {
     const path = this.#senderFor(owner)
     this.#open++
     this.#hasAlias ||= members.length > 1
-    const expansion = this.#canKeep ? expansionOf(delivery, this.#start.sender.path) : undefined
+    const expansion = this.#canReport ? expansionOf(delivery) : undefined
     const recipient: Recipient = { slot, order, targets: [], expansion, open: 1 }
     const asked: Target[] = []
     for (const [index, member] of members.entries()) {
-      const parameters = parametersFor(delivery, index, this.#canKeep)
+      const parameters = parametersFor(delivery, index, this.#canReport)
       const target = this.#targetFor(member, { path, parameters })
       recipient.targets.push(target)
       if (target.outcome !== undefined) continue

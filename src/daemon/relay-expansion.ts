@@ -15,19 +15,16 @@ export interface Expansion {
   readonly action: 'expanded' | 'delivered'
 }
 
-/** Nobody is behind a null sender. */
-export function expansionOf(
-  { path, members, owner, parameters }: Delivery,
-  sender: string,
-): Expansion | undefined {
-  if (sender === '' || !asksForSuccess(parameters)) return undefined
+export function expansionOf(delivery: Delivery): Expansion | undefined {
+  const { path, members, owner, parameters } = delivery
+  if (!asksForSuccess(parameters)) return undefined
   if (owner !== undefined) return { path, parameters, action: 'delivered' }
   return members.length > 1 ? { path, parameters, action: 'expanded' } : undefined
 }
 
 /**
- * What is asked for the member at `index`. Where there is no spool to report from, the back-end of the
- * first reports for all (5.2.7.2 (c)).
+ * What is asked for the member at `index`. Where the sender cannot be told from here, the back-end of
+ * the first reports for all (5.2.7.2 (c)).
  */
 export function parametersFor(
   { members, owner, parameters }: Delivery,

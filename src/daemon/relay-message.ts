@@ -17,6 +17,7 @@ import type { RelayReport } from './relay-report.ts'
 import { routeRecipient } from './relay-route.ts'
 import { RelayTransaction } from './relay-transaction.ts'
 import type { Generation, Runtime } from './runtime.ts'
+import { canBeTold } from './sender-reach.ts'
 
 type Asked<Do extends FrontEndAction['do']> = Extract<FrontEndAction, { do: Do }>
 
@@ -50,10 +51,12 @@ export class RelayMessage {
     this.#sender = sender
     this.#limits = new RelayLimits(start)
     this.#forwarded = forwarded
+    const { config } = this.#generation
     this.transaction = new RelayTransaction({
       ...relayMeansOf(runtime),
-      relay: this.#generation.config.relay,
+      relay: config.relay,
       sender,
+      canTell: canBeTold(sender.path, config),
       forEach: protocol === 'lmtp',
       owner,
       report,

@@ -18,7 +18,8 @@ const tells: SinkOptions = { capabilities }
 
 function startDsn({ sinks, ...options }: FanOutOptions = {}): Promise<FanOut> {
   const all = Object.fromEntries(names.map((name) => [name, { ...tells, ...sinks?.[name] }]))
-  return startFanOut({ offered: capabilities, sinks: all, ...options })
+  const config = 'smarthost: klaus\n'
+  return startFanOut({ offered: capabilities, sinks: all, config, ...options })
 }
 
 interface Sent {
@@ -166,6 +167,21 @@ test('without a spool the back-end of one member tells of success', async () => 
     'RCPT TO:<ida@example.com> NOTIFY=FAILURE',
     'RCPT TO:<kim@example.com> NOTIFY=FAILURE',
   ])
+})
+
+test('where nothing can be sent to the sender from here, the back-end of one member tells', async () => {
+  await using place = await startDsn({ config: '' })
+  const recipients = ['<all@example.com> NOTIFY=SUCCESS']
+  assert.match(await send(place, { recipients }), /^250 2\.0\.0 stored/)
+  assert.deepEqual(asked(place), [
+    'RCPT TO:<ann@example.com> NOTIFY=SUCCESS',
+    'RCPT TO:<ida@example.com> NOTIFY=NEVER',
+    'RCPT TO:<kim@example.com> NOTIFY=NEVER',
+  ])
+  assert.equal(place.spool.attempts, 0)
+  // Who is ours gets mail without a smarthost.
+  await send(place, { recipients, sender: 'sue@example.com' })
+  assert.deepEqual(place.spool.states, ['expanded all@example.com'])
 })
 
 test('nobody is told of a notification', async () => {
