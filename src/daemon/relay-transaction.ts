@@ -20,7 +20,7 @@ import { type Expansion, reachedBy } from './relay-expansion.ts'
 import { firstOf, type Outcome } from './relay-outcome.ts'
 import type { RelayLeg } from './relay-leg.ts'
 import type { Target } from './relay-target.ts'
-import { type Judged, judge, outcomesOf, refusalOf, uncertainOf } from './relay-verdict.ts'
+import { type Judged, judgeAll, outcomesOf, refusalOf, uncertainOf } from './relay-verdict.ts'
 import { envelopesFor, keptOf } from './relay-spool.ts'
 
 type Stage = 'recipients' | 'data-asked' | 'message' | 'verdict' | 'over'
@@ -225,7 +225,7 @@ export class RelayTransaction implements EnvelopeOwner {
     const shares = this.#start.forEach
       ? recipients.map(({ targets }) => targets.filter(({ isOurs }) => isOurs))
       : [this.#ours]
-    const judged = shares.map((targets) => judge(targets))
+    const judged = judgeAll(shares)
     const expansions = this.#envelope.hasExpansion ? reachedBy(judged, recipients) : []
     const isToKeep = expansions.length > 0 || judged.some((one) => one.isToKeep)
     // A host that keeps nothing: worst of the answers, so that nothing is lost unheard.

@@ -21,6 +21,25 @@ export function judge(targets: readonly Target[]): Judged {
   return { targets, isToKeep: verdict === 'spool', answer: answer ?? held ?? lost.broken }
 }
 
+/**
+ * Each by itself, but that nobody is owed a message from the spool and left to the client as well: who
+ * is put off alone, and is a member of an alias that is kept, is kept with it.
+ */
+export function judgeAll(shares: readonly (readonly Target[])[]): Judged[] {
+  const judged = shares.map((targets) => judge(targets))
+  const kept = new Set(judged.flatMap(({ isToKeep, targets }) => (isToKeep ? targets : [])))
+  if (kept.size === 0) return judged
+  return judged.map((one) => {
+    const open = one.targets.filter(({ outcome }) => isOpen(outcome))
+    const isKept = open.length > 0 && open.every((target) => kept.has(target))
+    return { ...one, isToKeep: one.isToKeep || isKept }
+  })
+}
+
+function isOpen(outcome: Outcome | undefined): boolean {
+  return outcome?.kind === 'deferred' || outcome?.kind === 'unknown'
+}
+
 /** The client hears 2xx, if what is owed can be kept. */
 export function isTaken({ isToKeep, answer }: Judged): boolean {
   return isToKeep || classOf(answer) === 'success'

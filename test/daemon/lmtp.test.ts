@@ -107,6 +107,35 @@ test('whichever back-end answers for its recipients first, each hears its own ve
   assert.deepEqual(verdicts, ['250 2.0.0 stored', '451 4.2.0 later', '250 2.0.0 stored'])
 })
 
+test('who is owed a message as a member of an alias is not left to the client as well', async () => {
+  const { backend } = await Sink.start({
+    lmtp: true,
+    // bob, eve, and ann, who is in no alias.
+    verdict: () => '452 4.2.2 full\r\n250 2.0.0 eve\r\n452 4.2.2 ann\r\n',
+  })
+  await using fritz = backend
+  const spool = new MemorySpool()
+  await using relay = await TestRelay.start({
+    protocol: 'lmtp',
+    backends: { fritz: `lmtp: ${fritz.port}` },
+    routes: {
+      ...users,
+      'team@example.com': team,
+      'bob@example.com': routeTo('fritz', 'bob@example.com'),
+      'ida@example.com': routeTo('fritz', 'ida@example.com'),
+    },
+    spool,
+  })
+  using client = await hello(relay)
+  const recipients = ['bob', 'team', 'ann'].map(to)
+  const verdicts = [await deliver(client, 'MAIL FROM:<joe@example.net>', ...recipients)]
+  verdicts.push(await reply(client), await reply(client))
+  const kept = '250 2.0.0 ok, queued as Q1'
+  assert.deepEqual(verdicts, [kept, kept, '452 4.2.2 ann'])
+  assert.deepEqual(spool.states, ['owed bob@example.com'])
+  assert.deepEqual(relay.runtime.eventsOf('uncertain'), [])
+})
+
 test('an alias that one member put off is put off where there is no spool', async () => {
   const { backend } = await Sink.start({
     lmtp: true,
