@@ -10,6 +10,7 @@ import { printable } from '../base/log.ts'
 import type { Reply } from '../mail/reply.ts'
 import type { BackEndFailure } from '../protocol/smtp/back-end-action.ts'
 import type { Sender } from '../protocol/smtp/capabilities.ts'
+import { spoolFault } from '../spool/spool-fault.ts'
 import type {
   SpooledContent,
   SpooledEnvelope,
@@ -108,13 +109,13 @@ export class SpoolGate {
   /** Something needed for keeping a message has failed: what its client is to hear. */
   failed(error: unknown): Reply {
     this.#restsUntil = performance.now() + restMs
-    const isFull = isFullError(error)
     // That it is full the spool itself reports.
-    if (!isFull) {
+    if (!isFullError(error)) {
       const detail = printable(messageOf(error))
       this.#runtime.log('internal', { reason: 'spool', detail })
     }
-    return isFull ? spoolTrouble.full : spoolTrouble.failed
+    const isOfRoom = spoolFault(error, '').code === 'SPOOL_FULL'
+    return isOfRoom ? spoolTrouble.full : spoolTrouble.failed
   }
 
   #writer(): SpoolWriter {

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { countEvent } from '../../src/daemon/count-event.ts'
 import { CounterTable } from '../../src/daemon/counters.ts'
+import { relayMeansOf } from '../../src/daemon/relay-pool.ts'
 import {
   body,
   type FanOut,
@@ -242,6 +243,20 @@ test('a copy that cannot be written takes the message from all, and the next one
   assert.match(replies[1] ?? '', /^452 4\.5\.3 /)
   await pour(client, 2000)
   await client.expect(/^250 2\.0\.0 stored\r\n/)
+})
+
+test('where there is no descriptor, quota or leave to write for a copy, there is no room', async () => {
+  for (const code of ['EMFILE', 'EDQUOT', 'EROFS', 'ENOSPC']) {
+    await using place = await startFanOut()
+    const { spool } = relayMeansOf(place.relay.runtime)
+    spool.openFile = () => Promise.reject(Object.assign(new Error('no file'), { code }))
+    using client = await place.relay.client()
+    await openMessage(client, ['ann', 'ida'])
+    await pour(client, 2000)
+    await client.expect(/^452 4\.3\.1 .*\r\n/)
+    const { fritz, ingrid } = place.backends
+    assert.doesNotMatch(fritz.received + ingrid.received, /\r\n\.\r\n/, code)
+  }
 })
 
 test('a verdict that is too late for the sender is heard for the log', async () => {

@@ -5,8 +5,9 @@ import { FileSpoolWriter } from '../../src/spool/file-spool-writer.ts'
 import type { MessageFile } from '../../src/spool/message-file.ts'
 import { spoolPlaces } from '../../src/spool/spool-places.ts'
 import type { SpooledContent } from '../../src/spool/spooled-message.ts'
-import type { Disk } from '../../src/storage/disk.ts'
+import { type Disk, realDisk } from '../../src/storage/disk.ts'
 import { FailingDisk } from '../support/failing-disk.ts'
+import { InterruptedDisk } from '../support/interrupted-disk.ts'
 import { SimulatedClock } from '../support/simulated-clock.ts'
 import {
   contentOf,
@@ -17,6 +18,7 @@ import {
   owed,
   plainMessage,
 } from '../support/spool.ts'
+import { tempDir } from '../support/temp-dir.ts'
 
 const places = spoolPlaces('/state')
 const large = `Subject: large\r\n\r\n${'0123456789abcdef\r\n'.repeat(8000)}`
@@ -169,6 +171,40 @@ test('what was refused is not there when the disk works again, unless that was s
   }
   assert.equal(said.size, 1, 'where the directory could not be synced')
 })
+
+for (const code of ['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'EROFS']) {
+  test(`${code} at any call is no room: nothing stays, and the next message is taken at once`, async () => {
+    const caps = { maxMessages: 10, maxSizeBytes: 1 << 30 }
+    const envelope = envelopeOf([owed('ann@example.com')])
+    const failures: string[] = []
+    let calls = 0
+    for (let failAt = 1; calls === 0; failAt++) {
+      using dir = tempDir()
+      const disk = new InterruptedDisk(failAt, 'fails', code)
+      const own = spoolPlaces(dir.path)
+      const suspect = (detail: string): void => void failures.push(detail)
+      const clock = new SimulatedClock()
+      const writer = new FileSpoolWriter({ disk, places: own, caps, clock, suspect })
+      const accept = (): Promise<string> => writer.accept(envelope, inFile(Buffer.from(large)))
+      const refusal = await accept().then(
+        () => undefined,
+        (error: MailmuxError) => error.code,
+      )
+      if (disk.calls < failAt) {
+        assert.equal(refusal, undefined)
+        calls = disk.calls
+        continue
+      }
+      assert.equal(refusal, 'SPOOL_FULL', `call ${failAt}`)
+      const kept = await accept()
+      using store = await openStore(realDisk, own)
+      assert.deepEqual((await store.contents()).ids, [kept], `call ${failAt}`)
+      assert.equal(await store.removeLeftovers(Infinity), 0, `call ${failAt}`)
+    }
+    assert.ok(calls > 5, `${calls} calls`)
+    assert.deepEqual(failures, [], 'nothing is wrong with the disk')
+  })
+}
 
 test('after an fsync that failed nothing is taken for a while, and the file is kept aside', async () => {
   const details: string[] = []

@@ -1,6 +1,6 @@
 /**
  * The real disk, with one call that fails half-way: a write that wrote half, a rename that did not
- * happen. It reports a full disk once (`fails`) or from then on (`is broken`), or kills the process.
+ * happen. It reports a full disk, or `code`, once (`fails`) or from then on (`is broken`), or kills the process.
  */
 import {
   type Disk,
@@ -15,6 +15,7 @@ export class InterruptedDisk implements Disk {
   calls = 0
   readonly #failAt: number
   readonly #mode: 'fails' | 'is broken' | 'killed'
+  readonly #code: string
 
   readonly read = (path: string): Promise<Buffer> => realDisk.read(path)
   readonly list = (directory: string): Promise<string[]> => realDisk.list(directory)
@@ -22,9 +23,10 @@ export class InterruptedDisk implements Disk {
   readonly ownerOf = (path: string): Promise<FileOwner> => realDisk.ownerOf(path)
   readonly resolve = (path: string): Promise<string> => realDisk.resolve(path)
 
-  constructor(failAt: number, mode: 'fails' | 'is broken' | 'killed') {
+  constructor(failAt: number, mode: 'fails' | 'is broken' | 'killed', code = 'ENOSPC') {
     this.#failAt = failAt
     this.#mode = mode
+    this.#code = code
   }
 
   async #step(half: () => Promise<unknown> = () => Promise.resolve()): Promise<void> {
@@ -33,7 +35,7 @@ export class InterruptedDisk implements Disk {
     if (this.calls !== this.#failAt && !isBroken) return
     await half()
     if (this.#mode === 'killed') process.kill(process.pid, 'SIGKILL')
-    throw Object.assign(new Error(`call ${this.calls}: no space left`), { code: 'ENOSPC' })
+    throw Object.assign(new Error(`call ${this.calls}: no space left`), { code: this.#code })
   }
 
   async create(path: string, owner: FileOwner): Promise<UpdatedFile> {
