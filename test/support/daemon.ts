@@ -30,6 +30,8 @@ export interface DaemonOptions {
   readonly cwd?: string
   /** The most descriptors that each of its processes may have. */
   readonly openFiles?: number
+  /** A command that runs it in its own place; its pid stays that of the daemon. */
+  readonly under?: readonly string[]
 }
 
 /** A line of the log. */
@@ -61,13 +63,13 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
 
 /** Starts the daemon without waiting: for starts that fail. */
 export function launchDaemon(options: DaemonOptions): Daemon {
-  const { dir, services = [], program, env, cwd, fromSource = false } = options
+  const { dir, services = [], program, env, cwd, fromSource = false, under = [] } = options
   const file = writeConfig(dir, options.config)
   const args =
     program === undefined
       ? [fromSource ? sourceBin : bin, 'serve', '--config', file]
       : [program, file]
-  const command = [process.execPath, ...args, ...services]
+  const command = [...under, process.execPath, ...args, ...services]
   const limited =
     options.openFiles === undefined
       ? command
