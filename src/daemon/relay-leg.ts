@@ -54,6 +54,8 @@ export class RelayLeg implements SmtpUser, RoomWaiter {
   #isDataWanted = false
   #wasRetried = false
   #isSound = false
+  /** What all hear who are asked for after it has failed. */
+  #lost: Outcome | undefined
 
   constructor(plan: SmtpPlan, start: LegStart, owner: LegOwner) {
     this.plan = plan
@@ -77,6 +79,11 @@ export class RelayLeg implements SmtpUser, RoomWaiter {
   }
 
   ask(target: Target): void {
+    if (this.#lost !== undefined) {
+      target.outcome = this.#lost
+      this.#owner.targetAnswered(target)
+      return
+    }
     this.#asked.push(target)
     if (this.#connection !== undefined)
       this.#connection.recipient(target.address, target.parameters)
@@ -255,6 +262,7 @@ export class RelayLeg implements SmtpUser, RoomWaiter {
       for (const target of this.accepted) target.outcome = outcome
     } else if (stage !== 'verdict') {
       const outcome = this.#owner.legFailed(this, failure)
+      this.#lost = outcome
       for (const target of this.accepted) target.outcome = outcome
       const asked = this.#asked
       this.#asked = []

@@ -7,6 +7,7 @@ import { countEvent } from '../../src/daemon/count-event.ts'
 import { CounterTable } from '../../src/daemon/counters.ts'
 import { relayMeansOf } from '../../src/daemon/relay-pool.ts'
 import {
+  alias,
   body,
   type FanOut,
   type FanOutOptions,
@@ -391,6 +392,26 @@ test('a back-end that hangs at RCPT is spared like one that is down, and others 
   assert.equal(ingrid.peers.length, 5, 'not tried')
   client.send(`${body}.\r\n`)
   await client.expect(/^250 2\.0\.0 stored\r\n/)
+})
+
+test('of an alias with many members at a back-end that is spared, none is asked for', async () => {
+  const members = ['ann', 'amy', 'abe'].map((name) => [`${name}@example.com`, 'fritz'] as const)
+  const routes = { 'team@example.com': alias('team@example.com', members) }
+  await using fritz = await ScriptedBackend.start((peer) => serveUpTo(peer, 'banner', 'close'))
+  await using place = await startFanOut({ ports: { fritz: fritz.port }, routes })
+  const clients = [await place.relay.client('127.0.0.1'), await place.relay.client('127.0.0.2')]
+  for (let attempt = 1; attempt <= 6; attempt++) {
+    const client = clients[attempt % 2]
+    assert.ok(client)
+    assert.match((await openMessage(client, ['team']))[0] ?? '', /^451 4\.4\.1 /)
+  }
+  for (const client of clients) client.socket.destroy()
+  const { runtime } = place.relay
+  await runtime.idle()
+  const details = runtime.eventsOf('backend').map(({ detail }) => detail)
+  assert.equal(details.length, 6, 'one event for each attempt')
+  assert.match(details.at(-1) ?? '', /^not tried/)
+  assert.equal(fritz.peers.length, 5)
 })
 
 test('who finds no room at a back-end waits, and hears 451 when that takes too long', async () => {
