@@ -36,6 +36,8 @@ export class RelayTransaction implements EnvelopeOwner {
   /** Who counts, once no more recipients can come. */
   #ours: Target[] = []
   #copy: MessageCopy | undefined
+  /** Something of the message may be left over when all have answered. */
+  #mayBeLeft = false
   #isTraced = false
   #isConcluding = false
 
@@ -178,12 +180,11 @@ export class RelayTransaction implements EnvelopeOwner {
     const { relay, spool } = this.#start
     const isShared = this.#open.length > 1
     if (isShared) for (const leg of this.#open) leg.limitStall(relay.stallMs)
-    const isNeeded =
+    this.#mayBeLeft =
       isShared ||
       this.#open.some(({ mayDiffer }) => mayDiffer) ||
-      outcomes.some(({ kind }) => kind !== 'accepted') ||
-      this.#envelope.hasExpansion
-    if (!isNeeded || !this.#canKeep) return
+      outcomes.some(({ kind }) => kind !== 'accepted')
+    if (!this.#canKeep || !(this.#mayBeLeft || this.#envelope.hasExpansion)) return
     this.#copy = new MessageCopy({
       openFile: () => spool.openFile(),
       stallMs: relay.stallMs,
@@ -193,8 +194,9 @@ export class RelayTransaction implements EnvelopeOwner {
 
   #copyChanged(): void {
     const failure = this.#copy?.failure
-    // After the end of data it is too late: the verdict will tell whether it was needed.
-    if (failure !== undefined && this.#stage === 'message') {
+    // After the end of data it is too late: the verdict will tell whether it was needed. So it will
+    // where it is for a report alone.
+    if (failure !== undefined && this.#stage === 'message' && this.#mayBeLeft) {
       this.#giveUp(this.#start.spool.failed(failure))
     }
     this.settled()

@@ -1,6 +1,7 @@
 /** What is asked and told of an alias whose sender wants to hear of success. RFC 3461 5.2.7. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { relayMeansOf } from '../../src/daemon/relay-pool.ts'
 import {
   alias,
   type FanOut,
@@ -8,6 +9,7 @@ import {
   names,
   people,
   startFanOut,
+  withoutTrace,
 } from '../support/fan-out.ts'
 import { MemorySpool } from '../support/memory-spool.ts'
 import { ask, reply } from '../support/message.ts'
@@ -157,6 +159,21 @@ test('a spool that fails loses the report alone: the back-ends have the message'
   assert.match(await send(place, { recipients }), /^250 2\.0\.0 stored/)
   assert.equal(place.relay.runtime.eventsOf('uncertain').length, 0)
   assert.equal((await place.relay.runtime.waitFor('internal')).reason, 'spool')
+})
+
+test('a copy that fails loses the report alone where nothing else needs it', async () => {
+  const members = ['ann', 'amy'].map((name) => [`${name}@example.com`, 'fritz'] as const)
+  await using place = await startDsn({
+    routes: { ...people, 'two@example.com': alias('two@example.com', members) },
+  })
+  const { runtime } = place.relay
+  relayMeansOf(runtime).spool.openFile = () => Promise.reject(new Error('no file'))
+  const text = `Subject: x\r\n\r\n${`${'x'.repeat(98)}\r\n`.repeat(10_000)}`
+  const recipients = ['<two@example.com> NOTIFY=SUCCESS']
+  assert.match(await send(place, { recipients, text }), /^250 2\.0\.0 stored/)
+  assert.equal((await runtime.waitFor('internal')).reason, 'spool')
+  assert.equal(withoutTrace(place.sinks.fritz.stored[0]?.data ?? ''), text)
+  assert.equal(place.spool.attempts, 0)
 })
 
 test('without a spool the back-end of one member tells of success', async () => {
