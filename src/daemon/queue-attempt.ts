@@ -21,8 +21,9 @@ import { type DeliveryTarget, QueueDelivery } from './queue-delivery.ts'
 import type { FreezeTable } from './freezes.ts'
 import type { QueueReports } from './queue-reports.ts'
 import { QueueTelling, writeDown } from './queue-telling.ts'
-import { routeAgain } from './queue-route.ts'
+import { membersOf, routeAgain } from './queue-route.ts'
 import type { Generation } from './runtime.ts'
+import { canBeTold } from './sender-reach.ts'
 
 export interface AttemptTools {
   readonly current: Generation
@@ -157,14 +158,8 @@ export class QueueAttempt {
     destinations: readonly Destination[],
   ): Promise<void> {
     const { envelope } = this.#file.head
-    const recipients = destinations.map((one): SpooledRecipient => {
-      const state = {
-        kind: 'owed',
-        backend: one.backend,
-        reason: 'its address leads here now',
-      } as const
-      return { ...recipient, address: one.recipient ?? one.address, state }
-    })
+    const canTell = canBeTold(envelope.sender, this.#tools.current.config)
+    const recipients = membersOf(recipient, destinations, canTell)
     const content = await this.#file.asContent()
     try {
       await this.#tools.writer.accept({ ...envelope, recipients }, content)
@@ -174,6 +169,8 @@ export class QueueAttempt {
     }
     const text = `sent on to ${destinations.length} addresses`
     await this.#record([said('delivered', [index], '2.1.5', text)])
+    // Else its sender hears of it, as of every success that was asked for.
+    if (canTell) return
     const record = { do: 'reported', of: 'success', recipients: [index] } as const
     await this.#write({ ...record, notification: undefined }, 'durable')
   }

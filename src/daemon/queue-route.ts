@@ -5,6 +5,7 @@ import { parseWrittenAddress } from '../mail/address.ts'
 import { type Reply, reply } from '../mail/reply.ts'
 import type { Destination, Resolution } from '../mail/route.ts'
 import type { SpooledRecipient } from '../spool/spooled-message.ts'
+import { parametersFor } from './relay-expansion.ts'
 import { isSendable, planFor } from './relay-route.ts'
 import type { Generation } from './runtime.ts'
 
@@ -97,4 +98,17 @@ function deliver(generation: Generation, { address, backend, login }: Destinatio
   return typeof plan === 'string'
     ? { kind: 'deferred', reason: plan }
     : { kind: 'deliver', plan, address, login }
+}
+
+/** What one that leads to several addresses now becomes; RFC 3461 5.2.7.2, as where it comes in. */
+export function membersOf(
+  recipient: SpooledRecipient,
+  members: readonly Destination[],
+  canTell: boolean,
+): SpooledRecipient[] {
+  return members.map(({ address, recipient: asked, backend }, index) => ({
+    ...parametersFor({ members, owner: undefined, parameters: recipient }, index, canTell),
+    address: asked ?? address,
+    state: { kind: 'owed', backend, reason: 'its address leads here now' },
+  }))
 }

@@ -22,12 +22,16 @@ export function expansionOf(delivery: Delivery): Expansion | undefined {
   return members.length > 1 ? { path, parameters, action: 'expanded' } : undefined
 }
 
+interface Counted {
+  readonly members: { readonly length: number }
+}
+
 /**
  * What is asked for the member at `index`. Where the sender cannot be told from here, the back-end of
  * the first reports for all (5.2.7.2 (c)).
  */
 export function parametersFor(
-  { members, owner, parameters }: Delivery,
+  { members, owner, parameters }: Pick<Delivery, 'owner' | 'parameters'> & Counted,
   index: number,
   canReport: boolean,
 ): RcptParameters {

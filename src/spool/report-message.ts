@@ -162,6 +162,8 @@ function actionOf({ backend, recipient }: RecipientProgress, report: ReportInput
   if (kind === 'failure') return 'failed'
   if (kind === 'delay') return 'delayed'
   if (recipient.state.kind === 'expanded') return recipient.state.action
+  // No back-end has it: it was sent on to the addresses that it leads to.
+  if (backend === undefined) return 'expanded'
   return isFinal(backend) ? 'delivered' : 'relayed'
 }
 

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { simpleParser } from 'mailparser'
+import type { Resolution } from '../../src/mail/route.ts'
 import { alias } from '../support/fan-out.ts'
 import { ask, reply } from '../support/message.ts'
 import type { ScriptedBackend } from '../support/peer.ts'
@@ -50,6 +51,8 @@ interface Behaviour {
   readonly klaus?: SinkOptions
   readonly config?: string
   readonly ingridSpeaks?: 'smtp' | 'lmtp'
+  /** What has changed in the map until the queue asks it. */
+  readonly since?: Readonly<Record<string, Resolution>>
 }
 
 class Chain implements AsyncDisposable {
@@ -96,7 +99,7 @@ class Chain implements AsyncDisposable {
       await TestQueue.start({
         stateDir: dir.path,
         backends: { ...common, ingrid: later },
-        routes,
+        routes: { ...routes, ...behaviour.since },
         config,
       }),
     )
@@ -190,6 +193,38 @@ test('of success of an alias its sender hears once, and nothing of its members',
     /^Original-Recipient: rfc822;i\+x@example\.net\r\nFinal-Recipient: rfc822; team@example\.com\r\nAction: expanded\r\nStatus: 2\.0\.0\r\nLast/m,
   )
   assert.doesNotMatch(told?.data ?? '', /ida@|amy@|ingrid|fritz/)
+  assert.deepEqual(await chain.left(), [])
+})
+
+const idaIsTwo = {
+  'ida@example.com': alias('ida@example.com', [
+    ['amy@example.com', 'fritz'],
+    ['joe@example.com', 'ingrid'],
+  ]),
+  'amy@example.com': routeTo('fritz', 'amy@example.com'),
+  'joe@example.com': routeTo('ingrid', 'joe@example.com'),
+}
+
+test('so it is of an address that has become one for several while its message waited', async () => {
+  await using chain = await Chain.start({ since: idaIsTwo })
+  await chain.send({ mail: dsnMail, ida: `<ida@example.com>${dsnRcpt}` })
+  const asked = 'NOTIFY=FAILURE ORCPT=rfc822;i+2Bx@example.net'
+  assert.deepEqual(chain.fritz.stored[1]?.recipients, [`RCPT TO:<amy@example.com> ${asked}`])
+  assert.deepEqual(chain.ingrid.stored[0]?.recipients, [`RCPT TO:<joe@example.com> ${asked}`])
+  assert.equal(chain.told.length, 1)
+  const data = chain.told[0]?.data ?? ''
+  assert.match(data, /^Final-Recipient: rfc822; ida@example\.com\r\nAction: expanded\r$/m)
+  assert.doesNotMatch(data, /amy@|joe@/)
+  assert.deepEqual(await chain.left(), [])
+})
+
+test('where its sender cannot be told from here, the back-end of one of them tells', async () => {
+  await using chain = await Chain.start({ since: idaIsTwo })
+  const ida = '<ida@example.com> NOTIFY=SUCCESS'
+  await chain.send({ mail: '<bob@example.net>', ida })
+  assert.deepEqual(chain.fritz.stored[1]?.recipients, ['RCPT TO:<amy@example.com> NOTIFY=SUCCESS'])
+  assert.deepEqual(chain.ingrid.stored[0]?.recipients, ['RCPT TO:<joe@example.com> NOTIFY=NEVER'])
+  assert.deepEqual(chain.queue.runtime.eventsOf('internal'), [])
   assert.deepEqual(await chain.left(), [])
 })
 
