@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ProxyHeaderReader } from '../../src/protocol/proxy-header.ts'
 import { ask, deliver } from '../support/message.ts'
+import { misbehave } from '../support/misbehaving.ts'
 import { type Peer, ScriptedBackend } from '../support/peer.ts'
 import { Sink, type SinkOptions, TestRelay } from '../support/relay.ts'
 
@@ -93,6 +94,38 @@ test('a back-end that refuses XCLIENT gets no mail as if it came from us', async
   const { step, reason } = await site.relay.runtime.waitFor('backend')
   assert.deepEqual([step, reason], ['hello', 'bad_reply'])
 })
+
+for (const [fault, said] of [
+  ['close', 'closed'],
+  ['reset', 'closed'],
+  ['silence', 'timeout'],
+  ['garbage', 'bad_reply'],
+  ['long line', 'bad_reply'],
+  ['shutdown', 'bad_reply'],
+  ['surplus', 'desync'],
+] as const) {
+  test(`${fault} in place of the answer to XCLIENT: no mail goes there, and the session goes on`, async () => {
+    await using fritz = await ScriptedBackend.start(async (peer) => {
+      peer.send('220 fritz ESMTP\r\n')
+      await peer.expect(/^EHLO .*\r\n/)
+      peer.send('250-fritz\r\n250 XCLIENT NAME ADDR\r\n')
+      await peer.expect(/^XCLIENT .*\r\n/)
+      misbehave(peer, fault)
+      await peer.end()
+    })
+    await using relay = await TestRelay.start({
+      backends: { fritz: `smtp: ${fritz.port}, client_address: xclient`, ingrid: 9 },
+      config: 'limits: {login_timeout: 300ms}\n',
+    })
+    using client = await relay.client()
+    const [, answer, ok] = await ask(client, ...ann, 'NOOP')
+    assert.match(answer ?? '', /^451 4\.4\.1 /)
+    assert.match(ok ?? '', /^250 /)
+    const { step, reason } = await relay.runtime.waitFor('backend')
+    assert.deepEqual([step, reason], ['hello', said])
+    assert.doesNotMatch(fritz.received, /MAIL|RCPT/)
+  })
+}
 
 test('a back-end that does not offer XCLIENT is not sent it', async () => {
   await using site = await relayTo('xclient', {})

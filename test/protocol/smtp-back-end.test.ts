@@ -195,8 +195,7 @@ const hostile: readonly [what: string, says: string, told: string][] = [
   ['a greeting of 421', '421 busy\r\n', 'fail greeting bad_banner'],
   ['a greeting of IMAP', '* OK hi\r\n', 'fail greeting bad_banner'],
   ['an endless greeting', '220-x\r\n'.repeat(1000), 'fail greeting bad_banner'],
-  ['a reply nobody asked for', `${greeting}${hello}250 what\r\n`, 'fail envelope desync'],
-  ['421 between commands', `${greeting}${hello}421 bye\r\n`, 'fail envelope closed shutdown'],
+  ['an answer to EHLO along with the greeting', `${greeting}${hello}`, 'fail hello desync'],
 ]
 
 for (const [what, says, told] of hostile) {
@@ -206,6 +205,30 @@ for (const [what, says, told] of hostile) {
     assert.deepEqual(talk.hear('250 ok\r\n'), [], 'nothing follows a failure')
   })
 }
+
+test('a reply nobody asked for ends the connection', () => {
+  assert.deepEqual(new Talk().open().hear('250 what\r\n'), ['fail envelope desync'])
+  assert.deepEqual(new Talk().open().hear('421 bye\r\n'), ['fail envelope closed shutdown'])
+})
+
+test('a reply that comes along with another is not taken for that to the next command', () => {
+  const plain = '250-fritz\r\n250 8BITMIME\r\n'
+  for (const [before, surplus] of [
+    [[], '250 one\r\n250 two\r\n'],
+    [['250 ok\r\n'], '250 one\r\n250 two\r\n'],
+    [['250 ok\r\n', '250 ok\r\n'], '250 one\r\n354 go\r\n'],
+  ] as const) {
+    const talk = new Talk().open(plain)
+    talk.ask('ann@example.com', 'eve@example.com')
+    talk.machine.data()
+    for (const text of before) talk.hear(text)
+    assert.match(talk.hear(surplus).at(-1) ?? '', /^fail \w+ desync$/, surplus)
+  }
+  // A farewell is none: it may come at any time.
+  const leaving = new Talk().open(plain)
+  leaving.ask('ann@example.com')
+  assert.equal(leaving.hear('250 one\r\n421 bye\r\n').at(-1), 'fail envelope closed shutdown')
+})
 
 function inMessage(): Talk {
   const talk = new Talk().open()

@@ -15,7 +15,8 @@ export type Step = (typeof steps)[number]
 
 export type Fault = 'close' | 'reset' | 'silence' | 'garbage' | 'long line' | 'shutdown' | 'surplus'
 
-function misbehave(peer: Peer, fault: Fault): void {
+/** The fault, in place of an answer. */
+export function misbehave(peer: Peer, fault: Fault): void {
   switch (fault) {
     case 'close':
       peer.socket.end()

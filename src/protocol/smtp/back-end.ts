@@ -122,13 +122,16 @@ export class SmtpBackEnd {
   push(chunk: Buffer): BackEndAction[] {
     const actions: BackEndAction[] = []
     if (this.#phase === 'dead') return actions
+    let awaited = this.#phase === 'opening' ? 1 : this.#sent.length
     for (const event of this.#reader.push(chunk)) {
       // What was said before TLS must not be taken for something said inside it.
       if (this.#awaitsTls) return this.#fail('starttls_surplus', 'a second reply')
       if (event.kind === 'fault') {
         const isBanner = this.#phase === 'opening' && !this.#opening.isGreeted
         actions.push(...this.#fail(isBanner ? 'bad_banner' : 'bad_reply', event.fault))
-      } else actions.push(...this.#take(event.reply))
+      } else if (awaited-- > 0 || event.reply.code === 421) actions.push(...this.#take(event.reply))
+      // It was said before the request that it would answer could be read.
+      else actions.push(...this.#fail('desync', describe(event.reply)))
       if (actions.at(-1)?.do === 'fail') return actions
     }
     if (this.#awaitsTls && this.#reader.isMidReply) {
