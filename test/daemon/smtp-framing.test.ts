@@ -55,6 +55,8 @@ for (const [message, reason, reply] of refused) {
     assert.equal((await place.relay.runtime.waitFor('session.end')).end, 'refused')
     assert.equal(place.relay.runtime.eventsOf('refuse').length, 1)
     assert.deepEqual(place.sink.stored, [])
+    // Cut off, not kept for others: what it has had of the message would go on with theirs.
+    await place.backend.peers[0]?.end()
     const { received } = place.backend
     assert.doesNotMatch(received, /\r(?!\n)|(?<!\r)\n|\0|\r\n\.\r\n|evil/)
     assert.equal(received.match(/^MAIL/gm)?.length, 1)
@@ -156,6 +158,27 @@ test('a line of the size of the limit is streamed as it is, and refused beyond i
   await client.expect(/552 5\.3\.4 .*\r\n250 2\.0\.0 ok\r\n/)
   assert.equal(sink.stored.length, 1)
   assert.equal((await relay.runtime.waitFor('refuse')).reason, 'message_too_big')
+})
+
+/** A header section of that size, with the blank line that ends it. */
+function header(bytes: number): string {
+  const line = `X: ${'y'.repeat(995)}\r\n`
+  const lines = line.repeat(Math.floor(bytes / line.length) - 1)
+  return `${lines}X: ${'y'.repeat(bytes - lines.length - 7)}\r\n\r\n`
+}
+
+test('a header section of the size of the limit is passed on, one octet more is refused', async () => {
+  await using place = await start()
+  using client = await openMessage(place.relay)
+  client.send(`${header(262_144)}x\r\n.\r\n`)
+  await client.expect(/^250 2\.0\.0 stored/)
+  client.send(envelope)
+  await client.expect(/354 .*\r\n/)
+  client.send(`${header(262_145)}x\r\n.\r\nNOOP\r\n`)
+  await client.expect(/^552 5\.3\.4 header too large\r\n250 2\.0\.0 ok\r\n/)
+  assert.equal((await place.relay.runtime.waitFor('refuse')).reason, 'message_too_big')
+  await place.backend.peers[0]?.end()
+  assert.equal(place.sink.stored.length, 1)
 })
 
 test('a message that was received fifty times is not passed on', async () => {

@@ -44,7 +44,7 @@ export class HeaderWatch {
       if (octet === lf) {
         if (this.#lineEmpty) {
           this.#inHeader = false
-          return undefined
+          return this.#bytes > limits.headerBytes ? 'header_too_big' : undefined
         }
         this.#lineEmpty = true
         this.#matched = 0
