@@ -3,7 +3,16 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:net'
 import { once } from 'node:events'
 import { test } from 'node:test'
-import { type Fault, faults, type Step, serveUpTo, steps } from '../support/misbehaving.ts'
+import { setImmediate } from 'node:timers/promises'
+import { relayPoolOf } from '../../src/daemon/relay-pool.ts'
+import {
+  type Fault,
+  faults,
+  misbehave,
+  type Step,
+  serveUpTo,
+  steps,
+} from '../support/misbehaving.ts'
 import { type Peer, ScriptedBackend } from '../support/peer.ts'
 import { Sink, TestRelay } from '../support/relay.ts'
 
@@ -115,6 +124,54 @@ for (const step of ['hello', 'rcpt', 'data', 'end'] as const) {
     assert.equal(relay.runtime.eventsOf('uncertain').length, step === 'end' ? 1 : 0)
   })
 }
+
+const overlong: readonly [what: string, text: string][] = [
+  ['ten thousand lines', '250-more\r\n'.repeat(10_000)],
+  ['more octets than its lines may have', `250-${'x'.repeat(4000)}\r\n`.repeat(20)],
+  ['lines of different codes', '250-one\r\n550 two\r\n'],
+  ['a code that is none', '99x what\r\n'],
+  ['NUL', '250 o\0k\r\n'],
+]
+
+for (const [what, text] of overlong) {
+  test(`a reply of ${what} is no reply, and costs little`, async () => {
+    await using fritz = await ScriptedBackend.start(async (peer) => {
+      await serveUpTo(peer, 'rcpt', 'silence')
+      peer.send(text)
+      await peer.end()
+    })
+    await using relay = await TestRelay.start({ backends: { fritz: fritz.port, ingrid: 9 } })
+    using client = await relay.client()
+    const { replies } = await deliver(client)
+    assert.deepEqual(replies, ['451 4.3.0'])
+    const { step, reason } = await relay.runtime.waitFor('backend')
+    assert.deepEqual([step, reason], ['envelope', 'bad_reply'])
+    await fritz.peers[0]?.end()
+  })
+}
+
+test('what a back-end does with QUIT harms nobody', async () => {
+  for (const fault of faults) {
+    const sink = new Sink({ answer: (line) => (line === 'QUIT' ? '' : undefined) })
+    await using fritz = await ScriptedBackend.start(async (peer) => {
+      const send = peer.send.bind(peer)
+      peer.send = (text) => {
+        if (text !== '') return send(text)
+        misbehave(peer, fault)
+        return peer
+      }
+      await sink.serve(peer)
+    })
+    await using relay = await TestRelay.start({ backends: { fritz: fritz.port, ingrid: 9 } })
+    using client = await relay.client()
+    assert.equal((await deliver(client)).stored, true)
+    relayPoolOf(relay.runtime).close()
+    while (fritz.peers[0]?.closed === false) await setImmediate()
+    assert.equal((await deliver(client)).stored, true, fault)
+    assert.equal(sink.commands.filter((line) => line === 'QUIT').length, 1, fault)
+    assert.equal(relay.runtime.eventsOf('backend').length, 0, fault)
+  }
+})
 
 test('a full verdict counts, whatever comes after it', async () => {
   await using fritz = await ScriptedBackend.start(async (peer) => {

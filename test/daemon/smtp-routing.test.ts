@@ -107,6 +107,13 @@ const answers: readonly [recipient: string, reply: RegExp, reason?: string][] = 
   ['<utf@example.com>', /^550 5\.6\.7 /],
 ]
 
+/** What an administrator should look at, of those above. */
+const faults: Readonly<Record<string, RegExp>> = {
+  '<broken@example.com>': /^damaged record$/,
+  '<stray@example.com>': /^nowhere has neither lmtp nor smtp in the config$/,
+  '<circle@example.com>': /^aliases go in a circle$/,
+}
+
 for (const [recipient, reply, reason] of answers) {
   const shown = JSON.stringify(recipient.slice(0, 60))
   test(`${shown} is answered ${String(reply)}, whoever sends, and no back-end hears of it`, async () => {
@@ -123,6 +130,13 @@ for (const [recipient, reply, reason] of answers) {
     await place.relay.runtime.idle()
     const reasons = place.relay.runtime.eventsOf('refuse').map((event) => event.reason)
     assert.deepEqual(reasons, reason === undefined ? [] : [reason, reason])
+    const fault = faults[recipient]
+    const told = place.relay.runtime.eventsOf('internal')
+    assert.equal(told.length, fault === undefined ? 0 : 2)
+    for (const event of told) {
+      assert.equal(event.reason, 'delivery_route')
+      assert.match(event.detail, fault ?? /never/)
+    }
     assert.equal(place.fritz.backend.peers.length + place.ingrid.backend.peers.length, 0)
   })
 }
