@@ -348,6 +348,67 @@ test('what nobody has told of is found within minutes, and what somebody took aw
   await world.stop()
 })
 
+/** A disk that cannot read one file, or cannot tell what there is. */
+class BadDisk extends FailingDisk {
+  unreadable = ''
+  isListable = true
+
+  #fail(): never {
+    throw Object.assign(new Error('a bad sector'), { code: 'EIO' })
+  }
+
+  override openFound(path: string): ReturnType<FailingDisk['openFound']> {
+    if (this.unreadable !== '' && path.includes(this.unreadable)) this.#fail()
+    return super.openFound(path)
+  }
+
+  override list(directory: string): Promise<string[]> {
+    if (!this.isListable && directory.endsWith('/spool')) this.#fail()
+    return super.list(directory)
+  }
+}
+
+test('a message that cannot be read is kept aside and told, and others go', async () => {
+  const disk = new BadDisk()
+  const world = new World(disk)
+  world.play = async () => settled
+  const bad = await world.accept('ann@example.com')
+  const good = await world.accept('ann@example.com')
+  disk.unreadable = bad
+  await world.start()
+  await world.pass(minute)
+  assert.deepEqual(
+    world.attempts.map(({ id }) => id),
+    [good],
+  )
+  assert.deepEqual(
+    world.eventsOf('spool.quarantined').map(({ id, reason }) => [id, reason]),
+    [[bad, 'unreadable']],
+  )
+  assert.deepEqual(
+    (await world.store.quarantined()).map(({ id }) => id),
+    [bad],
+  )
+  await world.stop()
+})
+
+test('a spool that cannot be listed is told, and looked at again', async () => {
+  const disk = new BadDisk()
+  const world = new World(disk)
+  world.play = async () => settled
+  await world.accept('ann@example.com')
+  disk.isListable = false
+  const queue = await world.start()
+  const [alarm] = world.eventsOf('internal')
+  assert.equal(alarm?.reason, 'spool_eio')
+  assert.match(alarm.detail, /^the spool cannot be listed: a bad sector$/)
+  disk.isListable = true
+  await world.pass(5 * minute)
+  assert.equal(world.attempts.length, 1)
+  assert.equal(queue.usage.messages, 0)
+  await world.stop()
+})
+
 test('a message that an administrator wants gone goes, also while it is delivered', async () => {
   const world = new World()
   const finishing = Promise.withResolvers<void>()
