@@ -194,12 +194,10 @@ export class SmtpConnection implements Inlet, Timed {
     this.#socket = socket
     const onClose = (): void => this.#fail('closed', 'connection closed by the back-end')
     socket.on('end', onClose).on('error', onClose).on('close', onClose)
-    socket.on('drain', () => this.#drained())
-  }
-
-  #drained(): void {
-    this.#await()
-    this.user?.drained()
+    socket.on('drain', () => {
+      this.#await()
+      this.user?.drained()
+    })
   }
 
   #perform(actions: readonly BackEndAction[]): void {
@@ -255,8 +253,10 @@ export class SmtpConnection implements Inlet, Timed {
     if (this.#isOver || !this.#isReady || this.user === undefined) return
     const { awaitsReply, answered, step } = this.#machine
     if (awaitsReply) {
+      const isMidVerdict = step === 'end_of_data' && this.verdicts.length > 0
+      const isGoingOn = isMidVerdict && this.user.isUnhurried !== true
       // A reply has its time as a whole, in whatever pieces it comes.
-      if (this.dueTick !== 0 && this.#awaited === answered) return
+      if (this.dueTick !== 0 && (this.#awaited === answered || isGoingOn)) return
       this.#awaited = answered
       const { commandTimeoutMs, dataTimeoutMs } = this.plan
       deadlines.arm(this, step === 'end_of_data' ? dataTimeoutMs : commandTimeoutMs)

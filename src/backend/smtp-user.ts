@@ -4,6 +4,8 @@ import type { RawReply } from '../protocol/smtp/reply-reader.ts'
 
 /** After `connectionFailed` nothing follows but `lateVerdict`. */
 export interface SmtpUser {
+  /** Nobody waits for the verdict on a message: each answer to it may take the time of one. */
+  readonly isUnhurried?: true
   connectionReady(): void
   recipientAnswered(reply: RawReply): void
   dataAnswered(reply: RawReply): void

@@ -54,6 +54,7 @@ const notTried = 'is not tried now, after several failures in a row'
 const noRoom = 'has as many connections as are allowed'
 
 export class QueueDelivery implements SmtpUser, RoomWaiter {
+  readonly isUnhurried = true
   readonly #options: DeliveryOptions
   readonly #settled = Promise.withResolvers<readonly Outcome[]>()
   readonly #outcomes: Outcome[] = []

@@ -106,6 +106,32 @@ test('with LMTP everybody has an answer of their own after the message', async (
   assert.deepEqual(await queue.results(id), ['delivered', 'owed', 'failed'])
 })
 
+test('with LMTP each answer may take the time of one, since nobody waits', async () => {
+  using dir = tempDir()
+  const names = Array.from({ length: 8 }, (_, number) => `u${number}@example.com`)
+  await using backend = await ScriptedBackend.start(async (peer) => {
+    peer.send('220 fritz\r\n')
+    for (let verb = ''; verb !== 'DATA'; ) {
+      verb = (await peer.line()).slice(0, 4)
+      peer.send(verb === 'DATA' ? '354 go on\r\n' : '250 ok\r\n')
+    }
+    await peer.message()
+    const answers = setInterval(() => peer.send('250 2.0.0 stored\r\n'), 100)
+    await peer.end().finally(() => clearInterval(answers))
+  })
+  await using queue = await TestQueue.start({
+    stateDir: dir.path,
+    backends: { fritz: `lmtp: ${backend.port}, tls: none` },
+    routes: Object.fromEntries(names.map((name) => [name, routeTo('fritz', name)])),
+    config: 'limits: {data_timeout: 300ms}\n',
+  })
+  const recipients = names.map((name) => owed(name, quiet))
+  await queue.accept(envelopeOf(recipients), inMemory(plainMessage))
+  await queue.runtime.waitFor('delivery', names.length)
+  assert.ok(queue.runtime.eventsOf('delivery').every(({ result }) => result === 'delivered'))
+  assert.equal(queue.runtime.eventsOf('uncertain').length, 0)
+})
+
 /** What a back-end does in place of the answer to a command, or to the message: it goes away. */
 const drops = [
   { at: 'the greeting', step: 'greeting', isUncertain: false },

@@ -15,7 +15,9 @@ import {
   withoutTrace,
 } from '../support/fan-out.ts'
 import { MemorySpool } from '../support/memory-spool.ts'
+import { ScriptedBackend } from '../support/peer.ts'
 import type { SinkOptions } from '../support/relay.ts'
+import { routeTo } from '../support/test-runtime.ts'
 
 test('a message goes to every back-end at once, the same octets, each with its own envelope', async () => {
   await using place = await startFanOut()
@@ -402,6 +404,43 @@ test('a disk that hangs leaves the message to its sender, and what it takes late
   resolve()
   assert.equal((await runtime.waitFor('uncertain', 2)).backend, 'spool')
   assert.deepEqual(spool.states, ['owed ida@example.com'])
+})
+
+test('a sender waits no longer for many verdicts than for one', async () => {
+  await using fritz = await ScriptedBackend.start(async (peer) => {
+    peer.send('220 fritz LMTP\r\n')
+    await peer.expect(/^LHLO .*\r\n/)
+    peer.send('250 fritz\r\n')
+    for (const answer of [
+      '250 ok\r\n',
+      ...Array.from({ length: 9 }, () => '250 ok\r\n'),
+      '354 go\r\n',
+    ]) {
+      await peer.line()
+      peer.send(answer)
+    }
+    await peer.message()
+    const answers = setInterval(() => peer.send('250 2.0.0 stored\r\n'), 100)
+    await peer.end().finally(() => clearInterval(answers))
+  })
+  const users = Array.from({ length: 9 }, (_, number) => `u${number}`)
+  await using place = await startFanOut({
+    sinks: { fritz: { lmtp: true } },
+    ports: { fritz: fritz.port },
+    routes: Object.fromEntries(
+      users.map((user) => [`${user}@example.com`, routeTo('fritz', `${user}@example.com`)]),
+    ),
+    config: 'limits: {data_timeout: 300ms}\n',
+  })
+  using client = await place.relay.client()
+  assert.match(await sendMessage(client, users), /^250 2\.0\.0 ok, queued as Q1$/)
+  const left = place.spool.states
+  assert.ok(left.length > 0 && left.length < users.length, left.join())
+  assert.deepEqual(
+    left,
+    users.slice(-left.length).map((user) => `owed ${user}@example.com`),
+  )
+  assert.equal(place.relay.runtime.eventsOf('uncertain').length, 1)
 })
 
 test('many recipients of many transactions never mix', async () => {
