@@ -18,7 +18,7 @@ import type { Delivery, Member, TransactionStart } from './relay-delivery.ts'
 import { expansionOf, parametersFor } from './relay-expansion.ts'
 import { type LegOwner, RelayLeg } from './relay-leg.ts'
 import { type Outcome, firstOf, outcomeOf } from './relay-outcome.ts'
-import { isUnderWay, type Recipient, type Target } from './relay-target.ts'
+import { askedAgain, isUnderWay, type Recipient, type Target } from './relay-target.ts'
 
 interface Waiting extends Delivery {
   readonly slot: Slot
@@ -221,17 +221,12 @@ export class RelayEnvelope implements LegOwner {
     if (recipient.open === 0) this.#answer(recipient)
   }
 
-  /** The one of that address; who was refused is asked again, as the client asks again. */
   #targetFor(member: Member, { path, parameters }: TargetStart): Target {
     const { plan, address, login, recipient, key } = member
     const place = `${plan.backend} ${key}`
     const outcome = this.#frozen(member) ?? this.#failed.get(plan.backend)
     const known = this.#targets.get(place)
-    if (known !== undefined) {
-      const isRefused = known.outcome?.kind === 'refused' || known.outcome?.kind === 'deferred'
-      if (isRefused) known.outcome = outcome
-      return known
-    }
+    if (known !== undefined) return askedAgain(known, { path, parameters, outcome })
     const leg = this.#legAt(plan.backend, path) ?? this.#newLeg(plan, path)
     const asked = { address, login, recipient, parameters, leg, outcome }
     const target: Target = { ...asked, isOurs: false, waiting: [] }

@@ -153,6 +153,25 @@ test('a message that nobody took is not told of at all', async () => {
   assert.equal(place.spool.attempts, 0)
 })
 
+for (const [first, second, notify] of [
+  [' NOTIFY=NEVER', '', undefined],
+  [' NOTIFY=NEVER', ' NOTIFY=DELAY', ['DELAY']],
+  [' NOTIFY=FAILURE', ' NOTIFY=SUCCESS', ['FAILURE', 'SUCCESS']],
+  ['', ' NOTIFY=SUCCESS', ['FAILURE', 'DELAY', 'SUCCESS']],
+  ['', ' NOTIFY=NEVER', undefined],
+  [' NOTIFY=NEVER', ' NOTIFY=NEVER', ['NEVER']],
+] as const) {
+  test(`who is asked for with${first} and again with${second} is told of as both ask`, async () => {
+    await using place = await startDsn({
+      sinks: { ingrid: { verdict: () => '451 4.2.0 later\r\n' } },
+    })
+    const recipients = [`<all@example.com>${first}`, `<ida@example.com>${second}`]
+    assert.match(await send(place, { recipients }), /^250 2\.0\.0 ok, queued as Q1$/)
+    const [kept, ...more] = place.spool.kept[0]?.envelope.recipients ?? []
+    assert.deepEqual([kept?.address, kept?.notify, more.length], ['ida@example.com', notify, 0])
+  })
+}
+
 test('a spool that fails loses the report alone: the back-ends have the message', async () => {
   await using place = await startDsn({ spool: new MemorySpool('SPOOL_FAILED') })
   const recipients = ['<all@example.com> NOTIFY=SUCCESS']
