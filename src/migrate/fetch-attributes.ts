@@ -15,11 +15,43 @@ export interface Fetched {
   readonly body: Buffer | undefined
 }
 
+/** What one response tells of a message. */
+export type FetchedPart = Pick<Fetched, 'uid'> & { -readonly [Key in keyof Fetched]?: Fetched[Key] }
+
+/**
+ * What was asked for, of those that were asked for, out of all that is said meanwhile: servers tell of
+ * flags that others change with the UID, too (Cyrus; RFC 9051 section 7.5.2), and may answer for one
+ * message in pieces. A message of which something is missing is gone.
+ */
+export class FetchAnswers {
+  readonly #wanted: readonly (keyof Fetched)[]
+  readonly #isAsked: (uid: number) => boolean
+  readonly #parts = new Map<number, FetchedPart>()
+
+  constructor(wanted: readonly (keyof Fetched)[], isAsked: (uid: number) => boolean) {
+    this.#wanted = wanted
+    this.#isAsked = isAsked
+  }
+
+  take(attributes: readonly Token[]): void {
+    const part = readFetched(attributes)
+    if (part === undefined || !this.#isAsked(part.uid)) return
+    this.#parts.set(part.uid, { ...this.#parts.get(part.uid), ...part })
+  }
+
+  get whole(): Fetched[] {
+    const none = { flags: '', date: '', sizeBytes: 0, body: undefined }
+    return [...this.#parts.values()]
+      .filter((part) => this.#wanted.every((name) => part[name] !== undefined))
+      .map((part) => ({ ...none, ...part }))
+  }
+}
+
 /** Undefined where it is of no message that has a UID: an update that nobody asked for. */
-export function readFetched(attributes: readonly Token[]): Fetched | undefined {
+export function readFetched(attributes: readonly Token[]): FetchedPart | undefined {
   const list = attributes[1]
   if (!Array.isArray(list)) return undefined
-  const found = { uid: 0, flags: '', date: '', sizeBytes: 0, body: undefined as Buffer | undefined }
+  const found: FetchedPart = { uid: 0 }
   for (let index = 0; index + 1 < list.length; index += 2) {
     const value = list[index + 1] as Token
     switch (textOf(list[index] as Token).toUpperCase()) {

@@ -10,15 +10,16 @@ import { type MailboxStream, openMailboxStream } from '../backend/mailbox-stream
 import { MailmuxError } from '../base/error.ts'
 import { type Fetched, readFound, type Token } from './fetch-attributes.ts'
 import {
+  answersTo,
   atom,
   type Attribute,
   type Attributes,
-  collectInto,
   type Executing,
   factNames,
   messageIdOnly,
   nameOf,
   sequence,
+  takenBy,
   type Untagged,
   wholeBody,
 } from './imap-words.ts'
@@ -164,11 +165,11 @@ export class ImapMailbox implements AsyncDisposable {
 
   /** Flags of messages that have changed since a HIGHESTMODSEQ. RFC 7162. */
   async changedFlags(since: string): Promise<Fetched[]> {
-    const found: Fetched[] = []
     const names = [atom('UID'), atom('FLAGS')]
+    const answers = answersTo(names, () => true)
     const asked = [sequence('1:*'), names, [atom('CHANGEDSINCE'), atom(since)]]
-    await this.#exec('UID FETCH', asked, { FETCH: collectInto(found) })
-    return found
+    await this.#exec('UID FETCH', asked, takenBy(answers))
+    return answers.whole
   }
 
   flags(uids: UidSet): Promise<Fetched[]> {
@@ -246,12 +247,12 @@ export class ImapMailbox implements AsyncDisposable {
     this.#client.close()
   }
 
-  async #fetch(uids: UidSet, names: Attributes): Promise<Fetched[]> {
-    const found: Fetched[] = []
+  async #fetch(uids: UidSet, names: readonly Attribute[]): Promise<Fetched[]> {
+    const answers = answersTo(names, (uid) => uids.has(uid))
     for (const part of uids.chunks(uidsAtOnce)) {
-      await this.#exec('UID FETCH', [sequence(part), names], { FETCH: collectInto(found) })
+      await this.#exec('UID FETCH', [sequence(part), names], takenBy(answers))
     }
-    return found
+    return answers.whole
   }
 
   async #exec(command: string, attributes: Attributes, untagged: Untagged = {}): Promise<void> {

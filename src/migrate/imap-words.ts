@@ -1,6 +1,6 @@
 /** Arguments of IMAP commands as imapflow compiles them, and what takes its answers. */
 import { encodeFolderName } from '../mail/folder-name.ts'
-import { type Fetched, readFetched, type Token } from './fetch-attributes.ts'
+import { FetchAnswers, type Fetched, type Token } from './fetch-attributes.ts'
 import type { UidSet } from './uid-set.ts'
 
 export interface Attribute {
@@ -45,10 +45,23 @@ export interface Executing {
   ): Promise<{ next(): void }>
 }
 
-/** Gathers what FETCH answers. */
-export function collectInto(found: Fetched[]): Untagged[string] {
-  return async ({ attributes = [] }) => {
-    const fetched = readFetched(attributes)
-    if (fetched !== undefined) found.push(fetched)
-  }
+/** What FETCH tells of by these names. */
+const told: Readonly<Record<string, keyof Fetched>> = {
+  FLAGS: 'flags',
+  INTERNALDATE: 'date',
+  'RFC822.SIZE': 'sizeBytes',
+  'BODY.PEEK': 'body',
+}
+
+/** For the answers to a FETCH of these names. */
+export function answersTo(
+  names: readonly Attribute[],
+  isAsked: (uid: number) => boolean,
+): FetchAnswers {
+  const wanted = names.flatMap(({ value }) => told[value] ?? [])
+  return new FetchAnswers(wanted, isAsked)
+}
+
+export function takenBy(answers: FetchAnswers): Untagged {
+  return { FETCH: async ({ attributes = [] }) => answers.take(attributes) }
 }

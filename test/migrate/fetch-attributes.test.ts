@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
   appendDate,
+  FetchAnswers,
   readFetched,
   readFound,
   secondsOf,
@@ -35,6 +36,23 @@ test('a message without octets comes as NIL or as an empty string', () => {
     const found = readFetched([atom('FETCH'), [atom('UID'), atom('1'), atom('BODY'), empty]])
     assert.deepEqual(found?.body, Buffer.alloc(0))
   }
+})
+
+test('what others change meanwhile is not taken for an answer', () => {
+  const answers = new FetchAnswers(['flags', 'sizeBytes'], (uid) => uid > 6)
+  const say = (...pairs: Token[]): void => answers.take([atom('FETCH'), pairs])
+  const flags = (flag: string): Token[] => [atom('FLAGS'), [atom(flag)]]
+  say(...flags('x'), atom('UID'), atom('5'))
+  say(...flags('x'), atom('UID'), atom('8'))
+  say(atom('UID'), atom('7'), atom('RFC822.SIZE'), atom('3'), ...flags('old'))
+  say(...flags('new'), atom('UID'), atom('7'), atom('MODSEQ'), [atom('12')])
+  say(atom('UID'), atom('9'), atom('RFC822.SIZE'), atom('4'))
+  say(...flags('y'), atom('UID'), atom('9'))
+  const none = { date: '', body: undefined }
+  assert.deepEqual(answers.whole, [
+    { uid: 7, flags: 'new', sizeBytes: 3, ...none },
+    { uid: 9, flags: 'y', sizeBytes: 4, ...none },
+  ])
 })
 
 test('what has no UID was not asked for', () => {
