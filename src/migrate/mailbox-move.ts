@@ -1,4 +1,5 @@
 /** What a move does to real mailboxes, the map and the daemon of the host. */
+import { counted } from '../base/counted.ts'
 import { MailmuxError, messageOf } from '../base/error.ts'
 import type { Config } from '../config/config.ts'
 import { checkFlip, flipUser, writeFlip } from '../map/edit/flip-user.ts'
@@ -227,10 +228,11 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
       const left = bad.found.filter(({ folder }) => folder === source).map(({ uid }) => uid)
       const copied = copy.copiesIn(source)
       const isComplete = missing.every(({ uid }) => left.includes(uid))
-      const isAlone = extra.every(({ uid }) => !copied.has(uid))
-      if (extra.length > 0) {
-        this.#options.onNote(`${target}: ${extra.length} messages are there besides`)
+      const others = extra.filter(({ uid }) => !copied.has(uid)).length
+      if (others > 0) {
+        this.#options.onNote(`${target}: ${counted(others, 'message')} there besides`)
       }
+      const isAlone = others === extra.length
       return isComplete && isAlone && differing.length === 0 && problem === undefined
     })
   }
