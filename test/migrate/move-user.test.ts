@@ -5,20 +5,13 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { namedBackend } from '../../src/config/named-backend.ts'
 import type { MoveStep } from '../../src/map/state/move-journal.ts'
-import { type MoveReport, moveUser } from '../../src/migrate/move-user.ts'
 import { runCommand } from '../support/command.ts'
+import { delivered, Ledger, mailboxOf } from '../support/mail-traffic.ts'
 import { password } from '../support/mailbox-pair.ts'
-import { Ledger, mailboxOf, MovingSite, sendMail, workOnMail } from '../support/moving-site.ts'
+import { MovingSite } from '../support/moving-site.ts'
 import { Peer } from '../support/peer.ts'
 import { skipWithout } from '../support/tools.ts'
-
-const noListener = { step: () => undefined, progress: () => undefined, note: () => undefined }
-
-async function delivered(ledger: Ledger, count: number): Promise<void> {
-  while (ledger.delivered.size < count) await new Promise((resolve) => setImmediate(resolve))
-}
 
 const killed = fileURLToPath(new URL('../support/killed-move.ts', import.meta.url))
 /** `MOVE_KILLS=all` for every one, which takes its time. */
@@ -55,32 +48,7 @@ describe('a user who moves', { skip: skipWithout('dovecot') }, () => {
   })
   after(() => site[Symbol.asyncDispose]())
 
-  function move(
-    user: string,
-    to: string,
-    order: 'begun' | 'aborted' = 'begun',
-  ): Promise<MoveReport> {
-    const request = { user, to: namedBackend(site.config, to), order, merge: false, maxBad: 0 }
-    return moveUser(site.config, request, noListener, new AbortController().signal)
-  }
-
   const command = (...words: string[]) => runCommand([...words, '--config', site.configFile])
-
-  /** Mail comes, is flagged, filed and deleted while `work` is under way. */
-  async function whileUsed(user: string, ledger: Ledger, work: () => Promise<void>): Promise<void> {
-    const ended = new AbortController()
-    const [smtp, imap] = [site.daemon?.port('smtp') ?? 0, site.daemon?.port('imap') ?? 0]
-    const traffic = [
-      sendMail(smtp, user, ledger, ended.signal),
-      workOnMail(imap, user, ledger, ended.signal),
-    ]
-    try {
-      await work()
-    } finally {
-      ended.abort()
-      await Promise.all(traffic)
-    }
-  }
 
   test('has every message once, while mail arrives, is flagged, filed and deleted, there and back', async () => {
     const ledger = new Ledger()
@@ -88,9 +56,9 @@ describe('a user who moves', { skip: skipWithout('dovecot') }, () => {
     await idler.expect(/^\* OK .*\r\n/)
     idler.send(`a LOGIN ann@example.com "${password}"\r\nb SELECT INBOX\r\nc IDLE\r\n`)
     await idler.expect(/\r\n\+ .*\r\n/)
-    await whileUsed('ann', ledger, async () => {
+    await site.whileUsed('ann', ledger, async () => {
       await delivered(ledger, 100)
-      const there = await move('ann', 'ingrid')
+      const there = await site.move('ann', 'ingrid')
       assert.equal(there.result, 'moved', JSON.stringify(there.record?.details.error))
       const count = ledger.delivered.size
       await delivered(ledger, count + 20)
@@ -103,8 +71,8 @@ describe('a user who moves', { skip: skipWithout('dovecot') }, () => {
       /\n# ann of London\nann@example\.com\tingrid\n/,
     )
 
-    await whileUsed('ann', ledger, async () => {
-      const back = await move('ann', 'fritz')
+    await site.whileUsed('ann', ledger, async () => {
+      const back = await site.move('ann', 'fritz')
       assert.equal(back.result, 'moved', JSON.stringify(back.record?.details.error))
       // What was there already was not copied again.
       assert.ok((back.record?.details.copied ?? 0) < ledger.delivered.size)
@@ -127,25 +95,25 @@ describe('a user who moves', { skip: skipWithout('dovecot') }, () => {
 
   test('killed at its steps, it is gone on with, or given up, and nothing is lost', async () => {
     const ledger = new Ledger()
-    await whileUsed('bob', ledger, async () => {
+    await site.whileUsed('bob', ledger, async () => {
       await delivered(ledger, 30)
       for (const [step, when] of kills.filter(([step]) => !afterFlip.has(step))) {
         await killedAt('bob', step, when)
       }
-      const givenUp = await move('bob', 'ingrid', 'aborted')
+      const givenUp = await site.move('bob', 'ingrid', { order: 'aborted' })
       assert.equal(givenUp.result, 'aborted')
       await delivered(ledger, ledger.delivered.size + 10)
     })
     ledger.check(await mailboxOf(site.pair.source.ports.imap, 'bob'))
     assert.match(readFileSync(site.dir.join('user_map'), 'utf8'), /\nbob@example\.com\tfritz\n/)
 
-    await whileUsed('bob', ledger, async () => {
+    await site.whileUsed('bob', ledger, async () => {
       for (const [step, when] of kills.filter(([step]) => afterFlip.has(step))) {
         await killedAt('bob', step, when)
       }
-      const late = await move('bob', 'ingrid', 'aborted')
+      const late = await site.move('bob', 'ingrid', { order: 'aborted' })
       assert.equal(late.record?.details.error?.code, 'MOVE_FLIPPED')
-      const done = await move('bob', 'ingrid')
+      const done = await site.move('bob', 'ingrid')
       assert.match(done.result, /^(?:moved|there)$/)
       await delivered(ledger, ledger.delivered.size + 10)
     })

@@ -46,8 +46,13 @@ export class Cyrus implements AsyncDisposable {
     this.#passwords = passwords
   }
 
-  /** In `folder` of the directory, with a mailbox for each of `users`. */
-  static async start(dir: TempDir, folder: string, users: readonly string[]): Promise<Cyrus> {
+  /** In `folder` of the directory, with a mailbox for each of `users`; `further`: lines of its config. */
+  static async start(
+    dir: TempDir,
+    folder: string,
+    users: readonly string[],
+    further: readonly string[] = [],
+  ): Promise<Cyrus> {
     chmodSync(dir.path, 0o755)
     const home = dir.join(folder)
     for (const name of ['', 'lib', 'spool', 'sieve', 'proc', 'lock']) {
@@ -55,7 +60,8 @@ export class Cyrus implements AsyncDisposable {
       if (isRoot) chownSync(`${home}/${name}`, 65_534, 65_534)
     }
     const ports = await freePorts(4)
-    writeFileSync(`${home}/imapd.conf`, settings(home))
+    const lines = further.map((line) => `${line}\n`)
+    writeFileSync(`${home}/imapd.conf`, settings(home) + lines.join(''))
     writeFileSync(`${home}/cyrus.conf`, services(home, ports))
     const passwords = await takeEveryPassword(`${home}/mux`)
     const files = ['-C', `${home}/imapd.conf`, '-M', `${home}/cyrus.conf`, '-p', `${home}/pid`]

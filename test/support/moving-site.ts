@@ -1,52 +1,84 @@
 /**
  * A site in which users move: two real Dovecots with administrators, fritz and ingrid, behind a real
- * `mailmux serve`; senders who come by its relay, and mail programs by its proxy, who all do it again
- * when they are told to, and write down what they were told.
+ * `mailmux serve`; where it is wanted a real Cyrus, klaus, too.
  */
-import assert from 'node:assert/strict'
-import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises'
 import { writeFileSync } from 'node:fs'
-import type { Config } from '../../src/config/config.ts'
+import type { Config, Service } from '../../src/config/config.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import type { DovecotPorts } from '../../src/demo/dovecot-config.ts'
+import { namedBackend } from '../../src/config/named-backend.ts'
 import { buildMap } from '../../src/map/build.ts'
+import {
+  type MoveListener,
+  type MoveReport,
+  type MoveRequest,
+  moveUser,
+} from '../../src/migrate/move-user.ts'
 import { type Daemon, startDaemon, writeConfig } from './daemon.ts'
-import { adminPassword, MailboxPair, type PairOptions, password } from './mailbox-pair.ts'
-import { Peer } from './peer.ts'
-import { RawImap } from './raw-imap.ts'
+import { Cyrus } from './cyrus.ts'
+import { type Ledger, sendMail, workOnMail } from './mail-traffic.ts'
+import { adminPassword, MailboxPair, type PairOptions } from './mailbox-pair.ts'
 import { type TempDir, tempDir } from './temp-dir.ts'
+
+export interface MovingSiteOptions extends PairOptions {
+  readonly serves?: boolean
+  readonly placedByRules?: readonly string[]
+  /** POP3 is spoken, too, by back-ends and daemon. */
+  readonly hasPop3?: boolean
+  /** Who lives on klaus; without them there is none. Everybody may be moved there. */
+  readonly onKlaus?: readonly string[]
+}
+
+const listening = { step: () => undefined, progress: () => undefined, note: () => undefined }
 
 export class MovingSite implements AsyncDisposable {
   readonly dir: TempDir
   readonly pair: MailboxPair
   readonly configFile: string
+  /** Undefined where nobody lives there. */
+  readonly klaus: Cyrus | undefined
   readonly #configText: string
+  readonly #services: readonly Service[]
   daemon: Daemon | undefined
   config!: Config
 
-  private constructor(dir: TempDir, pair: MailboxPair) {
+  private constructor(
+    dir: TempDir,
+    servers: { readonly pair: MailboxPair; readonly klaus: Cyrus | undefined },
+    options: MovingSiteOptions,
+  ) {
     this.dir = dir
-    this.pair = pair
-    this.#configText = configOf(pair)
+    this.pair = servers.pair
+    this.klaus = servers.klaus
+    const { hasPop3 = false, hasSieve = false } = options
+    const further = [
+      ...(hasPop3 ? (['pop3'] as const) : []),
+      ...(hasSieve ? ['sieve' as const] : []),
+    ]
+    this.#services = ['smtp', 'imap', ...further]
+    this.#configText = configOf(servers, this.#services)
     this.configFile = writeConfig(dir, this.#configText)
   }
 
-  /** Everybody lives on fritz, by a line of their own but for those whom rules place. */
-  static async start(
-    options: PairOptions & { readonly serves?: boolean; readonly placedByRules?: string[] },
-  ): Promise<MovingSite> {
+  /** Others than those on klaus live on fritz, by a line of their own but for those whom rules place. */
+  static async start(options: MovingSiteOptions): Promise<MovingSite> {
+    const { onKlaus = [], placedByRules = [] } = options
     const dir = tempDir()
     await using opened = new AsyncDisposableStack()
     opened.use(dir)
+    const names = options.users.map((user) => (typeof user === 'string' ? user : user.name))
     const pair = opened.use(await MailboxPair.start(dir, options))
+    const lines = ['virtdomains: userid', 'defaultdomain: example.com']
+    const klaus = onKlaus.length === 0 ? undefined : await Cyrus.start(dir, 'klaus', names, lines)
+    opened.use(klaus)
     writeFileSync(dir.join('secret'), `${adminPassword}\n`)
     writeFileSync(dir.join('rules'), '* fritz\n')
-    const names = options.users.map((user) => (typeof user === 'string' ? user : user.name))
-    const lines = names
-      .filter((name) => options.placedByRules?.includes(name) !== true)
-      .map((name) => `# ${name} of London\n${name}@example.com\tfritz\n`)
-    writeFileSync(dir.join('user_map'), `# people\n${lines.join('')}`)
-    const site = new MovingSite(dir, pair)
+    const mapped = names
+      .filter((name) => !placedByRules.includes(name))
+      .map((name) => [name, onKlaus.includes(name) ? 'klaus' : 'fritz'] as const)
+      .map(([name, home]) => `# ${name} of London\n${name}@example.com\t${home}\n`)
+    writeFileSync(dir.join('user_map'), `# people\n${mapped.join('')}`)
+    const site = new MovingSite(dir, { pair, klaus }, options)
     const { config } = await loadConfig(site.configFile)
     site.config = config
     await buildMap(config)
@@ -57,185 +89,76 @@ export class MovingSite implements AsyncDisposable {
 
   async serve(): Promise<Daemon> {
     const config = this.#configText
-    this.daemon = await startDaemon({ dir: this.dir, config, services: ['smtp', 'imap'] })
+    this.daemon = await startDaemon({ dir: this.dir, config, services: this.#services })
     return this.daemon
+  }
+
+  /** As the command does it. */
+  move(
+    user: string,
+    to: string,
+    changes: Partial<MoveRequest & MoveListener> = {},
+  ): Promise<MoveReport> {
+    const wanted = { user, to: namedBackend(this.config, to), order: 'begun' } as const
+    const request = { ...wanted, merge: false, maxBad: 0, ...changes }
+    const listener = { ...listening, ...changes }
+    return moveUser(this.config, request, listener, new AbortController().signal)
+  }
+
+  /** Mail comes by the daemon, is flagged, filed and deleted, while `work` is under way. */
+  async whileUsed(user: string, ledger: Ledger, work: () => Promise<void>): Promise<void> {
+    const ended = new AbortController()
+    const [smtp, imap] = [this.daemon?.port('smtp') ?? 0, this.daemon?.port('imap') ?? 0]
+    const traffic = [
+      sendMail(smtp, user, ledger, ended.signal),
+      workOnMail(imap, user, ledger, ended.signal),
+    ]
+    try {
+      await work()
+    } finally {
+      ended.abort()
+      await Promise.all(traffic)
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.daemon?.[Symbol.asyncDispose]()
-    await this.pair[Symbol.asyncDispose]()
+    await Promise.all([this.pair[Symbol.asyncDispose](), this.klaus?.[Symbol.asyncDispose]()])
     this.dir[Symbol.dispose]()
   }
 }
 
-function backend({ imap, lmtp, sieve }: DovecotPorts): string {
-  const admin = 'admin: {user: mailmux, password_file: secret, style: master}'
-  const scripts = sieve === 0 ? '' : `sieve: ${sieve}, `
-  return `{host: 127.0.0.1, imap: ${imap}, lmtp: ${lmtp}, ${scripts}${admin}}`
+type Ports = Pick<DovecotPorts, 'imap' | 'pop3' | 'lmtp' | 'sieve'>
+
+function backend(
+  { imap, lmtp, sieve, pop3 }: Ports,
+  admin: string,
+  services: readonly Service[],
+): string {
+  const further = [
+    ...(services.includes('sieve') ? [`sieve: ${sieve}, `] : []),
+    ...(services.includes('pop3') ? [`pop3: ${pop3}, `] : []),
+  ]
+  return `{host: 127.0.0.1, imap: ${imap}, lmtp: ${lmtp}, ${further.join('')}admin: ${admin}}`
 }
 
-function configOf({ source, target }: MailboxPair): string {
+const master = '{user: mailmux, password_file: secret, style: master}'
+const acting = '{user: cyrus, password_file: secret, style: authzid}'
+
+function configOf(
+  { pair, klaus }: { readonly pair: MailboxPair; readonly klaus: Cyrus | undefined },
+  services: readonly Service[],
+): string {
+  const listen = services.map((service) => `${service}: ["127.0.0.1:0"]`)
   return `hostname: mx.example.com
 domains: [example.com]
 backends:
-  fritz: ${backend(source.ports)}
-  ingrid: ${backend(target.ports)}
-map: {user_map: user_map, rules: rules}
-listen: {smtp: ["127.0.0.1:0"], imap: ["127.0.0.1:0"]}
+  fritz: ${backend(pair.source.ports, master, services)}
+  ingrid: ${backend(pair.target.ports, master, services)}
+${klaus === undefined ? '' : `  klaus: ${backend(klaus, acting, services)}\n`}map: {user_map: user_map, rules: rules}
+listen: {${listen.join(', ')}}
 workers: 2
 limits: {drain_timeout: 1s}
 move: {freeze_limit: 20s}
 `
-}
-
-/** What was promised to one user: messages by their number in the subject, and their flags. */
-export class Ledger {
-  readonly delivered = new Set<number>()
-  readonly flagged = new Set<number>()
-  /** Moved to another folder, and deleted. */
-  readonly filed = new Set<number>()
-  readonly deleted = new Set<number>()
-  /** Asked for when the session ended: it may have been done, or not. */
-  readonly perhaps = new Set<number>()
-  /** How often a sender was told to come again. */
-  deferred = 0
-  reconnected = 0
-
-  /** Every message that was taken is there once, and no other; flags and folders are as they were given. */
-  check(found: readonly FoundMessage[]): void {
-    const isSure = ({ number }: { readonly number: number }): boolean => !this.perhaps.has(number)
-    const numbers = found.map(({ number }) => number)
-    assert.equal(new Set(numbers).size, numbers.length, `twice: ${numbers.join()}`)
-    const wanted = [...this.delivered].filter(
-      (number) => !this.deleted.has(number) && !this.perhaps.has(number),
-    )
-    const sure = found.filter(isSure).map(({ number }) => number)
-    assert.deepEqual(sure.sort(rising), wanted.sort(rising), 'messages')
-    for (const number of numbers) assert.ok(this.delivered.has(number), `${number} was not sent`)
-    for (const { number, flags, folder } of found.filter(isSure)) {
-      assert.equal(flags.includes('\\Flagged'), this.flagged.has(number), `flags of ${number}`)
-      assert.equal(folder === 'Archive', this.filed.has(number), `folder of ${number}`)
-    }
-  }
-}
-
-function rising(one: number, other: number): number {
-  return one - other
-}
-
-export interface FoundMessage {
-  readonly number: number
-  readonly uid: number
-  readonly flags: string
-  readonly folder: string
-}
-
-/** The messages of a user at a port. */
-export async function mailboxOf(port: number, user: string): Promise<FoundMessage[]> {
-  using imap = await RawImap.login(port, `${user}@example.com`, password)
-  const folders = (await imap.folders()).filter((name) => name === 'INBOX' || name === 'Archive')
-  const found: FoundMessage[] = []
-  for (const folder of folders) found.push(...(await readFolder(imap, folder)))
-  return found
-}
-
-async function readFolder(imap: RawImap, folder: string): Promise<FoundMessage[]> {
-  await imap.command(`SELECT ${folder}`)
-  const fetched = await imap.command('UID FETCH 1:* (FLAGS BODY.PEEK[HEADER.FIELDS (SUBJECT)])')
-  return fetched
-    .filter(({ text }) => / FETCH /.test(text))
-    .map(({ text, literals }) => ({
-      number: Number(/Subject: m(\d+)/.exec(String(literals[0]))?.[1]),
-      uid: Number(/UID (\d+)/.exec(text)?.[1]),
-      flags: /FLAGS \(([^)]*)\)/.exec(text)?.[1] ?? '',
-      folder,
-    }))
-}
-
-/** Sends messages one after the other until the signal; each again until it is taken. */
-export async function sendMail(
-  port: number,
-  user: string,
-  ledger: Ledger,
-  signal: AbortSignal,
-): Promise<void> {
-  for (let number = ledger.delivered.size + 1; !signal.aborted; ) {
-    using peer = await Peer.connect(port)
-    await peer.expect(/^220 .*\r\n/)
-    peer.send(`EHLO client.example.net\r\n`)
-    await peer.expect(/^250 .*\r\n/m)
-    while (!signal.aborted) {
-      peer.send(`MAIL FROM:<bob@example.net>\r\nRCPT TO:<${user}@example.com>\r\nDATA\r\n`)
-      const [replies] = await peer.expect(/^\d{3} .*\r\n\d{3} .*\r\n\d{3} .*\r\n/)
-      const [, , data = ''] = replies.split('\r\n')
-      if (data.startsWith('354')) {
-        peer.send(`Subject: m${number}\r\nMessage-Id: <${number}@x>\r\n\r\nhello\r\n.\r\n`)
-        const [verdict] = await peer.expect(/^\d{3} .*\r\n/)
-        if (verdict.startsWith('250')) {
-          ledger.delivered.add(number++)
-          await turn()
-          continue
-        }
-      }
-      ledger.deferred++
-      peer.send('RSET\r\n')
-      await peer.expect(/^250 .*\r\n/)
-      await wait(10)
-    }
-  }
-}
-
-/** A mail program that flags, files and deletes, and logs in again when its session is ended. */
-export async function workOnMail(
-  port: number,
-  user: string,
-  ledger: Ledger,
-  signal: AbortSignal,
-): Promise<void> {
-  while (!signal.aborted) {
-    let asked: number | undefined
-    try {
-      using imap = await RawImap.login(port, `${user}@example.com`, password)
-      // It is there after the first time.
-      await imap.command('CREATE Archive').catch(() => undefined)
-      const inbox = await readFolder(imap, 'INBOX')
-      for (let index = 0; !signal.aborted && inbox.length > 3 && index < 40; index++) {
-        const at = (index * 7) % inbox.length
-        const { number, uid } = inbox[at] as FoundMessage
-        asked = number
-        // Where it is, and its flags, are known again; of one that is filed, the flags may not be.
-        if (await workOn(imap, { number, uid, index }, ledger)) inbox.splice(at, 1)
-        else ledger.perhaps.delete(number)
-        asked = undefined
-      }
-    } catch {
-      // It is told of the end of its session, or its connection is cut: it comes again.
-      if (asked !== undefined) ledger.perhaps.add(asked)
-      ledger.reconnected++
-    }
-  }
-}
-
-/** Whether the message is in this folder no more. */
-async function workOn(
-  imap: RawImap,
-  { number, uid, index }: { readonly number: number; readonly uid: number; readonly index: number },
-  ledger: Ledger,
-): Promise<boolean> {
-  if (index % 10 === 4) {
-    await imap.command(`UID MOVE ${uid} Archive`)
-    ledger.filed.add(number)
-    return true
-  }
-  if (index % 10 === 8) {
-    await imap.command(`UID STORE ${uid} +FLAGS.SILENT (\\Deleted)`)
-    await imap.command(`UID EXPUNGE ${uid}`)
-    ledger.deleted.add(number)
-    return true
-  }
-  const isOn = !ledger.flagged.has(number)
-  await imap.command(`UID STORE ${uid} ${isOn ? '+' : '-'}FLAGS.SILENT (\\Flagged)`)
-  if (isOn) ledger.flagged.add(number)
-  else ledger.flagged.delete(number)
-  return false
 }

@@ -1,0 +1,166 @@
+/**
+ * Mail of one user while the mailbox moves: senders who come by the relay, and mail programs by the
+ * proxy, who all do it again when they are told to, and write down what they were told.
+ */
+import assert from 'node:assert/strict'
+import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises'
+import { password } from './mailbox-pair.ts'
+import { Peer } from './peer.ts'
+import { RawImap } from './raw-imap.ts'
+
+/** What was promised to one user: messages by their number in the subject, and their flags. */
+export class Ledger {
+  readonly delivered = new Set<number>()
+  readonly flagged = new Set<number>()
+  /** Moved to another folder, and deleted. */
+  readonly filed = new Set<number>()
+  readonly deleted = new Set<number>()
+  /** Asked for when the session ended: it may have been done, or not. */
+  readonly perhaps = new Set<number>()
+  /** How often a sender was told to come again. */
+  deferred = 0
+  reconnected = 0
+
+  /** Every message that was taken is there once, and no other; flags and folders are as they were given. */
+  check(found: readonly FoundMessage[]): void {
+    const isSure = ({ number }: { readonly number: number }): boolean => !this.perhaps.has(number)
+    const numbers = found.map(({ number }) => number)
+    assert.equal(new Set(numbers).size, numbers.length, `twice: ${numbers.join()}`)
+    const wanted = [...this.delivered].filter(
+      (number) => !this.deleted.has(number) && !this.perhaps.has(number),
+    )
+    const sure = found.filter(isSure).map(({ number }) => number)
+    assert.deepEqual(sure.sort(rising), wanted.sort(rising), 'messages')
+    for (const number of numbers) assert.ok(this.delivered.has(number), `${number} was not sent`)
+    for (const { number, flags, folder } of found.filter(isSure)) {
+      assert.equal(flags.includes('\\Flagged'), this.flagged.has(number), `flags of ${number}`)
+      assert.equal(folder === 'Archive', this.filed.has(number), `folder of ${number}`)
+    }
+  }
+}
+
+/** Waits until so many messages were taken. */
+export async function delivered(ledger: Ledger, count: number): Promise<void> {
+  while (ledger.delivered.size < count) await turn()
+}
+
+function rising(one: number, other: number): number {
+  return one - other
+}
+
+export interface FoundMessage {
+  readonly number: number
+  readonly uid: number
+  readonly flags: string
+  readonly folder: string
+}
+
+/** The messages of a user at a port. */
+export async function mailboxOf(port: number, user: string): Promise<FoundMessage[]> {
+  using imap = await RawImap.login(port, `${user}@example.com`, password)
+  const folders = (await imap.folders()).filter((name) => name === 'INBOX' || name === 'Archive')
+  const found: FoundMessage[] = []
+  for (const folder of folders) found.push(...(await readFolder(imap, folder)))
+  return found
+}
+
+async function readFolder(imap: RawImap, folder: string): Promise<FoundMessage[]> {
+  await imap.command(`SELECT ${folder}`)
+  const fetched = await imap.command('UID FETCH 1:* (FLAGS BODY.PEEK[HEADER.FIELDS (SUBJECT)])')
+  return fetched
+    .filter(({ text }) => / FETCH /.test(text))
+    .map(({ text, literals }) => ({
+      number: Number(/Subject: m(\d+)/.exec(String(literals[0]))?.[1]),
+      uid: Number(/UID (\d+)/.exec(text)?.[1]),
+      flags: /FLAGS \(([^)]*)\)/.exec(text)?.[1] ?? '',
+      folder,
+    }))
+}
+
+/** Sends messages one after the other until the signal; each again until it is taken. */
+export async function sendMail(
+  port: number,
+  user: string,
+  ledger: Ledger,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let number = ledger.delivered.size + 1; !signal.aborted; ) {
+    using peer = await Peer.connect(port)
+    await peer.expect(/^220 .*\r\n/)
+    peer.send(`EHLO client.example.net\r\n`)
+    await peer.expect(/^250 .*\r\n/m)
+    while (!signal.aborted) {
+      peer.send(`MAIL FROM:<bob@example.net>\r\nRCPT TO:<${user}@example.com>\r\nDATA\r\n`)
+      const [replies] = await peer.expect(/^\d{3} .*\r\n\d{3} .*\r\n\d{3} .*\r\n/)
+      const [, , data = ''] = replies.split('\r\n')
+      if (data.startsWith('354')) {
+        peer.send(`Subject: m${number}\r\nMessage-Id: <${number}@x>\r\n\r\nhello\r\n.\r\n`)
+        const [verdict] = await peer.expect(/^\d{3} .*\r\n/)
+        if (verdict.startsWith('250')) {
+          ledger.delivered.add(number++)
+          await turn()
+          continue
+        }
+      }
+      ledger.deferred++
+      peer.send('RSET\r\n')
+      await peer.expect(/^250 .*\r\n/)
+      await wait(10)
+    }
+  }
+}
+
+/** A mail program that flags, files and deletes, and logs in again when its session is ended. */
+export async function workOnMail(
+  port: number,
+  user: string,
+  ledger: Ledger,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    let asked: number | undefined
+    try {
+      using imap = await RawImap.login(port, `${user}@example.com`, password)
+      // It is there after the first time.
+      await imap.command('CREATE Archive').catch(() => undefined)
+      const inbox = await readFolder(imap, 'INBOX')
+      for (let index = 0; !signal.aborted && inbox.length > 3 && index < 40; index++) {
+        const at = (index * 7) % inbox.length
+        const { number, uid } = inbox[at] as FoundMessage
+        asked = number
+        // Where it is, and its flags, are known again; of one that is filed, the flags may not be.
+        if (await workOn(imap, { number, uid, index }, ledger)) inbox.splice(at, 1)
+        else ledger.perhaps.delete(number)
+        asked = undefined
+      }
+    } catch {
+      // It is told of the end of its session, or its connection is cut: it comes again.
+      if (asked !== undefined) ledger.perhaps.add(asked)
+      ledger.reconnected++
+    }
+  }
+}
+
+/** Whether the message is in this folder no more. */
+async function workOn(
+  imap: RawImap,
+  { number, uid, index }: { readonly number: number; readonly uid: number; readonly index: number },
+  ledger: Ledger,
+): Promise<boolean> {
+  if (index % 10 === 4) {
+    await imap.command(`UID MOVE ${uid} Archive`)
+    ledger.filed.add(number)
+    return true
+  }
+  if (index % 10 === 8) {
+    await imap.command(`UID STORE ${uid} +FLAGS.SILENT (\\Deleted)`)
+    await imap.command(`UID EXPUNGE ${uid}`)
+    ledger.deleted.add(number)
+    return true
+  }
+  const isOn = !ledger.flagged.has(number)
+  await imap.command(`UID STORE ${uid} ${isOn ? '+' : '-'}FLAGS.SILENT (\\Flagged)`)
+  if (isOn) ledger.flagged.add(number)
+  else ledger.flagged.delete(number)
+  return false
+}
