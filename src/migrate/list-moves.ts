@@ -87,7 +87,7 @@ export interface SettledMove {
 export async function sweepMoves(config: Config, signal: AbortSignal): Promise<SettledMove[]> {
   return await forEach(config, signal, (move, journal) => {
     // Whoever has moved on since lives elsewhere.
-    const isLast = journal.lastOf(move.user)?.id === move.id
+    const isLast = journal.lastMeantOf(move.user)?.id === move.id
     return move.step === 'kept' && isLast
       ? (notes) => sweep(config, move, notes, signal)
       : undefined
@@ -161,7 +161,7 @@ async function purge(
   { journal, notes, signal }: Purging,
 ): Promise<Partial<SettledMove>> {
   refuseHome(config, move)
-  const isLast = journal.lastOf(move.user)?.id === move.id
+  const isLast = journal.lastMeantOf(move.user)?.id === move.id
   const swept = isLast ? await sweepOnce(config, move, notes, signal) : 0
   const begun = journal.enter(move, { step: 'purging' })
   using copies = await CopyJournal.open(config.stateDir)

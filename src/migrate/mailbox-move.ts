@@ -26,6 +26,8 @@ export interface MailboxMoveOptions {
   readonly move: Move
   readonly ends: CopyEnds
   readonly copies: CopyJournal
+  /** Nothing has been copied the way back yet: what is known of it is of the way here. */
+  readonly isToTurn: boolean
   readonly bad: BadMessages
   readonly lanes: number
   readonly onProgress: MailboxPlan['onProgress']
@@ -44,6 +46,7 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
   estimate: Estimate | undefined
   readonly #options: MailboxMoveOptions
   readonly #hashes = new KnownHashes()
+  #isToTurn: boolean
   #copy: MailboxCopy | undefined
   /** Cuts its connections. */
   #cut = new AbortController()
@@ -53,6 +56,7 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
 
   constructor(options: MailboxMoveOptions) {
     this.#options = options
+    this.#isToTurn = options.isToTurn
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -62,8 +66,7 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
 
   async look(signal: AbortSignal): Promise<void> {
     const { config, move, copies } = this.#options
-    // Nothing has been copied the way back yet: what is known of it is of the way here.
-    if (move.isReturn && move.details.passes === 0) turnRound(copies, move)
+    if (this.#isToTurn) turnRound(copies, move)
     const copy = await this.#open(signal)
     const look = await copy.look()
     this.estimate = await estimateOf(copy, look)
@@ -73,6 +76,7 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
     }
     await checkRoom(copy, this.estimate, move.target)
     await checkFlip(config, move)
+    this.#isToTurn = false
   }
 
   async pass(signal: AbortSignal): Promise<Copied> {

@@ -6,7 +6,7 @@ import { CopyJournal } from '../map/state/copy-journal.ts'
 import { lockMailbox } from '../map/state/mailbox-lock.ts'
 import { type Move, MoveJournal, type MovePlan } from '../map/state/move-journal.ts'
 import { BadMessages, type ReportedBad } from './bad-messages.ts'
-import { MailboxMove } from './mailbox-move.ts'
+import { MailboxMove, type MailboxMoveOptions } from './mailbox-move.ts'
 import type { Estimate } from './migration-report.ts'
 import { isFlipped, isOver } from './move-machine.ts'
 import { planMove, userNamed } from './prepare-move.ts'
@@ -85,7 +85,7 @@ interface Order extends MoveRequest {
 
 async function begin(config: Config, request: Order, planned: MovePlan): Promise<MoveReport> {
   const { journal, listener, signal } = request
-  const earlier = journal.lastOf(planned.user)
+  const earlier = journal.lastMeantOf(planned.user)
   const isReturn =
     earlier?.source === planned.target &&
     earlier.target === planned.source &&
@@ -117,18 +117,19 @@ export async function sweepOnce(
 ): Promise<number> {
   using copies = await CopyJournal.open(config.stateDir)
   const bad = new BadMessages(config.stateDir, move.user, move.maxBad)
-  await using work = await workOf(config, move, { copies, bad, listener })
+  const isToTurn = false
+  await using work = await workOf(config, move, { copies, bad, listener, isToTurn })
   return await work.sweep(signal)
+}
+
+interface ListenerOf {
+  readonly listener: MoveListener
 }
 
 async function workOf(
   config: Config,
   move: Move,
-  {
-    copies,
-    bad,
-    listener,
-  }: { readonly copies: CopyJournal; readonly bad: BadMessages; readonly listener: MoveListener },
+  { listener, ...rest }: Pick<MailboxMoveOptions, 'copies' | 'bad' | 'isToTurn'> & ListenerOf,
 ): Promise<MailboxMove> {
   const ends = {
     source: (await doorOf(config, move.source)).accessTo(move.login),
@@ -138,8 +139,7 @@ async function workOf(
     config,
     move,
     ends,
-    copies,
-    bad,
+    ...rest,
     lanes,
     onProgress: (seen) => listener.progress(seen),
     onNote: (text) => listener.note(text),
@@ -159,7 +159,8 @@ async function goOn(
 ): Promise<MoveReport> {
   using copies = await CopyJournal.open(config.stateDir)
   const bad = new BadMessages(config.stateDir, move.user, move.maxBad)
-  await using work = await workOf(config, move, { copies, bad, listener })
+  const isToTurn = move.isReturn && !journal.hasCopied(move)
+  await using work = await workOf(config, move, { copies, bad, listener, isToTurn })
   const { user, source, target } = move
   const told = { move: { user, source, target }, bad: bad.found }
   if (order === 'dry run') {

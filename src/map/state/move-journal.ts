@@ -152,6 +152,26 @@ export class MoveJournal implements Disposable {
     return row === undefined ? undefined : this.#moveOf(row)
   }
 
+  /** The last move of a user that was not given up. */
+  lastMeantOf(user: string): Move | undefined {
+    const query = `SELECT ${moveColumns.join()}, sum FROM move WHERE user = ? ORDER BY id DESC`
+    for (const row of this.#database.prepare(query).iterate(user)) {
+      const move = this.#moveOf(row)
+      if (move.step !== 'aborted') return move
+    }
+    return undefined
+  }
+
+  /** Whether this way anything may have been copied since the user last moved the other way. */
+  hasCopied({ user, source, target }: Pick<Move, 'user' | 'source' | 'target'>): boolean {
+    const steps = 'FROM move JOIN move_step ON move_step.move = move.id'
+    const way = 'move.user = ? AND move.source = ? AND move.target = ?'
+    const last = `SELECT coalesce(max(move.id), 0) ${steps} WHERE ${way} AND step = 'flipped'`
+    const query = `SELECT 1 ${steps} WHERE ${way} AND step = 'copying' AND move.id > (${last})`
+    const found = this.#database.prepare(query).get(user, source, target, user, target, source)
+    return found !== undefined
+  }
+
   /** Where the move is now, whoever has written it. */
   read(id: number): Move {
     const query = `SELECT ${moveColumns.join()}, sum FROM move WHERE id = ?`
