@@ -101,7 +101,10 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
 
   async settle(signal: AbortSignal): Promise<Copied> {
     this.#raised().mark()
-    const copy = await this.#open(signal)
+    return await this.#twice(signal, (copy) => this.#settle(copy, signal))
+  }
+
+  async #settle(copy: MailboxCopy, signal: AbortSignal): Promise<Copied> {
     let [copied, bytes] = [0, 0]
     for (let count = 0; count < mostPasses; count++) {
       const report = await this.#pass(copy)
@@ -117,7 +120,7 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
   }
 
   async verify(signal: AbortSignal): Promise<boolean> {
-    const isEqual = await this.#verify(signal)
+    const isEqual = await this.#twice(signal, () => this.#verify(signal))
     // The second look is that of a session which has not seen anything yet.
     await using source = await ImapMailbox.open(this.#options.ends.source, signal)
     if (describeSource(await source.list()) !== this.#settled) throw new Disturbed()
@@ -127,8 +130,8 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
 
   async flip(row: MoveStepRow, signal: AbortSignal): Promise<void> {
     const { config, move, onNote } = this.#options
-    const copy = await this.#open(signal)
-    if (describeSource((await copy.look()).source) !== this.#settled) throw new Disturbed()
+    const look = await this.#twice(signal, (copy) => copy.look())
+    if (describeSource(look.source) !== this.#settled) throw new Disturbed()
     await this.#checkBarrier(signal)
     const barrier = this.#raised()
     const check = (): void => {
@@ -254,6 +257,24 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
     const plan = { user, source, target, ends, renames, lanes, bad, onProgress }
     this.#copy = await MailboxCopy.open(plan, copies, cut.signal)
     return this.#copy
+  }
+
+  /**
+   * A connection of before may be lost by now: Dovecot ends one whose folder somebody deletes. Over new
+   * ones it is done again; a back-end that is down is found to be by then.
+   */
+  async #twice<Result>(
+    signal: AbortSignal,
+    work: (copy: MailboxCopy) => Promise<Result>,
+  ): Promise<Result> {
+    try {
+      return await work(await this.#open(signal))
+    } catch (error) {
+      signal.throwIfAborted()
+      if (!isPassing(error)) throw error
+      await this.#drop()
+      return await work(await this.#open(signal))
+    }
   }
 
   async #drop(): Promise<void> {
