@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { describeMoved } from '../../src/migrate/move-report.ts'
 import { runCommand } from '../support/command.ts'
 import { skipWithoutCyrus } from '../support/cyrus.ts'
 import { delivered, Ledger, mailboxOf } from '../support/mail-traffic.ts'
@@ -34,7 +35,7 @@ describe('a user who moves', { skip: skipWithout('dovecot') || skipWithoutCyrus(
   before(async () => {
     site = await MovingSite.start({
       users: ['ann', 'bob', 'carl', 'dora', 'emil'],
-      onKlaus: ['bob', 'dora'],
+      homes: { bob: 'klaus', dora: 'klaus' },
       hasSieve: true,
       hasPop3: true,
       serves: true,
@@ -132,4 +133,28 @@ describe('a user who moves', { skip: skipWithout('dovecot') || skipWithoutCyrus(
       }
     })
   }
+
+  test('a message that Cyrus refuses, and that comes last, keeps the user where it is, or is left behind', async () => {
+    using source = await RawImap.login(imapOf('fritz'), 'emil@example.com', password)
+    await source.append('INBOX', [mail('one')])
+    const late = ({ step }: { readonly step: string }): void => {
+      if (step !== 'freezing') return
+      site.inside('emil', ['save', '-m', 'INBOX'], 'no header\r\n\r\nx\r\n')
+    }
+    const failed = await site.move('emil', 'klaus', { step: late })
+    const { details, step } = failed.record ?? {}
+    assert.deepEqual([step, details?.error?.code], ['stopped', 'TOO_MANY_BAD'])
+    const [said = ''] = describeMoved(failed)
+    assert.match(said, /INBOX, message 2: .*invalid header.*; emil@example\.com lives at fritz; /)
+    assert.equal((await site.daemon?.status())?.frozen, undefined)
+    // How many may be left behind is asked for when a move begins.
+    await site.move('emil', 'klaus', { order: 'aborted' })
+    const moved = await site.move('emil', 'klaus', { maxBad: 1 })
+    assert.equal(moved.result, 'moved', JSON.stringify(moved.record?.details.error))
+    assert.deepEqual(
+      moved.bad.map(({ folder, uid }) => [folder, uid]),
+      [['INBOX', 2]],
+    )
+    assert.equal((await mailboxOf(imapOf('klaus'), 'emil')).length, 1)
+  })
 })

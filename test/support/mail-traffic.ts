@@ -17,21 +17,33 @@ export class Ledger {
   readonly deleted = new Set<number>()
   /** Asked for when the session ended: it may have been done, or not. */
   readonly perhaps = new Set<number>()
+  /** Refused after their end: they may be there, and were sent again. */
+  readonly uncertain = new Set<number>()
   /** How often a sender was told to come again. */
   deferred = 0
   reconnected = 0
 
-  /** Every message that was taken is there once, and no other; flags and folders are as they were given. */
-  check(found: readonly FoundMessage[]): void {
-    const isSure = ({ number }: { readonly number: number }): boolean => !this.perhaps.has(number)
+  /**
+   * Every message that was taken is there once, and no other; flags and folders are as they were given.
+   * `hasDied`: back-ends have, in the middle of what they were told to do.
+   */
+  check(found: readonly FoundMessage[], hasDied = false): void {
+    const isSure = ({ number }: { readonly number: number }): boolean =>
+      !this.perhaps.has(number) && !(hasDied && this.uncertain.has(number))
     const numbers = found.map(({ number }) => number)
-    assert.equal(new Set(numbers).size, numbers.length, `twice: ${numbers.join()}`)
+    const single = hasDied ? found.filter(isSure).map(({ number }) => number) : numbers
+    assert.equal(new Set(single).size, single.length, `twice: ${numbers.join()}`)
     const wanted = [...this.delivered].filter(
-      (number) => !this.deleted.has(number) && !this.perhaps.has(number),
+      (number) => !this.deleted.has(number) && isSure({ number }),
     )
     const sure = found.filter(isSure).map(({ number }) => number)
     assert.deepEqual(sure.sort(rising), wanted.sort(rising), 'messages')
     for (const number of numbers) assert.ok(this.delivered.has(number), `${number} was not sent`)
+    // Of these, too, at least one is there.
+    for (const number of this.uncertain) {
+      const isOpen = this.deleted.has(number) || this.perhaps.has(number)
+      assert.ok(isOpen || numbers.includes(number), `${number} is lost`)
+    }
     for (const { number, flags, folder } of found.filter(isSure)) {
       assert.equal(flags.includes('\\Flagged'), this.flagged.has(number), `flags of ${number}`)
       assert.equal(folder === 'Archive', this.filed.has(number), `folder of ${number}`)
@@ -101,6 +113,7 @@ export async function sendMail(
           await turn()
           continue
         }
+        ledger.uncertain.add(number)
       }
       ledger.deferred++
       peer.send('RSET\r\n')
@@ -137,6 +150,7 @@ export async function workOnMail(
       // It is told of the end of its session, or its connection is cut: it comes again.
       if (asked !== undefined) ledger.perhaps.add(asked)
       ledger.reconnected++
+      await wait(5)
     }
   }
 }

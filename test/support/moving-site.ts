@@ -2,10 +2,12 @@
  * A site in which users move: two real Dovecots with administrators, fritz and ingrid, behind a real
  * `mailmux serve`; where it is wanted a real Cyrus, klaus, too.
  */
+import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import type { Config, Service } from '../../src/config/config.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import type { DovecotPorts } from '../../src/demo/dovecot-config.ts'
+import type { Dovecot } from '../../src/demo/dovecot.ts'
 import { namedBackend } from '../../src/config/named-backend.ts'
 import { buildMap } from '../../src/map/build.ts'
 import {
@@ -25,8 +27,8 @@ export interface MovingSiteOptions extends PairOptions {
   readonly placedByRules?: readonly string[]
   /** POP3 is spoken, too, by back-ends and daemon. */
   readonly hasPop3?: boolean
-  /** Who lives on klaus; without them there is none. Everybody may be moved there. */
-  readonly onKlaus?: readonly string[]
+  /** Who lives elsewhere than on fritz. There is a klaus where somebody does; all may be moved there. */
+  readonly homes?: Readonly<Record<string, 'ingrid' | 'klaus'>>
 }
 
 const listening = { step: () => undefined, progress: () => undefined, note: () => undefined }
@@ -62,21 +64,21 @@ export class MovingSite implements AsyncDisposable {
 
   /** Others than those on klaus live on fritz, by a line of their own but for those whom rules place. */
   static async start(options: MovingSiteOptions): Promise<MovingSite> {
-    const { onKlaus = [], placedByRules = [] } = options
+    const { homes = {}, placedByRules = [] } = options
     const dir = tempDir()
     await using opened = new AsyncDisposableStack()
     opened.use(dir)
     const names = options.users.map((user) => (typeof user === 'string' ? user : user.name))
     const pair = opened.use(await MailboxPair.start(dir, options))
     const lines = ['virtdomains: userid', 'defaultdomain: example.com']
-    const klaus = onKlaus.length === 0 ? undefined : await Cyrus.start(dir, 'klaus', names, lines)
+    const hasKlaus = Object.values(homes).includes('klaus')
+    const klaus = hasKlaus ? await Cyrus.start(dir, 'klaus', names, lines) : undefined
     opened.use(klaus)
     writeFileSync(dir.join('secret'), `${adminPassword}\n`)
     writeFileSync(dir.join('rules'), '* fritz\n')
     const mapped = names
       .filter((name) => !placedByRules.includes(name))
-      .map((name) => [name, onKlaus.includes(name) ? 'klaus' : 'fritz'] as const)
-      .map(([name, home]) => `# ${name} of London\n${name}@example.com\t${home}\n`)
+      .map((name) => `# ${name} of London\n${name}@example.com\t${homes[name] ?? 'fritz'}\n`)
     writeFileSync(dir.join('user_map'), `# people\n${mapped.join('')}`)
     const site = new MovingSite(dir, { pair, klaus }, options)
     const { config } = await loadConfig(site.configFile)
@@ -91,6 +93,17 @@ export class MovingSite implements AsyncDisposable {
     const config = this.#configText
     this.daemon = await startDaemon({ dir: this.dir, config, services: this.#services })
     return this.daemon
+  }
+
+  /** Of one of the Dovecots. */
+  dovecot(name: 'fritz' | 'ingrid'): Dovecot {
+    return name === 'fritz' ? this.pair.source : this.pair.target
+  }
+
+  /** Something that is done inside fritz, past all front ends, before this returns. */
+  inside(user: string, [command = '', ...rest]: readonly string[], input = ''): void {
+    const way = ['-c', this.pair.source.configFile, ...command.split(' ')]
+    execFileSync('doveadm', [...way, '-u', `${user}@example.com`, ...rest], { input })
   }
 
   /** As the command does it. */
