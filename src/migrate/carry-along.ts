@@ -1,21 +1,23 @@
 /**
- * What a mailbox that moves has beside its messages: Sieve scripts, and what POP3 clients know
- * messages by. What cannot come along is told, and keeps nobody from moving: it stays at the source.
+ * What a mailbox that moves has beside its messages: Sieve scripts, rights of others and annotations,
+ * and what POP3 clients know messages by. What cannot come along is told, and keeps nobody from moving: it stays at the source.
  */
 import type { MailboxAccess } from '../backend/mailbox-access.ts'
 import { Pop3Refusal } from '../backend/pop3-connection.ts'
 import { type UidlOwner, UidlStore } from '../map/state/uidl-store.ts'
+import { copyExtras, type ExtrasWork } from './copy-extras.ts'
 import { copyScripts } from './copy-scripts.ts'
-import type { CopyEnds } from './copy-session.ts'
 import { keepUidls, pruneUidls } from './keep-uidls.ts'
 import type { UidlWork } from './read-uidls.ts'
 
-/** Returns what is left behind, for a person. Throws what connections throw. */
-export async function carryScripts(
-  ends: CopyEnds,
+/** What may change as long as the mailbox is used. Returns what is left behind, for a person. */
+export async function carryWhileUsed(
+  work: ExtrasWork,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  return (await copyScripts(ends, signal)).problems
+  const scripts = await copyScripts(work.ends, signal)
+  const extras = await copyExtras(work)
+  return [...scripts.problems, ...extras.notes]
 }
 
 /** For when the mailbox is at the target; likewise. */

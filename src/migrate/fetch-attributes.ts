@@ -93,7 +93,7 @@ export function textOf(token: Token | undefined): string {
 }
 
 /** NIL is a message without octets, as an empty string is. */
-function bytesOf(token: Token): Buffer {
+export function bytesOf(token: Token): Buffer {
   if (token === null || Array.isArray(token)) return Buffer.alloc(0)
   const { value } = token as { readonly value: unknown }
   if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.length)

@@ -53,6 +53,11 @@ export function failureOf(server: string, error: unknown): Error {
   return new MailmuxError('BACKEND_UNREACHABLE', what, { cause: error })
 }
 
+/** `NAME=` is any of those. */
+export function hasCapability(offered: ReadonlyMap<string, unknown>, name: string): boolean {
+  return name.endsWith('=') ? offered.keys().some((one) => one.startsWith(name)) : offered.has(name)
+}
+
 /** Of a connection of imapflow, where its types keep it to themselves. RFC 2342. */
 export interface Namespaces {
   readonly namespace?: { readonly prefix: string; readonly delimiter: string | null }

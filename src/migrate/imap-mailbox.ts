@@ -27,6 +27,7 @@ import {
   failureOf,
   type FolderList,
   folderListOf,
+  hasCapability,
   type Namespaces,
   type Quota,
   Refusal,
@@ -68,9 +69,9 @@ export class ImapMailbox implements AsyncDisposable {
     }
   }
 
-  /** Whether a capability is offered, by its name in capitals. */
+  /** Whether a capability is offered, by its name in capitals; `NAME=` is any of those. */
   offers(capability: string): boolean {
-    return this.#client.capabilities.has(capability)
+    return hasCapability(this.#client.capabilities, capability)
   }
 
   /** Folders of the user's own, each with its state where it can be selected. */

@@ -4,12 +4,13 @@ import { FetchAnswers, type Fetched, type Token } from './fetch-attributes.ts'
 import type { UidSet } from './uid-set.ts'
 
 export interface Attribute {
-  readonly type: 'ATOM' | 'STRING' | 'SEQUENCE'
-  readonly value: string
+  readonly type: 'ATOM' | 'STRING' | 'SEQUENCE' | 'LITERAL'
+  readonly value: string | Buffer
   readonly section?: readonly Attribute[] | readonly (readonly Attribute[])[]
   readonly partial?: readonly number[]
 }
-export type Attributes = readonly (Attribute | Attributes)[]
+/** `null` is NIL. */
+export type Attributes = readonly (Attribute | Attributes | null)[]
 
 export const atom = (value: string): Attribute => ({ type: 'ATOM', value })
 export const factNames = ['UID', 'FLAGS', 'INTERNALDATE', 'RFC822.SIZE'].map(atom)
@@ -58,7 +59,7 @@ export function answersTo(
   names: readonly Attribute[],
   isAsked: (uid: number) => boolean,
 ): FetchAnswers {
-  const wanted = names.flatMap(({ value }) => told[value] ?? [])
+  const wanted = names.flatMap(({ value }) => told[String(value)] ?? [])
   return new FetchAnswers(wanted, isAsked)
 }
 

@@ -35,3 +35,8 @@ export function growthOf(
   if (now.uidValidity !== seen.uidValidity) return 'renumbered'
   return now.uidNext > seen.uidNext ? 'grown' : 'as it was'
 }
+
+/** Equal where nothing that the server tells of has happened. */
+export function describeStates({ states }: FolderList): string {
+  return JSON.stringify([...states].sort(([one], [other]) => (one < other ? -1 : 1)))
+}

@@ -8,15 +8,16 @@ import type { Move } from '../map/state/move-journal.ts'
 import type { MoveStepRow } from '../map/state/move-schema.ts'
 import type { BadMessages } from './bad-messages.ts'
 import { Barrier, endFreeze } from './barrier.ts'
-import { carryScripts, carryUidls, forgetUidls } from './carry-along.ts'
+import { carryUidls, carryWhileUsed, forgetUidls } from './carry-along.ts'
 import { isPassing, MailboxCopy, type MailboxPlan } from './copy-mailbox.ts'
+import { tellShared } from './copy-extras.ts'
 import type { CopyEnds } from './copy-session.ts'
-import type { FolderList } from './imap-answers.ts'
 import { ImapMailbox } from './imap-mailbox.ts'
 import { KnownHashes } from './known-hashes.ts'
+import { describeStates } from './mailbox-look.ts'
 import { checkRoom, estimateOf } from './migrate-user.ts'
 import type { Estimate } from './migration-report.ts'
-import type { PassReport } from './pass-report.ts'
+import { isUntouched, type PassReport } from './pass-report.ts'
 import { type Copied, Disturbed, type MoveWork } from './run-move.ts'
 import { turnRound } from './turn-round.ts'
 import { type MailboxVerdict, verifyMailbox } from './verify-mailbox.ts'
@@ -46,6 +47,8 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
   estimate: Estimate | undefined
   readonly #options: MailboxMoveOptions
   readonly #hashes = new KnownHashes()
+  /** Rights and annotations as they were carried, by folder. */
+  readonly #extras = new Map<string, string>()
   #isToTurn: boolean
   #copy: MailboxCopy | undefined
   /** Cuts its connections. */
@@ -74,6 +77,7 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
       const what = `${move.user}: the mailbox at ${move.target} is not empty`
       throw new MailmuxError('TARGET_NOT_EMPTY', what)
     }
+    this.#note(await tellShared(copy.session, { ends: this.#options.ends, pairs: look.pairs }))
     await checkRoom(copy, this.estimate, move.target)
     await checkFlip(config, move)
     this.#isToTurn = false
@@ -84,7 +88,7 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
       try {
         const report = await this.#pass(await this.#open(signal))
         await this.#verify(signal)
-        this.#note(await carryScripts(this.#options.ends, signal))
+        this.#note(await this.#carryOpen(signal))
         return report
       } catch (error) {
         await this.#drop()
@@ -114,7 +118,7 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
     }
     this.#note(await this.#carryAlong(copy, signal))
     const look = await copy.look()
-    this.#settled = describeSource(look.source)
+    this.#settled = describeStates(look.source)
     await this.#checkBarrier(signal)
     return { copied, bytes }
   }
@@ -123,7 +127,7 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
     const isEqual = await this.#twice(signal, () => this.#verify(signal))
     // The second look is that of a session which has not seen anything yet.
     await using source = await ImapMailbox.open(this.#options.ends.source, signal)
-    if (describeSource(await source.list()) !== this.#settled) throw new Disturbed()
+    if (describeStates(await source.list()) !== this.#settled) throw new Disturbed()
     await this.#checkBarrier(signal)
     return isEqual
   }
@@ -131,7 +135,7 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
   async flip(row: MoveStepRow, signal: AbortSignal): Promise<void> {
     const { config, move, onNote } = this.#options
     const look = await this.#twice(signal, (copy) => copy.look())
-    if (describeSource(look.source) !== this.#settled) throw new Disturbed()
+    if (describeStates(look.source) !== this.#settled) throw new Disturbed()
     await this.#checkBarrier(signal)
     const barrier = this.#raised()
     const check = (): void => {
@@ -166,11 +170,19 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
     return copied
   }
 
+  async #carryOpen(signal: AbortSignal): Promise<readonly string[]> {
+    const { config, move: route, ends } = this.#options
+    const copy = await this.#open(signal)
+    const [{ session }, { pairs }, seen] = [copy, await copy.look(), this.#extras]
+    const work = { route, ends, session, pairs, stateDir: config.stateDir, seen }
+    return await carryWhileUsed(work, signal)
+  }
+
   async #carryAlong({ session }: MailboxCopy, signal: AbortSignal): Promise<readonly string[]> {
     const { config, move, ends, copies: journal } = this.#options
-    const scripts = await carryScripts(ends, signal)
+    const open = await this.#carryOpen(signal)
     const uidls = await carryUidls({ route: move, ends, session, journal, signal }, config.stateDir)
-    return [...scripts, ...uidls]
+    return [...open, ...uidls]
   }
 
   #note(notes: readonly string[]): void {
@@ -282,13 +294,4 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
     this.#copy = undefined
     await copy?.[Symbol.asyncDispose]()
   }
-}
-
-function isUntouched(folder: PassReport['folders'][number]): boolean {
-  return folder.copied + folder.found + folder.flagged + folder.expunged === 0
-}
-
-/** Equal where nothing that the server tells of has happened. */
-function describeSource({ states }: FolderList): string {
-  return JSON.stringify([...states].sort(([one], [other]) => (one < other ? -1 : 1)))
 }

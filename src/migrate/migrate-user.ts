@@ -5,12 +5,12 @@ import type { CopyJournal } from '../map/state/copy-journal.ts'
 import { lockMailbox } from '../map/state/mailbox-lock.ts'
 import { BadMessages } from './bad-messages.ts'
 import { isPassing, MailboxCopy, type MailboxPlan } from './copy-mailbox.ts'
+import { copyExtras, type ExtrasReport, tellShared } from './copy-extras.ts'
 import { copyScripts, type ScriptsReport } from './copy-scripts.ts'
 import type { CopyEnds } from './copy-session.ts'
 import { keepUidls, type KeptUidls } from './keep-uidls.ts'
 import type { MailboxLook } from './mailbox-look.ts'
 import type { Estimate, UserReport } from './migration-report.ts'
-import { tellNotCarried } from './not-carried.ts'
 import type { PassReport } from './pass-report.ts'
 import { type MailboxVerdict, type VerifyMode, verifyMailbox } from './verify-mailbox.ts'
 
@@ -96,7 +96,15 @@ function since(startedAt: number): number {
 
 type Outcome = Pick<
   UserReport,
-  'result' | 'estimate' | 'last_pass_ms' | 'notes' | 'problems' | 'scripts' | 'uidls' | 'verified'
+  | 'result'
+  | 'estimate'
+  | 'last_pass_ms'
+  | 'notes'
+  | 'problems'
+  | 'scripts'
+  | 'uidls'
+  | 'extras'
+  | 'verified'
 >
 
 class UserMigration {
@@ -127,25 +135,22 @@ class UserMigration {
       throw new MailmuxError('TARGET_NOT_EMPTY', what)
     }
     await checkRoom(copy, this.#estimate, options.to)
-    const left = options.dryRun || !copy.isBegun ? await this.#notCarried(copy, look) : []
+    const { ends } = this.#work
+    const isFirst = options.dryRun || !copy.isBegun
+    const shared = isFirst ? await tellShared(copy.session, { ends, pairs: look.pairs }) : []
     if (options.dryRun) {
       const renamed = look.pairs
         .filter(({ isRenamed }) => isRenamed)
         .map(({ source, target }) => `${source.name} will be called ${target}`)
-      const notes = [...renamed, ...left]
+      const notes = [...renamed, ...shared]
       return { result: 'planned', estimate: this.#estimate, notes, problems: [] }
     }
-    return await this.#copyAndVerify(copy, left)
+    return await this.#copyAndVerify(copy, shared)
   }
 
-  #notCarried({ session }: MailboxCopy, { pairs }: MailboxLook): Promise<string[]> {
-    const folders = pairs.map(({ source }) => source.name)
-    return tellNotCarried(session.source, folders, this.#work.ends.source.login)
-  }
-
-  async #copyAndVerify(copy: MailboxCopy, left: readonly string[]): Promise<Outcome> {
+  async #copyAndVerify(copy: MailboxCopy, shared: readonly string[]): Promise<Outcome> {
     const { options } = this.#work
-    const notes = new Set(left)
+    const notes = new Set(shared)
     const scripts = await this.#copyScripts()
     for (let round = 1; ; round++) {
       const pass = await this.#pass(copy)
@@ -156,7 +161,8 @@ class UserMigration {
       const isEqual = this.#isGood(verified) && pass.problems.length === 0
       if (!isEqual && round < rounds) continue
       const uidls = await this.#keepUidls(copy)
-      for (const note of uidls.notes) notes.add(note)
+      const extras = await this.#copyExtras(copy)
+      for (const note of [...uidls.notes, ...extras.notes]) notes.add(note)
       const isDone = isEqual && scripts.problems.length + uidls.problems.length === 0
       return {
         result: isDone ? 'done' : 'failed',
@@ -166,6 +172,7 @@ class UserMigration {
         problems: [...pass.problems, ...scripts.problems, ...uidls.problems],
         scripts: scripts.copied,
         uidls: uidls.kept,
+        extras: extras.changed,
         ...(verified === undefined ? {} : { verified }),
       }
     }
@@ -184,6 +191,15 @@ class UserMigration {
     const isIgnored = options.ignores.includes('uidl')
     const kept = isIgnored ? undefined : await keepUidls(work, options.stateDir)
     return kept ?? { kept: 0, notes: [], problems: [] }
+  }
+
+  async #copyExtras(copy: MailboxCopy): Promise<ExtrasReport> {
+    const { user, ends, options } = this.#work
+    const route = { user, source: options.from, target: options.to }
+    const { session } = copy
+    const { pairs } = await copy.look()
+    const { stateDir } = options
+    return await copyExtras({ route, ends, session, pairs, stateDir, seen: new Map() })
   }
 
   async #pass(copy: MailboxCopy): Promise<PassReport> {

@@ -32,6 +32,8 @@ export interface UserReport {
   readonly scripts?: number
   /** Messages that POP3 clients will know at the target by the UIDLs that they have at the source. */
   readonly uidls?: number
+  /** Rights of others and annotations that were set or taken away there in this run. */
+  readonly extras?: number
   readonly verified?: MailboxVerdict
   /** The user lives at the target now; milliseconds of the freeze. */
   readonly moved?: { readonly freeze_ms: number }

@@ -35,3 +35,7 @@ export function tellOf(report: FolderReport, { notes, problems }: Findings): voi
   const lost = [...report.lostFlags].sort().join(' ')
   if (lost !== '') notes.push(`${source}: ${target} does not keep ${lost}`)
 }
+
+export function isUntouched({ copied, found, flagged, expunged }: FolderReport): boolean {
+  return copied + found + flagged + expunged === 0
+}

@@ -61,15 +61,37 @@ const uidlTable = `
   ) STRICT;
 `
 
+const extrasTable = `
+  -- Which rights and annotations of a mailbox at that back-end came from another one, or went there.
+  CREATE TABLE carried (
+    user TEXT NOT NULL,
+    backend TEXT NOT NULL,
+    -- JSON: names
+    names TEXT NOT NULL,
+    sum INTEGER NOT NULL,
+    PRIMARY KEY (user, backend)
+  ) STRICT, WITHOUT ROWID;
+`
+
 /** For who reads other tables of the file: these may have millions of rows. */
-export const copyTables = ['copy_mailbox', 'copy_folder', 'copy_message', 'uidl'] as const
+export const copyTables = [
+  'copy_mailbox',
+  'copy_folder',
+  'copy_message',
+  'uidl',
+  'carried',
+] as const
 
 /** Makes the tables where they are missing. Who does not know them needs them not. */
 export function prepareCopySchema(database: SqliteDatabase): void {
-  if (hasTable(database, 'copy_message') && hasTable(database, 'uidl')) return
+  const wanted = { copy_message: tables, uidl: uidlTable, carried: extrasTable } as const
+  const missing = (): string[] =>
+    (Object.keys(wanted) as (keyof typeof wanted)[])
+      .filter((name) => !hasTable(database, name))
+      .map((name) => wanted[name])
+  if (missing().length === 0) return
   transact(database, () => {
-    if (!hasTable(database, 'copy_message')) database.exec(tables)
-    if (!hasTable(database, 'uidl')) database.exec(uidlTable)
+    for (const text of missing()) database.exec(text)
   })
 }
 
