@@ -13,7 +13,7 @@ import { isPassing, MailboxCopy, type MailboxPlan } from './copy-mailbox.ts'
 import { tellShared } from './copy-extras.ts'
 import type { CopyEnds } from './copy-session.ts'
 import { ImapMailbox } from './imap-mailbox.ts'
-import { KnownHashes } from './known-hashes.ts'
+import { KnownMessages } from './known-messages.ts'
 import { describeStates } from './mailbox-look.ts'
 import { checkRoom, estimateOf } from './migrate-user.ts'
 import type { Estimate } from './migration-report.ts'
@@ -46,7 +46,7 @@ const tries = 3
 export class MailboxMove implements MoveWork, AsyncDisposable {
   estimate: Estimate | undefined
   readonly #options: MailboxMoveOptions
-  readonly #hashes = new KnownHashes()
+  readonly #known = new KnownMessages()
   /** Rights and annotations as they were carried, by folder. */
   readonly #extras = new Map<string, string>()
   #isToTurn: boolean
@@ -229,7 +229,7 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
     const copy = await this.#open(signal)
     const look = await copy.look()
     const pairs = copy.unverified(look)
-    const verdict = await verifyMailbox(ends, pairs, this.#hashes, signal)
+    const verdict = await verifyMailbox(ends, pairs, this.#known, signal)
     const unequal = new Set(verdict.folders.map(({ source }) => source))
     const equal = pairs.map(({ source }) => source.name).filter((name) => !unequal.has(name))
     copy.setVerified(look, new Set(equal))

@@ -3,13 +3,14 @@
  * both ends are read over connections of its own, and neither the journal nor any number that the
  * copying got is believed. Which folder stands for which is all that it is told.
  */
+import type { FolderState } from '../map/state/copy-journal.ts'
 import { type Comparison, compareMessages, type SeenMessage } from './compare-messages.ts'
 import type { CopyEnds } from './copy-session.ts'
 import { type Fetched, secondsOf } from './fetch-attributes.ts'
 import type { FolderPair } from './folder-map.ts'
 import { Refusal, type SelectedFolder } from './imap-answers.ts'
 import { ImapMailbox } from './imap-mailbox.ts'
-import type { KnownHashes } from './known-hashes.ts'
+import type { KnownFolder, KnownMessage, KnownMessages } from './known-messages.ts'
 import { readHashed } from './message-hash.ts'
 import { keptFlags } from './plan-messages.ts'
 import { UidSet } from './uid-set.ts'
@@ -38,7 +39,7 @@ export interface MailboxVerdict {
 export async function verifyMailbox(
   ends: CopyEnds,
   pairs: readonly Pick<FolderPair, 'source' | 'target'>[],
-  mode: VerifyMode | KnownHashes,
+  mode: VerifyMode | KnownMessages,
   signal: AbortSignal,
 ): Promise<MailboxVerdict> {
   await using source = await ImapMailbox.open(ends.source, signal)
@@ -66,7 +67,7 @@ function isEqual({ missing, extra, differing, problem }: FolderVerdict): boolean
 async function verifyFolder(
   mailboxes: { readonly source: ImapMailbox; readonly target: ImapMailbox },
   names: { readonly source: string; readonly target: string },
-  mode: VerifyMode | KnownHashes,
+  mode: VerifyMode | KnownMessages,
 ): Promise<FolderVerdict> {
   try {
     const [here, there] = await Promise.all([
@@ -76,7 +77,7 @@ async function verifyFolder(
     ])
     const read = (end: 'source' | 'target', { state }: SelectedFolder): Promise<SeenMessage[]> => {
       const known = typeof mode === 'string' ? mode : mode.of(end, names[end], state)
-      return readFolder(mailboxes[end], there, known)
+      return readFolder(mailboxes[end], { state, target: there }, known)
     }
     const [source, target] = await Promise.all([read('source', here), read('target', there)])
     const isCounted =
@@ -96,29 +97,70 @@ async function verifyFolder(
 
 async function readFolder(
   mailbox: ImapMailbox,
-  target: SelectedFolder,
-  known: VerifyMode | Map<number, string>,
+  { state, target }: { readonly state: FolderState; readonly target: SelectedFolder },
+  known: VerifyMode | KnownFolder,
 ): Promise<SeenMessage[]> {
-  const seen: SeenMessage[] = []
-  const add = (fetched: Fetched, identity: string): void => {
-    const { uid, sizeBytes, date } = fetched
-    const flags = keptFlags(fetched.flags, target.permanentFlags).join(' ')
-    seen.push({ uid, identity, sizeBytes, date: secondsOf(date), flags })
-  }
+  const keep = keeper(target)
   const uids = await mailbox.uids()
   if (known === 'fast') {
-    for (const one of await mailbox.identities(uids)) add(one, identityOf(one))
-    return seen
+    return (await mailbox.identities(uids)).map((one) => ({
+      ...seenOf(one, identityOf(one)),
+      flags: keep(one.flags),
+    }))
   }
-  const hashes = known === 'full' ? new Map<number, string>() : known
-  const read = UidSet.of([...hashes.keys()].sort((one, other) => one - other))
-  const fresh = uids.minus(read)
-  for (const one of await mailbox.facts(uids.minus(fresh))) add(one, hashes.get(one.uid) ?? '')
-  for await (const { fetched, sha256 } of readHashed(mailbox, fresh)) {
-    if (known !== 'full') known.set(fetched.uid, sha256)
-    add(fetched, sha256)
+  const folder =
+    known === 'full' ? { messages: new Map<number, KnownMessage>(), modseq: '' } : known
+  await bringUpToDate(mailbox, folder, uids, state)
+  return [...folder.messages].map(([uid, { sha256, sizeBytes, date, flags }]) => {
+    return { uid, identity: sha256, sizeBytes, date, flags: keep(flags) }
+  })
+}
+
+/** Flags that the target keeps, in one text; most messages have the same few. */
+function keeper({ permanentFlags }: SelectedFolder): (flags: string) => string {
+  const kept = new Map<string, string>()
+  return (flags) => {
+    const before = kept.get(flags)
+    if (before !== undefined) return before
+    const text = keptFlags(flags, permanentFlags).join(' ')
+    kept.set(flags, text)
+    return text
   }
-  return seen
+}
+
+/** Reads what has come, gone and changed, of the folder that is selected in `state`. */
+async function bringUpToDate(
+  mailbox: ImapMailbox,
+  folder: KnownFolder,
+  uids: UidSet,
+  { modseq }: FolderState,
+): Promise<void> {
+  const { messages } = folder
+  for (const uid of messages.keys()) if (!uids.has(uid)) messages.delete(uid)
+  const known = UidSet.of([...messages.keys()].sort((one, other) => one - other))
+  const isTold = folder.modseq !== '' && modseq !== ''
+  if (isTold && folder.modseq !== modseq) {
+    for (const { uid, flags } of await mailbox.changedFlags(folder.modseq)) {
+      const before = messages.get(uid)
+      if (before !== undefined) messages.set(uid, { ...before, flags })
+    }
+  }
+  if (!isTold) {
+    const before = new Map(messages)
+    messages.clear()
+    for (const one of await mailbox.facts(known)) {
+      const { sha256 = '' } = before.get(one.uid) ?? {}
+      messages.set(one.uid, { sha256, ...seenOf(one, sha256) })
+    }
+  }
+  for await (const { fetched, sha256 } of readHashed(mailbox, uids.minus(known))) {
+    messages.set(fetched.uid, { sha256, ...seenOf(fetched, sha256) })
+  }
+  folder.modseq = modseq
+}
+
+function seenOf({ uid, sizeBytes, date, flags }: Fetched, identity: string): SeenMessage {
+  return { uid, identity, sizeBytes, date: secondsOf(date), flags }
 }
 
 function identityOf({ sizeBytes, body }: Fetched): string {
