@@ -2,7 +2,7 @@
  * Copies of one mailbox from Dovecot to Dovecot, by mailmux and by mbsync (Debian: isync), a first
  * and a second run of each in turn, every time into mailboxes that are new: the time, and the CPU time
  * and the most memory of the copying program alone.
- * `run.ts [--pairs N] [--scale F]`.
+ * `run.ts [--pairs N] [--scale F]`; `run.ts freeze [--moves N] [--scale F]` see freeze.ts.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -13,12 +13,15 @@ import { loadConfig } from '../../src/config/load.ts'
 import { adminPassword, MailboxPair, password } from '../../test/support/mailbox-pair.ts'
 import { tempDir, type TempDir } from '../../test/support/temp-dir.ts'
 import { skipWithout } from '../../test/support/tools.ts'
+import { measureFreeze } from './freeze.ts'
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
   options: {
     pairs: { type: 'string', default: '1' },
     scale: { type: 'string', default: '1' },
+    moves: { type: 'string', default: '20' },
   },
+  allowPositionals: true,
 })
 const [pairs, scale] = [Number(values.pairs), Number(values.scale)]
 const bin = new URL('../../bin/run.js', import.meta.url).pathname
@@ -137,6 +140,9 @@ async function measure(workload: Workload): Promise<void> {
   }
 }
 
-for (const workload of workloads) {
+if (positionals[0] === 'freeze') {
+  await measureFreeze({ messages: Math.ceil(50_000 * scale), moves: Number(values.moves) })
+}
+for (const workload of positionals.length === 0 ? workloads : []) {
   for (let number = 1; number <= pairs; number++) await measure(workload)
 }

@@ -46,9 +46,14 @@ export class RawImap implements Disposable {
     const socket = connect(port, '127.0.0.1')
     await once(socket, 'connect')
     const imap = new RawImap(socket)
-    await imap.#response()
-    await imap.command(`LOGIN "${user}" "${password}"`)
-    return imap
+    try {
+      await imap.#response()
+      await imap.command(`LOGIN "${user}" "${password}"`)
+      return imap
+    } catch (error) {
+      socket.destroy()
+      throw error
+    }
   }
 
   [Symbol.dispose](): void {
