@@ -109,6 +109,10 @@ const catalogue = {
     exit: 75,
     hint: 'check that the back-end is up and its address in the config is right',
   },
+  BACKEND_THROTTLED: {
+    exit: 75,
+    hint: 'the back-end wants less at once: run it again later, or lower `migrate.connections` of it',
+  },
   BACKEND_LOGIN_REFUSED: {
     exit: 77,
     hint: 'check that the user exists there, and `admin` of the back-end in the config',

@@ -6,6 +6,7 @@ import { isHost } from '../mail/network.ts'
 import { parseQueryKeys } from '../mail/query-key.ts'
 import { checkAuth } from './check-auth.ts'
 import { checkClients } from './check-clients.ts'
+import { checkMigrate } from './check-migrate.ts'
 import { checkNetworks } from './check-networks.ts'
 import type { Config, TlsMode } from './config.ts'
 import { checkFilledSources } from './filled-sources.ts'
@@ -27,6 +28,7 @@ export function checkConfig(raw: RawConfig, config: Config, locate: Locate): Pro
     ...checkAuth(raw, locate),
     ...checkClients(raw, locate),
     ...checkNetworks(raw, locate),
+    ...checkMigrate(raw, locate),
   ]
 }
 

@@ -59,6 +59,13 @@ export interface AdminConfig {
   readonly separator: string
 }
 
+/** What copying mailboxes may take of one server; undefined: as much as it gives. */
+export interface MigrateLimits {
+  /** Connections at once. */
+  readonly connections: number | undefined
+  readonly bytesPerSecond: number | undefined
+}
+
 export interface BackendConfig {
   readonly name: string
   readonly host: string
@@ -75,6 +82,7 @@ export interface BackendConfig {
   readonly connections: number
   readonly clientAddress: ClientPassing
   readonly admin: AdminConfig | undefined
+  readonly migrate: MigrateLimits
 }
 
 export interface ListenerConfig {
@@ -169,6 +177,11 @@ export interface MoveConfig {
   readonly retainMs: number
 }
 
+export interface MigrateConfig {
+  /** Of each server that is no back-end of ours. */
+  readonly outside: MigrateLimits
+}
+
 /** What is kept of messages that were accepted and are still owed to somebody; in `stateDir`. */
 export interface SpoolConfig {
   readonly maxSizeBytes: number
@@ -219,6 +232,7 @@ export interface Config {
   /** Submission: whom a user may send as. */
   readonly checkSender: SenderCheck
   readonly move: MoveConfig
+  readonly migrate: MigrateConfig
   readonly spool: SpoolConfig
   /** How long a port of a back-end may be unused before it is probed; 0: for ever. */
   readonly probeIntervalMs: number

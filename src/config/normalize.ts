@@ -12,6 +12,7 @@ import type {
   LdapBindConfig,
   LimitConfig,
   ListenerConfig,
+  MigrateLimits,
   MetricsListener,
   MoveConfig,
   RelayConfig,
@@ -98,6 +99,7 @@ export function normalizeConfig(raw: RawConfig, file: string, locate: Locate): C
     ldapBind: ldapBindOf(raw.auth, optionalPath),
     checkSender: raw.check_sender ?? 'none',
     move: moveOf(raw.move ?? {}),
+    migrate: { outside: migrateLimitsOf(raw.migrate?.outside) },
     spool: spoolOf(raw.spool ?? {}),
     probeIntervalMs: duration(raw.probe_interval, 60_000),
     workers: raw.workers ?? 'auto',
@@ -159,7 +161,17 @@ function backendOf(
       style: raw.admin.style ?? 'master',
       separator: raw.admin.separator ?? '*',
     },
+    migrate: migrateLimitsOf(raw.migrate),
   }
+}
+
+function migrateLimitsOf(raw: RawBackend['migrate'] = {}): MigrateLimits {
+  const { connections, bytes_per_second } = raw
+  return { connections, bytesPerSecond: optionalSize(bytes_per_second) }
+}
+
+function optionalSize(size: string | number | undefined): number | undefined {
+  return size === undefined ? undefined : parseSizeBytes(size)
 }
 
 type RawListener = NonNullable<NonNullable<RawConfig['listen']>['smtp']>[number]

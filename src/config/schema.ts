@@ -11,6 +11,7 @@ import type { Static } from 'typebox'
 import { filledSource } from './database-schema.ts'
 import { limitSchema } from './limit-schema.ts'
 import { loginProperties } from './login-schema.ts'
+import { backendMigrateSchema, migrateProperties } from './migrate-schema.ts'
 import { moveProperties } from './move-schema.ts'
 import { relayProperties } from './relay-schema.ts'
 import { duration, name } from './scalar-schema.ts'
@@ -88,6 +89,7 @@ const backend = {
       maximum: 20000,
       description: 'connections for messages at once to it, from this host (default: 500)',
     },
+    migrate: backendMigrateSchema,
     site: { ...name, description: 'where it stands', notYet: true },
     capacity: { type: 'integer', minimum: 0, description: 'users it has room for', notYet: true },
   },
@@ -247,6 +249,7 @@ export const configSchema = {
     ...relayProperties,
     ...loginProperties,
     ...moveProperties,
+    ...migrateProperties,
     workers: {
       anyOf: [
         { type: 'integer', minimum: 1, maximum: 256 },

@@ -10,6 +10,7 @@ import { type Move, MoveJournal, type MoveStep } from '../map/state/move-journal
 import { describeAwaited } from './move-report.ts'
 import { doorOf, type MoveListener, sweepOnce } from './move-user.ts'
 import { purgeSource } from './purge-source.ts'
+import { RunLimits } from './run-limits.ts'
 
 /** As `--json` prints it; times in ISO 8601. */
 export interface ListedMove {
@@ -88,9 +89,7 @@ export async function sweepMoves(config: Config, signal: AbortSignal): Promise<S
   return await forEach(config, signal, (move, journal) => {
     // Whoever has moved on since lives elsewhere.
     const isLast = journal.lastOf(move.user)?.id === move.id
-    return move.step === 'kept' && isLast
-      ? (notes) => sweep(config, move, notes, signal)
-      : undefined
+    return move.step === 'kept' && isLast ? (tools) => sweep(config, move, tools) : undefined
   })
 }
 
@@ -104,11 +103,17 @@ export async function purgeMoves(
     const { step, details, changedAt } = move
     const isDue = now >= (details.flippedAt ?? changedAt) + config.move.retainMs
     if (step !== 'purging' && !(step === 'kept' && isDue)) return undefined
-    return (notes) => purge(config, move, { journal, notes, signal })
+    return (tools) => purge(config, move, { ...tools, journal })
   })
 }
 
-type Work = (notes: MoveListener) => Promise<Partial<SettledMove>>
+interface Tools {
+  readonly listener: MoveListener
+  readonly limits: RunLimits
+  readonly signal: AbortSignal
+}
+
+type Work = (tools: Tools) => Promise<Partial<SettledMove>>
 
 async function forEach(
   config: Config,
@@ -116,6 +121,7 @@ async function forEach(
   workOn: (move: Move, journal: MoveJournal) => Work | undefined,
 ): Promise<SettledMove[]> {
   using journal = await MoveJournal.open(config.stateDir)
+  const limits = new RunLimits(config)
   const settled: SettledMove[] = []
   for (const move of journal.moves()) {
     const work = workOn(move, journal)
@@ -126,7 +132,7 @@ async function forEach(
     const listener = { step: () => undefined, progress: () => undefined, note }
     try {
       using _lock = await lockMailbox(config.stateDir, user)
-      settled.push({ user, source, problems, ...(await work(listener)) })
+      settled.push({ user, source, problems, ...(await work({ listener, limits, signal })) })
     } catch (error) {
       const code = error instanceof MailmuxError ? error.code : 'INTERNAL'
       settled.push({ user, source, problems, error: { code, message: messageOf(error) } })
@@ -135,38 +141,31 @@ async function forEach(
   return settled
 }
 
-async function sweep(
-  config: Config,
-  move: Move,
-  listener: MoveListener,
-  signal: AbortSignal,
-): Promise<Partial<SettledMove>> {
+async function sweep(config: Config, move: Move, tools: Tools): Promise<Partial<SettledMove>> {
   using journal = await MoveJournal.open(config.stateDir)
-  const swept = await sweepOnce(config, move, listener, signal)
+  const swept = await sweepOnce(config, move, tools)
   const { sweeps, stragglers } = move.details
   const counted = { sweeps: sweeps + 1, sweptAt: Date.now(), stragglers: stragglers + swept }
   journal.enter(move, { details: { ...move.details, ...counted } })
   return { swept }
 }
 
-interface Purging {
+interface Purging extends Tools {
   readonly journal: MoveJournal
-  readonly notes: MoveListener
-  readonly signal: AbortSignal
 }
 
 async function purge(
   config: Config,
   move: Move,
-  { journal, notes, signal }: Purging,
+  { journal, ...tools }: Purging,
 ): Promise<Partial<SettledMove>> {
   refuseHome(config, move)
   const isLast = journal.lastOf(move.user)?.id === move.id
-  const swept = isLast ? await sweepOnce(config, move, notes, signal) : 0
+  const swept = isLast ? await sweepOnce(config, move, tools) : 0
   const begun = journal.enter(move, { step: 'purging' })
   using copies = await CopyJournal.open(config.stateDir)
-  const access = (await doorOf(config, move.source)).accessTo(move.login)
-  const { purged, problems } = await purgeSource(move, access, copies, signal)
+  const access = (await doorOf(config, move.source, tools.limits)).accessTo(move.login)
+  const { purged, problems } = await purgeSource(move, access, copies, tools.signal)
   if (problems.length === 0) journal.enter(begun, { step: 'purged' })
   return { swept, purged, problems }
 }

@@ -1,4 +1,5 @@
 /** What a move does to real mailboxes, the map and the daemon of the host. */
+import type { Clock } from '../base/clock.ts'
 import { MailmuxError, messageOf } from '../base/error.ts'
 import type { Config } from '../config/config.ts'
 import { checkFlip, flipUser, writeFlip } from '../map/edit/flip-user.ts'
@@ -8,7 +9,7 @@ import type { MoveStepRow } from '../map/state/move-schema.ts'
 import type { BadMessages } from './bad-messages.ts'
 import { Barrier, endFreeze } from './barrier.ts'
 import { carryScripts, carryUidls, forgetUidls } from './carry-along.ts'
-import { isPassing, MailboxCopy, type MailboxPlan } from './copy-mailbox.ts'
+import { MailboxCopy, type MailboxPlan } from './copy-mailbox.ts'
 import type { CopyEnds } from './copy-session.ts'
 import type { FolderList } from './imap-answers.ts'
 import { ImapMailbox } from './imap-mailbox.ts'
@@ -17,6 +18,7 @@ import { checkRoom, estimateOf } from './migrate-user.ts'
 import type { Estimate } from './migration-report.ts'
 import type { PassReport } from './pass-report.ts'
 import { type Copied, Disturbed, type MoveWork } from './run-move.ts'
+import { Tries } from './try-again.ts'
 import { turnRound } from './turn-round.ts'
 import { type MailboxVerdict, verifyMailbox } from './verify-mailbox.ts'
 
@@ -27,6 +29,7 @@ export interface MailboxMoveOptions {
   readonly copies: CopyJournal
   readonly bad: BadMessages
   readonly lanes: number
+  readonly clock: Clock
   readonly onProgress: MailboxPlan['onProgress']
   /** Told of what is otherwise than meant, and is no reason to stop. */
   readonly onNote: (note: string) => void
@@ -37,7 +40,7 @@ const mostPasses = 4
 /** The user waits for it. */
 const lastQuestionMs = 5_000
 /** Tries of a pass before the freeze, where a back-end fails. */
-const tries = 3
+const tries = { most: 3, firstWaitMs: 0 } as const
 
 export class MailboxMove implements MoveWork, AsyncDisposable {
   estimate: Estimate | undefined
@@ -75,21 +78,23 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
   }
 
   async pass(signal: AbortSignal): Promise<Copied> {
-    for (let attempt = 1; ; attempt++) {
+    const { ends, clock } = this.#options
+    const trying = new Tries({ ...tries, clock })
+    for (;;) {
       try {
         const report = await this.#pass(await this.#open(signal))
         await this.#verify(signal)
-        this.#note(await carryScripts(this.#options.ends, signal))
+        this.#note(await carryScripts(ends, signal))
         return report
       } catch (error) {
         await this.#drop()
-        signal.throwIfAborted()
-        if (!isPassing(error) || attempt === tries) throw error
+        await trying.after(error, ends, signal)
       }
     }
   }
 
   async freeze(epoch: number, signal: AbortSignal): Promise<void> {
+    this.#setUrgent(true)
     this.#barrier?.[Symbol.dispose]()
     this.#barrier = await Barrier.raise(this.#freezeOf(epoch), signal)
   }
@@ -145,6 +150,7 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
     this.#barrier?.[Symbol.dispose]()
     this.#barrier = undefined
     await endFreeze(this.#freezeOf(epoch))
+    this.#setUrgent(false)
     if (isFlipped) await writeFlip(config, move, { warn: onNote })
   }
 
@@ -179,6 +185,12 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
     } catch (error) {
       this.#options.onNote(messageOf(error))
     }
+  }
+
+  /** While the user waits, nothing waits for limits. */
+  #setUrgent(isUrgent: boolean): void {
+    const { source, target } = this.#options.ends
+    for (const { share } of [source, target]) if (share !== undefined) share.isUrgent = isUrgent
   }
 
   #freezeOf(epoch: number): { runDir: string; user: string; epoch: number } {

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { Fetched } from './fetch-attributes.ts'
 import type { ImapMailbox } from './imap-mailbox.ts'
+import { octetsOf } from './message-octets.ts'
 import { planBatches } from './plan-messages.ts'
 import type { UidSet } from './uid-set.ts'
 
@@ -52,11 +53,12 @@ export async function* readHashed(
   for (const part of uids.chunks(factsAtOnce)) {
     const facts = await mailbox.facts(part)
     for (const { large, uids: some } of planBatches(facts)) {
+      await mailbox.admit()
       if (large === undefined) {
         for (const fetched of await mailbox.bodies(some)) {
           yield { fetched, sha256: hashOf(fetched.body ?? Buffer.alloc(0)) }
         }
-      } else yield { fetched: large, sha256: await Hasher.of(mailbox.octets(large.uid)) }
+      } else yield { fetched: large, sha256: await Hasher.of(octetsOf(mailbox, large.uid)) }
     }
   }
 }

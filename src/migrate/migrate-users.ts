@@ -3,6 +3,7 @@ import type { MailboxDoor } from '../backend/mailbox-access.ts'
 import { CopyJournal } from '../map/state/copy-journal.ts'
 import { migrateUser, type MigrationOptions, type Progress } from './migrate-user.ts'
 import type { MigrationReport, UserReport } from './migration-report.ts'
+import type { RunLimits } from './run-limits.ts'
 import type { MigratingUser } from './select-users.ts'
 
 export interface UsersPlan {
@@ -11,6 +12,8 @@ export interface UsersPlan {
   /** Mailboxes at a time. */
   readonly jobs: number
   readonly options: MigrationOptions
+  /** The doors have their shares of it. */
+  readonly limits: RunLimits
   /** Done with each whose mailbox is equal. */
   readonly andThen?: (user: MigratingUser, report: UserReport) => Promise<UserReport>
 }
@@ -22,7 +25,7 @@ export interface MigrationListener {
 
 /** Throws STATE_UNUSABLE and STATE_DAMAGED. The end of `signal` ends it in order, with a report. */
 export async function migrateUsers(
-  { doors, users, jobs, options, andThen }: UsersPlan,
+  { doors, users, jobs, options, limits, andThen }: UsersPlan,
   listener: MigrationListener,
   signal: AbortSignal,
 ): Promise<MigrationReport> {
@@ -40,7 +43,16 @@ export async function migrateUsers(
       }
       const onProgress = (progress: Progress): void => listener.progress(progress)
       try {
-        const copied = await migrateUser({ user, ends, journal, options, onProgress, signal })
+        const { clock } = limits
+        const copied = await migrateUser({
+          user,
+          ends,
+          journal,
+          options,
+          onProgress,
+          clock,
+          signal,
+        })
         const isReady = andThen !== undefined && copied.result === 'done'
         const report = isReady ? await andThen(next, copied) : copied
         reports.push(report)

@@ -1,5 +1,5 @@
 /** `mailmux user move`: begins a move, goes on with one, or gives it up. */
-import type { AdminDoor } from '../backend/mailbox-access.ts'
+import type { MailboxDoor } from '../backend/mailbox-access.ts'
 import { MailmuxError } from '../base/error.ts'
 import type { BackendConfig, Config } from '../config/config.ts'
 import { CopyJournal } from '../map/state/copy-journal.ts'
@@ -11,6 +11,7 @@ import type { Estimate } from './migration-report.ts'
 import { isFlipped, isOver } from './move-machine.ts'
 import { planMove, userNamed } from './prepare-move.ts'
 import { openDoor } from './open-door.ts'
+import { RunLimits } from './run-limits.ts'
 import { runMove } from './run-move.ts'
 
 export interface MoveRequest {
@@ -19,6 +20,8 @@ export interface MoveRequest {
   readonly order: 'begun' | 'aborted' | 'dry run'
   readonly merge: boolean
   readonly maxBad: number
+  /** What may be taken; that of the config. */
+  readonly limits?: RunLimits
 }
 
 export interface MoveListener {
@@ -52,7 +55,8 @@ export async function moveUser(
   const user = userNamed(request.user, config).key
   using _lock = await lockMailbox(config.stateDir, user)
   using journal = await MoveJournal.open(config.stateDir)
-  const asked = { ...request, journal, listener, signal }
+  const { limits = new RunLimits(config) } = request
+  const asked = { ...request, journal, listener, limits, signal }
   const known = journal.lastOf(user)
   const isThis = known?.target === request.to.name
   if (known !== undefined && !isOver(known.step)) {
@@ -80,11 +84,12 @@ function describeOther({ user, source, target, step }: Move): string {
 interface Order extends MoveRequest {
   readonly journal: MoveJournal
   readonly listener: MoveListener
+  readonly limits: RunLimits
   readonly signal: AbortSignal
 }
 
 async function begin(config: Config, request: Order, planned: MovePlan): Promise<MoveReport> {
-  const { journal, listener, signal } = request
+  const { journal, listener, limits, signal } = request
   const earlier = journal.lastOf(planned.user)
   const isReturn =
     earlier?.source === planned.target &&
@@ -102,7 +107,7 @@ async function begin(config: Config, request: Order, planned: MovePlan): Promise
   }
   if (earlier?.step === 'kept') {
     // What has come to the mailbox that was left is brought along, for the last time.
-    await sweepOnce(config, earlier, listener, signal)
+    await sweepOnce(config, earlier, { listener, limits, signal })
     if (isReturn) journal.enter(earlier, { step: 'ended' })
   }
   return await goOn(config, request, journal.begin(plan))
@@ -112,27 +117,29 @@ async function begin(config: Config, request: Order, planned: MovePlan): Promise
 export async function sweepOnce(
   config: Config,
   move: Move,
-  listener: MoveListener,
-  signal: AbortSignal,
+  { listener, limits, signal }: Pick<Order, 'listener' | 'limits' | 'signal'>,
 ): Promise<number> {
   using copies = await CopyJournal.open(config.stateDir)
   const bad = new BadMessages(config.stateDir, move.user, move.maxBad)
-  await using work = await workOf(config, move, { copies, bad, listener })
+  await using work = await workOf(config, move, { copies, bad, listener, limits })
   return await work.sweep(signal)
+}
+
+interface Surroundings {
+  readonly copies: CopyJournal
+  readonly bad: BadMessages
+  readonly listener: MoveListener
+  readonly limits: RunLimits
 }
 
 async function workOf(
   config: Config,
   move: Move,
-  {
-    copies,
-    bad,
-    listener,
-  }: { readonly copies: CopyJournal; readonly bad: BadMessages; readonly listener: MoveListener },
+  { copies, bad, listener, limits }: Surroundings,
 ): Promise<MailboxMove> {
   const ends = {
-    source: (await doorOf(config, move.source)).accessTo(move.login),
-    target: (await doorOf(config, move.target)).accessTo(move.login),
+    source: (await doorOf(config, move.source, limits)).accessTo(move.login),
+    target: (await doorOf(config, move.target, limits)).accessTo(move.login),
   }
   return new MailboxMove({
     config,
@@ -141,25 +148,30 @@ async function workOf(
     copies,
     bad,
     lanes,
+    clock: limits.clock,
     onProgress: (seen) => listener.progress(seen),
     onNote: (text) => listener.note(text),
   })
 }
 
-export async function doorOf(config: Config, name: string): Promise<AdminDoor> {
+export async function doorOf(
+  config: Config,
+  name: string,
+  limits: RunLimits,
+): Promise<MailboxDoor> {
   const backend = config.backends.get(name)
-  if (backend !== undefined) return await openDoor(config, backend)
+  if (backend !== undefined) return limits.through(name, await openDoor(config, backend))
   throw new MailmuxError('BACKEND_UNKNOWN', `${name}: the config has no back-end of that name`)
 }
 
 async function goOn(
   config: Config,
-  { order, journal, listener, signal }: Order,
+  { order, journal, listener, limits, signal }: Order,
   move: Move,
 ): Promise<MoveReport> {
   using copies = await CopyJournal.open(config.stateDir)
   const bad = new BadMessages(config.stateDir, move.user, move.maxBad)
-  await using work = await workOf(config, move, { copies, bad, listener })
+  await using work = await workOf(config, move, { copies, bad, listener, limits })
   const { user, source, target } = move
   const told = { move: { user, source, target }, bad: bad.found }
   if (order === 'dry run') {

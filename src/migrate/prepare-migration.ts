@@ -10,6 +10,7 @@ import type { UsersPlan } from './migrate-users.ts'
 import { moveAfter } from './move-after.ts'
 import { openDoor, readSecret } from './open-door.ts'
 import { parseSource, readCredentials } from './outside-source.ts'
+import { RunLimits } from './run-limits.ts'
 import { type MigratingUser, selectUsers, type UserChoice } from './select-users.ts'
 
 /** Folders of one mailbox at a time; each has three connections. */
@@ -24,6 +25,8 @@ export interface MigrationRequest
   readonly jobs: number
   /** Each user is moved when the mailbox is copied; the signal ends that. */
   readonly thenMove: AbortSignal | undefined
+  /** What may be taken; that of the config. */
+  readonly limits?: RunLimits
 }
 
 /** A back-end, or a server elsewhere with a file of what its users log in with. */
@@ -54,7 +57,15 @@ export function originOf(
  */
 export async function prepareMigration(
   config: Config,
-  { from, to, users: chosen, jobs, thenMove, ...options }: MigrationRequest,
+  {
+    from,
+    to,
+    users: chosen,
+    jobs,
+    thenMove,
+    limits = new RunLimits(config),
+    ...options
+  }: MigrationRequest,
 ): Promise<UsersPlan> {
   const target = await openDoor(config, to)
   const { name, door, users } =
@@ -67,10 +78,10 @@ export async function prepareMigration(
   // Where there are fewer mailboxes than may be copied at a time, their folders are.
   const lanes = Math.min(mostLanes, Math.max(1, Math.floor(jobs / users.length)))
   const own = { stateDir: config.stateDir, from: name, to: to.name, lanes }
-  const doors = { source: door, target }
-  const plan = { doors, users, jobs, options: { ...options, ...own } }
+  const doors = { source: limits.through(name, door), target: limits.through(to.name, target) }
+  const plan = { doors, users, jobs, limits, options: { ...options, ...own } }
   if (thenMove === undefined) return plan
-  return { ...plan, andThen: moveAfter(config, { ...options, to }, thenMove) }
+  return { ...plan, andThen: moveAfter(config, { ...options, to, limits }, thenMove) }
 }
 
 interface Opened {

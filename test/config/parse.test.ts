@@ -357,3 +357,23 @@ test('an administrative login has a name and a file, and is a master user where 
     'mailmux.yaml:4:90: error: backends.fritz.admin.password: no secret is kept here; write it into a file, and name that: password_file',
   ])
 })
+
+test('what copying may take is read with its units; nothing at all is refused', () => {
+  const limited = configOf(
+    `${minimal.replace('imap: 143}', 'imap: 143, migrate: {connections: 5, bytes_per_second: 2MiB}}')}migrate: {outside: {bytes_per_second: 1000}}\n`,
+  )
+  const { connections, bytesPerSecond } = limited.backends.get('fritz')?.migrate ?? assert.fail()
+  assert.deepEqual([connections, bytesPerSecond], [5, 2 * 1024 * 1024])
+  assert.deepEqual(limited.migrate.outside.bytesPerSecond, 1000)
+  const wrong = (words: string) => problemsIn(minimal.replace('143}', `143, migrate: {${words}}}`))
+  assert.match(
+    wrong('connections: 2').join(),
+    /backends\.fritz\.migrate\.connections: must be >= 3/,
+  )
+  assert.match(wrong('bytes_per_second: 0').join(), /with 0 nothing could ever be copied/)
+  assert.match(wrong('bytes_per_second: fast').join(), /such as 50MiB/)
+  assert.match(
+    problemsIn(`${minimal}migrate: {outside: {bytes_per_second: 0KiB}}\n`).join(),
+    /^mailmux\.yaml:5:\d+: error: migrate\.outside\.bytes_per_second: /,
+  )
+})

@@ -1,0 +1,40 @@
+/** The part of the schema that bounds what copying mailboxes may take. */
+import { size } from './scalar-schema.ts'
+
+const limits = {
+  connections: {
+    type: 'integer',
+    minimum: 3,
+    maximum: 1000,
+    description: 'connections at once to copy mailboxes by (default: as many as --jobs needs)',
+  },
+  bytes_per_second: {
+    ...size,
+    description: 'octets a second, both ways together (default: as many as it gives)',
+  },
+} as const
+
+/** The key `migrate` of a back-end. */
+export const backendMigrateSchema = {
+  type: 'object',
+  properties: limits,
+  additionalProperties: false,
+  description: 'what `migrate` and `user move` may take of it',
+} as const
+
+/** Keys of the config itself. */
+export const migrateProperties = {
+  migrate: {
+    type: 'object',
+    properties: {
+      outside: {
+        type: 'object',
+        properties: limits,
+        additionalProperties: false,
+        description: 'what `migrate --source` may take of a server elsewhere',
+      },
+    },
+    additionalProperties: false,
+    description: 'copying mailboxes',
+  },
+} as const
