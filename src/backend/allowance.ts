@@ -1,8 +1,9 @@
 /**
- * What a run may take of one server: connections at once, octets a second. All mailboxes of the run
+ * What a run may take of one server: connections at once, octets a second and in a day. All mailboxes of the run
  * share it; each has a `Share`, which it may make urgent for as long as its user is kept out.
  */
 import type { Clock } from '../base/clock.ts'
+import type { DayLimit } from './day-limit.ts'
 import { Seats } from './seats.ts'
 import { TokenBucket } from './token-bucket.ts'
 
@@ -14,6 +15,7 @@ export interface AllowanceLimits {
 }
 
 export interface AllowanceOptions extends AllowanceLimits {
+  readonly day?: DayLimit | undefined
   readonly clock: Clock
   readonly random?: () => number
 }
@@ -26,11 +28,13 @@ const muchBytes = 262_144
 export class Allowance {
   readonly seats: Seats
   readonly clock: Clock
+  readonly day: DayLimit | undefined
   readonly #bucket: TokenBucket | undefined
   #sinceRefusal = 0
 
-  constructor({ connections, bytesPerSecond, clock, ...rest }: AllowanceOptions) {
+  constructor({ connections, bytesPerSecond, clock, day, ...rest }: AllowanceOptions) {
     this.clock = clock
+    this.day = day
     this.seats = new Seats({ most: connections ?? Number.POSITIVE_INFINITY, clock, ...rest })
     this.#bucket =
       bytesPerSecond === undefined
@@ -44,6 +48,7 @@ export class Allowance {
 
   /** Counts octets; returns in how many milliseconds they may go. */
   spend(bytes: number): number {
+    this.day?.spend(bytes)
     this.#sinceRefusal += bytes
     if (this.#sinceRefusal >= muchBytes) this.seats.eased()
     return this.#bucket?.take(bytes, this.clock.now()) ?? 0
@@ -51,6 +56,7 @@ export class Allowance {
 
   refused(): void {
     this.#sinceRefusal = 0
+    this.day?.forgo()
     this.seats.refused()
   }
 }
@@ -112,9 +118,18 @@ export class Share {
     return this.#taken(count)
   }
 
-  /** Waits until a piece of work may begin: not in a pause that the server has asked for. */
-  async admit(signal: AbortSignal): Promise<void> {
+  /** What one piece of work should not take more than. */
+  get pieceBytes(): number {
+    return this.#allowance.day?.pieceBytes ?? Number.POSITIVE_INFINITY
+  }
+
+  /**
+   * Waits until a piece of work that takes so many octets may begin: not in a pause that the server
+   * has asked for. Throws DAY_LIMIT_REACHED, and the reason of `signal`.
+   */
+  async admit(bytes: number, signal: AbortSignal): Promise<void> {
     if (!this.#isUrgent) await this.#allowance.seats.pause(signal)
+    this.#allowance.day?.admit(bytes, this.#isUrgent)
   }
 
   /** The server says that it is too much, or has cut a connection. */

@@ -13,7 +13,7 @@ export function checkMigrate({ backends, migrate }: RawConfig, locate: Locate): 
   ])
   given.push([['migrate', 'outside'], migrate?.outside])
   return given.flatMap(([path, limits = {}]) =>
-    (['bytes_per_second'] as const)
+    (['bytes_per_second', 'bytes_per_day'] as const)
       .filter((key) => limits[key] !== undefined && parseSizeBytes(limits[key]) === 0)
       .map((key) => {
         const own = [...path, key]

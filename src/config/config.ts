@@ -64,6 +64,8 @@ export interface MigrateLimits {
   /** Connections at once. */
   readonly connections: number | undefined
   readonly bytesPerSecond: number | undefined
+  /** By the calendar of this host, over all runs. */
+  readonly bytesPerDay: number | undefined
 }
 
 export interface BackendConfig {

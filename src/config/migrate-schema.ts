@@ -12,6 +12,10 @@ const limits = {
     ...size,
     description: 'octets a second, both ways together (default: as many as it gives)',
   },
+  bytes_per_day: {
+    ...size,
+    description: 'octets in a day of the calendar, of all runs (default: no limit)',
+  },
 } as const
 
 /** The key `migrate` of a back-end. */

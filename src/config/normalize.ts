@@ -166,8 +166,12 @@ function backendOf(
 }
 
 function migrateLimitsOf(raw: RawBackend['migrate'] = {}): MigrateLimits {
-  const { connections, bytes_per_second } = raw
-  return { connections, bytesPerSecond: optionalSize(bytes_per_second) }
+  const { connections, bytes_per_second, bytes_per_day } = raw
+  return {
+    connections,
+    bytesPerSecond: optionalSize(bytes_per_second),
+    bytesPerDay: optionalSize(bytes_per_day),
+  }
 }
 
 function optionalSize(size: string | number | undefined): number | undefined {

@@ -10,7 +10,7 @@ import { findOrphans, type FolderContext, keepFlags } from './folder-work.ts'
 import { appendDate, type Fetched, secondsOf } from './fetch-attributes.ts'
 import { factsAtOnce, Hasher, hashOf } from './message-hash.ts'
 import { octetsOf } from './message-octets.ts'
-import { groupFlagChanges, planBatches } from './plan-messages.ts'
+import { groupFlagChanges, inPieces, planBatches } from './plan-messages.ts'
 import type { UidSet } from './uid-set.ts'
 
 /** Codes of a target that may take the message another time. RFC 5530. */
@@ -26,13 +26,14 @@ interface Pending {
 }
 
 export async function copyMessages(context: FolderContext, fresh: UidSet): Promise<void> {
-  const { session, limits } = context.work
+  const { session } = context.work
+  const limits = inPieces(context.work.limits, session.source, session.target)
   let storing: Promise<void> = Promise.resolve()
   try {
     for (const part of fresh.chunks(factsAtOnce)) {
       for (const batch of planBatches(await session.source.facts(part), limits)) {
-        const { large } = batch
-        await Promise.all([session.source.admit(), session.target.admit()])
+        const { large, bytes } = batch
+        await Promise.all([session.source.admit(bytes), session.target.admit(bytes)])
         const pending = large === undefined ? await read(context, batch.uids) : undefined
         await storing
         if (large !== undefined) await storeLarge(context, large)

@@ -67,9 +67,14 @@ export class ImapMailbox implements AsyncDisposable {
     }
   }
 
-  /** Waits until more may be asked of the server. */
-  async admit(): Promise<void> {
-    await this.#access.share?.admit(this.#signal)
+  /** Waits until so many octets may come or go. Throws what `Share.admit` does. */
+  async admit(bytes: number): Promise<void> {
+    await this.#access.share?.admit(bytes, this.#signal)
+  }
+
+  /** What should not be exceeded by what is asked for at once. */
+  get pieceBytes(): number {
+    return this.#access.share?.pieceBytes ?? Number.POSITIVE_INFINITY
   }
 
   /** Whether a capability is offered, by its name in capitals. */

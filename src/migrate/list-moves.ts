@@ -121,7 +121,7 @@ async function forEach(
   workOn: (move: Move, journal: MoveJournal) => Work | undefined,
 ): Promise<SettledMove[]> {
   using journal = await MoveJournal.open(config.stateDir)
-  const limits = new RunLimits(config)
+  using limits = new RunLimits(config)
   const settled: SettledMove[] = []
   for (const move of journal.moves()) {
     const work = workOn(move, journal)

@@ -221,10 +221,8 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
     const copy = await this.#open(signal)
     const look = await copy.look()
     const pairs = copy.unverified(look)
-    const verdict = await verifyMailbox(ends, pairs, this.#hashes, signal)
-    const unequal = new Set(verdict.folders.map(({ source }) => source))
-    const equal = pairs.map(({ source }) => source.name).filter((name) => !unequal.has(name))
-    copy.setVerified(look, new Set(equal))
+    const onEqual = (source: string): void => copy.setVerified(look, new Set([source]))
+    const verdict = await verifyMailbox(ends, pairs, { mode: this.#hashes, onEqual }, signal)
     return this.#isGood(verdict, copy)
   }
 

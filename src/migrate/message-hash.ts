@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import type { Fetched } from './fetch-attributes.ts'
 import type { ImapMailbox } from './imap-mailbox.ts'
 import { octetsOf } from './message-octets.ts'
-import { planBatches } from './plan-messages.ts'
+import { batchLimits, inPieces, planBatches } from './plan-messages.ts'
 import type { UidSet } from './uid-set.ts'
 
 /** Messages whose sizes are asked for at a time. */
@@ -52,8 +52,8 @@ export async function* readHashed(
 ): AsyncGenerator<Hashed, void, undefined> {
   for (const part of uids.chunks(factsAtOnce)) {
     const facts = await mailbox.facts(part)
-    for (const { large, uids: some } of planBatches(facts)) {
-      await mailbox.admit()
+    for (const { large, uids: some, bytes } of planBatches(facts, inPieces(batchLimits, mailbox))) {
+      await mailbox.admit(bytes)
       if (large === undefined) {
         for (const fetched of await mailbox.bodies(some)) {
           yield { fetched, sha256: hashOf(fetched.body ?? Buffer.alloc(0)) }

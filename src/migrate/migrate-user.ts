@@ -209,11 +209,10 @@ class UserMigration {
     const look = await copy.look()
     const pairs = options.verify === 'changed' ? copy.unverified(look) : look.pairs
     const mode = options.verify === 'fast' ? 'fast' : 'full'
-    const verified = await verifyMailbox(ends, pairs, mode, signal)
-    const unequal = new Set(verified.folders.map(({ source }) => source))
-    const names = pairs.map(({ source }) => source.name).filter((name) => !unequal.has(name))
-    if (mode === 'full') copy.setVerified(look, new Set(names))
-    return verified
+    const onEqual = (source: string): void => {
+      if (mode === 'full') copy.setVerified(look, new Set([source]))
+    }
+    return await verifyMailbox(ends, pairs, { mode, onEqual }, signal)
   }
 
   /** Only what was reported as bad may be missing, and only what was there before may be more. */

@@ -30,6 +30,7 @@ export async function migrateUsers(
   signal: AbortSignal,
 ): Promise<MigrationReport> {
   const startedAt = performance.now()
+  using _limits = limits
   using journal = await CopyJournal.open(options.stateDir)
   const waiting = [...users]
   const reports: UserReport[] = []
@@ -57,6 +58,8 @@ export async function migrateUsers(
         const report = isReady ? await andThen(next, copied) : copied
         reports.push(report)
         listener.ended(report)
+        // Others would come no further.
+        if (report.error?.code === 'DAY_LIMIT_REACHED') waiting.length = 0
       } catch (error) {
         if (!signal.aborted) throw error
       }

@@ -55,7 +55,8 @@ export async function moveUser(
   const user = userNamed(request.user, config).key
   using _lock = await lockMailbox(config.stateDir, user)
   using journal = await MoveJournal.open(config.stateDir)
-  const { limits = new RunLimits(config) } = request
+  using own = new RunLimits(config)
+  const { limits = own } = request
   const asked = { ...request, journal, listener, limits, signal }
   const known = journal.lastOf(user)
   const isThis = known?.target === request.to.name
@@ -160,7 +161,7 @@ export async function doorOf(
   limits: RunLimits,
 ): Promise<MailboxDoor> {
   const backend = config.backends.get(name)
-  if (backend !== undefined) return limits.through(name, await openDoor(config, backend))
+  if (backend !== undefined) return await limits.through(name, await openDoor(config, backend))
   throw new MailmuxError('BACKEND_UNKNOWN', `${name}: the config has no back-end of that name`)
 }
 

@@ -78,7 +78,10 @@ export async function prepareMigration(
   // Where there are fewer mailboxes than may be copied at a time, their folders are.
   const lanes = Math.min(mostLanes, Math.max(1, Math.floor(jobs / users.length)))
   const own = { stateDir: config.stateDir, from: name, to: to.name, lanes }
-  const doors = { source: limits.through(name, door), target: limits.through(to.name, target) }
+  const doors = {
+    source: await limits.through(name, door),
+    target: await limits.through(to.name, target),
+  }
   const plan = { doors, users, jobs, limits, options: { ...options, ...own } }
   if (thenMove === undefined) return plan
   return { ...plan, andThen: moveAfter(config, { ...options, to, limits }, thenMove) }

@@ -371,6 +371,7 @@ test('what copying may take is read with its units; nothing at all is refused', 
     /backends\.fritz\.migrate\.connections: must be >= 3/,
   )
   assert.match(wrong('bytes_per_second: 0').join(), /with 0 nothing could ever be copied/)
+  assert.match(wrong('bytes_per_day: 0').join(), /bytes_per_day: with 0 nothing could ever/)
   assert.match(wrong('bytes_per_second: fast').join(), /such as 50MiB/)
   assert.match(
     problemsIn(`${minimal}migrate: {outside: {bytes_per_second: 0KiB}}\n`).join(),

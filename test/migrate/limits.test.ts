@@ -12,8 +12,12 @@ import { tempDir } from '../support/temp-dir.ts'
 import { type Refuse, ThrottlingProxy } from '../support/throttling-proxy.ts'
 import { skipWithout } from '../support/tools.ts'
 
-const people = ['ann', 'bob', 'carl', 'dora', 'emil', 'fred', 'gina', 'hans', 'ida']
-const none: MigrateLimits = { connections: undefined, bytesPerSecond: undefined }
+const people = ['ann', 'bob', 'carl', 'dora', 'emil', 'fred', 'gina', 'hans', 'ida', 'karl', 'lena']
+const none: MigrateLimits = {
+  connections: undefined,
+  bytesPerSecond: undefined,
+  bytesPerDay: undefined,
+}
 const { signal } = new AbortController()
 
 function mail(text: string, bytes: number): RawMessage {
@@ -59,13 +63,14 @@ describe('a migration within limits', { skip: skipWithout('dovecot') }, () => {
     readonly jobs?: number
     readonly refuse?: Refuse
     readonly isWhole?: boolean
+    readonly clock?: SimulatedClock
   }
 
   /** A run through proxies; its time is what it waits for alone. */
-  async function run({ users, source, target, jobs = 4, refuse, isWhole = true }: Run) {
+  async function run({ users, source, target, jobs = 4, refuse, ...rest }: Run) {
+    const { isWhole = true, clock = new SimulatedClock() } = rest
     await using here = await ThrottlingProxy.start(pair.source.ports.imap)
     await using there = await ThrottlingProxy.start(pair.target.ports.imap, refuse)
-    const clock = new SimulatedClock()
     const doors = {
       fritz: doorTo('fritz', here.port),
       ingrid: doorTo('ingrid', there.port, 'authzid'),
@@ -78,8 +83,8 @@ describe('a migration within limits', { skip: skipWithout('dovecot') }, () => {
     const limits = new RunLimits({ backends, migrate: { outside: none }, stateDir }, clock)
     const plan = {
       doors: {
-        source: limits.through('fritz', doors.fritz),
-        target: limits.through('ingrid', doors.ingrid),
+        source: await limits.through('fritz', doors.fritz),
+        target: await limits.through('ingrid', doors.ingrid),
       },
       users: users.map((name) => {
         const user = `${name}@example.com`
@@ -94,7 +99,7 @@ describe('a migration within limits', { skip: skipWithout('dovecot') }, () => {
         dryRun: false,
         merge: false,
         maxBad: 0,
-        verify: 'full',
+        verify: 'changed',
         lanes: Math.max(1, Math.floor(jobs / users.length)),
         ignores: [],
         renames: new Map<string, string>(),
@@ -161,5 +166,36 @@ describe('a migration within limits', { skip: skipWithout('dovecot') }, () => {
     // Ten times, with more time before each.
     assert.ok(ms > 500_000 && ms < 1_500_000, `${ms} ms`)
     assert.deepEqual(resultsOf((await run({ users })).report), ['done'])
+  })
+
+  test('ends at what may be copied in a day, and goes on the next, with nothing twice', async () => {
+    const users = ['karl', 'lena']
+    await Promise.all(users.map((user) => fill(user, 10, 10_000)))
+    const clock = new SimulatedClock(new Date(2026, 2, 27, 12).getTime())
+    const bytesPerDay = 300_000
+    const days: number[] = []
+    for (let isOver = false; !isOver; ) {
+      assert.ok(days.length < 8, days.join())
+      const { report, here } = await run({
+        users,
+        jobs: 1,
+        clock,
+        source: { bytesPerDay },
+        isWhole: false,
+      })
+      days.push(here.bytes)
+      // Logins are not counted, and one piece may be on its way.
+      assert.ok(here.bytes < bytesPerDay + 20_000, days.join())
+      isOver = exitCodeOf(report) === 0
+      if (isOver) break
+      const codes = report.users.map(({ error }) => error?.code ?? 'none')
+      assert.deepEqual([codes.at(-1), exitCodeOf(report)], ['DAY_LIMIT_REACHED', 75])
+      assert.equal(report.users.length + report.untouched, 2)
+      const again = await run({ users, clock, source: { bytesPerDay }, isWhole: false })
+      assert.equal(again.report.copied, 0, 'on the same day')
+      clock.advance(86_400_000)
+    }
+    assert.ok(days.length >= 3, days.join())
+    for (const user of users) await checkEqual(user)
   })
 })

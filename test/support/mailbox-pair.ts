@@ -31,7 +31,7 @@ export function noLimits(stateDir: string): RunLimits {
   return new RunLimits({ backends: new Map(), migrate: { outside: unlimited }, stateDir })
 }
 
-const unlimited = { connections: undefined, bytesPerSecond: undefined }
+const unlimited = { connections: undefined, bytesPerSecond: undefined, bytesPerDay: undefined }
 
 const limits = { connectTimeoutMs: 5_000, loginTimeoutMs: 5_000 } as never
 
