@@ -7,6 +7,7 @@ import { openMapInForce } from '../map/open.ts'
 import { CopyJournal } from '../map/state/copy-journal.ts'
 import { lockMailbox } from '../map/state/mailbox-lock.ts'
 import { type Move, MoveJournal, type MoveStep } from '../map/state/move-journal.ts'
+import { isFlipped, isOver } from './move-machine.ts'
 import { describeAwaited } from './move-report.ts'
 import { doorOf, type MoveListener, sweepOnce } from './move-user.ts'
 import { purgeSource } from './purge-source.ts'
@@ -24,6 +25,8 @@ export interface ListedMove {
   readonly bytes: number
   readonly freeze_ms?: number
   readonly stragglers: number
+  /** When the user is to be frozen; absent where no time was given, or it is done. */
+  readonly at?: string
   /** What it waits for; absent where it waits for nothing. */
   readonly awaits?: string
   readonly error?: { readonly code: string; readonly message: string }
@@ -56,7 +59,8 @@ export function describeListed({ source, target, step, awaits = '' }: ListedMove
 
 function listed(move: Move, retainMs: number): ListedMove {
   const { user, source, target, step, startedAt, changedAt, details } = move
-  const { copied, bytes, freezeMs, stragglers, error } = details
+  const { copied, bytes, freezeMs, stragglers, at, error } = details
+  const isAhead = at !== undefined && !isFlipped(step) && !isOver(step)
   const awaits = describeAwaited(move, retainMs)
   return {
     user,
@@ -69,6 +73,7 @@ function listed(move: Move, retainMs: number): ListedMove {
     bytes,
     ...(freezeMs === undefined ? {} : { freeze_ms: freezeMs }),
     stragglers,
+    ...(isAhead ? { at: new Date(at).toISOString() } : {}),
     ...(awaits === '' ? {} : { awaits }),
     ...(error === undefined ? {} : { error }),
   }
@@ -80,6 +85,10 @@ export interface SettledMove {
   readonly source: string
   readonly swept?: number
   readonly purged?: number
+  /** The back-end that the user lives at, by a move whose time had come. */
+  readonly moved?: string
+  /** What is otherwise than meant, and no fault. */
+  readonly notes?: readonly string[]
   readonly problems: readonly string[]
   readonly error?: { readonly code: string; readonly message: string }
 }

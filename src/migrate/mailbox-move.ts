@@ -1,4 +1,5 @@
 /** What a move does to real mailboxes, the map and the daemon of the host. */
+import { waitFor } from '../backend/wait-for.ts'
 import type { Clock } from '../base/clock.ts'
 import { MailmuxError, messageOf } from '../base/error.ts'
 import type { Config } from '../config/config.ts'
@@ -15,9 +16,10 @@ import type { FolderList } from './imap-answers.ts'
 import { ImapMailbox } from './imap-mailbox.ts'
 import { KnownHashes } from './known-hashes.ts'
 import { checkRoom, estimateOf } from './migrate-user.ts'
+import { lookEveryMs, type MailboxHold } from './mailbox-hold.ts'
 import type { Estimate } from './migration-report.ts'
 import type { PassReport } from './pass-report.ts'
-import { type Copied, Disturbed, type MoveWork } from './run-move.ts'
+import { type Copied, Disturbed, type MoveWork, TakenOver } from './run-move.ts'
 import { Tries } from './try-again.ts'
 import { turnRound } from './turn-round.ts'
 import { type MailboxVerdict, verifyMailbox } from './verify-mailbox.ts'
@@ -31,6 +33,8 @@ export interface MailboxMoveOptions {
   readonly lanes: number
   readonly clock: Clock
   readonly onProgress: MailboxPlan['onProgress']
+  /** Let go of while it waits for its time. */
+  readonly hold?: MailboxHold
   /** Told of what is otherwise than meant, and is no reason to stop. */
   readonly onNote: (note: string) => void
 }
@@ -90,6 +94,23 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
         await this.#drop()
         await trying.after(error, ends, signal)
       }
+    }
+  }
+
+  async wait(until: number, isAwaited: () => boolean, signal: AbortSignal): Promise<void> {
+    const { clock, hold } = this.#options
+    await this.#drop()
+    hold?.letGo()
+    try {
+      while (clock.wall() < until && isAwaited()) {
+        await waitFor(clock, Math.min(lookEveryMs, until - clock.wall()), signal)
+      }
+      await hold?.takeWhenFree(clock, signal)
+    } catch (error) {
+      await hold?.takeAgain().catch(() => {
+        throw new TakenOver()
+      })
+      throw error
     }
   }
 
