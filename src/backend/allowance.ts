@@ -16,6 +16,8 @@ export interface AllowanceLimits {
 
 export interface AllowanceOptions extends AllowanceLimits {
   readonly day?: DayLimit | undefined
+  /** Throws where no piece of work may begin now. */
+  readonly gate?: () => void
   readonly clock: Clock
   readonly random?: () => number
 }
@@ -29,11 +31,13 @@ export class Allowance {
   readonly seats: Seats
   readonly clock: Clock
   readonly day: DayLimit | undefined
+  readonly gate: (() => void) | undefined
   readonly #bucket: TokenBucket | undefined
   #sinceRefusal = 0
 
-  constructor({ connections, bytesPerSecond, clock, day, ...rest }: AllowanceOptions) {
+  constructor({ connections, bytesPerSecond, clock, day, gate, ...rest }: AllowanceOptions) {
     this.clock = clock
+    this.gate = gate
     this.day = day
     this.seats = new Seats({ most: connections ?? Number.POSITIVE_INFINITY, clock, ...rest })
     this.#bucket =
@@ -114,27 +118,38 @@ export class Share {
   /** More of them, where there is room now. */
   trySeats(count: number): Disposable | undefined {
     const { seats } = this.#allowance
-    if (!seats.tryTake(count)) return undefined
+    if (this.#isUrgent) seats.force(count)
+    else if (!seats.tryTake(count)) return undefined
     return this.#taken(count)
   }
 
   /** What one piece of work should not take more than. */
   get pieceBytes(): number {
-    return this.#allowance.day?.pieceBytes ?? Number.POSITIVE_INFINITY
+    const { day } = this.#allowance
+    return day === undefined || this.#isUrgent ? Number.POSITIVE_INFINITY : day.pieceBytes
   }
 
   /**
    * Waits until a piece of work that takes so many octets may begin: not in a pause that the server
-   * has asked for. Throws DAY_LIMIT_REACHED, and the reason of `signal`.
+   * has asked for. Throws DAY_LIMIT_REACHED, what the gate throws, and the
+   * reason of `signal`.
    */
   async admit(bytes: number, signal: AbortSignal): Promise<void> {
-    if (!this.#isUrgent) await this.#allowance.seats.pause(signal)
+    if (!this.#isUrgent) {
+      await this.#allowance.seats.pause(signal)
+      this.#allowance.gate?.()
+    }
     this.#allowance.day?.admit(bytes, this.#isUrgent)
   }
 
   /** The server says that it is too much, or has cut a connection. */
   refused(): void {
     this.#allowance.refused()
+  }
+
+  /** Whoever comes next is not to wait for what this one has waited for in vain. */
+  giveUp(): void {
+    this.#allowance.seats.endPause()
   }
 
   #taken(count: number): Disposable {

@@ -121,6 +121,12 @@ export class Seats {
     this.#refusals = 0
   }
 
+  /** It is over at once: somebody else may find what this one has not. */
+  endPause(): void {
+    this.#pausedUntil = Number.NEGATIVE_INFINITY
+    this.#serve()
+  }
+
   /** Waits for the end of a pause. Throws the reason of `signal`. */
   async pause(signal: AbortSignal): Promise<void> {
     for (let left = this.#pauseLeft(); left > 0; left = this.#pauseLeft()) {

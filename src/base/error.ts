@@ -117,6 +117,7 @@ const catalogue = {
     exit: 75,
     hint: 'run it again tomorrow, and it goes on; or raise `migrate.bytes_per_day` of the server',
   },
+  WINDOW_CLOSED: { exit: 75, hint: 'run it again then, and it goes on' },
   BACKEND_LOGIN_REFUSED: {
     exit: 77,
     hint: 'check that the user exists there, and `admin` of the back-end in the config',

@@ -1,5 +1,6 @@
 /** The config as the program uses it: validated, defaults filled in, paths absolute, units resolved. */
 import type { Position } from '../base/position.ts'
+import type { Window } from '../base/window.ts'
 import type { Naming } from '../mail/address.ts'
 import type { DatabaseConfig } from './database-config.ts'
 import type { QueryKey } from '../mail/query-key.ts'
@@ -180,6 +181,8 @@ export interface MoveConfig {
 }
 
 export interface MigrateConfig {
+  /** In which `migrate` copies; none: always. */
+  readonly windows: readonly Window[]
   /** Of each server that is no back-end of ours. */
   readonly outside: MigrateLimits
 }

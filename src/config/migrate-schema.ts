@@ -1,5 +1,5 @@
 /** The part of the schema that bounds what copying mailboxes may take. */
-import { size } from './scalar-schema.ts'
+import { name, size } from './scalar-schema.ts'
 
 const limits = {
   connections: {
@@ -31,6 +31,12 @@ export const migrateProperties = {
   migrate: {
     type: 'object',
     properties: {
+      windows: {
+        type: 'array',
+        items: name,
+        minItems: 1,
+        description: 'hours in which `migrate` copies, such as mon-fri 22:00-06:00 (default: all)',
+      },
       outside: {
         type: 'object',
         properties: limits,

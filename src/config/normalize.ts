@@ -1,6 +1,7 @@
 /** Validated file → config: defaults, units, absolute paths. */
 import { dirname, resolve } from 'node:path'
 import { waits } from '../base/limit.ts'
+import { parseWindow } from '../base/window.ts'
 import { canonicalDomain } from '../mail/domain.ts'
 import { parseQueryKeys, type QueryKey } from '../mail/query-key.ts'
 import type {
@@ -99,7 +100,11 @@ export function normalizeConfig(raw: RawConfig, file: string, locate: Locate): C
     ldapBind: ldapBindOf(raw.auth, optionalPath),
     checkSender: raw.check_sender ?? 'none',
     move: moveOf(raw.move ?? {}),
-    migrate: { outside: migrateLimitsOf(raw.migrate?.outside) },
+    migrate: {
+      // Wrong ones are reported by check-migrate.ts.
+      windows: (raw.migrate?.windows ?? []).flatMap((text) => parseWindow(text) ?? []),
+      outside: migrateLimitsOf(raw.migrate?.outside),
+    },
     spool: spoolOf(raw.spool ?? {}),
     probeIntervalMs: duration(raw.probe_interval, 60_000),
     workers: raw.workers ?? 'auto',

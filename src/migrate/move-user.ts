@@ -220,7 +220,9 @@ async function goOn(
   const budget = { targetMs: freezeTargetMs, limitMs: freezeLimitMs }
   const onStep = (at: Move): void => listener.step(at)
   const { clock } = limits
-  const run = { move, journal, work, budget, clock, waits, signal, onStep }
+  // A freeze that could not end within the window is not begun.
+  const checkTime = (): void => limits.checkWindow(freezeLimitMs)
+  const run = { move, journal, work, budget, clock, checkTime, waits, signal, onStep }
   const record = await runMove(run, order)
   const estimate = work.estimate === undefined ? {} : { estimate: work.estimate }
   return { ...told, result: resultOf(record), record, ...estimate }

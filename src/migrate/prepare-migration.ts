@@ -1,7 +1,9 @@
 /** Config, secrets and map → a plan for `migrateUsers`. */
 import type { MailboxDoor } from '../backend/mailbox-access.ts'
 import { OutsideDoor } from '../backend/outside-door.ts'
+import { systemClock } from '../backend/system-clock.ts'
 import { MailmuxError, messageOf } from '../base/error.ts'
+import { parseWindow, type Window, windowForm } from '../base/window.ts'
 import type { BackendConfig, Config } from '../config/config.ts'
 import { openMapInForce } from '../map/open.ts'
 import { realDisk } from '../storage/disk.ts'
@@ -27,6 +29,10 @@ export interface MigrationRequest
   readonly thenMove: AbortSignal | undefined
   /** What may be taken; that of the config. */
   readonly limits?: RunLimits
+  /** As `Window` has them; those of the config where none is given. */
+  readonly windows: readonly string[]
+  /** False: it ends where it would wait for the next window. */
+  readonly waits: boolean
 }
 
 /** A back-end, or a server elsewhere with a file of what its users log in with. */
@@ -63,7 +69,9 @@ export async function prepareMigration(
     users: chosen,
     jobs,
     thenMove,
-    limits = new RunLimits(config),
+    windows,
+    waits,
+    limits = new RunLimits(config, systemClock, windowsOf(config, windows)),
     ...options
   }: MigrationRequest,
 ): Promise<UsersPlan> {
@@ -82,9 +90,19 @@ export async function prepareMigration(
     source: await limits.through(name, door),
     target: await limits.through(to.name, target),
   }
-  const plan = { doors, users, jobs, limits, options: { ...options, ...own } }
+  const plan = { doors, users, jobs, limits, waits, options: { ...options, ...own } }
   if (thenMove === undefined) return plan
   return { ...plan, andThen: moveAfter(config, { ...options, to, limits }, thenMove) }
+}
+
+/** Throws USAGE. */
+function windowsOf({ migrate }: Config, texts: readonly string[]): readonly Window[] {
+  if (texts.length === 0) return migrate.windows
+  return texts.map((text) => {
+    const window = parseWindow(text)
+    if (window !== undefined) return window
+    throw new MailmuxError('USAGE', `--window ${text}: ${windowForm}`)
+  })
 }
 
 interface Opened {

@@ -63,6 +63,8 @@ export interface MoveRun {
   readonly work: MoveWork
   readonly budget: MoveBudget
   readonly clock: Pick<Clock, 'wall'>
+  /** Throws where it is too late to freeze the user. */
+  readonly checkTime?: () => void
   /** False: it ends where it would wait for its time. */
   readonly waits?: boolean
   readonly signal: AbortSignal
@@ -202,6 +204,7 @@ class Running {
     const startedAt = performance.now()
     const copied = await this.#run.work.pass(this.#run.signal)
     this.#count(copied)
+    this.#run.checkTime?.()
     const ms = Math.round(performance.now() - startedAt)
     return { kind: 'passed', ms, isEarly: this.#isEarly }
   }

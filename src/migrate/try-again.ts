@@ -30,7 +30,10 @@ export class Tries {
     if (error.code === 'BACKEND_THROTTLED') {
       const shares = [ends.source.share, ends.target.share]
       const isKnown = shares.some((share) => share !== undefined)
-      if (isKnown && !shares.some((share) => share?.isHopeless === true)) return
+      const hopeless = shares.filter((share) => share?.isHopeless === true)
+      if (isKnown && hopeless.length === 0) return
+      for (const share of hopeless) share?.giveUp()
+      throw error
     } else if (error.code !== 'BACKEND_UNREACHABLE') throw error
     const { most, firstWaitMs, clock } = this.#options
     this.#failed++

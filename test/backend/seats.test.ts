@@ -93,6 +93,10 @@ test('ten refusals in a row, and waiting is in vain, until it has done something
     paused += clock.now() - before
   }
   assert.equal(seats.isHopeless, true)
+  seats.refused()
+  assert.equal(seats.tryTake(1), false)
+  seats.endPause()
+  assert.equal(seats.tryTake(1), true, 'who comes next tries once')
   assert.ok(paused > 600_000 && paused < 1_500_000, `${paused} ms`)
   seats.eased()
   assert.equal(seats.isHopeless, false)

@@ -378,3 +378,12 @@ test('what copying may take is read with its units; nothing at all is refused', 
     /^mailmux\.yaml:5:\d+: error: migrate\.outside\.bytes_per_second: /,
   )
 })
+
+test('windows are read, and one that is none is told with its place', () => {
+  const config = configOf(`${minimal}migrate: {windows: ["mon,wed 22:00-06:00"]}\n`)
+  assert.deepEqual(config.migrate.windows, [{ days: new Set([1, 3]), start: 1320, end: 360 }])
+  assert.match(
+    problemsIn(`${minimal}migrate: {windows: ["22:00-06:00", "nightly"]}\n`).join(),
+    /^mailmux\.yaml:5:\d+: error: migrate\.windows\.1: "nightly" is no window; write 22:00-06:00 /,
+  )
+})

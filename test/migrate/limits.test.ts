@@ -1,9 +1,11 @@
 /** What a run takes of its servers: no more than it may, and less of one that says so. */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { parseWindow, type Window } from '../../src/base/window.ts'
 import type { MigrateLimits } from '../../src/config/config.ts'
 import { migrateUsers } from '../../src/migrate/migrate-users.ts'
 import { exitCodeOf, type MigrationReport } from '../../src/migrate/migration-report.ts'
+import { describeMoment } from '../../src/migrate/moment.ts'
 import { RunLimits } from '../../src/migrate/run-limits.ts'
 import { doorTo, MailboxPair } from '../support/mailbox-pair.ts'
 import type { RawMessage } from '../support/raw-imap.ts'
@@ -12,7 +14,7 @@ import { tempDir } from '../support/temp-dir.ts'
 import { type Refuse, ThrottlingProxy } from '../support/throttling-proxy.ts'
 import { skipWithout } from '../support/tools.ts'
 
-const people = ['ann', 'bob', 'carl', 'dora', 'emil', 'fred', 'gina', 'hans', 'ida', 'karl', 'lena']
+const people = 'ann bob carl dora emil fred gina hans ida karl lena mia nils olga'.split(' ')
 const none: MigrateLimits = {
   connections: undefined,
   bytesPerSecond: undefined,
@@ -26,6 +28,10 @@ function mail(text: string, bytes: number): RawMessage {
 }
 
 const resultsOf = ({ users }: MigrationReport) => users.map(({ result }) => result)
+
+function windowsOf(texts: readonly string[]): Window[] {
+  return texts.map((text) => parseWindow(text) ?? assert.fail(text))
+}
 
 const refusesAppend: Refuse = (command) =>
   command.startsWith('APPEND') ? 'NO [LIMIT] Account exceeded bandwidth limits' : undefined
@@ -64,11 +70,13 @@ describe('a migration within limits', { skip: skipWithout('dovecot') }, () => {
     readonly refuse?: Refuse
     readonly isWhole?: boolean
     readonly clock?: SimulatedClock
+    readonly windows?: readonly string[]
+    readonly waits?: boolean
   }
 
   /** A run through proxies; its time is what it waits for alone. */
   async function run({ users, source, target, jobs = 4, refuse, ...rest }: Run) {
-    const { isWhole = true, clock = new SimulatedClock() } = rest
+    const { isWhole = true, clock = new SimulatedClock(), windows = [], waits = true } = rest
     await using here = await ThrottlingProxy.start(pair.source.ports.imap)
     await using there = await ThrottlingProxy.start(pair.target.ports.imap, refuse)
     const doors = {
@@ -80,7 +88,11 @@ describe('a migration within limits', { skip: skipWithout('dovecot') }, () => {
       ['ingrid', { ...doors.ingrid.backend, migrate: { ...none, ...target } }],
     ])
     const stateDir = dir.join('state')
-    const limits = new RunLimits({ backends, migrate: { outside: none }, stateDir }, clock)
+    const limits = new RunLimits(
+      { backends, migrate: { windows: [], outside: none }, stateDir },
+      clock,
+      windowsOf(windows),
+    )
     const plan = {
       doors: {
         source: await limits.through('fritz', doors.fritz),
@@ -92,6 +104,7 @@ describe('a migration within limits', { skip: skipWithout('dovecot') }, () => {
       }),
       jobs,
       limits,
+      waits,
       options: {
         stateDir,
         from: 'fritz',
@@ -106,10 +119,15 @@ describe('a migration within limits', { skip: skipWithout('dovecot') }, () => {
       },
     } as const
     const startedAt = clock.now()
-    const listener = { progress: () => undefined, ended: () => undefined }
+    const opens: string[] = []
+    const listener = {
+      progress: () => undefined,
+      ended: () => undefined,
+      closed: (at: number) => void opens.push(describeMoment(at).slice(0, 16)),
+    }
     const report = await passTime(clock, migrateUsers(plan, listener, signal))
     if (isWhole) for (const user of users) await checkEqual(user)
-    return { report, here, there, ms: clock.now() - startedAt }
+    return { report, opens, here, there, ms: clock.now() - startedAt }
   }
 
   test('takes no more octets a second than it may, over all of its mailboxes', async () => {
@@ -158,14 +176,17 @@ describe('a migration within limits', { skip: skipWithout('dovecot') }, () => {
   })
 
   test('gives up a back-end that goes on wanting nothing, as one that may be run again', async () => {
-    const users = ['ida']
-    await fill('ida', 1, 100)
-    const { report, ms } = await run({ users, refuse: refusesAppend, isWhole: false })
-    const [{ result, error } = assert.fail()] = report.users
-    assert.deepEqual([result, error?.code, exitCodeOf(report)], ['failed', 'BACKEND_THROTTLED', 75])
-    // Ten times, with more time before each.
+    const users = ['ida', 'olga']
+    await Promise.all(users.map((user) => fill(user, 1, 100)))
+    const { report, ms } = await run({ users, jobs: 1, refuse: refusesAppend, isWhole: false })
+    assert.deepEqual(
+      report.users.map(({ error }) => error?.code),
+      ['BACKEND_THROTTLED', 'BACKEND_THROTTLED'],
+    )
+    assert.equal(exitCodeOf(report), 75)
+    // Ten times, with more time before each, and once for the next.
     assert.ok(ms > 500_000 && ms < 1_500_000, `${ms} ms`)
-    assert.deepEqual(resultsOf((await run({ users })).report), ['done'])
+    assert.deepEqual(resultsOf((await run({ users })).report), ['done', 'done'])
   })
 
   test('ends at what may be copied in a day, and goes on the next, with nothing twice', async () => {
@@ -197,5 +218,38 @@ describe('a migration within limits', { skip: skipWithout('dovecot') }, () => {
     }
     assert.ok(days.length >= 3, days.join())
     for (const user of users) await checkEqual(user)
+  })
+
+  test('works within its windows alone, and goes on in the next with nothing twice', async () => {
+    const users = ['mia']
+    await fill('mia', 20, 20_000)
+    const clock = new SimulatedClock(new Date(2026, 11, 4, 12).getTime())
+    // Some 1.6 MB come, of which a night has room for 600 kB.
+    const slow = { windows: ['22:00-22:10'], source: { bytesPerSecond: 1_000 }, clock, jobs: 1 }
+    const { report, opens, ms } = await run({ users, ...slow })
+    assert.deepEqual(resultsOf(report), ['done'])
+    assert.deepEqual(opens.slice(0, 2), ['2026-12-04 22:00', '2026-12-05 22:00'])
+    assert.ok(ms >= (10 + 24 * (opens.length - 1)) * 3_600_000, `${ms} ms, ${opens.join()}`)
+  })
+
+  test('ends where it would wait for a window and is not to', async () => {
+    const users = ['nils']
+    await fill('nils', 20, 20_000)
+    const clock = new SimulatedClock(new Date(2026, 11, 4, 12).getTime())
+    const limits = { bytesPerSecond: 1_000, bytesPerDay: 1_000_000_000 }
+    const slow = { windows: ['22:00-22:02'], source: limits, jobs: 1 }
+    const given = { users, ...slow, clock, waits: false, isWhole: false }
+    const outside = await run(given)
+    assert.deepEqual([outside.opens, outside.ms], [['2026-12-04 22:00'], 0])
+    const { users: nobody, untouched } = outside.report
+    assert.deepEqual([nobody.length, untouched, exitCodeOf(outside.report)], [0, 1, 75])
+    clock.advance(10 * 3_600_000)
+    const begun = await run(given)
+    const [{ error } = assert.fail()] = begun.report.users
+    assert.deepEqual([error?.code, exitCodeOf(begun.report)], ['WINDOW_CLOSED', 75])
+    assert.match(error?.message ?? '', /the next begins 2026-12-05 22:00 /)
+    const whole = await run({ users })
+    assert.deepEqual(resultsOf(whole.report), ['done'])
+    assert.ok(whole.report.copied < 40, `${whole.report.copied}: it went on`)
   })
 })

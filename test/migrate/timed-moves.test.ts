@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { systemClock } from '../../src/backend/system-clock.ts'
+import { parseWindow, type Window } from '../../src/base/window.ts'
 import type { Config } from '../../src/config/config.ts'
 import { namedBackend } from '../../src/config/named-backend.ts'
 import { type Move, MoveJournal, type MoveStep } from '../../src/map/state/move-journal.ts'
@@ -24,26 +25,39 @@ function mail(text: string, bytes = 0): RawMessage {
   return { flags: [], date: '17-Jul-1996 02:44:25 -0700', body: Buffer.from(body) }
 }
 
+/** A time of day, so many hours from now. */
+function time(ahead: number): string {
+  return new Date(Date.now() + ahead * hour).toTimeString().slice(0, 5)
+}
+
 interface Asked extends Partial<MoveRequest> {
   readonly config?: Config
   readonly clock?: SimulatedClock
   readonly signal?: AbortSignal
   readonly onStep?: (step: MoveStep) => void
   readonly notes?: string[]
+  readonly windows?: readonly Window[]
 }
 
 describe('a move with a time', { skip: skipWithout('dovecot') }, () => {
   let site: MovingSite
 
   before(async () => {
-    site = await MovingSite.start({ users: ['ann', 'bob', 'carl', 'dora', 'emil', 'fred'] })
+    site = await MovingSite.start({ users: ['ann', 'bob', 'carl', 'dora', 'emil', 'fred', 'gina'] })
   })
   after(() => site[Symbol.asyncDispose]())
 
   async function move(user: string, asked: Asked): Promise<MoveReport> {
-    const { config = site.config, clock = systemClock, notes = [], onStep, ...rest } = asked
+    const {
+      config = site.config,
+      clock = systemClock,
+      notes = [],
+      onStep,
+      windows,
+      ...rest
+    } = asked
     const { signal = new AbortController().signal } = asked
-    using limits = new RunLimits(config, clock)
+    using limits = new RunLimits(config, clock, windows)
     const listener = {
       step: ({ step }: Move) => onStep?.(step),
       progress: () => undefined,
@@ -197,5 +211,40 @@ describe('a move with a time', { skip: skipWithout('dovecot') }, () => {
     assert.ok(clock.now() > 4_000_000, 'it was limited before')
     assert.equal(seen.thawedAt, seen.frozenAt)
     await checkEqual('fred', 20)
+  })
+
+  test('no user is frozen who could not be thawed within the window', async () => {
+    await fill('gina', [mail('1')])
+    const windows = [parseWindow('22:00-06:00') ?? assert.fail()]
+    const { freezeLimitMs } = site.config.move
+    const late = new Date(2026, 11, 5, 6).getTime() - freezeLimitMs
+    const steps: MoveStep[] = []
+    const onStep = (step: MoveStep): void => void steps.push(step)
+    const clock = new SimulatedClock(late)
+    const stopped = await move('gina', { clock, windows, onStep })
+    assert.deepEqual(
+      [stopped.result, stopped.record?.step, stopped.record?.details.error?.code],
+      ['failed', 'stopped', 'WINDOW_CLOSED'],
+    )
+    assert.ok(!steps.includes('freezing'), steps.join())
+    clock.stepWall(-1_000)
+    assert.equal((await move('gina', { clock, windows })).result, 'moved')
+    await checkEqual('gina', 1)
+  })
+
+  test('the command says when the next window begins, and refuses what is none', async () => {
+    const words = ['migrate', '--from', 'fritz', '--to', 'ingrid', '--users', 'emil', '--no-wait']
+    const closed = await command(...words, '--window', `${time(2)}-${time(3)}`, '--json')
+    assert.equal(closed.code, 75, closed.stderr)
+    assert.match(
+      closed.stderr,
+      /^outside of its windows until 20\d\d-\d\d-\d\d \d\d:\d\d [+-]\d\d:\d\d\n$/,
+    )
+    assert.equal((JSON.parse(closed.stdout) as { untouched: number }).untouched, 1)
+    const wrong = await command(...words, '--window', 'nightly')
+    assert.deepEqual([wrong.code, wrong.stdout], [2, ''])
+    assert.match(wrong.stderr, /--window nightly: write 22:00-06:00 or mon-fri 22:00-06:00/)
+    const open = await command(...words, '--window', `${time(-1)}-${time(2)}`)
+    assert.deepEqual([open.code, open.stderr], [0, ''], open.stdout)
   })
 })

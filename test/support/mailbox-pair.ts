@@ -28,7 +28,11 @@ export const smallPieces = { messages: 3, bytes: 100_000, largeBytes: 60_000 }
 
 /** Of a run that may take as much as there is. */
 export function noLimits(stateDir: string): RunLimits {
-  return new RunLimits({ backends: new Map(), migrate: { outside: unlimited }, stateDir })
+  return new RunLimits({
+    backends: new Map(),
+    migrate: { windows: [], outside: unlimited },
+    stateDir,
+  })
 }
 
 const unlimited = { connections: undefined, bytesPerSecond: undefined, bytesPerDay: undefined }
