@@ -14,7 +14,7 @@ import { tempDir } from '../support/temp-dir.ts'
 import { type Refuse, ThrottlingProxy } from '../support/throttling-proxy.ts'
 import { skipWithout } from '../support/tools.ts'
 
-const people = 'ann bob carl dora emil fred gina hans ida karl lena mia nils olga'.split(' ')
+const people = 'ann bob carl dora emil fred gina hans ida karl lena mia nils olga paul'.split(' ')
 const none: MigrateLimits = {
   connections: undefined,
   bytesPerSecond: undefined,
@@ -41,7 +41,8 @@ describe('a migration within limits', { skip: skipWithout('dovecot') }, () => {
   let pair: MailboxPair
 
   before(async () => {
-    pair = await MailboxPair.start(dir, { users: people })
+    const source = ['protocol imap {', '  mail_max_userip_connections = 3', '}']
+    pair = await MailboxPair.start(dir, { users: people, source })
   })
   after(async () => {
     await pair[Symbol.asyncDispose]()
@@ -173,6 +174,20 @@ describe('a migration within limits', { skip: skipWithout('dovecot') }, () => {
     assert.deepEqual(resultsOf(report), ['done', 'done'], JSON.stringify(report.users))
     assert.ok(there.openAtRefusals.length >= 2, there.openAtRefusals.join())
     assert.ok(ms >= 750 && ms < 600_000, `${ms} ms`)
+  })
+
+  test('makes do with the connections that Dovecot lets a user have', async () => {
+    await fill('paul', 3, 2_000)
+    {
+      using source = await pair.login('source', 'paul')
+      for (const folder of ['a', 'b', 'c', 'd']) {
+        await source.command(`CREATE ${folder}`)
+        await source.append(folder, [mail(folder, 2_000)])
+      }
+    }
+    const { report, here, ms } = await run({ users: ['paul'], jobs: 4 })
+    assert.deepEqual(resultsOf(report), ['done'], JSON.stringify(report.users))
+    assert.ok(here.mostOpen > 3 && ms > 500, `${here.mostOpen} connections: none was refused`)
   })
 
   test('gives up a back-end that goes on wanting nothing, as one that may be run again', async () => {
