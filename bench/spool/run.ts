@@ -14,7 +14,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { Queue } from '../../src/daemon/queue.ts'
-import { systemClock } from '../../src/daemon/system-clock.ts'
+import { systemClock } from '../../src/backend/system-clock.ts'
 import { FileSpoolWriter } from '../../src/spool/file-spool-writer.ts'
 import { spoolPlaces } from '../../src/spool/spool-places.ts'
 import { SpoolStore } from '../../src/spool/spool-store.ts'

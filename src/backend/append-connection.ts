@@ -6,7 +6,7 @@
  * A message that was not answered for may have been stored or not: after a failure of the connection
  * whoever asked has to look.
  */
-import { MailmuxError, messageOf } from '../base/error.ts'
+import { type ErrorCode, MailmuxError, messageOf } from '../base/error.ts'
 import { limits } from '../base/limit.ts'
 import {
   appendCommand,
@@ -18,6 +18,7 @@ import {
 import { cleanText, readStatus, type StatusLine } from '../protocol/imap/grammar.ts'
 import type { MailboxAccess } from './mailbox-access.ts'
 import { type MailboxStream, openMailboxStream } from './mailbox-stream.ts'
+import { isThrottled } from './throttled.ts'
 
 export interface AppendMessage {
   readonly flags: readonly string[]
@@ -49,7 +50,7 @@ interface Command {
 
 export class AppendConnection implements Disposable {
   readonly offers: AppendOffers
-  readonly #server: string
+  readonly #access: MailboxAccess
   readonly #stream: MailboxStream
   readonly #commands = new Map<string, Command>()
   #writing: Promise<void> = Promise.resolve()
@@ -60,18 +61,18 @@ export class AppendConnection implements Disposable {
   #goOn: (() => void) | undefined
   #failure: MailmuxError | undefined
 
-  private constructor(server: string, stream: MailboxStream) {
-    this.#server = server
+  private constructor(access: MailboxAccess, stream: MailboxStream) {
+    this.#access = access
     this.#stream = stream
     this.offers = appendOffers(stream.capabilities)
     const take = (chunk: Buffer): void => this.#take(chunk)
-    stream.listen({ take, fail: (reason) => this.#fail(reason) }, silenceMs)
+    stream.listen({ take, fail: (reason) => this.#cutOff(reason) }, silenceMs)
   }
 
   /** Throws as `openMailboxStream` does. */
   static async open(access: MailboxAccess, signal: AbortSignal): Promise<AppendConnection> {
     const stream = await openMailboxStream(access, 'imap', signal)
-    return new AppendConnection(access.server, stream)
+    return new AppendConnection(access, stream)
   }
 
   get isUsable(): boolean {
@@ -79,8 +80,8 @@ export class AppendConnection implements Disposable {
   }
 
   /**
-   * Stores messages in this order, and tells what became of each. Throws BACKEND_UNREACHABLE where
-   * that is not known, and what the stream of a body throws, WrongSize included: then the message is
+   * Stores messages in this order, and tells what became of each. Throws BACKEND_UNREACHABLE, or
+   * BACKEND_THROTTLED, where that is not known, and what the stream of a body throws, WrongSize included: then the message is
    * not stored, and the connection is no longer usable.
    */
   async append(folder: string, messages: readonly AppendMessage[]): Promise<AppendOutcome[]> {
@@ -91,15 +92,19 @@ export class AppendConnection implements Disposable {
     const status = await this.#send(folder, messages)
     if (status.status === 'OK') return storedAs(status, messages.length)
     const refusal = { kind: 'refused', code: status.code, text: cleanText(status.text) } as const
+    const isTooMuch = isThrottled({ command: 'APPEND', ...refusal })
+    if (isTooMuch) this.#access.share?.refused()
     // None of several was stored because of one: which, only asking again tells.
-    if (messages.length === 1 || concernsAll.has(status.code)) return messages.map(() => refusal)
+    if (messages.length === 1 || isTooMuch || concernsAll.has(status.code)) {
+      return messages.map(() => refusal)
+    }
     const middle = messages.length >> 1
     const first = await this.append(folder, messages.slice(0, middle))
     return [...first, ...(await this.append(folder, messages.slice(middle)))]
   }
 
   [Symbol.dispose](): void {
-    this.#failure ??= new MailmuxError('BACKEND_UNREACHABLE', `${this.#server}: closed`)
+    this.#failure ??= new MailmuxError('BACKEND_UNREACHABLE', `${this.#access.server}: closed`)
     this.#stream.destroy()
   }
 
@@ -193,7 +198,7 @@ export class AppendConnection implements Disposable {
     if (line.startsWith('+')) this.#goOn?.()
     else if (line.startsWith('* ')) {
       const status = readStatus(line.slice(2))
-      if (status?.status === 'BYE') this.#fail(status.text)
+      if (status?.status === 'BYE') this.#cutOff(status.text, status.code)
     } else {
       const [tag = ''] = line.split(' ', 1)
       const status = readStatus(line.slice(tag.length + 1))
@@ -208,10 +213,19 @@ export class AppendConnection implements Disposable {
     }
   }
 
-  #fail(reason: string): void {
+  /** By the back-end, or on the way to it. */
+  #cutOff(reason: string, code = ''): void {
     if (this.#failure !== undefined) return
-    const text = `${this.#server}, APPEND: ${reason}`
-    this.#failure = new MailmuxError('BACKEND_UNREACHABLE', text)
+    this.#access.share?.refused()
+    this.#fail(
+      reason,
+      isThrottled({ command: '', code, text: reason }) ? 'BACKEND_THROTTLED' : undefined,
+    )
+  }
+
+  #fail(reason: string, code: ErrorCode = 'BACKEND_UNREACHABLE'): void {
+    if (this.#failure !== undefined) return
+    this.#failure = new MailmuxError(code, `${this.#access.server}, APPEND: ${reason}`)
     for (const { answer } of this.#commands.values()) answer.reject(this.#failure)
     this.#commands.clear()
     this.#stream.destroy()

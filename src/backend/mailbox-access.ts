@@ -8,6 +8,7 @@ import { type Trust, trustIn } from '../net/dial.ts'
 import { type CertificatePair, createBackendTls } from '../net/tls.ts'
 import type { Credentials, LoginProof } from '../protocol/login.ts'
 import { octetsOf } from '../protocol/sasl.ts'
+import type { Share } from './allowance.ts'
 
 /** By which a mailbox can be got into. */
 export type MailboxProtocol = 'imap' | 'pop3' | 'sieve'
@@ -24,6 +25,8 @@ export interface MailboxAccess {
   readonly clientAddress: BackendConfig['clientAddress']
   readonly connectTimeoutMs: number
   readonly loginTimeoutMs: number
+  /** What may be taken of the server; as much as it gives without one. */
+  readonly share?: Share
 }
 
 /** Texts that were read from the files that the config names. */

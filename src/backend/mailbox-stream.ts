@@ -10,6 +10,7 @@ import { createImapBackEnd } from '../protocol/imap/back-end.ts'
 import type { BackEndOutcome } from '../protocol/login.ts'
 import { createPop3BackEnd } from '../protocol/pop3/back-end.ts'
 import { createSieveBackEnd } from '../protocol/sieve/back-end.ts'
+import type { Share } from './allowance.ts'
 import { LoginClient } from './login-client.ts'
 import { endpointOf, type MailboxAccess, type MailboxProtocol } from './mailbox-access.ts'
 import { prefaceFor } from './passed-client.ts'
@@ -22,8 +23,9 @@ const machines = {
 const readBytes = 65_536
 
 /**
- * Throws BACKEND_UNREACHABLE, BACKEND_LOGIN_REFUSED, BACKEND_PORT_MISSING, or the reason of
- * `signal`. Who has it destroys it.
+ * Throws BACKEND_UNREACHABLE, BACKEND_THROTTLED, BACKEND_LOGIN_REFUSED, BACKEND_PORT_MISSING, or the
+ * reason of `signal`. Who has it destroys it. What comes and goes is counted by the share of `access`,
+ * and waits where that says so.
  */
 export function openMailboxStream(
   access: MailboxAccess,
@@ -44,7 +46,7 @@ export function openMailboxStream(
   const client = new LoginClient(plan, {
     backendAnswered(outcome) {
       signal.removeEventListener('abort', giveUp)
-      if (outcome.kind === 'accepted') resolve(new MailboxStream(client, outcome))
+      if (outcome.kind === 'accepted') resolve(new MailboxStream(client, outcome, access.share))
       else reject(failureOf(access, protocol, outcome))
     },
     backendChallenged() {
@@ -62,19 +64,29 @@ export function openMailboxStream(
 
 type Accepted = Extract<BackEndOutcome, { kind: 'accepted' }>
 
+/** Codes of a login that may work when others are over. RFC 5530, RFC 2449 section 8.1.1. */
+const passing = new Set(['LIMIT', 'INUSE', 'IN-USE', 'LOGIN-DELAY'])
+
 function failureOf(
-  { server, login }: MailboxAccess,
+  { server, login, share }: MailboxAccess,
   protocol: string,
   outcome: Exclude<BackEndOutcome, Accepted>,
 ): MailmuxError {
   const where = `${server}, ${protocol} as ${login}`
   if (outcome.kind === 'failed') {
-    const isRefused = outcome.reason === 'no_mechanism'
-    const code = isRefused ? 'BACKEND_LOGIN_REFUSED' : 'BACKEND_UNREACHABLE'
-    return new MailmuxError(code, `${where}: ${outcome.step}: ${outcome.detail}`)
+    const what = `${where}: ${outcome.step}: ${outcome.detail}`
+    if (outcome.reason === 'no_mechanism') return new MailmuxError('BACKEND_LOGIN_REFUSED', what)
+    if (outcome.reason !== 'login_unavailable') return new MailmuxError('BACKEND_UNREACHABLE', what)
+    share?.refused()
+    return new MailmuxError('BACKEND_THROTTLED', what)
   }
-  const why = outcome.kind === 'denied' ? outcome.text : 'the login was refused'
-  return new MailmuxError('BACKEND_LOGIN_REFUSED', `${where}: ${why}`)
+  const isDenied = outcome.kind === 'denied'
+  const what = `${where}: ${isDenied ? outcome.text : 'the login was refused'}`
+  if (!isDenied || !passing.has(outcome.code)) {
+    return new MailmuxError('BACKEND_LOGIN_REFUSED', what)
+  }
+  share?.refused()
+  return new MailmuxError('BACKEND_THROTTLED', what)
 }
 
 /** Who speaks with the server behind a stream. */
@@ -88,15 +100,20 @@ export class MailboxStream extends Duplex {
   /** IMAP: those after login, between single spaces. */
   readonly capabilities: string
   readonly #socket: Socket
+  readonly #share: Share | undefined
+  /** What calls off a wait, by direction. */
+  readonly #held = new Map<'read' | 'write', () => void>()
+  #silenceMs = 0
 
-  constructor(client: LoginClient, { response, surplus }: Accepted) {
+  constructor(client: LoginClient, { response, surplus }: Accepted, share: Share | undefined) {
     super({ highWaterMark: readBytes * 4 })
+    this.#share = share
     const { socket } = client
     if (socket === undefined) throw new Error('accepted without a connection')
     this.#socket = socket
     this.capabilities = response.capabilities
     client.handOver(inletOf(this))
-    if (surplus.length > 0) this.push(surplus)
+    if (surplus.length > 0) this.took(surplus)
     socket.on('end', () => this.push(null))
     socket.on('error', (error) => this.destroy(error))
     socket.on('timeout', () => this.emit('timeout'))
@@ -116,17 +133,28 @@ export class MailboxStream extends Duplex {
 
   /** Emits `timeout` where nothing came or went for so long; 0: never. */
   setTimeout(ms: number): this {
-    this.#socket.setTimeout(ms)
+    this.#silenceMs = ms
+    this.#watchSilence()
     return this
   }
 
+  /** Takes bytes that have come. False: no more of them now. */
+  took(bytes: Buffer): boolean {
+    const isWanted = this.push(bytes)
+    const isHeld = this.#hold('read', bytes.length, () => this.#socket.resume())
+    return isWanted && !isHeld
+  }
+
   override _read(): void {
-    this.#socket.resume()
+    if (!this.#held.has('read')) this.#socket.resume()
   }
 
   override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
-    if (this.#socket.write(chunk)) done()
-    else this.#socket.once('drain', () => done())
+    const go = (): void => {
+      if (this.#socket.write(chunk)) done()
+      else this.#socket.once('drain', () => done())
+    }
+    if (!this.#hold('write', chunk.length, go)) go()
   }
 
   override _final(done: () => void): void {
@@ -134,8 +162,27 @@ export class MailboxStream extends Duplex {
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    for (const callOff of this.#held.values()) callOff()
     this.#socket.destroy()
     done(error)
+  }
+
+  /** False: nothing is to be waited for. */
+  #hold(direction: 'read' | 'write', bytes: number, goOn: () => void): boolean {
+    const callOff = this.#share?.spend(bytes, () => {
+      this.#held.delete(direction)
+      this.#watchSilence()
+      goOn()
+    })
+    if (callOff === undefined) return false
+    this.#held.set(direction, callOff)
+    this.#watchSilence()
+    return true
+  }
+
+  /** While it is we who wait, nobody is silent. */
+  #watchSilence(): void {
+    this.#socket.setTimeout(this.#held.size > 0 ? 0 : this.#silenceMs)
   }
 }
 
@@ -150,9 +197,9 @@ function inletOf(stream: MailboxStream): Inlet {
     take(length, buffer) {
       const bytes = buffer.subarray(0, length)
       // Any other buffer is lent.
-      if (buffer !== own || length < readBytes / 2) return stream.push(Buffer.from(bytes))
+      if (buffer !== own || length < readBytes / 2) return stream.took(Buffer.from(bytes))
       own = undefined
-      return stream.push(bytes)
+      return stream.took(bytes)
     },
   }
 }

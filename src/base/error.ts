@@ -109,6 +109,15 @@ const catalogue = {
     exit: 75,
     hint: 'check that the back-end is up and its address in the config is right',
   },
+  BACKEND_THROTTLED: {
+    exit: 75,
+    hint: 'the back-end wants less at once: run it again later, or lower `migrate.connections` of it',
+  },
+  DAY_LIMIT_REACHED: {
+    exit: 75,
+    hint: 'run it again tomorrow, and it goes on; or raise `migrate.bytes_per_day` of the server',
+  },
+  WINDOW_CLOSED: { exit: 75, hint: 'run it again then, and it goes on' },
   BACKEND_LOGIN_REFUSED: {
     exit: 77,
     hint: 'check that the user exists there, and `admin` of the back-end in the config',

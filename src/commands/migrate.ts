@@ -6,7 +6,9 @@ import { ignorable } from '../migrate/migrate-user.ts'
 import { MigrationView } from '../migrate/migration-view.ts'
 import { migrateUsers, type MigrationListener } from '../migrate/migrate-users.ts'
 import { namedBackend } from '../config/named-backend.ts'
-import { originOf, parseRenames, prepareMigration } from '../migrate/prepare-migration.ts'
+import { describeMoment } from '../migrate/moment.ts'
+import { requestOf } from '../migrate/migration-request.ts'
+import { prepareMigration } from '../migrate/prepare-migration.ts'
 
 export default class Migrate extends MailmuxCommand {
   static override summary = 'Copy mailboxes to a back-end, and verify them.'
@@ -15,7 +17,7 @@ export default class Migrate extends MailmuxCommand {
     'status 1 where a mailbox is not equal, 75 where another run may help. See docs/migration.md.'
   static override examples = [
     '<%= config.bin %> <%= command.id %> --from fritz --to ingrid --dry-run',
-    '<%= config.bin %> <%= command.id %> --from fritz --to ingrid --users "a*@example.com" --jobs 4',
+    '<%= config.bin %> <%= command.id %> --from fritz --to ingrid --window "mon-fri 22:00-06:00"',
   ]
   static override flags = {
     from: Flags.string({ summary: 'Back-end to copy from.', helpValue: 'NAME' }),
@@ -42,6 +44,8 @@ export default class Migrate extends MailmuxCommand {
       exclusive: ['dry-run', 'map-folder', 'source'],
     }),
     merge: Flags.boolean({ summary: 'Add to mailboxes that are not empty.' }),
+    window: Flags.string({ multiple: true, default: [], summary: 'Hours in which it copies.' }),
+    'no-wait': Flags.boolean({ summary: 'End with 75 where it would wait for them.' }),
     'map-folder': Flags.string({
       multiple: true,
       default: [],
@@ -54,24 +58,14 @@ export default class Migrate extends MailmuxCommand {
     const { flags } = await this.parse(Migrate)
     const config = await this.loadConfig(flags)
     using interrupted = this.untilInterrupted()
-    const plan = await prepareMigration(config, {
-      from: originOf(flags, (name) => namedBackend(config, name)),
-      to: namedBackend(config, flags.to),
-      users: flags.users,
-      jobs: flags.jobs,
-      dryRun: flags['dry-run'],
-      merge: flags.merge,
-      ignores: flags.ignore ?? [],
-      maxBad: flags['max-bad'],
-      verify: flags.verify,
-      thenMove: flags.then === 'move' ? interrupted.signal : undefined,
-      renames: parseRenames(flags['map-folder']),
-    })
+    const named = (name: string) => namedBackend(config, name)
+    const plan = await prepareMigration(config, requestOf(flags, named, interrupted.signal))
     using live = new LiveLines(process.stderr)
     const view = new MigrationView()
     const listener: MigrationListener = {
       progress: (progress) => live.set(progress.user, view.line(progress, performance.now())),
       ended: (one) => live.passBy(one.user, () => this.log(describeUser(one))),
+      closed: (at) => this.tell(`outside of its windows until ${describeMoment(at)}`),
     }
     const report = await migrateUsers(plan, listener, interrupted.signal)
     process.exitCode = exitCodeOf(report)

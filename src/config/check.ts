@@ -7,6 +7,7 @@ import { parseQueryKeys } from '../mail/query-key.ts'
 import { checkAuth } from './check-auth.ts'
 import { checkCertificates } from './check-certificates.ts'
 import { checkClients } from './check-clients.ts'
+import { checkMigrate } from './check-migrate.ts'
 import { checkNetworks } from './check-networks.ts'
 import type { Config, TlsMode } from './config.ts'
 import { checkFilledSources } from './filled-sources.ts'
@@ -29,6 +30,7 @@ export function checkConfig(raw: RawConfig, config: Config, locate: Locate): Pro
     ...checkCertificates(raw, locate),
     ...checkClients(raw, locate),
     ...checkNetworks(raw, locate),
+    ...checkMigrate(raw, locate),
   ]
 }
 

@@ -1,5 +1,6 @@
 /** The config as the program uses it: validated, defaults filled in, paths absolute, units resolved. */
 import type { Position } from '../base/position.ts'
+import type { Window } from '../base/window.ts'
 import type { Naming } from '../mail/address.ts'
 import type { DatabaseConfig } from './database-config.ts'
 import type { QueryKey } from '../mail/query-key.ts'
@@ -68,6 +69,15 @@ export type SmarthostLogin =
   /** Nobody: it is told by XCLIENT whom we have let in. */
   'xclient' | { readonly user: string; readonly passwordFile: string }
 
+/** What copying mailboxes may take of one server; undefined: as much as it gives. */
+export interface MigrateLimits {
+  /** Connections at once. */
+  readonly connections: number | undefined
+  readonly bytesPerSecond: number | undefined
+  /** By the calendar of this host, over all runs. */
+  readonly bytesPerDay: number | undefined
+}
+
 export interface BackendConfig {
   readonly name: string
   readonly host: string
@@ -88,6 +98,7 @@ export interface BackendConfig {
   /** draining: no command gives it new users. What the map says of users is not changed by it. */
   readonly state: 'online' | 'draining'
   readonly admin: AdminConfig | undefined
+  readonly migrate: MigrateLimits
 }
 
 export interface ListenerConfig {
@@ -186,6 +197,13 @@ export interface MoveConfig {
   readonly retainMs: number
 }
 
+export interface MigrateConfig {
+  /** In which `migrate` copies; none: always. */
+  readonly windows: readonly Window[]
+  /** Of each server that is no back-end of ours. */
+  readonly outside: MigrateLimits
+}
+
 /** What is kept of messages that were accepted and are still owed to somebody; in `stateDir`. */
 export interface SpoolConfig {
   readonly maxSizeBytes: number
@@ -243,6 +261,7 @@ export interface Config {
   /** Submission: whom a user may send as. */
   readonly checkSender: SenderCheck
   readonly move: MoveConfig
+  readonly migrate: MigrateConfig
   readonly spool: SpoolConfig
   /** How long a port of a back-end may be unused before it is probed; 0: for ever. */
   readonly probeIntervalMs: number

@@ -23,6 +23,7 @@ import type {
 import { isCredential } from './credentials.ts'
 import { databasesOf, textsOf } from './filled-sources.ts'
 import type { Locate } from './locate.ts'
+import { migrateLimitsOf, migrateOf } from './normalize-migrate.ts'
 import type { RawConfig } from './schema.ts'
 import { services } from './services.ts'
 import { parseDurationMs, parseListenAddress, parseRate, parseSizeBytes } from './unit.ts'
@@ -103,6 +104,7 @@ export function normalizeConfig(raw: RawConfig, file: string, locate: Locate): C
     ldapBind: ldapBindOf(raw.auth, optionalPath),
     checkSender: raw.check_sender ?? 'none',
     move: moveOf(raw.move ?? {}),
+    migrate: migrateOf(raw.migrate ?? {}),
     spool: spoolOf(raw.spool ?? {}),
     probeIntervalMs: duration(raw.probe_interval, 60_000),
     workers: raw.workers ?? 'auto',
@@ -164,6 +166,7 @@ function backendOf(
       style: raw.admin.style ?? 'master',
       separator: raw.admin.separator ?? '*',
     },
+    migrate: migrateLimitsOf(raw.migrate),
   }
 }
 

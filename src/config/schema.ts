@@ -11,6 +11,7 @@ import type { Static } from 'typebox'
 import { filledSource } from './database-schema.ts'
 import { limitSchema } from './limit-schema.ts'
 import { loginProperties } from './login-schema.ts'
+import { backendMigrateSchema, migrateProperties } from './migrate-schema.ts'
 import { moveProperties } from './move-schema.ts'
 import { relayProperties } from './relay-schema.ts'
 import { duration, name } from './scalar-schema.ts'
@@ -100,6 +101,7 @@ const backend = {
       enum: ['online', 'draining'],
       description: 'draining: it takes no new users; those who are there stay (default: online)',
     },
+    migrate: backendMigrateSchema,
     site: { ...name, description: 'where it stands', notYet: true },
     capacity: { type: 'integer', minimum: 0, description: 'users it has room for', notYet: true },
   },
@@ -273,6 +275,7 @@ export const configSchema = {
     ...relayProperties,
     ...loginProperties,
     ...moveProperties,
+    ...migrateProperties,
     workers: {
       anyOf: [
         { type: 'integer', minimum: 1, maximum: 256 },

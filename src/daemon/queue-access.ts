@@ -8,7 +8,7 @@ import { spoolPlaces } from '../spool/spool-places.ts'
 import { SpoolStore } from '../spool/spool-store.ts'
 import { realDisk } from '../storage/disk.ts'
 import { performOffline } from './queue-requests.ts'
-import { systemClock } from './system-clock.ts'
+import { systemClock } from '../backend/system-clock.ts'
 
 const patienceMs = 30_000
 

@@ -27,7 +27,7 @@ import { planFor } from './relay-route.ts'
 import type { Generation } from './runtime.ts'
 import type { Settings } from './settings.ts'
 import { type Supervised, tell } from './supervised.ts'
-import { systemClock } from './system-clock.ts'
+import { systemClock } from '../backend/system-clock.ts'
 import { WorkerRuntime } from './worker-runtime.ts'
 
 const usageEveryMs = 1_000

@@ -6,7 +6,7 @@ import { spoolPlaces } from '../spool/spool-places.ts'
 import { realDisk } from '../storage/disk.ts'
 import { RoomWatch } from '../storage/room-watch.ts'
 import { tell } from './supervised.ts'
-import { systemClock } from './system-clock.ts'
+import { systemClock } from '../backend/system-clock.ts'
 
 export function openWorkerSpool(
   { stateDir, spool }: Pick<Config, 'stateDir' | 'spool'>,

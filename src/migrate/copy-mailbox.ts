@@ -2,10 +2,10 @@
  * The copy of one mailbox, pass by pass: each makes the target's folders hold what the source's hold
  * then. `user move` makes the same passes, the last of them while nothing may change the source.
  */
-import { MailmuxError } from '../base/error.ts'
 import type { CopiedFolder, CopyJournal, CopyRoute } from '../map/state/copy-journal.ts'
 import type { BadMessages } from './bad-messages.ts'
 import { copyFolder } from './copy-folder.ts'
+import { takeSeats, trySeats } from './copy-seats.ts'
 import { type CopyEnds, CopySession } from './copy-session.ts'
 import { type FolderPair, mapFolders } from './folder-map.ts'
 import type { FolderReport } from './folder-work.ts'
@@ -39,11 +39,12 @@ export class MailboxCopy implements AsyncDisposable {
   readonly #mailbox: number
   readonly #signal: AbortSignal
   readonly #sessions: [CopySession, ...CopySession[]]
+  readonly #opened: AsyncDisposableStack
 
   private constructor(
     plan: MailboxPlan,
     journal: CopyJournal,
-    session: CopySession,
+    { session, opened }: { session: CopySession; opened: AsyncDisposableStack },
     signal: AbortSignal,
   ) {
     this.plan = plan
@@ -51,15 +52,19 @@ export class MailboxCopy implements AsyncDisposable {
     this.#mailbox = journal.mailbox(plan)
     this.#signal = signal
     this.#sessions = [session]
+    this.#opened = opened
   }
 
-  /** Throws as `CopySession.open` does. Nothing is changed. */
+  /** Waits for room at both ends. Throws as `CopySession.open` does. Nothing is changed. */
   static async open(
     plan: MailboxPlan,
     journal: CopyJournal,
     signal: AbortSignal,
   ): Promise<MailboxCopy> {
-    return new MailboxCopy(plan, journal, await CopySession.open(plan.ends, signal), signal)
+    await using opened = new AsyncDisposableStack()
+    opened.use(await takeSeats(plan.ends, signal))
+    const session = opened.use(await CopySession.open(plan.ends, signal))
+    return new MailboxCopy(plan, journal, { session, opened: opened.move() }, signal)
   }
 
   get session(): CopySession {
@@ -160,7 +165,7 @@ export class MailboxCopy implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#sessions.map((session) => session[Symbol.asyncDispose]()))
+    await this.#opened[Symbol.asyncDispose]()
   }
 
   /** The pair with the name that the folder got; undefined where it could not be made. */
@@ -210,9 +215,7 @@ export class MailboxCopy implements AsyncDisposable {
       }
     }
     const lanes = Math.min(this.plan.lanes, pairs.length)
-    while (this.#sessions.length < lanes) {
-      this.#sessions.push(await CopySession.open(this.plan.ends, this.#signal))
-    }
+    while (this.#sessions.length < lanes && (await this.#openLane())) continue
     const runs = this.#sessions.slice(0, Math.max(1, lanes)).map((session) =>
       run(session).catch((error: unknown) => {
         failed.abort(error)
@@ -223,6 +226,15 @@ export class MailboxCopy implements AsyncDisposable {
     const first = ended.find((one) => one.status === 'rejected')
     if (first !== undefined) throw failed.signal.reason as Error
     return reports
+  }
+
+  /** One session more, where there is room for it. */
+  async #openLane(): Promise<boolean> {
+    const seats = trySeats(this.plan.ends)
+    if (seats === undefined) return false
+    this.#opened.use(seats)
+    this.#sessions.push(this.#opened.use(await CopySession.open(this.plan.ends, this.#signal)))
+    return true
   }
 
   #copyOne(
@@ -283,9 +295,4 @@ export class MailboxCopy implements AsyncDisposable {
       notes.push(`${targetName} stays, and is empty: ${error.message}`)
     }
   }
-}
-
-/** Whether it is worth trying again soon. */
-export function isPassing(error: unknown): boolean {
-  return error instanceof MailmuxError && error.code === 'BACKEND_UNREACHABLE'
 }

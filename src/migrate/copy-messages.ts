@@ -3,16 +3,18 @@
  * next is read; what is stored is written down before the one after it is sent.
  */
 import { type AppendMessage, type AppendOutcome, WrongSize } from '../backend/append-connection.ts'
+import { isThrottled } from '../backend/throttled.ts'
 import { MailmuxError } from '../base/error.ts'
 import type { CopiedMessage } from '../map/state/copy-journal.ts'
 import { findOrphans, type FolderContext, keepFlags } from './folder-work.ts'
 import { appendDate, type Fetched, secondsOf } from './fetch-attributes.ts'
 import { factsAtOnce, Hasher, hashOf } from './message-hash.ts'
-import { groupFlagChanges, planBatches } from './plan-messages.ts'
+import { octetsOf } from './message-octets.ts'
+import { groupFlagChanges, inPieces, planBatches } from './plan-messages.ts'
 import type { UidSet } from './uid-set.ts'
 
 /** Codes of a target that may take the message another time. RFC 5530. */
-const passing = new Set(['UNAVAILABLE', 'SERVERBUG', 'INUSE', 'LIMIT', 'TRYCREATE', 'NONEXISTENT'])
+const passing = new Set(['SERVERBUG', 'INUSE', 'TRYCREATE', 'NONEXISTENT'])
 
 /** Read at the source, and not yet known to be at the target. */
 interface Pending {
@@ -24,12 +26,14 @@ interface Pending {
 }
 
 export async function copyMessages(context: FolderContext, fresh: UidSet): Promise<void> {
-  const { session, limits } = context.work
+  const { session } = context.work
+  const limits = inPieces(context.work.limits, session.source, session.target)
   let storing: Promise<void> = Promise.resolve()
   try {
     for (const part of fresh.chunks(factsAtOnce)) {
       for (const batch of planBatches(await session.source.facts(part), limits)) {
-        const { large } = batch
+        const { large, bytes } = batch
+        await Promise.all([session.source.admit(bytes), session.target.admit(bytes)])
         const pending = large === undefined ? await read(context, batch.uids) : undefined
         await storing
         if (large !== undefined) await storeLarge(context, large)
@@ -89,7 +93,7 @@ function messageOf(
 /** One that streams; where it may be there already, it is read once before. */
 async function storeLarge(context: FolderContext, fetched: Fetched): Promise<void> {
   const { work, pool } = context
-  const octets = (): AsyncGenerator<Buffer> => work.session.source.octets(fetched.uid)
+  const octets = (): AsyncGenerator<Buffer> => octetsOf(work.session.source, fetched.uid)
   const { sizeBytes } = fetched
   if (!pool.isEmpty) {
     const sha256 = await Hasher.of(octets())
@@ -179,6 +183,9 @@ async function tellOf(
   const { target } = work.session
   const reason = code === '' ? text : `[${code}] ${text}`
   const what = `${target.server}: ${work.targetName}: ${reason}`
+  if (isThrottled({ command: 'APPEND', code, text })) {
+    throw new MailmuxError('BACKEND_THROTTLED', what)
+  }
   if (code === 'OVERQUOTA') throw new MailmuxError('TARGET_FULL', what)
   if (passing.has(code)) throw new MailmuxError('BACKEND_UNREACHABLE', what)
   report.bad++

@@ -1,4 +1,6 @@
 /** What a mailbox over IMAP answers with. */
+import type { MailboxAccess } from '../backend/mailbox-access.ts'
+import { isThrottled } from '../backend/throttled.ts'
 import { MailmuxError, messageOf } from '../base/error.ts'
 import type { FolderState } from '../map/state/copy-journal.ts'
 import type { ListedFolder, Naming } from './folder-map.ts'
@@ -38,19 +40,43 @@ export interface Quota {
   readonly limitBytes: number
 }
 
-/** What imapflow throws as ours: a Refusal where the server said no, else BACKEND_UNREACHABLE. */
-export function failureOf(server: string, error: unknown): Error {
+/**
+ * What imapflow throws as ours: a Refusal where the server said no, BACKEND_THROTTLED where that may
+ * pass and is no matter of this command, else BACKEND_UNREACHABLE. The share of the server hears of
+ * the latter two.
+ */
+export function failureOf({ server, share }: MailboxAccess, error: unknown): Error {
   if (error instanceof Refusal || error instanceof MailmuxError) return error
-  const { responseStatus, responseText, serverResponseCode } = error as {
-    readonly responseStatus?: string
-    readonly responseText?: string
-    readonly serverResponseCode?: string
-  }
-  if (responseStatus === 'NO' || responseStatus === 'BAD') {
-    return new Refusal(serverResponseCode?.toUpperCase() ?? '', responseText ?? responseStatus)
-  }
-  const what = `${server}, IMAP: ${messageOf(error)}`
-  return new MailmuxError('BACKEND_UNREACHABLE', what, { cause: error })
+  const { responseStatus, responseText, executedCommand = '', reason = '' } = error as Failed
+  const isAnswer = responseStatus === 'NO' || responseStatus === 'BAD'
+  const code = codeOf(error as Failed)
+  const text = responseText ?? reason
+  const command = executedCommand.replace(/^\S+ /, '')
+  const isTooMuch = isThrottled({ command, code, text })
+  if (isAnswer && !isTooMuch) return new Refusal(code, responseText ?? responseStatus)
+  share?.refused()
+  const what = `${server}, IMAP: ${text === '' ? messageOf(error) : text}`
+  const kind = isTooMuch ? 'BACKEND_THROTTLED' : 'BACKEND_UNREACHABLE'
+  return new MailmuxError(kind, what, { cause: error })
+}
+
+/** Errors of imapflow. */
+interface Failed {
+  readonly responseStatus?: string
+  readonly responseText?: string
+  /** Commands of imapflow's own tell the code; of others, the first word of the answer has it. */
+  readonly serverResponseCode?: string
+  readonly response?:
+    | string
+    | { readonly attributes?: readonly { readonly section?: readonly { value?: string }[] }[] }
+  readonly executedCommand?: string
+  /** What a BYE said. */
+  readonly reason?: string
+}
+
+function codeOf({ serverResponseCode, response }: Failed): string {
+  const [first] = (typeof response === 'object' ? response.attributes : undefined) ?? []
+  return (serverResponseCode ?? first?.section?.[0]?.value ?? '').toUpperCase()
 }
 
 /** `NAME=` is any of those. */

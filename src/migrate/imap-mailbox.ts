@@ -37,29 +37,29 @@ import {
 import { UidSet } from './uid-set.ts'
 
 const silenceMs = 300_000
-/** Octets that one command asks for, of a message that streams. */
-const windowBytes = 1024 * 1024
 /** UIDs that one command names; a set of single ones is still a line that servers read. */
 const uidsAtOnce = 1_000
 
 export class ImapMailbox implements AsyncDisposable {
   readonly server: string
+  readonly #access: MailboxAccess
   readonly #client: ImapFlow
   readonly #signal: AbortSignal
   readonly #close = (): void => this.#client.close()
 
-  private constructor(server: string, client: ImapFlow, signal: AbortSignal) {
-    this.server = server
+  private constructor(access: MailboxAccess, client: ImapFlow, signal: AbortSignal) {
+    this.server = access.server
+    this.#access = access
     this.#client = client
     this.#signal = signal
     signal.addEventListener('abort', this.#close, { once: true })
   }
 
-  /** Throws as `openMailboxStream` does, and BACKEND_UNREACHABLE. */
+  /** Throws as `openMailboxStream` does. */
   static async open(access: MailboxAccess, signal: AbortSignal): Promise<ImapMailbox> {
     const stream = await openMailboxStream(access, 'imap', signal)
     const client = clientOver(stream, access.server)
-    const mailbox = new ImapMailbox(access.server, client, signal)
+    const mailbox = new ImapMailbox(access, client, signal)
     try {
       await mailbox.#ask(() => client.connect())
       return mailbox
@@ -67,6 +67,16 @@ export class ImapMailbox implements AsyncDisposable {
       stream.destroy()
       throw error
     }
+  }
+
+  /** Waits until so many octets may come or go. Throws what `Share.admit` does. */
+  async admit(bytes: number): Promise<void> {
+    await this.#access.share?.admit(bytes, this.#signal)
+  }
+
+  /** What should not be exceeded by what is asked for at once. */
+  get pieceBytes(): number {
+    return this.#access.share?.pieceBytes ?? Number.POSITIVE_INFINITY
   }
 
   /** Whether a capability is offered, by its name in capitals; `NAME=` is any of those. */
@@ -177,24 +187,9 @@ export class ImapMailbox implements AsyncDisposable {
     return this.#fetch(uids, [atom('UID'), atom('FLAGS')])
   }
 
-  /** Octets of one message, piece by piece; the next is asked for while one is made use of. */
-  async *octets(uid: number): AsyncGenerator<Buffer, void, undefined> {
-    let next = this.#window(uid, 0)
-    for (let at = windowBytes; ; at += windowBytes) {
-      const body = await next
-      const isLast = body.length < windowBytes
-      if (!isLast) {
-        next = this.#window(uid, at)
-        // Nobody may come for it.
-        next.catch(() => undefined)
-      }
-      if (body.length > 0) yield body
-      if (isLast) return
-    }
-  }
-
-  async #window(uid: number, at: number): Promise<Buffer> {
-    const part: Attribute = { ...wholeBody, partial: [at, windowBytes] }
+  /** Octets of one message from `at` on, at most so many. Throws Refusal where it is gone. */
+  async part(uid: number, at: number, bytes: number): Promise<Buffer> {
+    const part: Attribute = { ...wholeBody, partial: [at, bytes] }
     const [fetched] = await this.#fetch(UidSet.of([uid]), [atom('UID'), part])
     if (fetched?.body === undefined) throw new Refusal('', `message ${uid} is gone`)
     return fetched.body
@@ -261,14 +256,14 @@ export class ImapMailbox implements AsyncDisposable {
     await this.#ask(async () => (await client.exec(command, attributes, { untagged })).next())
   }
 
-  /** Failures become ours: a Refusal where the server said no, else BACKEND_UNREACHABLE. */
+  /** Failures become ours, as `failureOf` has them. */
   async #ask<Result>(work: () => Promise<Result>): Promise<Result> {
     try {
       this.#signal.throwIfAborted()
       return await work()
     } catch (error) {
       this.#signal.throwIfAborted()
-      throw failureOf(this.server, error)
+      throw failureOf(this.#access, error)
     }
   }
 }

@@ -7,9 +7,11 @@ import { openMapInForce } from '../map/open.ts'
 import { CopyJournal } from '../map/state/copy-journal.ts'
 import { lockMailbox } from '../map/state/mailbox-lock.ts'
 import { type Move, MoveJournal, type MoveStep } from '../map/state/move-journal.ts'
+import { isFlipped, isOver } from './move-machine.ts'
 import { describeAwaited } from './move-report.ts'
 import { doorOf, type MoveListener, sweepOnce } from './move-user.ts'
 import { purgeSource } from './purge-source.ts'
+import { RunLimits } from './run-limits.ts'
 
 /** As `--json` prints it; times in ISO 8601. */
 export interface ListedMove {
@@ -23,6 +25,8 @@ export interface ListedMove {
   readonly bytes: number
   readonly freeze_ms?: number
   readonly stragglers: number
+  /** When the user is to be frozen; absent where no time was given, or it is done. */
+  readonly at?: string
   /** What it waits for; absent where it waits for nothing. */
   readonly awaits?: string
   readonly error?: { readonly code: string; readonly message: string }
@@ -55,7 +59,8 @@ export function describeListed({ source, target, step, awaits = '' }: ListedMove
 
 function listed(move: Move, retainMs: number): ListedMove {
   const { user, source, target, step, startedAt, changedAt, details } = move
-  const { copied, bytes, freezeMs, stragglers, error } = details
+  const { copied, bytes, freezeMs, stragglers, at, error } = details
+  const isAhead = at !== undefined && !isFlipped(step) && !isOver(step)
   const awaits = describeAwaited(move, retainMs)
   return {
     user,
@@ -68,6 +73,7 @@ function listed(move: Move, retainMs: number): ListedMove {
     bytes,
     ...(freezeMs === undefined ? {} : { freeze_ms: freezeMs }),
     stragglers,
+    ...(isAhead ? { at: new Date(at).toISOString() } : {}),
     ...(awaits === '' ? {} : { awaits }),
     ...(error === undefined ? {} : { error }),
   }
@@ -79,6 +85,10 @@ export interface SettledMove {
   readonly source: string
   readonly swept?: number
   readonly purged?: number
+  /** The back-end that the user lives at, by a move whose time had come. */
+  readonly moved?: string
+  /** What is otherwise than meant, and no fault. */
+  readonly notes?: readonly string[]
   readonly problems: readonly string[]
   readonly error?: { readonly code: string; readonly message: string }
 }
@@ -88,9 +98,7 @@ export async function sweepMoves(config: Config, signal: AbortSignal): Promise<S
   return await forEach(config, signal, (move, journal) => {
     // Whoever has moved on since lives elsewhere.
     const isLast = journal.lastMeantOf(move.user)?.id === move.id
-    return move.step === 'kept' && isLast
-      ? (notes) => sweep(config, move, notes, signal)
-      : undefined
+    return move.step === 'kept' && isLast ? (tools) => sweep(config, move, tools) : undefined
   })
 }
 
@@ -104,11 +112,17 @@ export async function purgeMoves(
     const { step, details, changedAt } = move
     const isDue = now >= (details.flippedAt ?? changedAt) + config.move.retainMs
     if (step !== 'purging' && !(step === 'kept' && isDue)) return undefined
-    return (notes) => purge(config, move, { journal, notes, signal })
+    return (tools) => purge(config, move, { ...tools, journal })
   })
 }
 
-type Work = (notes: MoveListener) => Promise<Partial<SettledMove>>
+interface Tools {
+  readonly listener: MoveListener
+  readonly limits: RunLimits
+  readonly signal: AbortSignal
+}
+
+type Work = (tools: Tools) => Promise<Partial<SettledMove>>
 
 async function forEach(
   config: Config,
@@ -116,6 +130,7 @@ async function forEach(
   workOn: (move: Move, journal: MoveJournal) => Work | undefined,
 ): Promise<SettledMove[]> {
   using journal = await MoveJournal.open(config.stateDir)
+  using limits = new RunLimits(config)
   const settled: SettledMove[] = []
   for (const move of journal.moves()) {
     const work = workOn(move, journal)
@@ -126,7 +141,7 @@ async function forEach(
     const listener = { step: () => undefined, progress: () => undefined, note }
     try {
       using _lock = await lockMailbox(config.stateDir, user)
-      settled.push({ user, source, problems, ...(await work(listener)) })
+      settled.push({ user, source, problems, ...(await work({ listener, limits, signal })) })
     } catch (error) {
       const code = error instanceof MailmuxError ? error.code : 'INTERNAL'
       settled.push({ user, source, problems, error: { code, message: messageOf(error) } })
@@ -135,38 +150,31 @@ async function forEach(
   return settled
 }
 
-async function sweep(
-  config: Config,
-  move: Move,
-  listener: MoveListener,
-  signal: AbortSignal,
-): Promise<Partial<SettledMove>> {
+async function sweep(config: Config, move: Move, tools: Tools): Promise<Partial<SettledMove>> {
   using journal = await MoveJournal.open(config.stateDir)
-  const swept = await sweepOnce(config, move, listener, signal)
+  const swept = await sweepOnce(config, move, tools)
   const { sweeps, stragglers } = move.details
   const counted = { sweeps: sweeps + 1, sweptAt: Date.now(), stragglers: stragglers + swept }
   journal.enter(move, { details: { ...move.details, ...counted } })
   return { swept }
 }
 
-interface Purging {
+interface Purging extends Tools {
   readonly journal: MoveJournal
-  readonly notes: MoveListener
-  readonly signal: AbortSignal
 }
 
 async function purge(
   config: Config,
   move: Move,
-  { journal, notes, signal }: Purging,
+  { journal, ...tools }: Purging,
 ): Promise<Partial<SettledMove>> {
   refuseHome(config, move)
   const isLast = journal.lastMeantOf(move.user)?.id === move.id
-  const swept = isLast ? await sweepOnce(config, move, notes, signal) : 0
+  const swept = isLast ? await sweepOnce(config, move, tools) : 0
   const begun = journal.enter(move, { step: 'purging' })
   using copies = await CopyJournal.open(config.stateDir)
-  const access = (await doorOf(config, move.source)).accessTo(move.login)
-  const { purged, problems } = await purgeSource(move, access, copies, signal)
+  const access = (await doorOf(config, move.source, tools.limits)).accessTo(move.login)
+  const { purged, problems } = await purgeSource(move, access, copies, tools.signal)
   if (problems.length === 0) journal.enter(begun, { step: 'purged' })
   return { swept, purged, problems }
 }

@@ -1,5 +1,6 @@
 /** What a move does to real mailboxes, the map and the daemon of the host. */
-import { counted } from '../base/counted.ts'
+import { waitFor } from '../backend/wait-for.ts'
+import type { Clock } from '../base/clock.ts'
 import { MailmuxError, messageOf } from '../base/error.ts'
 import type { Config } from '../config/config.ts'
 import { checkFlip, flipUser, writeFlip } from '../map/edit/flip-user.ts'
@@ -9,18 +10,21 @@ import type { MoveStepRow } from '../map/state/move-schema.ts'
 import type { BadMessages } from './bad-messages.ts'
 import { Barrier, endFreeze } from './barrier.ts'
 import { carryUidls, carryWhileUsed, forgetUidls } from './carry-along.ts'
-import { isPassing, MailboxCopy, type MailboxPlan } from './copy-mailbox.ts'
+import { MailboxCopy, type MailboxPlan } from './copy-mailbox.ts'
 import { tellShared } from './copy-extras.ts'
 import type { CopyEnds } from './copy-session.ts'
+import { isGoodCopy } from './good-copy.ts'
 import { ImapMailbox } from './imap-mailbox.ts'
 import { KnownMessages } from './known-messages.ts'
 import { describeStates } from './mailbox-look.ts'
 import { checkRoom, estimateOf } from './migrate-user.ts'
+import { lookEveryMs, type MailboxHold } from './mailbox-hold.ts'
 import type { Estimate } from './migration-report.ts'
 import { isUntouched, type PassReport } from './pass-report.ts'
-import { type Copied, Disturbed, type MoveWork } from './run-move.ts'
+import { type Copied, Disturbed, type MoveWork, TakenOver } from './run-move.ts'
+import { Tries } from './try-again.ts'
 import { turnRound } from './turn-round.ts'
-import { type MailboxVerdict, verifyMailbox } from './verify-mailbox.ts'
+import { verifyMailbox } from './verify-mailbox.ts'
 
 export interface MailboxMoveOptions {
   readonly config: Config
@@ -31,7 +35,10 @@ export interface MailboxMoveOptions {
   readonly isToTurn: boolean
   readonly bad: BadMessages
   readonly lanes: number
+  readonly clock: Clock
   readonly onProgress: MailboxPlan['onProgress']
+  /** Let go of while it waits for its time. */
+  readonly hold?: MailboxHold
   /** Told of what is otherwise than meant, and is no reason to stop. */
   readonly onNote: (note: string) => void
 }
@@ -41,7 +48,9 @@ const mostPasses = 4
 /** The user waits for it. */
 const lastQuestionMs = 5_000
 /** Tries of a pass before the freeze, where a back-end fails. */
-const tries = 3
+const tries = { most: 3, firstWaitMs: 0 } as const
+/** And in it, where a connection may be lost by now: Dovecot ends one whose folder is deleted. */
+const twice = { most: 2, firstWaitMs: 0 } as const
 
 export class MailboxMove implements MoveWork, AsyncDisposable {
   estimate: Estimate | undefined
@@ -84,28 +93,40 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
   }
 
   async pass(signal: AbortSignal): Promise<Copied> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        const report = await this.#pass(await this.#open(signal))
-        await this.#verify(signal)
-        this.#note(await this.#carryOpen(signal))
-        return report
-      } catch (error) {
-        await this.#drop()
-        signal.throwIfAborted()
-        if (!isPassing(error) || attempt === tries) throw error
+    return await this.#trying(tries, signal, async (copy) => {
+      const report = await this.#pass(copy)
+      await this.#verify(signal)
+      this.#note(await this.#carryOpen(signal))
+      return report
+    })
+  }
+
+  async wait(until: number, isAwaited: () => boolean, signal: AbortSignal): Promise<void> {
+    const { clock, hold } = this.#options
+    await this.#drop()
+    hold?.letGo()
+    try {
+      while (clock.wall() < until && isAwaited()) {
+        await waitFor(clock, Math.min(lookEveryMs, until - clock.wall()), signal)
       }
+      await hold?.takeWhenFree(clock, signal)
+    } catch (error) {
+      await hold?.takeAgain().catch(() => {
+        throw new TakenOver()
+      })
+      throw error
     }
   }
 
   async freeze(epoch: number, signal: AbortSignal): Promise<void> {
+    this.#setUrgent(true)
     this.#barrier?.[Symbol.dispose]()
     this.#barrier = await Barrier.raise(this.#freezeOf(epoch), signal)
   }
 
   async settle(signal: AbortSignal): Promise<Copied> {
     this.#raised().mark()
-    return await this.#twice(signal, (copy) => this.#settle(copy, signal))
+    return await this.#trying(twice, signal, (copy) => this.#settle(copy, signal))
   }
 
   async #settle(copy: MailboxCopy, signal: AbortSignal): Promise<Copied> {
@@ -116,7 +137,10 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
       bytes += report.bytes
       if (report.folders.every(isUntouched)) break
     }
-    this.#note(await this.#carryAlong(copy, signal))
+    this.#note(await this.#carryOpen(signal))
+    const { config, move: route, ends, copies: journal } = this.#options
+    const work = { route, ends, session: copy.session, journal, signal }
+    this.#note(await carryUidls(work, config.stateDir))
     const look = await copy.look()
     this.#settled = describeStates(look.source)
     await this.#checkBarrier(signal)
@@ -124,7 +148,7 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
   }
 
   async verify(signal: AbortSignal): Promise<boolean> {
-    const isEqual = await this.#twice(signal, () => this.#verify(signal))
+    const isEqual = await this.#trying(twice, signal, () => this.#verify(signal))
     // The second look is that of a session which has not seen anything yet.
     await using source = await ImapMailbox.open(this.#options.ends.source, signal)
     if (describeStates(await source.list()) !== this.#settled) throw new Disturbed()
@@ -134,7 +158,7 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
 
   async flip(row: MoveStepRow, signal: AbortSignal): Promise<void> {
     const { config, move, onNote } = this.#options
-    const look = await this.#twice(signal, (copy) => copy.look())
+    const look = await this.#trying(twice, signal, (copy) => copy.look())
     if (describeStates(look.source) !== this.#settled) throw new Disturbed()
     await this.#checkBarrier(signal)
     const barrier = this.#raised()
@@ -157,6 +181,7 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
     this.#barrier?.[Symbol.dispose]()
     this.#barrier = undefined
     await endFreeze(this.#freezeOf(epoch))
+    this.#setUrgent(false)
     if (isFlipped) await writeFlip(config, move, { warn: onNote })
   }
 
@@ -178,13 +203,6 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
     return await carryWhileUsed(work, signal)
   }
 
-  async #carryAlong({ session }: MailboxCopy, signal: AbortSignal): Promise<readonly string[]> {
-    const { config, move, ends, copies: journal } = this.#options
-    const open = await this.#carryOpen(signal)
-    const uidls = await carryUidls({ route: move, ends, session, journal, signal }, config.stateDir)
-    return [...open, ...uidls]
-  }
-
   #note(notes: readonly string[]): void {
     for (const note of notes) this.#options.onNote(note)
   }
@@ -199,6 +217,12 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
     } catch (error) {
       this.#options.onNote(messageOf(error))
     }
+  }
+
+  /** While the user waits, nothing waits for limits. */
+  #setUrgent(isUrgent: boolean): void {
+    const { source, target } = this.#options.ends
+    for (const { share } of [source, target]) if (share !== undefined) share.isUrgent = isUrgent
   }
 
   #freezeOf(epoch: number): { runDir: string; user: string; epoch: number } {
@@ -229,31 +253,9 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
     const copy = await this.#open(signal)
     const look = await copy.look()
     const pairs = copy.unverified(look)
-    const verdict = await verifyMailbox(ends, pairs, this.#known, signal)
-    const unequal = new Set(verdict.folders.map(({ source }) => source))
-    const equal = pairs.map(({ source }) => source.name).filter((name) => !unequal.has(name))
-    copy.setVerified(look, new Set(equal))
-    return this.#isGood(verdict, copy)
-  }
-
-  /**
-   * Nothing of the source is missing, but for what may be. What is there besides has no row: it was
-   * there before, or a run was killed between the storing of a message and the row, and the message
-   * is gone at the source since. Whose it is nobody can tell any more, so it stays.
-   */
-  #isGood({ folders }: MailboxVerdict, copy: MailboxCopy): boolean {
-    const { bad } = this.#options
-    return folders.every(({ source, target, missing, extra, differing, problem }) => {
-      const left = bad.found.filter(({ folder }) => folder === source).map(({ uid }) => uid)
-      const copied = copy.copiesIn(source)
-      const isComplete = missing.every(({ uid }) => left.includes(uid))
-      const others = extra.filter(({ uid }) => !copied.has(uid)).length
-      if (others > 0) {
-        this.#options.onNote(`${target}: ${counted(others, 'message')} there besides`)
-      }
-      const isAlone = others === extra.length
-      return isComplete && isAlone && differing.length === 0 && problem === undefined
-    })
+    const onEqual = (source: string): void => copy.setVerified(look, new Set([source]))
+    const verdict = await verifyMailbox(ends, pairs, { mode: this.#known, onEqual }, signal)
+    return isGoodCopy(verdict, { ...this.#options, copy })
   }
 
   async #open(signal: AbortSignal): Promise<MailboxCopy> {
@@ -271,21 +273,21 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
     return this.#copy
   }
 
-  /**
-   * A connection of before may be lost by now: Dovecot ends one whose folder somebody deletes. Over new
-   * ones it is done again; a back-end that is down is found to be by then.
-   */
-  async #twice<Result>(
+  /** Over new connections again, as often as `most` says. */
+  async #trying<Result>(
+    most: typeof tries | typeof twice,
     signal: AbortSignal,
     work: (copy: MailboxCopy) => Promise<Result>,
   ): Promise<Result> {
-    try {
-      return await work(await this.#open(signal))
-    } catch (error) {
-      signal.throwIfAborted()
-      if (!isPassing(error)) throw error
-      await this.#drop()
-      return await work(await this.#open(signal))
+    const { ends, clock } = this.#options
+    const trying = new Tries({ ...most, clock })
+    for (;;) {
+      try {
+        return await work(await this.#open(signal))
+      } catch (error) {
+        await this.#drop()
+        await trying.after(error, ends, signal)
+      }
     }
   }
 

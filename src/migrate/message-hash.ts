@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto'
 import type { Fetched } from './fetch-attributes.ts'
 import type { ImapMailbox } from './imap-mailbox.ts'
-import { planBatches } from './plan-messages.ts'
+import { octetsOf } from './message-octets.ts'
+import { batchLimits, inPieces, planBatches } from './plan-messages.ts'
 import type { UidSet } from './uid-set.ts'
 
 /** Messages whose sizes are asked for at a time. */
@@ -51,12 +52,13 @@ export async function* readHashed(
 ): AsyncGenerator<Hashed, void, undefined> {
   for (const part of uids.chunks(factsAtOnce)) {
     const facts = await mailbox.facts(part)
-    for (const { large, uids: some } of planBatches(facts)) {
+    for (const { large, uids: some, bytes } of planBatches(facts, inPieces(batchLimits, mailbox))) {
+      await mailbox.admit(bytes)
       if (large === undefined) {
         for (const fetched of await mailbox.bodies(some)) {
           yield { fetched, sha256: hashOf(fetched.body ?? Buffer.alloc(0)) }
         }
-      } else yield { fetched: large, sha256: await Hasher.of(mailbox.octets(large.uid)) }
+      } else yield { fetched: large, sha256: await Hasher.of(octetsOf(mailbox, large.uid)) }
     }
   }
 }

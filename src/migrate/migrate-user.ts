@@ -1,10 +1,10 @@
 /** Brings one user's mailbox over: looks first, passes until nothing is left, verifies, and tries again. */
-import { setTimeout as wait } from 'node:timers/promises'
+import type { Clock } from '../base/clock.ts'
 import { MailmuxError, messageOf } from '../base/error.ts'
 import type { CopyJournal } from '../map/state/copy-journal.ts'
 import { lockMailbox } from '../map/state/mailbox-lock.ts'
 import { BadMessages } from './bad-messages.ts'
-import { isPassing, MailboxCopy, type MailboxPlan } from './copy-mailbox.ts'
+import { MailboxCopy, type MailboxPlan } from './copy-mailbox.ts'
 import { copyExtras, type ExtrasReport, tellShared } from './copy-extras.ts'
 import { copyScripts, type ScriptsReport } from './copy-scripts.ts'
 import type { CopyEnds } from './copy-session.ts'
@@ -12,6 +12,7 @@ import { keepUidls, type KeptUidls } from './keep-uidls.ts'
 import type { MailboxLook } from './mailbox-look.ts'
 import type { Estimate, UserReport } from './migration-report.ts'
 import type { PassReport } from './pass-report.ts'
+import { Tries } from './try-again.ts'
 import { type MailboxVerdict, type VerifyMode, verifyMailbox } from './verify-mailbox.ts'
 
 /** What may be left behind: Sieve scripts, and what POP3 clients know messages by. */
@@ -50,12 +51,12 @@ export interface UserWork {
   readonly journal: CopyJournal
   readonly options: MigrationOptions
   readonly onProgress: (progress: Progress) => void
+  readonly clock: Clock
   readonly signal: AbortSignal
 }
 
-/** Tries of a mailbox whose servers fail, and how long is waited before the second; it doubles. */
-const tries = 4
-const firstWaitMs = 1_000
+/** Tries of a mailbox whose servers fail. */
+const tries = { most: 4, firstWaitMs: 1_000 } as const
 /** Rounds of copying and verifying, while the source changes. */
 const rounds = 3
 
@@ -71,14 +72,15 @@ export async function migrateUser(work: UserWork): Promise<UserReport> {
   try {
     using _lock = await lockMailbox(options.stateDir, user)
     const migration = new UserMigration(work, bad, counts)
-    for (let attempt = 1; ; attempt++) {
+    const trying = new Tries({ ...tries, clock: work.clock })
+    for (;;) {
       try {
         const report = await migration.run()
         return { ...told, ...report, ...counts, bad: bad.found, ms: since(startedAt) }
       } catch (error) {
         // A server that was never reached is not waited for: there are other users.
-        if (!isPassing(error) || !migration.hasBegun || attempt === tries) throw error
-        await wait(firstWaitMs * 2 ** (attempt - 1), undefined, { signal: work.signal })
+        if (!migration.hasBegun && !isThrottled(error)) throw error
+        await trying.after(error, work.ends, work.signal)
       }
     }
   } catch (error) {
@@ -88,6 +90,10 @@ export async function migrateUser(work: UserWork): Promise<UserReport> {
     const ms = since(startedAt)
     return { ...told, result: 'failed', ...counts, bad: bad.found, error: failure, ms }
   }
+}
+
+function isThrottled(error: unknown): boolean {
+  return error instanceof MailmuxError && error.code === 'BACKEND_THROTTLED'
 }
 
 function since(startedAt: number): number {
@@ -219,11 +225,10 @@ class UserMigration {
     const look = await copy.look()
     const pairs = options.verify === 'changed' ? copy.unverified(look) : look.pairs
     const mode = options.verify === 'fast' ? 'fast' : 'full'
-    const verified = await verifyMailbox(ends, pairs, mode, signal)
-    const unequal = new Set(verified.folders.map(({ source }) => source))
-    const names = pairs.map(({ source }) => source.name).filter((name) => !unequal.has(name))
-    if (mode === 'full') copy.setVerified(look, new Set(names))
-    return verified
+    const onEqual = (source: string): void => {
+      if (mode === 'full') copy.setVerified(look, new Set([source]))
+    }
+    return await verifyMailbox(ends, pairs, { mode, onEqual }, signal)
   }
 
   /** Only what was reported as bad may be missing, and only what was there before may be more. */

@@ -5,18 +5,20 @@ import type { BackendConfig, Config } from '../config/config.ts'
 import type { UsersPlan } from './migrate-users.ts'
 import type { UserReport } from './migration-report.ts'
 import { moveUser } from './move-user.ts'
+import type { RunLimits } from './run-limits.ts'
 import type { MigratingUser } from './select-users.ts'
 
 export interface MoveAfter {
   readonly to: BackendConfig
   readonly merge: boolean
   readonly maxBad: number
+  readonly limits: RunLimits
 }
 
 /** What becomes of one user does not keep the others from moving. */
 export function moveAfter(
   config: Config,
-  { to, merge, maxBad }: MoveAfter,
+  { to, merge, maxBad, limits }: MoveAfter,
   signal: AbortSignal,
 ): NonNullable<UsersPlan['andThen']> {
   return async (migrating: MigratingUser, report: UserReport): Promise<UserReport> => {
@@ -32,7 +34,7 @@ export function moveAfter(
         const what = `${user} is ${sourceLogin} here and ${targetLogin} there`
         throw new MailmuxError('MOVE_REFUSED', `${what}: a move keeps the name`)
       }
-      const request = { user, to, order: 'begun', merge, maxBad } as const
+      const request = { user, to, order: 'begun', merge, maxBad, limits } as const
       const { result, record } = await moveUser(config, request, listener, signal)
       const { copied = 0, bytes = 0, freezeMs = 0, error } = record?.details ?? {}
       const told = {

@@ -36,15 +36,20 @@ export type MoveEvent =
   /** The command was run, to go on or to give up. */
   | { readonly kind: 'begun' | 'aborted' }
   | { readonly kind: 'looked' | 'frozen' | 'settled' | 'flipped' | 'thawed' | 'swept' }
-  | { readonly kind: 'passed'; readonly ms: number }
+  /** isEarly: it is not to be frozen yet. */
+  | { readonly kind: 'passed'; readonly ms: number; readonly isEarly?: boolean }
+  /** It has waited for as long as it was to. */
+  | { readonly kind: 'waited' }
   | { readonly kind: 'verified'; readonly isEqual: boolean }
   /** The mailbox was not frozen all the time, or has changed all the same. */
   | { readonly kind: 'disturbed' }
-  | { readonly kind: 'failed'; readonly failure: Failure }
+  /** isEarly: there is time to try again. */
+  | { readonly kind: 'failed'; readonly failure: Failure; readonly isEarly?: boolean }
 
 export type MoveAction =
   | 'look'
   | 'pass'
+  | 'wait'
   | 'freeze'
   | 'settle'
   | 'verify'
@@ -92,6 +97,7 @@ export function isFlipped(step: MoveStep): boolean {
 const beforeFreeze: ReadonlySet<MoveStep> = new Set([
   'planned',
   'copying',
+  'waiting',
   'giving_up',
   'stopped',
   'aborted',
@@ -117,7 +123,9 @@ export function step(
     case 'looked':
       return [{ ...state, step: 'copying' }, 'pass']
     case 'passed':
-      return afterPass(state, event.ms, budget)
+      return afterPass(state, event, budget)
+    case 'waited':
+      return [again(state), 'pass']
     case 'frozen':
       return [{ ...state, step: 'settling' }, 'settle']
     case 'settled':
@@ -133,7 +141,7 @@ export function step(
     case 'swept':
       return [{ ...state, step: 'kept' }, 'end']
     case 'failed':
-      return afterFailure(state, event.failure)
+      return afterFailure(state, event)
     default:
       return event satisfies never
   }
@@ -159,13 +167,14 @@ function abort(state: MoveState): [MoveState, MoveAction] {
 
 function afterPass(
   state: MoveState,
-  ms: number,
+  { ms, isEarly = false }: Extract<MoveEvent, { kind: 'passed' }>,
   { targetMs, limitMs }: MoveBudget,
 ): [MoveState, MoveAction] {
   const { passMs } = state
   const slow = passMs !== undefined && ms > passMs * quicker ? state.slow + 1 : 0
   const next = { ...state, slow, passMs: ms }
   if (ms > targetMs && slow < mostSlow) return [next, 'pass']
+  if (isEarly) return [{ ...next, step: 'waiting' }, 'wait']
   if (ms <= limitMs) return [{ ...next, step: 'freezing' }, 'freeze']
   const message = `a pass takes ${ms} ms, which is longer than a freeze may take (${limitMs} ms)`
   return [{ ...next, step: 'stopped', failure: { code: 'MOVE_OVER_BUDGET', message } }, 'end']
@@ -198,12 +207,22 @@ function afterThaw(state: MoveState): [MoveState, MoveAction] {
   return [{ ...state, step: 'planned' }, 'look']
 }
 
-function afterFailure(state: MoveState, failure: Failure): [MoveState, MoveAction] {
+/** What was found before it waited is long ago. */
+function again(state: MoveState): MoveState {
+  return { ...state, step: 'copying', slow: 0, passMs: undefined, failure: undefined }
+}
+
+function afterFailure(
+  state: MoveState,
+  { failure, isEarly = false }: Extract<MoveEvent, { kind: 'failed' }>,
+): [MoveState, MoveAction] {
   const { step: at } = state
+  if (isEarly && at === 'copying') return [{ ...state, step: 'waiting', failure }, 'wait']
   if (isFrozen(at)) return giveUp(state, failure)
   // It was asked for; where the answer is lost, the freeze ends by itself.
   if (at === 'giving_up' && state.failure !== undefined)
     return [{ ...state, step: 'stopped' }, 'end']
-  if (at === 'planned' || at === 'copying') return [{ ...state, step: 'stopped', failure }, 'end']
+  if (at === 'planned' || at === 'copying' || at === 'waiting')
+    return [{ ...state, step: 'stopped', failure }, 'end']
   return [{ ...state, failure }, 'end']
 }

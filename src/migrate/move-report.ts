@@ -4,7 +4,8 @@ import { type ErrorCode, errorCatalogue } from '../base/error.ts'
 import type { Move } from '../map/state/move-journal.ts'
 import type { SettledMove } from './list-moves.ts'
 import { describeAmount } from './migration-report.ts'
-import { isFlipped } from './move-machine.ts'
+import { describeMoment } from './moment.ts'
+import { isFlipped, isOver } from './move-machine.ts'
 import type { MoveReport } from './move-user.ts'
 
 /** A move under way, as one line at the bottom of a terminal. */
@@ -37,7 +38,9 @@ export class MoveView {
     const seconds = Math.round((now - this.#startedAt) / 1000)
     const { user = '', step = 'planned' } = this.#move ?? {}
     const amount = describeAmount(this.#messages, this.#bytes)
-    return `${user}: ${step}, ${amount} copied, ${seconds} s`
+    const at = this.#move?.details.at
+    const until = step === 'waiting' && at !== undefined ? ` until ${describeMoment(at)}` : ''
+    return `${user}: ${step}${until}, ${amount} copied, ${seconds} s`
   }
 }
 
@@ -52,6 +55,7 @@ export function describeMoved({ move, result, estimate, record, bad }: MoveRepor
   }
   if (record === undefined) return []
   const { copied, bytes, freezeMs, stragglers, error } = record.details
+  if (result === 'waiting') return [`${who}: copied; ${describeAwaited(record, 0)}`]
   if (result === 'aborted') return [`${who}: given up; ${user} lives at ${source}`]
   const home = isFlipped(record.step) ? target : source
   if (error !== undefined) {
@@ -93,23 +97,40 @@ export function describeAwaited(move: Move, retainMs: number): string {
       return ''
     case 'purging':
       return 'run `mailmux user moves --purge` again'
+    case 'waiting':
+      return [`moves at ${describeMoment(details.at ?? 0)}`, ...whyNot(details)].join('; ')
     default:
-      return details.error === undefined ? again : `${details.error.message}; ${again}`
+      return [...whyNot(details), again, ...describeTime(move)].join('; ')
   }
 }
 
-/** One line about a move that was swept or purged. */
+function whyNot({ error }: Move['details']): string[] {
+  return error === undefined ? [] : [error.message]
+}
+
+function describeTime({ step, details: { at } }: Move): string[] {
+  if (at === undefined || isOver(step) || isFlipped(step)) return []
+  return [`to move at ${describeMoment(at)}`]
+}
+
+/** One line about a move that was swept, purged, or gone on with. */
 export function describeSettled({
   user,
   source,
   swept = 0,
   purged,
+  moved,
+  notes = [],
   problems,
   error,
 }: SettledMove): string {
   const parts = [
-    ...(swept === 0 && purged !== undefined ? [] : [`${swept} brought over from ${source}`]),
+    ...(moved === undefined ? [] : [`lives at ${moved} now`]),
+    ...(swept === 0 && (purged ?? moved) !== undefined
+      ? []
+      : [`${swept} brought over from ${source}`]),
     ...(purged === undefined ? [] : [`${purged} purged at ${source}`]),
+    ...notes,
     ...problems,
   ]
   return `${user}: ${error === undefined ? parts.join('; ') : error.message}`

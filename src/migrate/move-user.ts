@@ -1,16 +1,18 @@
 /** `mailmux user move`: begins a move, goes on with one, or gives it up. */
-import type { AdminDoor } from '../backend/mailbox-access.ts'
+import type { MailboxDoor } from '../backend/mailbox-access.ts'
 import { MailmuxError } from '../base/error.ts'
 import type { BackendConfig, Config } from '../config/config.ts'
 import { CopyJournal } from '../map/state/copy-journal.ts'
-import { lockMailbox } from '../map/state/mailbox-lock.ts'
 import { type Move, MoveJournal, type MovePlan } from '../map/state/move-journal.ts'
 import { BadMessages, type ReportedBad } from './bad-messages.ts'
+import { MailboxHold } from './mailbox-hold.ts'
 import { MailboxMove, type MailboxMoveOptions } from './mailbox-move.ts'
 import type { Estimate } from './migration-report.ts'
+import { describeMoment } from './moment.ts'
 import { isFlipped, isOver } from './move-machine.ts'
 import { planMove, userNamed } from './prepare-move.ts'
 import { openDoor } from './open-door.ts'
+import { RunLimits } from './run-limits.ts'
 import { runMove } from './run-move.ts'
 
 export interface MoveRequest {
@@ -19,6 +21,12 @@ export interface MoveRequest {
   readonly order: 'begun' | 'aborted' | 'dry run'
   readonly merge: boolean
   readonly maxBad: number
+  /** When the user is to be frozen, in milliseconds since 1970; `now` instead of a time that was given before. */
+  readonly at?: number | 'now' | undefined
+  /** False: it ends where it would wait for its time. */
+  readonly waits?: boolean
+  /** What may be taken; that of the config. */
+  readonly limits?: RunLimits
 }
 
 export interface MoveListener {
@@ -29,8 +37,11 @@ export interface MoveListener {
 
 export interface MoveReport {
   readonly move: Pick<Move, 'user' | 'source' | 'target'>
-  /** moved: the user lives at the target; planned: only looked; there: nothing was to be done. */
-  readonly result: 'moved' | 'planned' | 'there' | 'aborted' | 'failed'
+  /**
+   * moved: the user lives at the target; planned: only looked; there: nothing was to be done; waiting:
+   * it is not time yet.
+   */
+  readonly result: 'moved' | 'planned' | 'there' | 'waiting' | 'aborted' | 'failed'
   readonly estimate?: Estimate
   readonly record?: Move
   readonly bad: readonly ReportedBad[]
@@ -50,14 +61,17 @@ export async function moveUser(
   signal: AbortSignal,
 ): Promise<MoveReport> {
   const user = userNamed(request.user, config).key
-  using _lock = await lockMailbox(config.stateDir, user)
+  using hold = await MailboxHold.take(config.stateDir, user)
   using journal = await MoveJournal.open(config.stateDir)
-  const asked = { ...request, journal, listener, signal }
+  using own = new RunLimits(config)
+  const { limits = own } = request
+  const asked = { ...request, hold, journal, listener, limits, signal }
   const known = journal.lastOf(user)
+  refusePast(request, known, limits.clock.wall())
   const isThis = known?.target === request.to.name
   if (known !== undefined && !isOver(known.step)) {
     if (!isThis) throw new MailmuxError('MOVE_REFUSED', describeOther(known))
-    return await goOn(config, asked, known)
+    return await goOn(config, asked, putOff(asked, known))
   }
   const plan = request.order === 'aborted' ? undefined : planMove(config, request)
   if (plan !== undefined) return await begin(config, asked, plan)
@@ -72,19 +86,44 @@ export async function moveUser(
   throw new MailmuxError('MOVE_UNKNOWN', `${user} is not being moved to ${request.to.name}`)
 }
 
+/** A time that is past was meant otherwise, unless it is the one that was given before. */
+function refusePast({ at }: MoveRequest, known: Move | undefined, now: number): void {
+  if (typeof at !== 'number' || at > now || known?.details.at === at) return
+  const what = `${describeMoment(at)} is past: give a later time, or none to move now`
+  throw new MailmuxError('USAGE', what)
+}
+
+/** The move with the time that was asked for; says where the one that it has is past. */
+function putOff({ at, order, journal, listener, limits }: Order, move: Move): Move {
+  const { at: known, ...rest } = move.details
+  if (order !== 'begun' || isFlipped(move.step)) return move
+  if (at === 'now' && known !== undefined) return journal.enter(move, { details: rest })
+  if (typeof at === 'number' && at !== known) {
+    return journal.enter(move, { details: { ...rest, at } })
+  }
+  if (known !== undefined && known <= limits.clock.wall()) {
+    listener.note(
+      `${move.user}: the time of the move, ${describeMoment(known)}, is past: it goes on`,
+    )
+  }
+  return move
+}
+
 function describeOther({ user, source, target, step }: Move): string {
   const how = isFlipped(step) ? 'run that again to end it' : 'end that, or give it up with --abort'
   return `${user} is being moved from ${source} to ${target} (${step}): ${how}`
 }
 
 interface Order extends MoveRequest {
+  readonly hold: MailboxHold
   readonly journal: MoveJournal
   readonly listener: MoveListener
+  readonly limits: RunLimits
   readonly signal: AbortSignal
 }
 
 async function begin(config: Config, request: Order, planned: MovePlan): Promise<MoveReport> {
-  const { journal, listener, signal } = request
+  const { journal, listener, limits, signal } = request
   const earlier = journal.lastMeantOf(planned.user)
   const isReturn =
     earlier?.source === planned.target &&
@@ -102,38 +141,39 @@ async function begin(config: Config, request: Order, planned: MovePlan): Promise
   }
   if (earlier?.step === 'kept') {
     // What has come to the mailbox that was left is brought along, for the last time.
-    await sweepOnce(config, earlier, listener, signal)
+    await sweepOnce(config, earlier, { listener, limits, signal })
     if (isReturn) journal.enter(earlier, { step: 'ended' })
   }
-  return await goOn(config, request, journal.begin(plan))
+  const { at } = request
+  return await goOn(config, request, journal.begin(plan, at === 'now' ? undefined : at))
 }
 
 /** Brings over what has come to the back-end that a user has left. Its lock is the caller's. */
 export async function sweepOnce(
   config: Config,
   move: Move,
-  listener: MoveListener,
-  signal: AbortSignal,
+  { listener, limits, signal }: Pick<Order, 'listener' | 'limits' | 'signal'>,
 ): Promise<number> {
   using copies = await CopyJournal.open(config.stateDir)
   const bad = new BadMessages(config.stateDir, move.user, move.maxBad)
   const isToTurn = false
-  await using work = await workOf(config, move, { copies, bad, listener, isToTurn })
+  await using work = await workOf(config, move, { copies, bad, listener, limits, isToTurn })
   return await work.sweep(signal)
 }
 
-interface ListenerOf {
+interface Surroundings extends Pick<MailboxMoveOptions, 'copies' | 'bad' | 'isToTurn' | 'hold'> {
   readonly listener: MoveListener
+  readonly limits: RunLimits
 }
 
 async function workOf(
   config: Config,
   move: Move,
-  { listener, ...rest }: Pick<MailboxMoveOptions, 'copies' | 'bad' | 'isToTurn'> & ListenerOf,
+  { listener, limits, ...rest }: Surroundings,
 ): Promise<MailboxMove> {
   const ends = {
-    source: (await doorOf(config, move.source)).accessTo(move.login),
-    target: (await doorOf(config, move.target)).accessTo(move.login),
+    source: (await doorOf(config, move.source, limits)).accessTo(move.login),
+    target: (await doorOf(config, move.target, limits)).accessTo(move.login),
   }
   return new MailboxMove({
     config,
@@ -141,26 +181,39 @@ async function workOf(
     ends,
     ...rest,
     lanes,
+    clock: limits.clock,
     onProgress: (seen) => listener.progress(seen),
     onNote: (text) => listener.note(text),
   })
 }
 
-export async function doorOf(config: Config, name: string): Promise<AdminDoor> {
+export async function doorOf(
+  config: Config,
+  name: string,
+  limits: RunLimits,
+): Promise<MailboxDoor> {
   const backend = config.backends.get(name)
-  if (backend !== undefined) return await openDoor(config, backend)
+  if (backend !== undefined) return await limits.through(name, await openDoor(config, backend))
   throw new MailmuxError('BACKEND_UNKNOWN', `${name}: the config has no back-end of that name`)
 }
 
 async function goOn(
   config: Config,
-  { order, journal, listener, signal }: Order,
+  { order, hold, journal, listener, limits, signal, waits = true }: Order,
   move: Move,
 ): Promise<MoveReport> {
   using copies = await CopyJournal.open(config.stateDir)
   const bad = new BadMessages(config.stateDir, move.user, move.maxBad)
   const isToTurn = move.isReturn && !journal.hasCopied(move)
-  await using work = await workOf(config, move, { copies, bad, listener, isToTurn })
+  const around = {
+    copies,
+    bad,
+    listener,
+    limits,
+    isToTurn,
+    ...(hold === undefined ? {} : { hold }),
+  }
+  await using work = await workOf(config, move, around)
   const { user, source, target } = move
   const told = { move: { user, source, target }, bad: bad.found }
   if (order === 'dry run') {
@@ -171,12 +224,17 @@ async function goOn(
   const { freezeTargetMs, freezeLimitMs } = config.move
   const budget = { targetMs: freezeTargetMs, limitMs: freezeLimitMs }
   const onStep = (at: Move): void => listener.step(at)
-  const record = await runMove({ move, journal, work, budget, signal, onStep }, order)
+  const { clock } = limits
+  // A freeze that could not end within the window is not begun.
+  const checkTime = (): void => limits.checkWindow(freezeLimitMs)
+  const run = { move, journal, work, budget, clock, checkTime, waits, signal, onStep }
+  const record = await runMove(run, order)
   const estimate = work.estimate === undefined ? {} : { estimate: work.estimate }
   return { ...told, result: resultOf(record), record, ...estimate }
 }
 
 function resultOf({ step, details }: Move): MoveReport['result'] {
+  if (step === 'waiting') return 'waiting'
   if (details.error !== undefined) return 'failed'
   if (step === 'aborted') return 'aborted'
   return isFlipped(step) ? 'moved' : 'failed'

@@ -11,6 +11,7 @@ export interface MessageFacts {
 export interface Batch<Facts extends MessageFacts> {
   readonly uids: UidSet
   readonly large: Facts | undefined
+  readonly bytes: number
 }
 
 export const batchLimits = {
@@ -22,6 +23,14 @@ export const batchLimits = {
 
 export type BatchLimits = { readonly [Key in keyof typeof batchLimits]: number }
 
+/** Limits under which no more goes together than each of the ends should be asked for at once. */
+export function inPieces(
+  limits: BatchLimits,
+  ...ends: readonly { readonly pieceBytes: number }[]
+): BatchLimits {
+  return { ...limits, bytes: Math.min(limits.bytes, ...ends.map((end) => end.pieceBytes)) }
+}
+
 /** Cuts messages, in the order of their UIDs, into batches that keep that order. */
 export function planBatches<Facts extends MessageFacts>(
   messages: readonly Facts[],
@@ -31,7 +40,7 @@ export function planBatches<Facts extends MessageFacts>(
   let uids: number[] = []
   let bytes = 0
   const close = (): void => {
-    if (uids.length > 0) batches.push({ uids: UidSet.of(uids), large: undefined })
+    if (uids.length > 0) batches.push({ uids: UidSet.of(uids), large: undefined, bytes })
     uids = []
     bytes = 0
   }
@@ -39,7 +48,7 @@ export function planBatches<Facts extends MessageFacts>(
     const { uid, sizeBytes } = message
     const isLarge = sizeBytes > limits.largeBytes
     if (isLarge || uids.length >= limits.messages || bytes + sizeBytes > limits.bytes) close()
-    if (isLarge) batches.push({ uids: UidSet.of([uid]), large: message })
+    if (isLarge) batches.push({ uids: UidSet.of([uid]), large: message, bytes: sizeBytes })
     else {
       uids.push(uid)
       bytes += sizeBytes

@@ -1,7 +1,9 @@
 /** Config, secrets and map → a plan for `migrateUsers`. */
 import type { MailboxDoor } from '../backend/mailbox-access.ts'
 import { OutsideDoor } from '../backend/outside-door.ts'
+import { systemClock } from '../backend/system-clock.ts'
 import { MailmuxError, messageOf } from '../base/error.ts'
+import { parseWindow, type Window, windowForm } from '../base/window.ts'
 import type { BackendConfig, Config } from '../config/config.ts'
 import { openMapInForce } from '../map/open.ts'
 import { realDisk } from '../storage/disk.ts'
@@ -11,6 +13,7 @@ import { moveAfter } from './move-after.ts'
 import { openDoor, readSecret } from './open-door.ts'
 import { parseSource, readCredentials } from './outside-source.ts'
 import { refuseDrainingTarget } from './prepare-move.ts'
+import { RunLimits } from './run-limits.ts'
 import { type MigratingUser, selectUsers, type UserChoice } from './select-users.ts'
 
 /** Folders of one mailbox at a time; each has three connections. */
@@ -25,6 +28,12 @@ export interface MigrationRequest
   readonly jobs: number
   /** Each user is moved when the mailbox is copied; the signal ends that. */
   readonly thenMove: AbortSignal | undefined
+  /** What may be taken; that of the config. */
+  readonly limits?: RunLimits
+  /** As `Window` has them; those of the config where none is given. */
+  readonly windows: readonly string[]
+  /** False: it ends where it would wait for the next window. */
+  readonly waits: boolean
 }
 
 /** A back-end, or a server elsewhere with a file of what its users log in with. */
@@ -55,7 +64,17 @@ export function originOf(
  */
 export async function prepareMigration(
   config: Config,
-  { from, to, users: chosen, jobs, thenMove, ...options }: MigrationRequest,
+  {
+    from,
+    to,
+    users: chosen,
+    jobs,
+    thenMove,
+    windows,
+    waits,
+    limits = new RunLimits(config, systemClock, windowsOf(config, windows)),
+    ...options
+  }: MigrationRequest,
 ): Promise<UsersPlan> {
   if (thenMove !== undefined) refuseDrainingTarget(to)
   const target = await openDoor(config, to)
@@ -69,10 +88,23 @@ export async function prepareMigration(
   // Where there are fewer mailboxes than may be copied at a time, their folders are.
   const lanes = Math.min(mostLanes, Math.max(1, Math.floor(jobs / users.length)))
   const own = { stateDir: config.stateDir, from: name, to: to.name, lanes }
-  const doors = { source: door, target }
-  const plan = { doors, users, jobs, options: { ...options, ...own } }
+  const doors = {
+    source: await limits.through(name, door),
+    target: await limits.through(to.name, target),
+  }
+  const plan = { doors, users, jobs, limits, waits, options: { ...options, ...own } }
   if (thenMove === undefined) return plan
-  return { ...plan, andThen: moveAfter(config, { ...options, to }, thenMove) }
+  return { ...plan, andThen: moveAfter(config, { ...options, to, limits }, thenMove) }
+}
+
+/** Throws USAGE. */
+function windowsOf({ migrate }: Config, texts: readonly string[]): readonly Window[] {
+  if (texts.length === 0) return migrate.windows
+  return texts.map((text) => {
+    const window = parseWindow(text)
+    if (window !== undefined) return window
+    throw new MailmuxError('USAGE', `--window ${text}: ${windowForm}`)
+  })
 }
 
 interface Opened {

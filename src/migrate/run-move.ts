@@ -1,5 +1,6 @@
 /** Drives a move: writes each step down, does what it asks for, and tells the machine what came of it. */
-import { MailmuxError, messageOf } from '../base/error.ts'
+import type { Clock } from '../base/clock.ts'
+import { type ErrorCode, errorCatalogue, MailmuxError, messageOf } from '../base/error.ts'
 import type { Move, MoveDetails, MoveStep } from '../map/state/move-journal.ts'
 import type { MoveStepRow } from '../map/state/move-schema.ts'
 import {
@@ -25,6 +26,12 @@ export interface MoveWork {
   look(signal: AbortSignal): Promise<void>
   /** Makes the target like the source, and reads what is not verified yet. */
   pass(signal: AbortSignal): Promise<Copied>
+  /**
+   * Lets others at the mailbox until `until`, by the clock on the wall in milliseconds since 1970, and
+   * while `isAwaited`; has it for itself again when it returns or throws. Throws TakenOver where it
+   * cannot.
+   */
+  wait(until: number, isAwaited: () => boolean, signal: AbortSignal): Promise<void>
   /** Nothing may change the mailbox from now on. */
   freeze(epoch: number, signal: AbortSignal): Promise<void>
   /** Passes, until there is nothing left to do. */
@@ -41,6 +48,9 @@ export interface MoveWork {
 /** Thrown by `settle`, `verify` and `flip`: it was not frozen all the time. */
 export class Disturbed extends Error {}
 
+/** Thrown by `wait`: another run works on the move. */
+export class TakenOver extends Error {}
+
 /** As `MoveJournal` has them. */
 export interface MoveRecords {
   read(id: number): Move
@@ -52,6 +62,11 @@ export interface MoveRun {
   readonly journal: MoveRecords
   readonly work: MoveWork
   readonly budget: MoveBudget
+  readonly clock: Pick<Clock, 'wall'>
+  /** Throws where it is too late to freeze the user. */
+  readonly checkTime?: () => void
+  /** False: it ends where it would wait for its time. */
+  readonly waits?: boolean
   readonly signal: AbortSignal
   readonly onStep: (move: Move) => void
 }
@@ -60,6 +75,13 @@ export interface MoveRun {
 export async function runMove(run: MoveRun, order: 'begun' | 'aborted' = 'begun'): Promise<Move> {
   return await new Running(run).run({ kind: order })
 }
+
+/** While it waits, what has come is brought over so often, */
+const passEveryMs = 3_600_000
+/** once more so long before its time, or twice as long as that takes, */
+const leadMs = 60_000
+/** and so long after a back-end has failed. */
+const retryMs = 300_000
 
 class Running {
   readonly #run: MoveRun
@@ -81,8 +103,12 @@ class Running {
         const [state, action] = step(this.#state, event, this.#run.budget)
         this.#enter(state, event)
         if (action === 'end') return this.#move
+        if (action === 'wait' && this.#run.waits === false) return this.#move
         event = await this.#perform(action)
       }
+    } catch (error) {
+      if (error instanceof TakenOver) return this.#run.journal.read(this.#move.id)
+      throw error
     } finally {
       clearTimeout(this.#timer)
     }
@@ -122,8 +148,12 @@ class Running {
     } catch (error) {
       // An answer that was lost on the way does not say that it was not done.
       if (action === 'flip' && this.#isFlipped()) return { kind: 'flipped' }
+      if (error instanceof TakenOver) throw error
       if (error instanceof Disturbed) return { kind: 'disturbed' }
-      return { kind: 'failed', failure: this.#failureOf(error) }
+      const failure = this.#failureOf(error)
+      const mayPass = errorCatalogue[failure.code as ErrorCode].exit === 75
+      const isEarly = this.#isEarly && mayPass && !this.#run.signal.aborted
+      return { kind: 'failed', failure, isEarly }
     }
   }
 
@@ -140,6 +170,8 @@ class Running {
         return { kind: 'looked' }
       case 'pass':
         return await this.#pass()
+      case 'wait':
+        return await this.#wait()
       case 'freeze':
         await work.freeze(this.#move.epoch, frozen)
         return { kind: 'frozen' }
@@ -172,7 +204,41 @@ class Running {
     const startedAt = performance.now()
     const copied = await this.#run.work.pass(this.#run.signal)
     this.#count(copied)
-    return { kind: 'passed', ms: Math.round(performance.now() - startedAt) }
+    this.#run.checkTime?.()
+    const ms = Math.round(performance.now() - startedAt)
+    return { kind: 'passed', ms, isEarly: this.#isEarly }
+  }
+
+  get #isEarly(): boolean {
+    const { at } = this.#move.details
+    return at !== undefined && this.#run.clock.wall() < at
+  }
+
+  async #wait(): Promise<MoveEvent> {
+    const { journal, work, signal } = this.#run
+    const { id } = this.#move
+    let failed: { readonly error: unknown } | undefined
+    const isAwaited = (): boolean => journal.read(id).step === 'waiting'
+    await work.wait(this.#until(), isAwaited, signal).catch((error: unknown) => {
+      if (error instanceof TakenOver) throw error
+      failed = { error }
+    })
+    // It may have been given up, gone on with, or put off meanwhile.
+    const found = journal.read(id)
+    if (found.step !== 'waiting') throw new TakenOver()
+    this.#move = found
+    if (failed !== undefined) throw failed.error
+    return { kind: 'waited' }
+  }
+
+  /** When it is to be looked after again. */
+  #until(): number {
+    const { at = 0 } = this.#move.details
+    const now = this.#run.clock.wall()
+    const { failure, passMs = 0 } = this.#state
+    if (failure !== undefined) return Math.min(now + retryMs, at)
+    const before = at - Math.max(leadMs, passMs * 2)
+    return before > now ? Math.min(now + passEveryMs, before) : at
   }
 
   #count({ copied, bytes }: Copied): void {

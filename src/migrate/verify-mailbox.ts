@@ -35,19 +35,29 @@ export interface MailboxVerdict {
   readonly folders: readonly FolderVerdict[]
 }
 
-/** Throws what connections throw. `known`: what was read before is not read again. */
+export interface VerifyOptions {
+  /** KnownMessages: full, but what was read before is not read again. */
+  readonly mode: VerifyMode | KnownMessages
+  /** Told of each folder as soon as it was found equal, by its name at the source. */
+  readonly onEqual: (source: string) => void
+}
+
+/** Throws what connections throw. */
 export async function verifyMailbox(
   ends: CopyEnds,
   pairs: readonly Pick<FolderPair, 'source' | 'target'>[],
-  mode: VerifyMode | KnownMessages,
+  how: VerifyMode | VerifyOptions,
   signal: AbortSignal,
 ): Promise<MailboxVerdict> {
+  const { mode, onEqual } = typeof how === 'string' ? { mode: how } : how
   await using source = await ImapMailbox.open(ends.source, signal)
   await using target = await ImapMailbox.open(ends.target, signal)
   const verdicts: FolderVerdict[] = []
   for (const pair of pairs) {
     const names = { source: pair.source.name, target: pair.target }
-    verdicts.push(await verifyFolder({ source, target }, names, mode))
+    const verdict = await verifyFolder({ source, target }, names, mode)
+    verdicts.push(verdict)
+    if (isEqual(verdict)) onEqual?.(names.source)
   }
   const folders = verdicts.filter((verdict) => !isEqual(verdict))
   const sum = (end: 'source' | 'target'): number =>

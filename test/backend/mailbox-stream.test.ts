@@ -2,10 +2,13 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
+import { Allowance } from '../../src/backend/allowance.ts'
 import { openMailboxStream } from '../../src/backend/mailbox-stream.ts'
 import { OutsideDoor } from '../../src/backend/outside-door.ts'
 import { doorTo } from '../support/mailbox-pair.ts'
 import { ScriptedBackend } from '../support/peer.ts'
+import { passTime, SimulatedClock } from '../support/simulated-clock.ts'
 
 const never = new AbortController().signal
 const hello = '* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=OAUTHBEARER AUTH=PLAIN] hi\r\n'
@@ -72,3 +75,80 @@ test('a connection that breaks is told of as an error', async () => {
   const [error] = (await once(stream, 'error')) as [Error]
   assert.match(error.message, /ECONNRESET|closed/)
 })
+
+/** A back-end that sends so many octets after the login, and a stream that shares `allowance`. */
+async function sending(bytes: number, allowance: Allowance) {
+  const backend = await ScriptedBackend.start(async (peer) => {
+    peer.send(hello)
+    await peer.expect(/^L AUTHENTICATE PLAIN \S+\r\n/)
+    peer.send('L OK [CAPABILITY IMAP4rev1] In\r\n')
+    await peer.line()
+    peer.send(Buffer.alloc(bytes, 'x'))
+    peer.socket.end()
+  })
+  const share = allowance.share()
+  const access = { ...doorTo('fritz', backend.port, 'authzid').accessTo('ann'), share }
+  return { backend, share, stream: await openMailboxStream(access, 'imap', never) }
+}
+
+const rate = 1_000_000
+
+test('octets come and go no faster than they may, whichever way', async () => {
+  const clock = new SimulatedClock()
+  const limits = { connections: undefined, bytesPerSecond: rate, clock }
+  const { backend, stream } = await sending(4 * rate, new Allowance(limits))
+  await using _ = backend
+  const startedAt = clock.now()
+  let come = 0
+  stream.on('data', (chunk: Buffer) => {
+    come += chunk.length
+    const may = rate + ((clock.now() - startedAt) * rate) / 1000
+    // What was read at a time counts after it has come.
+    assert.ok(come <= may + 65_536, `${come} after ${clock.now() - startedAt} ms`)
+  })
+  stream.write(`${'y'.repeat(rate)}\r\n`)
+  await passTime(clock, once(stream, 'end'))
+  assert.equal(come, 4 * rate)
+  const took = clock.now() - startedAt
+  assert.ok(took >= 3_900 && took <= 4_100, `${took} ms`)
+})
+
+test('what is urgent waits for nothing, and others wait for what it took', async () => {
+  const clock = new SimulatedClock()
+  const limits = { connections: undefined, bytesPerSecond: rate, clock }
+  const allowance = new Allowance(limits)
+  const { backend, stream, share } = await sending(4 * rate, allowance)
+  await using _ = backend
+  stream.write('go\r\n')
+  const chunks: Buffer[] = []
+  stream.on('data', (chunk: Buffer) => chunks.push(chunk))
+  while (!Number.isFinite(clock.nextDueMs)) await setImmediate()
+  share.isUrgent = true
+  await once(stream, 'end')
+  assert.equal(Buffer.concat(chunks).length, 4 * rate)
+  assert.ok(allowance.share().spend(1, () => undefined) !== undefined)
+  assert.equal(Math.round((clock.nextDueMs - clock.now()) / 1000), 3)
+})
+
+for (const [said, code] of [
+  ['NO [UNAVAILABLE] later', 'BACKEND_THROTTLED'],
+  ['NO [THROTTLED] later', 'BACKEND_THROTTLED'],
+  ['NO [LIMIT] too many', 'BACKEND_THROTTLED'],
+  ['NO [ALERT] Too many simultaneous connections. (Failure)', 'BACKEND_THROTTLED'],
+  ['NO [AUTHENTICATIONFAILED] no', 'BACKEND_LOGIN_REFUSED'],
+  ['NO no', 'BACKEND_LOGIN_REFUSED'],
+] as const) {
+  test(`a login that is answered ${said} is ${code}`, async () => {
+    await using backend = await ScriptedBackend.start(async (peer) => {
+      peer.send(hello)
+      await peer.expect(/^L AUTHENTICATE PLAIN \S+\r\n/)
+      peer.send(`L ${said}\r\n`)
+    })
+    const clock = new SimulatedClock()
+    const allowance = new Allowance({ connections: 9, bytesPerSecond: undefined, clock })
+    const door = doorTo('fritz', backend.port, 'authzid')
+    const access = { ...door.accessTo('ann'), share: allowance.share() }
+    await assert.rejects(openMailboxStream(access, 'imap', never), { code })
+    assert.equal(allowance.seats.allowed < 9, code === 'BACKEND_THROTTLED')
+  })
+}

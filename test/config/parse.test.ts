@@ -455,3 +455,33 @@ test('the smarthost needs no administrator where users only send by it', () => {
     /backends.out: has no admin/,
   )
 })
+
+test('what copying may take is read with its units; nothing at all is refused', () => {
+  const limited = configOf(
+    `${minimal.replace('imap: 143}', 'imap: 143, migrate: {connections: 5, bytes_per_second: 2MiB}}')}migrate: {outside: {bytes_per_second: 1000}}\n`,
+  )
+  const { connections, bytesPerSecond } = limited.backends.get('fritz')?.migrate ?? assert.fail()
+  assert.deepEqual([connections, bytesPerSecond], [5, 2 * 1024 * 1024])
+  assert.deepEqual(limited.migrate.outside.bytesPerSecond, 1000)
+  const wrong = (words: string) => problemsIn(minimal.replace('143}', `143, migrate: {${words}}}`))
+  assert.match(
+    wrong('connections: 2').join(),
+    /backends\.fritz\.migrate\.connections: must be >= 3/,
+  )
+  assert.match(wrong('bytes_per_second: 0').join(), /with 0 nothing could ever be copied/)
+  assert.match(wrong('bytes_per_day: 0').join(), /bytes_per_day: with 0 nothing could ever/)
+  assert.match(wrong('bytes_per_second: fast').join(), /such as 50MiB/)
+  assert.match(
+    problemsIn(`${minimal}migrate: {outside: {bytes_per_second: 0KiB}}\n`).join(),
+    /^mailmux\.yaml:5:\d+: error: migrate\.outside\.bytes_per_second: /,
+  )
+})
+
+test('windows are read, and one that is none is told with its place', () => {
+  const config = configOf(`${minimal}migrate: {windows: ["mon,wed 22:00-06:00"]}\n`)
+  assert.deepEqual(config.migrate.windows, [{ days: new Set([1, 3]), start: 1320, end: 360 }])
+  assert.match(
+    problemsIn(`${minimal}migrate: {windows: ["22:00-06:00", "nightly"]}\n`).join(),
+    /^mailmux\.yaml:5:\d+: error: migrate\.windows\.1: "nightly" is no window; write 22:00-06:00 /,
+  )
+})

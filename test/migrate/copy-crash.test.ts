@@ -10,7 +10,7 @@ import { migrateUsers, type UsersPlan } from '../../src/migrate/migrate-users.ts
 import { exitCodeOf } from '../../src/migrate/migration-report.ts'
 import { crashingJournal } from '../support/crashing-journal.ts'
 import { cutAfter } from '../support/cut-proxy.ts'
-import { doorTo, MailboxPair, smallPieces } from '../support/mailbox-pair.ts'
+import { doorTo, MailboxPair, noLimits, smallPieces } from '../support/mailbox-pair.ts'
 import { nastyMessages, randomOf } from '../support/nasty-mailbox.ts'
 import type { RawImap } from '../support/raw-imap.ts'
 import { tempDir } from '../support/temp-dir.ts'
@@ -149,6 +149,7 @@ describe('a copy that is ended anywhere', { skip: skipWithout('dovecot') }, () =
         return { user, sourceLogin: user, targetLogin: user }
       }),
       jobs: 1,
+      limits: noLimits(dir.join('state')),
       options: {
         stateDir: dir.join('state'),
         from: 'fritz',

@@ -31,10 +31,10 @@ const ann = {
 }
 const quiet: Faults = { kills: 0, failures: 0, restarts: 0, internalWrites: 0 }
 
-function worldOf(seed: number, faults: Faults = quiet): World {
+function worldOf(seed: number, faults: Faults = quiet, at?: number): World {
   const world = new World(randomOf(seed), faults)
   world.rest(20)
-  world.begin(ann)
+  world.begin(ann, at)
   return world
 }
 
@@ -42,7 +42,8 @@ function worldOf(seed: number, faults: Faults = quiet): World {
 async function once(world: World, order: 'begun' | 'aborted' = 'begun') {
   const move = world.start()
   const { signal } = new AbortController()
-  const run = { move, journal: world, work: world, budget, signal, onStep: () => undefined }
+  const { clock } = world
+  const run = { move, journal: world, work: world, budget, clock, signal, onStep: () => undefined }
   try {
     return await runMove(run, order)
   } catch (error) {
@@ -73,6 +74,11 @@ function sorted(all: [number, string][]): [number, string][] {
 /** I-HOME, I-MOVE and I-LIVE of docs/reliability.md. */
 function check(world: World, told: string): void {
   assert.ok(world.homes.length <= 2, `${told}: homes ${world.homes.join()}`)
+  const { at = 0 } = world.read(1).details
+  assert.ok(
+    (world.firstFreezeMs ?? at) >= at,
+    `${told}: frozen at ${world.firstFreezeMs} for ${at}`,
+  )
   assert.equal(world.home === 'ingrid', isFlipped(world.read(1).step), told)
   const seen = [...world.stores[world.home].letters.values()]
   assert.deepEqual(
@@ -121,6 +127,48 @@ for (const order of ['begun', 'aborted'] as const) {
   })
 }
 
+test('a move with a time waits for it, keeps the copy fresh, and freezes nobody before', async () => {
+  const at = 10_000_000
+  const world = worldOf(6, quiet, at)
+  const ended = await once(world)
+  assert.equal(ended?.step, 'kept')
+  // Every hour, and shortly before.
+  assert.ok(world.waits >= 3 && world.read(1).details.passes >= 5, `${world.waits} waits`)
+  check(world, 'with a time')
+})
+
+test('a move that waits is given up, gone on with or put off by others, and hears of it', async () => {
+  const abortedBy = worldOf(7, quiet, 9_000_000)
+  abortedBy.meanwhile = async () => {
+    abortedBy.meanwhile = undefined
+    assert.equal((await once(abortedBy, 'aborted'))?.step, 'aborted')
+  }
+  const { signal } = new AbortController()
+  const runOf = (world: World, waits = true) => {
+    const { clock } = world
+    const rest = { budget, clock, signal, waits, onStep: () => undefined }
+    return runMove({ move: world.start(), journal: world, work: world, ...rest })
+  }
+  assert.equal((await runOf(abortedBy)).step, 'aborted')
+  assert.deepEqual([abortedBy.home, abortedBy.isFrozen], ['fritz', false])
+
+  const putOff = worldOf(8, quiet, 1_000_000)
+  putOff.meanwhile = async () => {
+    putOff.meanwhile = undefined
+    const move = putOff.read(1)
+    putOff.enter(move, { details: { ...move.details, at: 2_000_000 } })
+  }
+  assert.equal((await runOf(putOff)).step, 'kept')
+  check(putOff, 'put off')
+
+  const left = worldOf(9, quiet, 1_000_000)
+  assert.equal((await runOf(left, false)).step, 'waiting')
+  assert.deepEqual([left.home, left.waits], ['fritz', 0])
+  left.rest(1_100)
+  assert.equal((await runOf(left, false)).step, 'kept')
+  check(left, 'gone on with')
+})
+
 test('whichever of its calls fails, the user is thawed, and another run ends it', async () => {
   const whole = worldOf(3)
   await finish(whole)
@@ -145,7 +193,7 @@ test('a freeze that is over its budget ends at the source, whatever is under way
     new Promise((_, reject) => {
       signal?.addEventListener('abort', () => reject(new Error('cut off')), { once: true })
     })
-  const run = { journal: world, work: world, onStep: () => undefined }
+  const run = { journal: world, work: world, clock: world.clock, onStep: () => undefined }
   const { signal } = new AbortController()
   const short = { targetMs: 1_000, limitMs: 5 }
   const ended = await runMove({ ...run, move: world.start(), budget: short, signal })
@@ -156,7 +204,8 @@ test('a freeze that is over its budget ends at the source, whatever is under way
 test('a command that is interrupted thaws the user before it ends', async () => {
   const world = worldOf(5)
   const interrupted = new AbortController()
-  const run = { journal: world, work: world, budget, signal: interrupted.signal }
+  const { clock } = world
+  const run = { journal: world, work: world, budget, clock, signal: interrupted.signal }
   const onStep = ({ step: at }: { readonly step: MoveStep }): void => {
     if (at === 'verifying') interrupted.abort()
   }
@@ -175,18 +224,27 @@ const seeds =
 
 test(`a move survives what ${seeds.length} seeds make of its world`, async () => {
   const ends = { kept: 0, aborted: 0 }
+  let [limited, waits] = [0, 0]
   for (const seed of seeds) {
-    const world = worldOf(seed, faults)
+    const isLimited = seed % 3 === 0
+    const daily = { messages: 12, ticks: 40 }
+    const at = seed % 2 === 0 ? (20 + (seed % 400)) * 1000 : undefined
+    const world = worldOf(seed, isLimited ? { ...faults, daily } : faults, at)
+    if (isLimited) world.rest(150)
     await finish(world, seed % 4 === 0 ? 'aborted' : 'begun')
     // What somebody wrote inside the old back-end since is found by the sweep after that.
     world.calm()
     world.start()
     if (world.home === 'ingrid') await world.sweep()
     check(world, `SEED=${seed}`)
+    limited += world.limited
+    waits += world.waits
     const { step: last } = world.read(1)
     if (last === 'kept' || last === 'aborted') ends[last]++
   }
   if (seeds.length > 1) assert.ok(ends.kept > 500 && ends.aborted > 100, JSON.stringify(ends))
+  if (seeds.length > 1)
+    assert.ok(limited > 100 && waits > 200, `${limited} limited, ${waits} waits`)
 })
 
 function after(from: Partial<MoveState> & { step: MoveStep }, ...events: MoveEvent[]) {
@@ -254,7 +312,7 @@ describe('the machine', () => {
   })
 
   test('goes on from each step as another run finds it', () => {
-    const before: MoveStep[] = ['planned', 'copying', 'stopped']
+    const before: MoveStep[] = ['planned', 'copying', 'waiting', 'stopped']
     const frozen: MoveStep[] = ['freezing', 'settling', 'verifying', 'flipping', 'giving_up']
     for (const at of before) assert.equal(goesOn(at, 'begun'), 'planned look')
     for (const at of frozen) assert.equal(goesOn(at, 'begun'), 'giving_up thaw')

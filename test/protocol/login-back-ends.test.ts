@@ -361,6 +361,24 @@ const imap: readonly Dialogue[] = [
     lines: [greeting, login, '< L NO [LIMIT] too \x07many\r\n', '= denied LIMIT too many'],
   },
   {
+    name: 'a login that is throttled is judged by nobody',
+    lines: [
+      greeting,
+      login,
+      '< L NO [THROTTLED] slow down\r\n',
+      '= failed login/login_unavailable',
+    ],
+  },
+  {
+    name: 'so is one that is throttled in words',
+    lines: [
+      greeting,
+      login,
+      '< L NO [ALERT] Too many simultaneous connections. (Failure)\r\n',
+      '= failed login/login_unavailable',
+    ],
+  },
+  {
     name: 'INUSE is passed on',
     lines: [greeting, login, '< L NO [INUSE] x\r\n', '= denied INUSE x'],
   },

@@ -7,6 +7,7 @@ import { CopyJournal } from '../../src/map/state/copy-journal.ts'
 import { BadMessages } from '../../src/migrate/bad-messages.ts'
 import { MailboxCopy, type MailboxPlan } from '../../src/migrate/copy-mailbox.ts'
 import type { PassReport } from '../../src/migrate/pass-report.ts'
+import { RunLimits } from '../../src/migrate/run-limits.ts'
 import type { CopyEnds } from '../../src/migrate/copy-session.ts'
 import { RawImap } from './raw-imap.ts'
 import type { TempDir } from './temp-dir.ts'
@@ -24,6 +25,17 @@ export interface PairOptions {
 
 /** So that a few messages take many steps. */
 export const smallPieces = { messages: 3, bytes: 100_000, largeBytes: 60_000 }
+
+/** Of a run that may take as much as there is. */
+export function noLimits(stateDir: string): RunLimits {
+  return new RunLimits({
+    backends: new Map(),
+    migrate: { windows: [], outside: unlimited },
+    stateDir,
+  })
+}
+
+const unlimited = { connections: undefined, bytesPerSecond: undefined, bytesPerDay: undefined }
 
 const limits = { connectTimeoutMs: 5_000, loginTimeoutMs: 5_000 } as never
 
@@ -53,6 +65,7 @@ export function doorTo(
     clientAddress: 'none',
     state: 'online',
     admin: { user, passwordFile: '', style, separator: '*' },
+    migrate: unlimited,
   }
   return new AdminDoor(backend, limits, { password: adminPassword, authorities: undefined })
 }

@@ -6,7 +6,7 @@ import { type AttemptTools, QueueAttempt } from '../../src/daemon/queue-attempt.
 import type { QueueDelivery } from '../../src/daemon/queue-delivery.ts'
 import { QueueReports } from '../../src/daemon/queue-reports.ts'
 import { QueueSlots } from '../../src/daemon/queue-slots.ts'
-import { systemClock } from '../../src/daemon/system-clock.ts'
+import { systemClock } from '../../src/backend/system-clock.ts'
 import type { Resolution } from '../../src/mail/route.ts'
 import { FileSpoolWriter } from '../../src/spool/file-spool-writer.ts'
 import { spoolPlaces } from '../../src/spool/spool-places.ts'

@@ -1,4 +1,5 @@
 /** A clock that a test moves: monotonic time and the clock on the wall, together or the wall alone. */
+import { setImmediate as turn } from 'node:timers/promises'
 import type { Clock } from '../../src/base/clock.ts'
 
 interface Waiting {
@@ -56,4 +57,19 @@ export class SimulatedClock implements Clock {
     this.#wallMs += toMs - this.#nowMs
     this.#nowMs = toMs
   }
+}
+
+/** Lets time pass whenever somebody waits for it, until `work` is done. */
+export async function passTime<Result>(
+  clock: SimulatedClock,
+  work: Promise<Result>,
+): Promise<Result> {
+  const state = { isOver: false }
+  const end = (): void => void (state.isOver = true)
+  work.then(end, end)
+  while (!state.isOver) {
+    await turn()
+    if (Number.isFinite(clock.nextDueMs)) clock.advance(clock.nextDueMs - clock.now())
+  }
+  return await work
 }

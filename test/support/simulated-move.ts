@@ -42,6 +42,8 @@ export interface Faults {
   readonly failures: number
   readonly restarts: number
   readonly internalWrites: number
+  /** Messages that may be copied in a day of so many ticks, while the user is not frozen. */
+  readonly daily?: { readonly messages: number; readonly ticks: number }
 }
 
 /** A freeze that nobody asks for again is over after so many ticks. */
@@ -66,6 +68,15 @@ export class World implements MoveRecords, MoveWork {
   /** The call that fails. */
   failAt: number | undefined
   longestFreeze = 0
+  /** When the user was frozen for the first time. */
+  firstFreezeMs: number | undefined
+  /** How often the limit of a day was reached, and how often it was waited for the time of the move. */
+  limited = 0
+  waits = 0
+  /** What somebody else does while the mover waits, after its first tick. */
+  meanwhile: (() => Promise<void>) | undefined
+  /** A tick is a second. */
+  readonly clock = { wall: (): number => this.#tick * 1000 }
   readonly #random: () => number
   #faults: Faults
   readonly #rows: Move[] = []
@@ -77,14 +88,16 @@ export class World implements MoveRecords, MoveWork {
   #mover: { isAlive: boolean; epoch: number; lookedAt: string; gap: boolean } = newMover()
   #tick = 0
   #ids = 0
+  #copiedToday = { day: 0, messages: 0 }
 
   constructor(random: () => number, faults: Faults) {
     this.#random = random
     this.#faults = faults
   }
 
-  begin(plan: MovePlan): Move {
-    const details = { passes: 0, copied: 0, bytes: 0, freezes: 0, sweeps: 0, stragglers: 0 }
+  begin(plan: MovePlan, at?: number): Move {
+    const done = { passes: 0, copied: 0, bytes: 0, freezes: 0, sweeps: 0, stragglers: 0 }
+    const details = { ...done, ...(at === undefined ? {} : { at }) }
     const move: Move = {
       ...plan,
       id: 1,
@@ -106,7 +119,9 @@ export class World implements MoveRecords, MoveWork {
 
   /** Nothing fails any more. */
   calm(): void {
-    this.#faults = { kills: 0, failures: 0, restarts: 0, internalWrites: 0 }
+    const { daily } = this.#faults
+    const limits = daily === undefined ? {} : { daily }
+    this.#faults = { ...limits, kills: 0, failures: 0, restarts: 0, internalWrites: 0 }
   }
 
   get isFrozen(): boolean {
@@ -142,8 +157,15 @@ export class World implements MoveRecords, MoveWork {
     return this.#pass()
   }
 
+  async wait(until: number, isAwaited: () => boolean): Promise<void> {
+    this.waits++
+    await this.meanwhile?.()
+    while (this.clock.wall() < until && isAwaited()) this.#call(() => undefined)
+  }
+
   async freeze(epoch: number): Promise<void> {
     this.#call(() => {
+      this.firstFreezeMs ??= this.clock.wall()
       if (epoch < this.#highestEpoch) throw new MailmuxError('MOVE_UNFROZEN', 'superseded')
       this.#highestEpoch = epoch
       this.#frozen = { epoch, since: this.#tick, until: this.#tick + freezeTicks }
@@ -272,12 +294,26 @@ export class World implements MoveRecords, MoveWork {
     if (!fritz.letters.has(uid)) return 0
     const named = new Set(this.#table.values())
     const orphan = [...ingrid.letters].find(([at, { id }]) => id === letter.id && !named.has(at))
+    this.#refuseTooMany()
     const wasStray = this.strays.has(letter.id)
     this.strays.add(letter.id)
     const at = orphan?.[0] ?? this.#call(() => ingrid.add(letter))
     this.#call(() => this.#table.set(uid, at))
     if (!wasStray) this.strays.delete(letter.id)
     return 1
+  }
+
+  /** No limit holds within a freeze, nor for what is swept after it. */
+  #refuseTooMany(): void {
+    const { daily } = this.#faults
+    if (daily === undefined || this.#frozen !== undefined || this.home === 'ingrid') return
+    const day = Math.floor(this.#tick / daily.ticks)
+    const messages = this.#copiedToday.day === day ? this.#copiedToday.messages : 0
+    if (messages >= daily.messages) {
+      this.limited++
+      throw new MailmuxError('DAY_LIMIT_REACHED', 'no more today')
+    }
+    this.#copiedToday = { day, messages: messages + 1 }
   }
 
   #contents(home: Home): string {

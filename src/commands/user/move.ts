@@ -2,6 +2,7 @@ import { Args, Flags } from '@oclif/core'
 import { MailmuxCommand } from '../../cli/base-command.ts'
 import { LiveLines } from '../../cli/live-lines.ts'
 import { namedBackend } from '../../config/named-backend.ts'
+import { describeWhen, momentOf } from '../../migrate/moment.ts'
 import { describeMoved, moveExitCode, MoveView } from '../../migrate/move-report.ts'
 import { type MoveReport, moveUser } from '../../migrate/move-user.ts'
 
@@ -13,7 +14,7 @@ export default class UserMove extends MailmuxCommand {
     'goes on when it is run again. Exit status 75 where another run may help. See docs/migration.md.'
   static override examples = [
     '<%= config.bin %> <%= command.id %> ann --to ingrid --dry-run',
-    '<%= config.bin %> <%= command.id %> ann@example.com --to ingrid',
+    '<%= config.bin %> <%= command.id %> ann@example.com --to ingrid --at 22:30',
     '<%= config.bin %> <%= command.id %> ann --to ingrid --abort',
   ]
   static override args = {
@@ -25,6 +26,15 @@ export default class UserMove extends MailmuxCommand {
     abort: Flags.boolean({
       summary: 'Give up a move that is not done; the user stays.',
       exclusive: ['dry-run'],
+    }),
+    at: Flags.string({
+      summary: 'Copy now, freeze and move then: 22:30, a date with it, or now instead of before.',
+      helpValue: 'TIME',
+      exclusive: ['dry-run', 'abort'],
+    }),
+    'no-wait': Flags.boolean({
+      summary: 'Leave that to `user moves --due` when it has been copied.',
+      exclusive: ['dry-run', 'abort'],
     }),
     merge: Flags.boolean({ summary: 'Add to a mailbox that is not empty.' }),
     'max-bad': Flags.integer({
@@ -42,12 +52,17 @@ export default class UserMove extends MailmuxCommand {
     using live = new LiveLines(process.stderr)
     const view = new MoveView(performance.now())
     const show = (): void => live.set('move', view.line(performance.now()))
+    const now = Date.now()
+    const at = momentOf(flags.at, now)
+    if (typeof at === 'number' && at > now) this.tell(describeWhen(args.user, at, now))
     const request = {
       user: args.user,
       to: namedBackend(config, flags.to),
       order,
       merge: flags.merge,
       maxBad: flags['max-bad'],
+      at,
+      waits: !flags['no-wait'],
     } as const
     const listener = {
       step: (move: Parameters<MoveView['step']>[0]) => (view.step(move), show()),

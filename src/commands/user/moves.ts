@@ -2,6 +2,7 @@ import { Flags } from '@oclif/core'
 import { MailmuxError } from '../../base/error.ts'
 import { MailmuxCommand } from '../../cli/base-command.ts'
 import { formatTable } from '../../cli/table.ts'
+import { dueMoves } from '../../migrate/due-moves.ts'
 import {
   type ListedMove,
   listMoves,
@@ -17,7 +18,8 @@ export default class UserMoves extends MailmuxCommand {
   static override summary = 'List moves of users; look after those that are done.'
   static override description =
     '--sweep brings over what has come to back-ends that users have left, by ways that are not ours: ' +
-    'for cron, once an hour. --purge takes away mailboxes that have been kept for `move.retain`.'
+    'for cron, once an hour. --due goes on with moves whose time has come, for cron, every minute ' +
+    'or so. --purge takes away mailboxes that have been kept for `move.retain`.'
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --sweep',
@@ -25,9 +27,10 @@ export default class UserMoves extends MailmuxCommand {
   ]
   static override flags = {
     sweep: Flags.boolean({ summary: 'Bring over what came to old back-ends.' }),
+    due: Flags.boolean({ summary: 'Go on with those whose time has come.', exclusive: ['sweep'] }),
     purge: Flags.boolean({
       summary: 'Take away what has been kept for its time; needs --yes.',
-      exclusive: ['sweep'],
+      exclusive: ['sweep', 'due'],
     }),
     yes: Flags.boolean({ summary: 'It is meant.', dependsOn: ['purge'] }),
   }
@@ -35,7 +38,7 @@ export default class UserMoves extends MailmuxCommand {
   async run(): Promise<ListedMove[] | SettledMove[]> {
     const { flags } = await this.parse(UserMoves)
     const config = await this.loadConfig(flags)
-    if (!flags.sweep && !flags.purge) {
+    if (!flags.sweep && !flags.purge && !flags.due) {
       const moves = await listMoves(config)
       const rows = moves.map(({ user, source, target, step, since, awaits = '' }) => {
         return [user, source, target, step, since.slice(0, 16).replace('T', ' '), awaits]
@@ -47,9 +50,10 @@ export default class UserMoves extends MailmuxCommand {
       throw new MailmuxError('USAGE', 'what is purged is gone: say --yes if it is meant')
     }
     using interrupted = this.untilInterrupted()
-    const settled = flags.purge
-      ? await purgeMoves(config, Date.now(), interrupted.signal)
-      : await sweepMoves(config, interrupted.signal)
+    const { signal } = interrupted
+    const settled = flags.sweep
+      ? await sweepMoves(config, signal)
+      : await (flags.due ? dueMoves : purgeMoves)(config, Date.now(), signal)
     for (const one of settled) this.log(describeSettled(one))
     process.exitCode = settledExitCode(settled)
     return settled

@@ -16,6 +16,7 @@ import { checkRow, sumOf } from './state-schema.ts'
  *
  * - planned: nothing has been done but to look
  * - copying: passes, while the user works
+ * - waiting: it has been copied, and is not to be frozen before its time
  * - freezing, settling, verifying, flipping: nothing may change the mailbox
  * - giving_up: the freeze is to be ended at the source
  * - stopped: it can be gone on with; the details say why it was not
@@ -29,6 +30,7 @@ import { checkRow, sumOf } from './state-schema.ts'
 export type MoveStep =
   | 'planned'
   | 'copying'
+  | 'waiting'
   | 'freezing'
   | 'settling'
   | 'verifying'
@@ -53,6 +55,8 @@ export interface MoveDetails {
   /** How long the last freeze took. */
   readonly freezeMs?: number
   readonly flippedAt?: number
+  /** The user is not frozen before. */
+  readonly at?: number
   readonly sweeps: number
   readonly sweptAt?: number
   /** Messages that came to the source after the flip, and were brought over. */
@@ -180,8 +184,8 @@ export class MoveJournal implements Disposable {
     return this.#moveOf(row)
   }
 
-  /** Its epoch is higher than any that was asked with for the user. */
-  begin({ user, source, target, ...rest }: MovePlan): Move {
+  /** Its epoch is higher than any that was asked with for the user. `at`: as the details have it. */
+  begin({ user, source, target, ...rest }: MovePlan, at?: number): Move {
     const epoch = (this.lastOf(user)?.epoch ?? 0) + 1
     const id = this.#write(() => {
       const last = this.#database.prepare('SELECT max(id) AS last FROM move').get()
@@ -190,7 +194,7 @@ export class MoveJournal implements Disposable {
       this.#database
         .prepare('INSERT INTO move VALUES (?, ?, ?, ?, ?, ?, ?)')
         .run(...columns, sumOf(columns))
-      const details = JSON.stringify(nothingDone)
+      const details = JSON.stringify({ ...nothingDone, ...(at === undefined ? {} : { at }) })
       addMoveStep(this.#database, { move: next, epoch, step: 'planned', details })
       return next
     })

@@ -20,6 +20,7 @@ import {
   type StatusLine,
   writeQuoted,
 } from './grammar.ts'
+import { isThrottling } from './throttling.ts'
 
 type Tag = 'C' | 'S' | 'I' | 'L' | 'P'
 
@@ -209,6 +210,7 @@ class ImapBackEnd extends BackEndMachine {
     } else if (unavailableCodes.has(code)) this.fail('login_unavailable', text)
     else if (code === 'PRIVACYREQUIRED') this.fail('no_mechanism', text)
     else if (deniedCodes.has(code)) this.finish({ kind: 'denied', code, text: cleanText(text) })
+    else if (isThrottling(code, text)) this.fail('login_unavailable', text)
     // BAD without a code: these octets were too much for its parser, others may do.
     else if (status === 'NO' || code === '' || code === 'AUTHENTICATIONFAILED') {
       this.finish({ kind: 'refused' })

@@ -1,0 +1,164 @@
+/**
+ * What a run may take of one server: connections at once, octets a second and in a day. All mailboxes of the run
+ * share it; each has a `Share`, which it may make urgent for as long as its user is kept out.
+ */
+import type { Clock } from '../base/clock.ts'
+import type { DayLimit } from './day-limit.ts'
+import { Seats } from './seats.ts'
+import { TokenBucket } from './token-bucket.ts'
+
+/** Undefined: as much as the server gives. */
+export interface AllowanceLimits {
+  readonly connections: number | undefined
+  /** Octets in both directions together, before TLS. */
+  readonly bytesPerSecond: number | undefined
+}
+
+export interface AllowanceOptions extends AllowanceLimits {
+  readonly day?: DayLimit | undefined
+  /** Throws where no piece of work may begin now. */
+  readonly gate?: () => void
+  readonly clock: Clock
+  readonly random?: () => number
+}
+
+/** At least so much goes at once, whatever the rate: what is read at a time. */
+const leastBurst = 65_536
+/** A server that has done so much since it last refused is taken to be well. */
+const muchBytes = 262_144
+
+export class Allowance {
+  readonly seats: Seats
+  readonly clock: Clock
+  readonly day: DayLimit | undefined
+  readonly gate: (() => void) | undefined
+  readonly #bucket: TokenBucket | undefined
+  #sinceRefusal = 0
+
+  constructor({ connections, bytesPerSecond, clock, day, gate, ...rest }: AllowanceOptions) {
+    this.clock = clock
+    this.gate = gate
+    this.day = day
+    this.seats = new Seats({ most: connections ?? Number.POSITIVE_INFINITY, clock, ...rest })
+    this.#bucket =
+      bytesPerSecond === undefined
+        ? undefined
+        : new TokenBucket(bytesPerSecond, Math.max(bytesPerSecond, leastBurst), clock.now())
+  }
+
+  share(): Share {
+    return new Share(this)
+  }
+
+  /** Counts octets; returns in how many milliseconds they may go. */
+  spend(bytes: number): number {
+    this.day?.spend(bytes)
+    this.#sinceRefusal += bytes
+    if (this.#sinceRefusal >= muchBytes) this.seats.eased()
+    return this.#bucket?.take(bytes, this.clock.now()) ?? 0
+  }
+
+  refused(): void {
+    this.#sinceRefusal = 0
+    this.day?.forgo()
+    this.seats.refused()
+  }
+}
+
+/** What one mailbox takes of an allowance. */
+export class Share {
+  readonly #allowance: Allowance
+  readonly #held = new Set<() => void>()
+  #isUrgent = false
+
+  constructor(allowance: Allowance) {
+    this.#allowance = allowance
+  }
+
+  /** Nothing of it waits while its user does; what it takes is counted all the same. */
+  set isUrgent(isUrgent: boolean) {
+    this.#isUrgent = isUrgent
+    if (!isUrgent) return
+    for (const goOn of this.#held) goOn()
+  }
+
+  /** Nobody waits for this server any more. */
+  get isHopeless(): boolean {
+    return this.#allowance.seats.isHopeless
+  }
+
+  /**
+   * Counts octets that came or are to go. Where they are too early, `goOn` is called when it is time,
+   * once, and what calls that off is returned; else undefined.
+   */
+  spend(bytes: number, goOn: () => void): (() => void) | undefined {
+    const waitMs = this.#allowance.spend(bytes)
+    if (waitMs <= 0 || this.#isUrgent) return undefined
+    const end = (): void => {
+      cancel()
+      this.#held.delete(release)
+    }
+    const release = (): void => {
+      end()
+      goOn()
+    }
+    const cancel = this.#allowance.clock.after(waitMs, release)
+    this.#held.add(release)
+    return end
+  }
+
+  /** Connections that this mailbox may make; to be disposed of when they are closed. */
+  async seats(count: number, signal: AbortSignal): Promise<Disposable> {
+    const { seats } = this.#allowance
+    if (this.#isUrgent) seats.force(count)
+    else await seats.take(count, signal)
+    return this.#taken(count)
+  }
+
+  /** More of them, where there is room now. */
+  trySeats(count: number): Disposable | undefined {
+    const { seats } = this.#allowance
+    if (this.#isUrgent) seats.force(count)
+    else if (!seats.tryTake(count)) return undefined
+    return this.#taken(count)
+  }
+
+  /** What one piece of work should not take more than. */
+  get pieceBytes(): number {
+    const { day } = this.#allowance
+    return day === undefined || this.#isUrgent ? Number.POSITIVE_INFINITY : day.pieceBytes
+  }
+
+  /**
+   * Waits until a piece of work that takes so many octets may begin: not in a pause that the server
+   * has asked for. Throws DAY_LIMIT_REACHED, what the gate throws, and the
+   * reason of `signal`.
+   */
+  async admit(bytes: number, signal: AbortSignal): Promise<void> {
+    if (!this.#isUrgent) {
+      await this.#allowance.seats.pause(signal)
+      this.#allowance.gate?.()
+    }
+    this.#allowance.day?.admit(bytes, this.#isUrgent)
+  }
+
+  /** The server says that it is too much, or has cut a connection. */
+  refused(): void {
+    this.#allowance.refused()
+  }
+
+  /** Whoever comes next is not to wait for what this one has waited for in vain. */
+  giveUp(): void {
+    this.#allowance.seats.endPause()
+  }
+
+  #taken(count: number): Disposable {
+    let isTaken = true
+    return {
+      [Symbol.dispose]: () => {
+        if (isTaken) this.#allowance.seats.give(count)
+        isTaken = false
+      },
+    }
+  }
+}

@@ -1,0 +1,43 @@
+/** Whether work on a mailbox that failed is tried again, and after how long. */
+import { waitFor } from '../backend/wait-for.ts'
+import type { Clock } from '../base/clock.ts'
+import { MailmuxError } from '../base/error.ts'
+import type { CopyEnds } from './copy-session.ts'
+
+export interface TriesOptions {
+  readonly most: number
+  /** What is waited before the second try; it doubles. 0: nothing. */
+  readonly firstWaitMs: number
+  readonly clock: Clock
+}
+
+export class Tries {
+  readonly #options: TriesOptions
+  #failed = 0
+
+  constructor(options: TriesOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Returns when it is time to try again; throws `error` where that is in vain, and the reason of
+   * `signal`. A server that wants less is waited for by whoever takes connections to it again, for as
+   * long as its refusals are not too many in a row.
+   */
+  async after(error: unknown, ends: CopyEnds, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    if (!(error instanceof MailmuxError)) throw error
+    if (error.code === 'BACKEND_THROTTLED') {
+      const shares = [ends.source.share, ends.target.share]
+      const isKnown = shares.some((share) => share !== undefined)
+      const hopeless = shares.filter((share) => share?.isHopeless === true)
+      if (isKnown && hopeless.length === 0) return
+      for (const share of hopeless) share?.giveUp()
+      throw error
+    } else if (error.code !== 'BACKEND_UNREACHABLE') throw error
+    const { most, firstWaitMs, clock } = this.#options
+    this.#failed++
+    if (this.#failed >= most) throw error
+    if (firstWaitMs > 0) await waitFor(clock, firstWaitMs * 2 ** (this.#failed - 1), signal)
+  }
+}
