@@ -205,14 +205,7 @@ async function goOn(
   using copies = await CopyJournal.open(config.stateDir)
   const bad = new BadMessages(config.stateDir, move.user, move.maxBad)
   const isToTurn = move.isReturn && !journal.hasCopied(move)
-  const around = {
-    copies,
-    bad,
-    listener,
-    limits,
-    isToTurn,
-    ...(hold === undefined ? {} : { hold }),
-  }
+  const around = { copies, bad, listener, limits, isToTurn, hold }
   await using work = await workOf(config, move, around)
   const { user, source, target } = move
   const told = { move: { user, source, target }, bad: bad.found }
