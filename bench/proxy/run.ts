@@ -59,7 +59,7 @@ function idleMemory(tls: boolean, count: number): Workload['measure'] {
     const before = useOf(pid).pss_kb
     const settled = async (): Promise<number> => {
       // A worker gives back what the logins have left when it has been quiet for a while.
-      await delay(25_000)
+      await delay(60_000)
       return useOf(pid).pss_kb
     }
     return ((await holdSessions([...args, ...(tls ? ['-t'] : [])], settled)) - before) / sessions

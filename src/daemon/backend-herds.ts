@@ -4,6 +4,7 @@
  * soon find out; of those that only waited, a few at a time, so that the last one hears within half a
  * minute.
  */
+import { PerRuntime } from './per-runtime.ts'
 import type { Runtime } from './runtime.ts'
 
 /** A session in which nothing passed for so long waits for nothing. */
@@ -33,12 +34,8 @@ export class BackendHerd {
   }
 }
 
-const ofRuntime = new WeakMap<Runtime, Map<string, BackendHerd>>()
+const herds = new PerRuntime<string, BackendHerd>(() => new BackendHerd())
 
 export function backendHerdOf(runtime: Runtime, backend: string): BackendHerd {
-  const herds = ofRuntime.get(runtime) ?? new Map<string, BackendHerd>()
-  ofRuntime.set(runtime, herds)
-  const herd = herds.get(backend) ?? new BackendHerd()
-  herds.set(backend, herd)
-  return herd
+  return herds.of(runtime, backend)
 }

@@ -1,17 +1,14 @@
 /** How many logins of a worker may be under way at each back-end: its share of what the config says. */
 import { LoginGate } from '../backend/login-gate.ts'
+import { PerRuntime } from './per-runtime.ts'
 import type { Generation, Runtime } from './runtime.ts'
 import { workersOf } from './session-share.ts'
 
-const ofRuntime = new WeakMap<Runtime, Map<string, LoginGate>>()
+const gates = new PerRuntime<string, LoginGate>(() => new LoginGate(1))
 
 export function loginGateOf(runtime: Runtime, { config }: Generation, backend: string): LoginGate {
-  const gates = ofRuntime.get(runtime) ?? new Map<string, LoginGate>()
-  ofRuntime.set(runtime, gates)
+  const gate = gates.of(runtime, backend)
   const logins = config.backends.get(backend)?.logins ?? 1
-  const limit = Math.ceil(logins / workersOf(config))
-  const gate = gates.get(backend) ?? new LoginGate(limit)
-  gates.set(backend, gate)
-  gate.limit = limit
+  gate.limit = Math.ceil(logins / workersOf(config))
   return gate
 }

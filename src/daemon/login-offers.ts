@@ -8,6 +8,7 @@ import { commonMechanisms, leastMechanisms } from '../protocol/sasl/mechanism.ts
 import { BackendOffers, type OfferKind } from './backend-offers.ts'
 import { planOf, portsOf } from './check-backends.ts'
 import type { LoginProtocol } from './login-protocol.ts'
+import { PerRuntime } from './per-runtime.ts'
 import type { Generation, Runtime } from './runtime.ts'
 
 type Service = LoginProtocol['service']
@@ -93,14 +94,12 @@ class LoginOffers extends BackendOffers<ProbePlan, LoginOffer> {
   }
 }
 
-const ofRuntime = new WeakMap<Runtime, Map<Service, LoginOffers>>()
+const offers = new PerRuntime(
+  (runtime: Runtime, service: Service) => new LoginOffers(runtime, service),
+)
 
 export function loginOffersOf(runtime: Runtime, service: Service): LoginOffers {
-  const services = ofRuntime.get(runtime) ?? new Map<Service, LoginOffers>()
-  ofRuntime.set(runtime, services)
-  const offers = services.get(service) ?? new LoginOffers(runtime, service)
-  services.set(service, offers)
-  return offers
+  return offers.of(runtime, service)
 }
 
 /** What each back-end offers before login, to a client that comes now; none while not all were asked. */

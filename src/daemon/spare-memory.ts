@@ -2,7 +2,8 @@
  * Gives memory back that a burst of sessions leaves behind. V8 collects its garbage when it must, not
  * when it could: a worker that has logged in thousands and has nothing to do keeps twice the heap that
  * its sessions need. Collecting stops it for tens of milliseconds, so that is done when little goes on,
- * where there is something to gain, and seldom.
+ * where there is something to gain, and seldom. It takes V8 some ten seconds to
+ * give the pages back.
  */
 import { getHeapStatistics } from 'node:v8'
 
@@ -27,6 +28,8 @@ export class SpareMemory {
   /** After the last collection; before the first one there is nothing to compare with. */
   #leastBytes: number
   #restsUntil = 0
+  /** A collection has gained nothing: V8 may hand the memory out only at the next. */
+  #isSecond = false
 
   constructor(heap: Heap) {
     this.#heap = heap
@@ -38,9 +41,14 @@ export class SpareMemory {
     const isQuiet = this.#heap.busyShare() < quietShare
     const now = this.#heap.now()
     if (!isQuiet || now < this.#restsUntil) return
-    if (this.#heap.sizeBytes() < this.#leastBytes + gainBytes) return
+    const before = this.#heap.sizeBytes()
+    if (before < this.#leastBytes + gainBytes) return
     this.#heap.collect()
-    this.#leastBytes = this.#heap.sizeBytes()
+    const after = this.#heap.sizeBytes()
+    const isDone = this.#isSecond || before - after >= gainBytes
+    this.#isSecond = !isDone
+    if (!isDone) return
+    this.#leastBytes = after
     this.#restsUntil = now + restMs
   }
 }

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BackendHerd } from '../../src/daemon/backend-herds.ts'
-import { startImapSession } from '../../src/daemon/front-end/imap.ts'
 import { deadlines } from '../../src/net/deadline.ts'
 import { FrontEnd } from '../support/front-end.ts'
 import { serveLogin } from '../support/login-backend.ts'
@@ -37,7 +36,6 @@ test('when a back-end dies, clients that were silent hear of it one by one', asy
   })
   await using front = await FrontEnd.start({
     service: 'imap',
-    start: startImapSession,
     backendPort: backend.port,
   })
   const clients: Peer[] = []

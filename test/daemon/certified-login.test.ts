@@ -2,10 +2,6 @@
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
 import { AdminLogins } from '../../src/daemon/admin-logins.ts'
-import { startImapSession } from '../../src/daemon/front-end/imap.ts'
-import { startPop3Session } from '../../src/daemon/front-end/pop3.ts'
-import { startSieveSession } from '../../src/daemon/front-end/sieve.ts'
-import { startSubmissionSession } from '../../src/daemon/front-end/submission.ts'
 import { LoginVerifier } from '../../src/daemon/login-verifier.ts'
 import { createServerTls, type ServerTls } from '../../src/net/tls.ts'
 import {
@@ -24,13 +20,6 @@ import {
   saslWords,
 } from '../support/sasl-login.ts'
 import { routeTo } from '../support/test-runtime.ts'
-
-const starts = {
-  imap: startImapSession,
-  pop3: startPop3Session,
-  sieve: startSieveSession,
-  submission: startSubmissionSession,
-} as const
 
 /** Where a client asks what it may log in with. */
 const lists = {
@@ -127,7 +116,6 @@ function startFront(fritz: Fritz, more: Partial<FrontEndOptions> = {}): Promise<
   const { service } = fritz
   return FrontEnd.start({
     service,
-    start: starts[service],
     backendPort: fritz.port,
     backendLines: [admin],
     serverTls,

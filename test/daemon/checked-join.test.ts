@@ -1,7 +1,6 @@
 /** Submission with an eye on senders, over real sockets: what goes through, and how it ends. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { startSubmissionSession } from '../../src/daemon/front-end/submission.ts'
 import { loginOffersOf } from '../../src/daemon/login-offers.ts'
 import { FrontEnd, type FrontEndOptions } from '../support/front-end.ts'
 import { serveLogin } from '../support/login-backend.ts'
@@ -30,7 +29,6 @@ function startFront(
   const destinations = toAnn.result === 'route' ? [toAnn.destination] : []
   return FrontEnd.start({
     service: 'submission',
-    start: startSubmissionSession,
     backendPort: backend.port,
     backendName: 'fritz.example.com',
     serverTls,

@@ -1,7 +1,6 @@
 /** What a client says of itself by ID, and which of it its back-end hears. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { startImapSession } from '../../src/daemon/front-end/imap.ts'
 import { FrontEnd, type FrontEndOptions } from '../support/front-end.ts'
 import { serveLogin } from '../support/login-backend.ts'
 import { ScriptedBackend } from '../support/peer.ts'
@@ -10,7 +9,7 @@ import { tlsParties } from '../support/tls-parties.ts'
 const { certificate, serverTls } = tlsParties()
 
 function startFront(options: Partial<FrontEndOptions>): Promise<FrontEnd> {
-  return FrontEnd.start({ service: 'imap', start: startImapSession, ...options })
+  return FrontEnd.start({ service: 'imap', ...options })
 }
 
 test('what a client says of itself goes to a back-end that is told of it, and no lie of its way', async () => {

@@ -6,9 +6,6 @@ import * as fc from 'fast-check'
 import { limits } from '../../src/base/limit.ts'
 import { raiseBarrier } from '../../src/daemon/barrier.ts'
 import type { FreezeAck } from '../../src/daemon/channel.ts'
-import { startImapSession } from '../../src/daemon/front-end/imap.ts'
-import { startPop3Session } from '../../src/daemon/front-end/pop3.ts'
-import { startSieveSession } from '../../src/daemon/front-end/sieve.ts'
 import { endSessions, listSessions } from '../../src/daemon/session-list.ts'
 import { FrontEnd, type FrontEndOptions } from '../support/front-end.ts'
 import { serveLogin, sieveCapabilities } from '../support/login-backend.ts'
@@ -18,7 +15,6 @@ import { routeTo } from '../support/test-runtime.ts'
 const ann = 'ann@example.com'
 const protocols = {
   imap: {
-    start: startImapSession,
     greeting: '* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] ready\r\n',
     logIn: (login: string) => `b LOGIN ${login} secret\r\n`,
     accepted: /b OK .*\r\n/,
@@ -26,7 +22,6 @@ const protocols = {
     farewell: /^\* BYE \[UNAVAILABLE\] [^\r]*\r\n$/,
   },
   pop3: {
-    start: startPop3Session,
     greeting: '+OK ready\r\n',
     logIn: (login: string) => `USER ${login}\r\nPASS secret\r\n`,
     accepted: /\+OK\r\n\+OK.*\r\n/,
@@ -34,7 +29,6 @@ const protocols = {
     farewell: /^-ERR \[SYS\/TEMP\] [^\r]*\r\n$/,
   },
   sieve: {
-    start: startSieveSession,
     greeting: sieveCapabilities,
     logIn: (login: string) => {
       const message = Buffer.from(`\0${login}\0secret`).toString('base64')
@@ -66,14 +60,13 @@ function startFront(
   backend: ScriptedBackend,
   more: Partial<FrontEndOptions> = {},
 ): Promise<FrontEnd> {
-  const { start } = protocols[service]
   const routes = {
     [ann]: routeTo('fritz', ann),
     // The same mailbox under another name.
     'ann.smith@example.com': routeTo('fritz', 'ann.smith@example.com', 'ann'),
     'bob@example.com': routeTo('fritz', 'bob@example.com'),
   }
-  return FrontEnd.start({ service, start, backendPort: backend.port, routes, ...more })
+  return FrontEnd.start({ service, backendPort: backend.port, routes, ...more })
 }
 
 async function loggingIn(front: FrontEnd, service: Service, login = 'ann'): Promise<Peer> {

@@ -1,8 +1,6 @@
 /** Guessing, at a front end that does not exempt this host. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { startImapSession } from '../../src/daemon/front-end/imap.ts'
-import { startPop3Session } from '../../src/daemon/front-end/pop3.ts'
 import { makeAuthority } from '../support/certificates.ts'
 import { FrontEnd, type FrontEndOptions } from '../support/front-end.ts'
 import { serveLogin } from '../support/login-backend.ts'
@@ -25,7 +23,6 @@ function startFront(
 ): Promise<FrontEnd> {
   return FrontEnd.start({
     service: 'imap',
-    start: startImapSession,
     backendPort: backend.port,
     limits: { exempt: '[]', auth_failure_delay: '40ms', ...limits },
     ...options,
@@ -109,7 +106,7 @@ test('beyond its rate an address is told to come again, and no back-end is asked
 test('names that nobody can mean count against their address, too', async () => {
   await using front = await startFront(
     { auth_failures_per_ip: '1/hour', auth_failure_delay: '10ms' },
-    { service: 'pop3', start: startPop3Session },
+    { service: 'pop3' },
   )
   using client = await front.connect()
   await client.expect(/^\+OK .*\r\n/)

@@ -3,10 +3,6 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
 import { raiseBarrier } from '../../src/daemon/barrier.ts'
-import { startImapSession } from '../../src/daemon/front-end/imap.ts'
-import { startPop3Session } from '../../src/daemon/front-end/pop3.ts'
-import { startSieveSession } from '../../src/daemon/front-end/sieve.ts'
-import { startSubmissionSession } from '../../src/daemon/front-end/submission.ts'
 import { FrontEnd, type FrontEndOptions } from '../support/front-end.ts'
 import { type Peer, ScriptedBackend } from '../support/peer.ts'
 import {
@@ -29,12 +25,6 @@ import { ScramClient, ScramServer } from '../support/scram.ts'
 import { routeTo } from '../support/test-runtime.ts'
 
 const mechanisms = ['SCRAM-SHA-256', 'SCRAM-SHA-1', 'OAUTHBEARER', 'XOAUTH2']
-const starts = {
-  imap: startImapSession,
-  pop3: startPop3Session,
-  sieve: startSieveSession,
-  submission: startSubmissionSession,
-} as const
 const login = 'ann@example.com'
 
 function startFront(
@@ -44,7 +34,6 @@ function startFront(
 ): Promise<FrontEnd> {
   return FrontEnd.start({
     service,
-    start: starts[service],
     backendPort: backend.port,
     mechanisms,
     routes: {

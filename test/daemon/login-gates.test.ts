@@ -1,7 +1,6 @@
 /** A back-end that everybody wants at once, or that is slow, and the users of others. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { startImapSession } from '../../src/daemon/front-end/imap.ts'
 import { FrontEnd, type FrontEndOptions } from '../support/front-end.ts'
 import { serveLogin } from '../support/login-backend.ts'
 import { loginWords } from '../support/login-words.ts'
@@ -17,7 +16,6 @@ const words = loginWords.imap
 function startFront(options: Partial<FrontEndOptions>): Promise<FrontEnd> {
   return FrontEnd.start({
     service: 'imap',
-    start: startImapSession,
     config: ['workers: 1'],
     routes: {
       'ann@example.com': routeTo('fritz', 'ann@example.com'),

@@ -51,7 +51,6 @@ function startFront(
 ): Promise<FrontEnd> {
   return FrontEnd.start({
     service,
-    start: loginWords[service].start,
     backendPort: backend.port,
     backendTls,
     backendName: 'fritz.example.com',

@@ -30,7 +30,7 @@ function startFront(
   service: LoginService,
   options: Partial<FrontEndOptions> = {},
 ): Promise<FrontEnd> {
-  return FrontEnd.start({ service, start: loginWords[service].start, serverTls, ...options })
+  return FrontEnd.start({ service, serverTls, ...options })
 }
 
 async function greeted(front: FrontEnd, service: LoginService): Promise<Peer> {

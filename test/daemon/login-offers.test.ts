@@ -103,7 +103,7 @@ backends:
 test('a back-end that no longer offers what it did is asked again at once', async () => {
   const offering = new Offering('imap', 'SCRAM-SHA-1')
   await using backend = await ScriptedBackend.start(offering.serve)
-  const options = { service: 'imap', start: startImapSession, backendPort: backend.port } as const
+  const options = { service: 'imap', backendPort: backend.port } as const
   await using front = await FrontEnd.start({
     ...options,
     mechanisms: ['SCRAM-SHA-1', 'SCRAM-SHA-256'],

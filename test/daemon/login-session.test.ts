@@ -28,10 +28,8 @@ function startBackend(
 }
 
 function startFront(service: LoginService, options: Partial<FrontEndOptions>): Promise<FrontEnd> {
-  const { start } = protocols[service]
   return FrontEnd.start({
     service,
-    start,
     serverTls,
     trust,
     backendName: 'fritz.example.com',

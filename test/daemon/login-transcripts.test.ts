@@ -3,11 +3,8 @@ import assert from 'node:assert/strict'
 import { globSync } from 'node:fs'
 import { basename } from 'node:path'
 import { before, test } from 'node:test'
+import type { LoginService } from '../../src/config/config.ts'
 import { AdminLogins } from '../../src/daemon/admin-logins.ts'
-import { startImapSession } from '../../src/daemon/front-end/imap.ts'
-import { startPop3Session } from '../../src/daemon/front-end/pop3.ts'
-import { startSieveSession } from '../../src/daemon/front-end/sieve.ts'
-import { startSubmissionSession } from '../../src/daemon/front-end/submission.ts'
 import type { LoginSession } from '../../src/daemon/login-session.ts'
 import { createServerTls, type ServerTls } from '../../src/net/tls.ts'
 import { type Authority, type IssuedCertificate, makeAuthority } from '../support/certificates.ts'
@@ -36,14 +33,6 @@ before(() => {
     crl: undefined,
   })
 })
-
-const starts = {
-  imap: startImapSession,
-  pop3: startPop3Session,
-  sieve: startSieveSession,
-  submission: startSubmissionSession,
-} as const
-type Service = keyof typeof starts
 
 function strings(json: string): string[] {
   return JSON.parse(`[${json}]`) as string[]
@@ -120,7 +109,7 @@ const hear = {
 
 /** A dialogue under way: the client, the front end, and the back-end that was asked last. */
 class Stage {
-  readonly service: Service
+  readonly service: LoginService
   readonly front: FrontEnd
   readonly backend: ScriptedBackend
   readonly client: Peer
@@ -128,7 +117,7 @@ class Stage {
   #logins = 0
   #peer: Peer | undefined
 
-  constructor(service: Service, front: FrontEnd, backend: ScriptedBackend, client: Peer) {
+  constructor(service: LoginService, front: FrontEnd, backend: ScriptedBackend, client: Peer) {
     this.service = service
     this.front = front
     this.backend = backend
@@ -249,7 +238,11 @@ class Stage {
   }
 }
 
-async function play(service: Service, transcript: Transcript, isWhole: boolean): Promise<void> {
+async function play(
+  service: LoginService,
+  transcript: Transcript,
+  isWhole: boolean,
+): Promise<void> {
   const { options, turns } = transcript
   const routes = turns.flatMap(({ text }) => {
     const [, word = '', rest = ''] = /^(log-in|exchange) (.*)$/.exec(text) ?? []
@@ -261,7 +254,6 @@ async function play(service: Service, transcript: Transcript, isWhole: boolean):
   await using backend = await ScriptedBackend.start(() => Promise.resolve())
   await using front = await FrontEnd.start({
     service,
-    start: starts[service],
     backendPort: backend.port,
     serverTls,
     tls: options.secure ? 'implicit' : options.offersTls ? 'starttls' : 'none',

@@ -2,8 +2,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { after, before, test } from 'node:test'
-import { startImapSession } from '../../src/daemon/front-end/imap.ts'
-import { startPop3Session } from '../../src/daemon/front-end/pop3.ts'
 import { byHashes, LoginVerifier } from '../../src/daemon/login-verifier.ts'
 import { FrontEnd, type FrontEndOptions } from '../support/front-end.ts'
 import { type Peer, ScriptedBackend } from '../support/peer.ts'
@@ -42,7 +40,6 @@ function startFront(
   answer = 'OK [CAPABILITY IMAP4rev1] in'
   return FrontEnd.start({
     service: 'imap',
-    start: startImapSession,
     backendPort: imap.port,
     verifier,
     backendLines: [`admin: {user: mailmux, password_file: s, style: ${style}}`],
@@ -131,7 +128,6 @@ test('by POP3 it is the same', async () => {
   })
   await using front = await startFront('master', {
     service: 'pop3',
-    start: startPop3Session,
     backendPort: pop3.port,
   })
   using client = await front.connect()

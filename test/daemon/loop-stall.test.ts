@@ -27,7 +27,6 @@ for (const service of ['imap', 'submission'] as const) {
     })
     await using front = await FrontEnd.start({
       service,
-      start: words.start,
       backendPort: backend.port,
       limits: { preauth_timeout: '1s', login_timeout: '1s' },
     })

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict'
 import { mock, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
-import { startImapSession } from '../../src/daemon/front-end/imap.ts'
 import { createServerTls } from '../../src/net/tls.ts'
 import { makeAuthority } from '../support/certificates.ts'
 import { FrontEnd } from '../support/front-end.ts'
@@ -23,7 +22,7 @@ async function pass(seconds: number): Promise<void> {
 }
 
 test('clients that say little more than nothing before a login are gone after a minute', async () => {
-  await using front = await FrontEnd.start({ service: 'imap', start: startImapSession })
+  await using front = await FrontEnd.start({ service: 'imap' })
   using client = await front.connect()
   await client.line()
   for (let second = 0; second < 55; second += 5) {
@@ -37,7 +36,7 @@ test('clients that say little more than nothing before a login are gone after a 
 })
 
 test('where there is little room they are gone after ten seconds, also those of before', async () => {
-  await using front = await FrontEnd.start({ service: 'imap', start: startImapSession })
+  await using front = await FrontEnd.start({ service: 'imap' })
   const early = await Promise.all(Array.from({ length: 50 }, () => front.connect()))
   for (const client of early) await client.line()
   await pass(15)
@@ -98,7 +97,6 @@ test('a command that comes octet by octet has no longer than one that comes at o
 test('a client that does not come to its handshake is gone, and hears nothing in clear text', async () => {
   await using front = await FrontEnd.start({
     service: 'imap',
-    start: startImapSession,
     tls: 'starttls',
     serverTls,
   })

@@ -44,6 +44,16 @@ function residentMib(daemon: Daemon): number {
   return kib.reduce((sum, size) => sum + size, 0) / 1024
 }
 
+/** Each answer comes after what the workers have read by then. */
+async function serveOthers(daemon: Daemon): Promise<void> {
+  for (let count = 0; count < 10; count++) {
+    using other = await Peer.connect(daemon.port('pop3'))
+    assert.match(await other.line(), /^\+OK /)
+    await other.send('QUIT\r\n').end()
+    await daemon.status()
+  }
+}
+
 const envelope = 'MAIL FROM:<bob@example.net>\r\nRCPT TO:<ann@example.com>\r\n'
 /** What makes a session wait for the back-end, which says nothing. */
 const waiting: readonly [Service, string][] = [
@@ -72,13 +82,7 @@ test('sessions that send without an end while they are to wait cost bounded memo
   await daemon.status()
   const idleMib = residentMib(daemon)
   for (const peer of sessions) peer.send(surplus)
-  // Each answer comes after what the workers have read by then.
-  for (let count = 0; count < 10; count++) {
-    using other = await Peer.connect(daemon.port('pop3'))
-    assert.match(await other.line(), /^\+OK /)
-    await other.send('QUIT\r\n').end()
-    await daemon.status()
-  }
+  await serveOthers(daemon)
   const fullMib = residentMib(daemon) - idleMib
   assert.ok(sessions.every(({ closed }) => !closed))
   // A quarter MiB for each: what is unparsed, and what its stream has read ahead.
@@ -115,12 +119,7 @@ test('commands that are begun and never ended cost bounded memory', async () => 
     // Some have been cut off before all of it was sent.
     for (let at = 0; at < text.length; at += 5000) peer.send(text.slice(at, at + 5000))
   }
-  for (let count = 0; count < 10; count++) {
-    using other = await Peer.connect(daemon.port('pop3'))
-    assert.match(await other.line(), /^\+OK /)
-    await other.send('QUIT\r\n').end()
-    await daemon.status()
-  }
+  await serveOthers(daemon)
   const fullMib = residentMib(daemon) - idleMib
   // Half of what is promised to be unparsed at most, on the average of them.
   assert.ok(fullMib < (sessions.length * 128) / 1024, `${fullMib} MiB`)

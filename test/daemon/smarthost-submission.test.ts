@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
-import { startSubmissionSession } from '../../src/daemon/front-end/submission.ts'
 import { loginOffersOf } from '../../src/daemon/login-offers.ts'
 import { LoginVerifier } from '../../src/daemon/login-verifier.ts'
 import { FrontEnd, type FrontEndOptions } from '../support/front-end.ts'
@@ -75,7 +74,6 @@ beforeEach(() => {
 async function startFront(options: Partial<FrontEndOptions> = {}): Promise<FrontEnd> {
   const front = await FrontEnd.start({
     service: 'submission',
-    start: startSubmissionSession,
     backendPort: out.port,
     backendLines: ['smtp: 1'],
     secondPort: imap.port,

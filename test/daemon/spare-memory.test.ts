@@ -11,6 +11,8 @@ class TestHeap implements Heap {
   bytes: number
   busy = 0
   collections = 0
+  /** What the first collection leaves. */
+  first: number | undefined
   readonly least: number
 
   constructor(least: number) {
@@ -32,7 +34,7 @@ class TestHeap implements Heap {
 
   collect(): void {
     this.collections++
-    this.bytes = this.least
+    this.bytes = this.collections === 1 && this.first !== undefined ? this.first : this.least
   }
 }
 
@@ -68,6 +70,18 @@ test('sessions that stay are no reason to collect again and again', () => {
     heap.atMs += 10 * second
   }
   assert.equal(heap.collections, 1)
+})
+
+test('what the first collection has not given back the second one does', () => {
+  const heap = new TestHeap(20 * mebibyte)
+  const memory = new SpareMemory(heap)
+  heap.bytes = 80 * mebibyte
+  heap.first = 78 * mebibyte
+  memory.look()
+  assert.deepEqual([heap.collections, heap.bytes], [1, 78 * mebibyte])
+  heap.atMs += 10 * second
+  memory.look()
+  assert.deepEqual([heap.collections, heap.bytes], [2, 20 * mebibyte])
 })
 
 test('it is done seldom, however much comes and goes', () => {

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
-import { startPop3Session } from '../../src/daemon/front-end/pop3.ts'
 import { MailmuxError } from '../../src/base/error.ts'
 import { UidlTable } from '../../src/map/state/uidl-table.ts'
 import { FrontEnd } from '../support/front-end.ts'
@@ -39,7 +38,6 @@ async function logIn(tls: 'none' | 'implicit', findUidls = () => table): Promise
   const front = opened.use(
     await FrontEnd.start({
       service: 'pop3',
-      start: startPop3Session,
       serverTls,
       trust,
       tls,

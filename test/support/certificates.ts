@@ -117,6 +117,18 @@ function authorityOf(signing: Signing): Authority {
   }
 }
 
+/** What `openssl ca` works with. */
+function layOut(authority: Signing, dir: TempDir): void {
+  const files = {
+    'ca.pem': authority.ca,
+    'ca.key': authority.key,
+    'ca.cnf': settings,
+    'index.txt': '',
+    'index.txt.attr': '',
+  }
+  for (const [file, text] of Object.entries(files)) writeFileSync(dir.join(file), text)
+}
+
 function issue(
   authority: Signing,
   { alternatives, subject = '/CN=somebody', extensions = [], days = 2 }: ClientCertificate,
@@ -124,15 +136,8 @@ function issue(
   using dir = tempDir()
   const own = ['authorityKeyIdentifier=keyid']
   if (alternatives !== undefined) own.push(`subjectAltName=${alternatives}`)
-  const files = {
-    'ca.pem': authority.ca,
-    'ca.key': authority.key,
-    'ca.cnf': settings,
-    'index.txt': '',
-    'index.txt.attr': '',
-    extensions: `${[...own, ...extensions].join('\n')}\n`,
-  }
-  for (const [file, text] of Object.entries(files)) writeFileSync(dir.join(file), text)
+  layOut(authority, dir)
+  writeFileSync(dir.join('extensions'), `${[...own, ...extensions].join('\n')}\n`)
   openssl(dir, `req -newkey ${newKey} -subj ${subject} -keyout key -out request`)
   openssl(
     dir,
@@ -151,14 +156,7 @@ function revoke(
   days: number,
 ): string {
   using dir = tempDir()
-  const files = {
-    'ca.pem': authority.ca,
-    'ca.key': authority.key,
-    'ca.cnf': settings,
-    'index.txt': '',
-    'index.txt.attr': '',
-  }
-  for (const [file, text] of Object.entries(files)) writeFileSync(dir.join(file), text)
+  layOut(authority, dir)
   const ca = 'ca -config ca.cnf -cert ca.pem -keyfile ca.key'
   for (const { cert } of certificates) {
     writeFileSync(dir.join('revoked.pem'), cert)

@@ -4,17 +4,29 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import type { SecureContext } from 'node:tls'
 import type { LoginService, TlsMode } from '../../src/config/config.ts'
 import type { AdminLogins } from '../../src/daemon/admin-logins.ts'
+import type { StartSession } from '../../src/daemon/runtime.ts'
+import { startImapSession } from '../../src/daemon/front-end/imap.ts'
+import { startPop3Session } from '../../src/daemon/front-end/pop3.ts'
+import { startSieveSession } from '../../src/daemon/front-end/sieve.ts'
+import { startSubmissionSession } from '../../src/daemon/front-end/submission.ts'
 import { loginOffersOf, loginPlans } from '../../src/daemon/login-offers.ts'
 import type { LoginVerifier } from '../../src/daemon/login-verifier.ts'
-import type { StartSession } from '../../src/daemon/runtime.ts'
 import type { Resolution } from '../../src/mail/route.ts'
 import type { ServerTls } from '../../src/net/tls.ts'
 import { Peer } from './peer.ts'
 import { routeTo, TestRuntime } from './test-runtime.ts'
 
+const starts = {
+  imap: startImapSession,
+  pop3: startPop3Session,
+  sieve: startSieveSession,
+  submission: startSubmissionSession,
+} as const
+
 export interface FrontEndOptions {
   readonly service: LoginService
-  readonly start: StartSession
+  /** In the place of how sessions of the service begin. */
+  readonly start?: StartSession
   /** Port of fritz, where ann@example.com is; 1, where nobody listens, if left out. */
   readonly backendPort?: number
   readonly backendTls?: TlsMode
@@ -81,12 +93,13 @@ export class FrontEnd implements AsyncDisposable {
       asksCertificate: options.asksCertificate ?? true,
       hasProxyHeader: false,
     } as const
+    const { start = starts[options.service] } = options
     const server = createServer({ noDelay: true })
     const front = new FrontEnd(runtime, server)
     server.on('connection', (socket) => {
       front.#sockets.push(socket)
       socket.on('error', () => undefined)
-      options.start(socket, listener, runtime)
+      start(socket, listener, runtime)
     })
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')

@@ -1,8 +1,4 @@
 /** What is said until a client is logged in, by each of the protocols. */
-import { startImapSession } from '../../src/daemon/front-end/imap.ts'
-import { startPop3Session } from '../../src/daemon/front-end/pop3.ts'
-import { startSieveSession } from '../../src/daemon/front-end/sieve.ts'
-import { startSubmissionSession } from '../../src/daemon/front-end/submission.ts'
 import { sieveCapabilities } from './login-backend.ts'
 
 export const loginServices = ['imap', 'pop3', 'sieve', 'submission'] as const
@@ -11,7 +7,6 @@ const sieveGreeting = /^(?:".*\r\n)+OK .*\r\n/
 
 export const loginWords = {
   imap: {
-    start: startImapSession,
     greeting: /^\* OK .*\r\n/,
     startTls: 'a STARTTLS\r\n',
     go: /^a OK .*\r\n/,
@@ -26,7 +21,6 @@ export const loginWords = {
     partOfAnswer: '1 O',
   },
   pop3: {
-    start: startPop3Session,
     greeting: /^\+OK .*\r\n/,
     startTls: 'STLS\r\n',
     go: /^\+OK.*\r\n/,
@@ -41,7 +35,6 @@ export const loginWords = {
     partOfAnswer: '+O',
   },
   sieve: {
-    start: startSieveSession,
     greeting: sieveGreeting,
     startTls: 'STARTTLS\r\n',
     go: /^OK .*\r\n/,
@@ -59,7 +52,6 @@ export const loginWords = {
     partOfAnswer: 'O',
   },
   submission: {
-    start: startSubmissionSession,
     greeting: /^220 .*\r\n/,
     startTls: 'STARTTLS\r\n',
     go: /^220 .*\r\n/,
