@@ -31,8 +31,11 @@ export class Ledger {
     const isSure = ({ number }: { readonly number: number }): boolean =>
       !this.perhaps.has(number) && !(hasDied && this.uncertain.has(number))
     const numbers = found.map(({ number }) => number)
-    const single = hasDied ? found.filter(isSure).map(({ number }) => number) : numbers
-    assert.equal(new Set(single).size, single.length, `twice: ${numbers.join()}`)
+    const single = hasDied ? found.filter(isSure) : found
+    const twice = single.filter(({ number }, at) =>
+      single.some((other, index) => index !== at && other.number === number),
+    )
+    assert.deepEqual(twice, [], 'twice')
     const wanted = [...this.delivered].filter(
       (number) => !this.deleted.has(number) && isSure({ number }),
     )
