@@ -139,3 +139,16 @@ export function stateOf(status: Status): FolderState {
   const modseq = highestModseq === undefined ? '' : String(highestModseq)
   return { messages, uidNext, uidValidity: Number(uidValidity), modseq }
 }
+
+interface Resources {
+  readonly storage?:
+    | { readonly usage?: number | undefined; readonly limit?: number | undefined }
+    | undefined
+}
+
+/** Undefined where the server tells of no limit. */
+export function quotaOf(answer: Resources | false): Quota | undefined {
+  const storage = answer === false ? undefined : answer.storage
+  if (storage?.limit === undefined) return undefined
+  return { usedBytes: storage.usage ?? 0, limitBytes: storage.limit }
+}

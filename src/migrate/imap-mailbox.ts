@@ -8,7 +8,7 @@ import { ImapFlow } from 'imapflow'
 import type { MailboxAccess } from '../backend/mailbox-access.ts'
 import { type MailboxStream, openMailboxStream } from '../backend/mailbox-stream.ts'
 import { MailmuxError } from '../base/error.ts'
-import { type Fetched, readFound, type Token } from './fetch-attributes.ts'
+import type { Fetched, Token } from './fetch-attributes.ts'
 import {
   answersTo,
   atom,
@@ -16,10 +16,12 @@ import {
   type Attributes,
   type Executing,
   factNames,
+  flagNames,
   messageIdOnly,
   nameOf,
   sequence,
   takenBy,
+  uidSearch,
   type Untagged,
   wholeBody,
 } from './imap-words.ts'
@@ -30,6 +32,7 @@ import {
   hasCapability,
   type Namespaces,
   type Quota,
+  quotaOf,
   Refusal,
   type SelectedFolder,
   stateOf,
@@ -116,9 +119,8 @@ export class ImapMailbox implements AsyncDisposable {
     const opened = await this.#ask(() =>
       this.#client.mailboxOpen(folder, { readOnly: access === 'read' }),
     )
-    const { permanentFlags, exists, uidNext, uidValidity, highestModseq } = opened
-    const state = stateOf({ messages: exists, uidNext, uidValidity, highestModseq })
-    return { state, permanentFlags }
+    const { permanentFlags, exists: messages } = opened
+    return { state: stateOf({ ...opened, messages }), permanentFlags }
   }
 
   /** Of these folders; undefined where the server does not tell without their being read. */
@@ -139,26 +141,31 @@ export class ImapMailbox implements AsyncDisposable {
    */
   async uids(): Promise<UidSet> {
     for (let attempt = 1; ; attempt++) {
-      const found = await this.#search()
-      const { exists = 0 } = this.#client.mailbox || {}
-      if (found.size === exists) return found
-      if (attempt > 1) {
-        const what = `lists ${found.size} of ${exists} messages`
-        throw new MailmuxError('BACKEND_UNREACHABLE', `${this.server}, IMAP: ${what}`)
-      }
-      // Some may have come or gone in between.
+      const { found, counts } = await this.#search()
+      if (counts.includes(found.size)) return found
+      const what = `${this.server}, IMAP: lists ${found.size} of ${counts.at(-1)} messages`
+      if (attempt > 1) throw new MailmuxError('BACKEND_UNREACHABLE', what)
+      // Some may have come before it that are told of only now.
       await this.#exec('NOOP', [])
     }
   }
 
-  async #search(): Promise<UidSet> {
-    const all = atom('ALL')
-    const asked = this.offers('ESEARCH') ? [atom('RETURN'), [all], all] : [all]
-    const found: string[] = []
-    const take: Untagged[string] = async ({ attributes = [], numbers }) =>
-      void found.push(numbers?.join() ?? readFound(attributes))
-    await this.#exec('UID SEARCH', asked, { SEARCH: take, ESEARCH: take })
-    return UidSet.parse(found.join())
+  /** `counts`: how many there were, one after the other; what is deleted meanwhile is found still. */
+  async #search(): Promise<{ readonly found: UidSet; readonly counts: readonly number[] }> {
+    const { asked, untagged, uids } = uidSearch(this.offers('ESEARCH'))
+    const counts: number[] = []
+    const count = (): void => {
+      const { exists = 0 } = this.#client.mailbox || {}
+      counts.push(exists)
+    }
+    count()
+    this.#client.on('exists', count).on('expunge', count)
+    try {
+      await this.#exec('UID SEARCH', asked, untagged)
+    } finally {
+      this.#client.off('exists', count).off('expunge', count)
+    }
+    return { found: uids(), counts }
   }
 
   facts(uids: UidSet): Promise<Fetched[]> {
@@ -176,15 +183,14 @@ export class ImapMailbox implements AsyncDisposable {
 
   /** Flags of messages that have changed since a HIGHESTMODSEQ. RFC 7162. */
   async changedFlags(since: string): Promise<Fetched[]> {
-    const names = [atom('UID'), atom('FLAGS')]
-    const answers = answersTo(names, () => true)
-    const asked = [sequence('1:*'), names, [atom('CHANGEDSINCE'), atom(since)]]
+    const answers = answersTo(flagNames, () => true)
+    const asked = [sequence('1:*'), flagNames, [atom('CHANGEDSINCE'), atom(since)]]
     await this.#exec('UID FETCH', asked, takenBy(answers))
     return answers.whole
   }
 
   flags(uids: UidSet): Promise<Fetched[]> {
-    return this.#fetch(uids, [atom('UID'), atom('FLAGS')])
+    return this.#fetch(uids, flagNames)
   }
 
   /** Octets of one message from `at` on, at most so many. Throws Refusal where it is gone. */
@@ -231,10 +237,7 @@ export class ImapMailbox implements AsyncDisposable {
 
   /** Of what INBOX counts against; undefined where the server tells of none. */
   async quota(): Promise<Quota | undefined> {
-    const answer = await this.#ask(() => this.#client.getQuota('INBOX'))
-    const storage = typeof answer === 'object' ? answer.storage : undefined
-    if (storage?.limit === undefined) return undefined
-    return { usedBytes: storage.usage ?? 0, limitBytes: storage.limit }
+    return quotaOf(await this.#ask(() => this.#client.getQuota('INBOX')))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

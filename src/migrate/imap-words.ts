@@ -1,7 +1,7 @@
 /** Arguments of IMAP commands as imapflow compiles them, and what takes its answers. */
 import { encodeFolderName } from '../mail/folder-name.ts'
-import { FetchAnswers, type Fetched, type Token } from './fetch-attributes.ts'
-import type { UidSet } from './uid-set.ts'
+import { FetchAnswers, type Fetched, readFound, type Token } from './fetch-attributes.ts'
+import { UidSet } from './uid-set.ts'
 
 export interface Attribute {
   readonly type: 'ATOM' | 'STRING' | 'SEQUENCE' | 'LITERAL'
@@ -14,6 +14,7 @@ export type Attributes = readonly (Attribute | Attributes | null)[]
 
 export const atom = (value: string): Attribute => ({ type: 'ATOM', value })
 export const factNames = ['UID', 'FLAGS', 'INTERNALDATE', 'RFC822.SIZE'].map(atom)
+export const flagNames = ['UID', 'FLAGS'].map(atom)
 export const wholeBody: Attribute = { ...atom('BODY.PEEK'), section: [] }
 export const headerOnly: Attribute = { ...atom('BODY.PEEK'), section: [atom('HEADER')] }
 export const messageIdOnly: Attribute = {
@@ -65,4 +66,21 @@ export function answersTo(
 
 export function takenBy(answers: FetchAnswers): Untagged {
   return { FETCH: async ({ attributes = [] }) => answers.take(attributes) }
+}
+
+/** UID SEARCH for all there is, in ranges where `isExtended`: RFC 4731. */
+export function uidSearch(isExtended: boolean): {
+  readonly asked: Attributes
+  readonly untagged: Untagged
+  readonly uids: () => UidSet
+} {
+  const all = atom('ALL')
+  const found: string[] = []
+  const take: Untagged[string] = async ({ attributes = [], numbers }) =>
+    void found.push(numbers?.join() ?? readFound(attributes))
+  return {
+    asked: isExtended ? [atom('RETURN'), [all], all] : [all],
+    untagged: { SEARCH: take, ESEARCH: take },
+    uids: () => UidSet.parse(found.join()),
+  }
 }
