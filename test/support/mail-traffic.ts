@@ -17,6 +17,11 @@ export class Ledger {
   readonly deleted = new Set<number>()
   /** Asked for when the session ended: it may have been done, or not. */
   readonly perhaps = new Set<number>()
+  /**
+   * The same, where it was to be filed: the copy may have come to be before the end, and the message
+   * gone after it. Nothing that is done with one of the two later takes the other away.
+   */
+  readonly perhapsTwice = new Set<number>()
   /** Refused after their end: they may be there, and were sent again. */
   readonly uncertain = new Set<number>()
   /** How often a sender was told to come again. */
@@ -29,7 +34,8 @@ export class Ledger {
    */
   check(found: readonly FoundMessage[], hasDied = false): void {
     const isSure = ({ number }: { readonly number: number }): boolean =>
-      !this.perhaps.has(number) && !(hasDied && this.uncertain.has(number))
+      !this.perhaps.has(number) &&
+      !(hasDied && (this.uncertain.has(number) || this.perhapsTwice.has(number)))
     const numbers = found.map(({ number }) => number)
     const single = hasDied ? found.filter(isSure) : found
     const twice = single.filter(({ number }, at) =>
@@ -43,7 +49,7 @@ export class Ledger {
     assert.deepEqual(sure.sort(rising), wanted.sort(rising), 'messages')
     for (const number of numbers) assert.ok(this.delivered.has(number), `${number} was not sent`)
     // Of these, too, at least one is there.
-    for (const number of this.uncertain) {
+    for (const number of [...this.uncertain, ...this.perhapsTwice]) {
       const isOpen = this.deleted.has(number) || this.perhaps.has(number)
       assert.ok(isOpen || numbers.includes(number), `${number} is lost`)
     }
@@ -166,7 +172,10 @@ async function workOn(
   ledger: Ledger,
 ): Promise<boolean> {
   if (index % 10 === 4) {
+    const wasSingle = !ledger.perhapsTwice.has(number)
+    ledger.perhapsTwice.add(number)
     await imap.command(`UID MOVE ${uid} Archive`)
+    if (wasSingle) ledger.perhapsTwice.delete(number)
     ledger.filed.add(number)
     return true
   }
