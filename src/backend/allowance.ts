@@ -1,17 +1,23 @@
 /**
- * What a run may take of one server: connections at once, octets a second and in a day. All mailboxes of the run
- * share it; each has a `Share`, which it may make urgent for as long as its user is kept out.
+ * What a run may take of one server: connections at once, octets and commands a second, octets in a
+ * day; and less of it while it is slow. All mailboxes of the run share it; each has a `Share`, which it
+ * may make urgent for as long as its user is kept out.
  */
 import type { Clock } from '../base/clock.ts'
 import type { DayLimit } from './day-limit.ts'
+import { Latency } from './latency.ts'
 import { Seats } from './seats.ts'
 import { TokenBucket } from './token-bucket.ts'
+import { waitFor } from './wait-for.ts'
 
 /** Undefined: as much as the server gives. */
 export interface AllowanceLimits {
   readonly connections: number | undefined
   /** Octets in both directions together, before TLS. */
   readonly bytesPerSecond: number | undefined
+  readonly commandsPerSecond?: number | undefined
+  /** Of answers on average, above which the server is slow. 0: it never is. */
+  readonly latencyLimitMs?: number
 }
 
 export interface AllowanceOptions extends AllowanceLimits {
@@ -32,18 +38,26 @@ export class Allowance {
   readonly clock: Clock
   readonly day: DayLimit | undefined
   readonly gate: (() => void) | undefined
-  readonly #bucket: TokenBucket | undefined
+  readonly latency: Latency
+  readonly #bytes: TokenBucket | undefined
+  readonly #commands: TokenBucket | undefined
   #sinceRefusal = 0
 
-  constructor({ connections, bytesPerSecond, clock, day, gate, ...rest }: AllowanceOptions) {
+  constructor(options: AllowanceOptions) {
+    const { connections, bytesPerSecond, commandsPerSecond, clock, day, gate, ...rest } = options
     this.clock = clock
     this.gate = gate
     this.day = day
-    this.seats = new Seats({ most: connections ?? Number.POSITIVE_INFINITY, clock, ...rest })
-    this.#bucket =
-      bytesPerSecond === undefined
+    const latency = new Latency(options.latencyLimitMs ?? 0)
+    this.latency = latency
+    const most = connections ?? Number.POSITIVE_INFINITY
+    this.seats = new Seats({ most, isSlow: () => latency.isSlow, clock, ...rest })
+    const bucket = (perSecond: number | undefined, burst: number): TokenBucket | undefined =>
+      perSecond === undefined
         ? undefined
-        : new TokenBucket(bytesPerSecond, Math.max(bytesPerSecond, leastBurst), clock.now())
+        : new TokenBucket(perSecond, Math.max(perSecond, burst), clock.now())
+    this.#bytes = bucket(bytesPerSecond, leastBurst)
+    this.#commands = bucket(commandsPerSecond, 1)
   }
 
   share(): Share {
@@ -55,7 +69,17 @@ export class Allowance {
     this.day?.spend(bytes)
     this.#sinceRefusal += bytes
     if (this.#sinceRefusal >= muchBytes) this.seats.eased()
-    return this.#bucket?.take(bytes, this.clock.now()) ?? 0
+    return this.#bytes?.take(bytes, this.clock.now()) ?? 0
+  }
+
+  /** Counts a command; returns in how many milliseconds it may go. */
+  command(): number {
+    return this.#commands?.take(1, this.clock.now()) ?? 0
+  }
+
+  /** The server has answered after so many milliseconds. */
+  answered(ms: number): void {
+    if (this.latency.took(ms, this.clock.now())) this.seats.slowed()
   }
 
   refused(): void {
@@ -93,7 +117,11 @@ export class Share {
    */
   spend(bytes: number, goOn: () => void): (() => void) | undefined {
     const waitMs = this.#allowance.spend(bytes)
-    if (waitMs <= 0 || this.#isUrgent) return undefined
+    return waitMs <= 0 || this.#isUrgent ? undefined : this.after(waitMs, goOn)
+  }
+
+  /** As a clock does it, or earlier when it becomes urgent. */
+  after(waitMs: number, goOn: () => void): () => void {
     const end = (): void => {
       cancel()
       this.#held.delete(release)
@@ -123,6 +151,21 @@ export class Share {
     return this.#taken(count)
   }
 
+  /** Waits until a command may be sent. Throws the reason of `signal`. */
+  async command(signal: AbortSignal): Promise<void> {
+    await this.#wait(this.#allowance.command(), signal)
+  }
+
+  /** What a clock says, to tell by how long an answer took. */
+  now(): number {
+    return this.#allowance.clock.now()
+  }
+
+  /** The server has begun to answer, so many milliseconds after it was asked. */
+  answered(ms: number): void {
+    this.#allowance.answered(ms)
+  }
+
   /** What one piece of work should not take more than. */
   get pieceBytes(): number {
     const { day } = this.#allowance
@@ -131,12 +174,13 @@ export class Share {
 
   /**
    * Waits until a piece of work that takes so many octets may begin: not in a pause that the server
-   * has asked for. Throws DAY_LIMIT_REACHED, what the gate throws, and the
-   * reason of `signal`.
+   * has asked for, and not at once where it is slow. Throws DAY_LIMIT_REACHED, what the gate throws,
+   * and the reason of `signal`.
    */
   async admit(bytes: number, signal: AbortSignal): Promise<void> {
     if (!this.#isUrgent) {
       await this.#allowance.seats.pause(signal)
+      await this.#wait(this.#allowance.latency.restMs, signal)
       this.#allowance.gate?.()
     }
     this.#allowance.day?.admit(bytes, this.#isUrgent)
@@ -150,6 +194,10 @@ export class Share {
   /** Whoever comes next is not to wait for what this one has waited for in vain. */
   giveUp(): void {
     this.#allowance.seats.endPause()
+  }
+
+  async #wait(waitMs: number, signal: AbortSignal): Promise<void> {
+    if (waitMs > 0 && !this.#isUrgent) await waitFor(this, waitMs, signal)
   }
 
   #taken(count: number): Disposable {

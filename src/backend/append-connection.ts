@@ -129,6 +129,7 @@ export class AppendConnection implements Disposable {
     folder: string,
     messages: readonly AppendMessage[],
   ): Promise<void> {
+    await this.#stream.untilTurn()
     let text = appendCommand(command.tag, folder)
     if (text === undefined) throw new Error(`no name of a folder: ${JSON.stringify(folder)}`)
     for (const { body, ...message } of messages) {

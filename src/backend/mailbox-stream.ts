@@ -43,10 +43,11 @@ export function openMailboxStream(
     loginTimeoutMs: access.loginTimeoutMs,
     preface: prefaceFor({ clientAddress: access.clientAddress, client: undefined }),
   }
+  const limits = { share: access.share, signal }
   const client = new LoginClient(plan, {
     backendAnswered(outcome) {
       signal.removeEventListener('abort', giveUp)
-      if (outcome.kind === 'accepted') resolve(new MailboxStream(client, outcome, access.share))
+      if (outcome.kind === 'accepted') resolve(new MailboxStream(client, outcome, limits))
       else reject(failureOf(access, protocol, outcome))
     },
     backendChallenged() {
@@ -101,13 +102,21 @@ export class MailboxStream extends Duplex {
   readonly capabilities: string
   readonly #socket: Socket
   readonly #share: Share | undefined
+  readonly #signal: AbortSignal
   /** What calls off a wait, by direction. */
   readonly #held = new Map<'read' | 'write', () => void>()
   #silenceMs = 0
+  /** Since when an answer is waited for; undefined where none is. */
+  #askedAt: number | undefined
 
-  constructor(client: LoginClient, { response, surplus }: Accepted, share: Share | undefined) {
+  constructor(
+    client: LoginClient,
+    { response, surplus }: Accepted,
+    { share, signal }: { readonly share: Share | undefined; readonly signal: AbortSignal },
+  ) {
     super({ highWaterMark: readBytes * 4 })
     this.#share = share
+    this.#signal = signal
     const { socket } = client
     if (socket === undefined) throw new Error('accepted without a connection')
     this.#socket = socket
@@ -138,8 +147,14 @@ export class MailboxStream extends Duplex {
     return this
   }
 
+  /** Waits until a command may be written. Throws the reason of the signal that it was opened with. */
+  async untilTurn(): Promise<void> {
+    await this.#share?.command(this.#signal)
+  }
+
   /** Takes bytes that have come. False: no more of them now. */
   took(bytes: Buffer): boolean {
+    this.#tellLatency()
     const isWanted = this.push(bytes)
     const isHeld = this.#hold('read', bytes.length, () => this.#socket.resume())
     return isWanted && !isHeld
@@ -151,6 +166,7 @@ export class MailboxStream extends Duplex {
 
   override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
     const go = (): void => {
+      this.#askedAt = this.#share?.now()
       if (this.#socket.write(chunk)) done()
       else this.#socket.once('drain', () => done())
     }
@@ -165,6 +181,12 @@ export class MailboxStream extends Duplex {
     for (const callOff of this.#held.values()) callOff()
     this.#socket.destroy()
     done(error)
+  }
+
+  #tellLatency(): void {
+    if (this.#askedAt === undefined) return
+    this.#share?.answered(this.#share.now() - this.#askedAt)
+    this.#askedAt = undefined
   }
 
   /** False: nothing is to be waited for. */

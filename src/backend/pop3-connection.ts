@@ -75,6 +75,7 @@ export class Pop3Connection implements Disposable {
 
   /** One that is answered by a list. */
   async #command(text: string): Promise<readonly string[]> {
+    await this.#stream.untilTurn()
     if (this.#failure !== undefined) throw this.#failure
     const asked: Asked = Promise.withResolvers()
     this.#asked.push(asked)

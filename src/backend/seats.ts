@@ -28,6 +28,8 @@ export interface SeatsOptions {
   /** Infinity: as many as are asked for. At least `fewestSeats`. */
   readonly most: number
   readonly clock: Clock
+  /** Then there will not be more of them. */
+  readonly isSlow?: () => boolean
   /** From 0 to 1: so that several who were refused do not come again at once. */
   readonly random?: () => number
 }
@@ -35,6 +37,7 @@ export interface SeatsOptions {
 export class Seats {
   readonly #most: number
   readonly #clock: Clock
+  readonly #isSlow: () => boolean
   readonly #random: () => number
   readonly #waiting = new Set<Waiting>()
   #taken = 0
@@ -44,10 +47,11 @@ export class Seats {
   #climbFrom = Number.NEGATIVE_INFINITY
   #cancelTimer: (() => void) | undefined
 
-  constructor({ most, clock, random = Math.random }: SeatsOptions) {
+  constructor({ most, clock, isSlow = () => false, random = Math.random }: SeatsOptions) {
     this.#most = Math.max(most, fewestSeats)
     this.#allowed = this.#most
     this.#clock = clock
+    this.#isSlow = isSlow
     this.#random = random
   }
 
@@ -110,10 +114,13 @@ export class Seats {
     this.#refusals++
     const pauseMs = Math.min(longestPauseMs, firstPauseMs * 2 ** (this.#refusals - 1))
     this.#pausedUntil = now + pauseMs * (0.75 + this.#random() / 2)
-    this.#climbFrom = this.#pausedUntil
-    const had = Math.min(this.#allowed, Math.max(this.#taken, fewestSeats))
-    this.#allowed = Math.max(fewestSeats, Math.floor(had / 2))
+    this.#halve(this.#pausedUntil)
     this.#serve()
+  }
+
+  /** It is slow: fewer come from now on, nobody is sent away. */
+  slowed(): void {
+    this.#halve(this.#clock.now())
   }
 
   /** It has done a good deal since it last refused. */
@@ -134,12 +141,19 @@ export class Seats {
     }
   }
 
+  #halve(climbFrom: number): void {
+    this.#climbFrom = climbFrom
+    const had = Math.min(this.#allowed, Math.max(this.#taken, fewestSeats))
+    this.#allowed = Math.max(fewestSeats, Math.floor(had / 2))
+  }
+
   #pauseLeft(): number {
     return Math.ceil(this.#pausedUntil - this.#clock.now())
   }
 
   #climb(): void {
     if (this.#allowed >= this.#most) return
+    if (this.#isSlow()) this.#climbFrom = Math.max(this.#climbFrom, this.#clock.now())
     const steps = Math.floor((this.#clock.now() - this.#climbFrom) / climbEveryMs)
     if (steps < 1) return
     this.#allowed = Math.min(this.#most, this.#allowed + steps * fewestSeats)

@@ -72,6 +72,7 @@ export class SieveConnection implements Disposable {
 
   /** One at a time. */
   async #command(text: string): Promise<Responses> {
+    await this.#stream.untilTurn()
     if (this.#failure !== undefined) throw this.#failure
     const asked = Promise.withResolvers<Responses>()
     this.#asked = asked

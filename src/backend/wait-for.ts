@@ -2,7 +2,11 @@
 import type { Clock } from '../base/clock.ts'
 
 /** Resolves after so many monotonic milliseconds. Throws the reason of `signal`. */
-export async function waitFor(clock: Clock, waitMs: number, signal: AbortSignal): Promise<void> {
+export async function waitFor(
+  clock: Pick<Clock, 'after'>,
+  waitMs: number,
+  signal: AbortSignal,
+): Promise<void> {
   signal.throwIfAborted()
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const cancel = clock.after(waitMs, resolve)

@@ -74,6 +74,9 @@ export interface MigrateLimits {
   /** Connections at once. */
   readonly connections: number | undefined
   readonly bytesPerSecond: number | undefined
+  readonly commandsPerSecond: number | undefined
+  /** A server that takes longer to answer, on average, is given less. 0: never. */
+  readonly latencyLimitMs: number
   /** By the calendar of this host, over all runs. */
   readonly bytesPerDay: number | undefined
 }

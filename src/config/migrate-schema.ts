@@ -1,5 +1,5 @@
 /** The part of the schema that bounds what copying mailboxes may take. */
-import { name, size } from './scalar-schema.ts'
+import { duration, name, size } from './scalar-schema.ts'
 
 const limits = {
   connections: {
@@ -11,6 +11,16 @@ const limits = {
   bytes_per_second: {
     ...size,
     description: 'octets a second, both ways together (default: as many as it gives)',
+  },
+  commands_per_second: {
+    type: 'integer',
+    minimum: 1,
+    maximum: 100_000,
+    description: 'commands a second (default: as many as it answers)',
+  },
+  latency_limit: {
+    ...duration,
+    description: 'mean time to an answer above which less is asked of it (default: 1s; 0s: never)',
   },
   bytes_per_day: {
     ...size,

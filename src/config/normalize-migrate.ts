@@ -2,7 +2,7 @@
 import { parseWindow } from '../base/window.ts'
 import type { Config, MigrateLimits } from './config.ts'
 import type { RawConfig } from './schema.ts'
-import { parseSizeBytes } from './unit.ts'
+import { parseDurationMs, parseSizeBytes } from './unit.ts'
 
 type RawBackend = RawConfig['backends'][string]
 
@@ -18,10 +18,12 @@ export function migrateOf({
 }
 
 export function migrateLimitsOf(raw: RawBackend['migrate'] = {}): MigrateLimits {
-  const { connections, bytes_per_second, bytes_per_day } = raw
+  const { connections, bytes_per_second, bytes_per_day, commands_per_second } = raw
   return {
     connections,
     bytesPerSecond: optionalSize(bytes_per_second),
+    commandsPerSecond: commands_per_second,
+    latencyLimitMs: parseDurationMs(raw.latency_limit ?? '1s'),
     bytesPerDay: optionalSize(bytes_per_day),
   }
 }

@@ -19,6 +19,7 @@ import {
   flagNames,
   messageIdOnly,
   nameOf,
+  pace,
   sequence,
   takenBy,
   uidSearch,
@@ -292,6 +293,7 @@ function clientOver(stream: MailboxStream, host: string): ImapFlow {
       },
     },
   })
+  pace(client as unknown as Executing, () => stream.untilTurn())
   // What goes wrong is thrown by the calls; the event tells the same once more.
   client.on('error', () => undefined)
   return client

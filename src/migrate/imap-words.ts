@@ -38,13 +38,22 @@ interface UntaggedData {
 
 export type Untagged = Readonly<Record<string, (data: UntaggedData) => Promise<void>>>
 
-/** What imapflow has and its types keep to itself. */
+/** What imapflow has and its types keep to itself. All of its own commands go through `exec`, too. */
 export interface Executing {
-  exec(
+  exec: (
     command: string,
     attributes: Attributes,
     options: { readonly untagged: Untagged },
-  ): Promise<{ next(): void }>
+  ) => Promise<{ next(): void }>
+}
+
+/** From now on each command waits for `untilTurn` before it is sent. */
+export function pace(client: Executing, untilTurn: () => Promise<void>): void {
+  const exec = client.exec.bind(client)
+  client.exec = async (...command) => {
+    await untilTurn()
+    return await exec(...command)
+  }
 }
 
 /** What FETCH tells of by these names. */

@@ -5,6 +5,7 @@ import { parseWindow } from '../../src/base/window.ts'
 import { WindowedRun } from '../../src/migrate/in-windows.ts'
 import type { UserReport } from '../../src/migrate/migration-report.ts'
 import { RunLimits } from '../../src/migrate/run-limits.ts'
+import { unlimited } from '../support/mailbox-pair.ts'
 import { passTime, SimulatedClock } from '../support/simulated-clock.ts'
 
 const hour = 3_600_000
@@ -13,7 +14,6 @@ const done: UserReport = { ...ann, result: 'done', copied: 2 }
 
 function runOf(waits: boolean) {
   const clock = new SimulatedClock(new Date(2026, 11, 4, 23).getTime())
-  const unlimited = { connections: undefined, bytesPerSecond: undefined, bytesPerDay: undefined }
   const config = { backends: new Map(), migrate: { windows: [], outside: unlimited }, stateDir: '' }
   const windows = [parseWindow('22:00-06:00') ?? assert.fail()]
   const limits = new RunLimits(config, clock, windows)

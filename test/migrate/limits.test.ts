@@ -7,19 +7,17 @@ import { migrateUsers } from '../../src/migrate/migrate-users.ts'
 import { exitCodeOf, type MigrationReport } from '../../src/migrate/migration-report.ts'
 import { describeMoment } from '../../src/migrate/moment.ts'
 import { RunLimits } from '../../src/migrate/run-limits.ts'
-import { doorTo, MailboxPair } from '../support/mailbox-pair.ts'
+import { doorTo, MailboxPair, unlimited } from '../support/mailbox-pair.ts'
 import type { RawMessage } from '../support/raw-imap.ts'
 import { passTime, SimulatedClock } from '../support/simulated-clock.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import { type Refuse, ThrottlingProxy } from '../support/throttling-proxy.ts'
 import { skipWithout } from '../support/tools.ts'
 
-const people = 'ann bob carl dora emil fred gina hans ida karl lena mia nils olga paul'.split(' ')
-const none: MigrateLimits = {
-  connections: undefined,
-  bytesPerSecond: undefined,
-  bytesPerDay: undefined,
-}
+const people =
+  'ann bob carl dora emil fred gina hans ida karl lena mia nils olga paul qara rolf sven tina uwe vera wim xena'.split(
+    ' ',
+  )
 const { signal } = new AbortController()
 
 function mail(text: string, bytes: number): RawMessage {
@@ -85,12 +83,12 @@ describe('a migration within limits', { skip: skipWithout('dovecot') }, () => {
       ingrid: doorTo('ingrid', there.port, 'authzid'),
     }
     const backends = new Map([
-      ['fritz', { ...doors.fritz.backend, migrate: { ...none, ...source } }],
-      ['ingrid', { ...doors.ingrid.backend, migrate: { ...none, ...target } }],
+      ['fritz', { ...doors.fritz.backend, migrate: { ...unlimited, ...source } }],
+      ['ingrid', { ...doors.ingrid.backend, migrate: { ...unlimited, ...target } }],
     ])
     const stateDir = dir.join('state')
     const limits = new RunLimits(
-      { backends, migrate: { windows: [], outside: none }, stateDir },
+      { backends, migrate: { windows: [], outside: unlimited }, stateDir },
       clock,
       windowsOf(windows),
     )
@@ -142,6 +140,40 @@ describe('a migration within limits', { skip: skipWithout('dovecot') }, () => {
     const least = ((there.bytes - 10_000) / bytesPerSecond - 1) * 1000
     assert.ok(ms >= least, `${there.bytes} octets in ${ms} ms`)
     assert.ok(ms <= least + 2_000, `${ms} ms: it waited for nothing`)
+  })
+
+  test('sends no more commands a second than it may, over all of its mailboxes', async () => {
+    await Promise.all(['qara', 'rolf'].map((user) => fill(user, 3, 200)))
+    const { report, there, ms } = await run({
+      users: ['qara', 'rolf'],
+      target: { commandsPerSecond: 2 },
+    })
+    assert.deepEqual(resultsOf(report), ['done', 'done'])
+    // Logins, and the ends of connections, wait for nothing.
+    const least = ((there.commands - 30) / 2 - 1) * 1000
+    assert.ok(there.commands > 60 && ms >= least, `${there.commands} commands in ${ms} ms`)
+    assert.ok(ms <= (there.commands / 2 + 1) * 1000, `${ms} ms: it waited for nothing`)
+  })
+
+  test('asks less of a back-end that answers slowly, of fewer mailboxes at once', async () => {
+    const users = ['sven', 'tina', 'uwe', 'vera', 'wim', 'xena']
+    await Promise.all(users.map((user) => fill(user, 10, 2_000)))
+    const clock = new SimulatedClock()
+    const openAtAppends: number[] = []
+    const refuse: Refuse = (command, { open }) => {
+      if (command.startsWith('APPEND')) openAtAppends.push(open)
+      clock.advance(4_000)
+      return undefined
+    }
+    const slow = { users, jobs: 3, refuse, clock, target: { latencyLimitMs: 1_000 } }
+    const { report } = await run(slow)
+    assert.deepEqual(
+      resultsOf(report),
+      users.map(() => 'done'),
+    )
+    assert.equal(openAtAppends.length, 12)
+    assert.ok(Math.max(...openAtAppends.slice(0, 6)) > 3, openAtAppends.join())
+    assert.ok(Math.max(...openAtAppends.slice(-4)) <= 3, openAtAppends.join())
   })
 
   test('has no more connections than it may, and goes through all the same', async () => {

@@ -1,7 +1,7 @@
 /** Two real Dovecots with administrators, and copies of mailboxes from the one to the other. */
 import { chmodSync, statSync, writeFileSync } from 'node:fs'
 import { AdminDoor } from '../../src/backend/mailbox-access.ts'
-import type { BackendConfig } from '../../src/config/config.ts'
+import type { BackendConfig, MigrateLimits } from '../../src/config/config.ts'
 import { Dovecot, type DovecotOptions } from '../../src/demo/dovecot.ts'
 import { CopyJournal } from '../../src/map/state/copy-journal.ts'
 import { BadMessages } from '../../src/migrate/bad-messages.ts'
@@ -26,6 +26,14 @@ export interface PairOptions {
 /** So that a few messages take many steps. */
 export const smallPieces = { messages: 3, bytes: 100_000, largeBytes: 60_000 }
 
+export const unlimited: MigrateLimits = {
+  connections: undefined,
+  bytesPerSecond: undefined,
+  commandsPerSecond: undefined,
+  latencyLimitMs: 0,
+  bytesPerDay: undefined,
+}
+
 /** Of a run that may take as much as there is. */
 export function noLimits(stateDir: string): RunLimits {
   return new RunLimits({
@@ -34,8 +42,6 @@ export function noLimits(stateDir: string): RunLimits {
     stateDir,
   })
 }
-
-const unlimited = { connections: undefined, bytesPerSecond: undefined, bytesPerDay: undefined }
 
 const limits = { connectTimeoutMs: 5_000, loginTimeoutMs: 5_000 } as never
 

@@ -134,7 +134,8 @@ export class Peer implements Disposable {
       const left = deadline - Date.now()
       if (this.closed || left <= 0) {
         const why = this.closed ? 'closed' : 'timed out'
-        throw new Error(`${why} waiting for ${what}; unread: ${JSON.stringify(this.unread)}`)
+        const unread = JSON.stringify(this.unread.slice(-1_000))
+        throw new Error(`${why} waiting for ${what}; unread at last: ${unread}`)
       }
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, left)

@@ -25,7 +25,7 @@ export class SimulatedClock implements Clock {
   }
 
   after(waitMs: number, call: () => void): () => void {
-    const waiting = { dueMs: this.#nowMs + Math.max(0, waitMs), call }
+    const waiting = { dueMs: this.#nowMs + Math.ceil(Math.max(0, waitMs)), call }
     this.#waiting.add(waiting)
     return () => this.#waiting.delete(waiting)
   }

@@ -12,6 +12,8 @@ export class ThrottlingProxy implements AsyncDisposable {
   readonly port: number
   /** Octets, both ways. */
   bytes = 0
+  /** Of the client. */
+  commands = 0
   /** Connections that are open, and the most that were. */
   open = 0
   mostOpen = 0
@@ -59,6 +61,7 @@ export class ThrottlingProxy implements AsyncDisposable {
       this.bytes += chunk.length
       const text = chunk.toString('latin1')
       const [, tag = '', command = ''] = /^([A-Z0-9]+) ([A-Z].*)\r\n/.exec(text) ?? []
+      if (command !== '') this.commands++
       const said = command === '' || isOver ? undefined : refuse(command, this)
       if (said === undefined) upstream.write(chunk)
       else {
