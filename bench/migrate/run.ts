@@ -2,7 +2,8 @@
  * Copies of one mailbox from Dovecot to Dovecot, by mailmux and by mbsync (Debian: isync), a first
  * and a second run of each in turn, every time into mailboxes that are new: the time, and the CPU time
  * and the most memory of the copying program alone.
- * `run.ts [--pairs N] [--scale F]`; `run.ts freeze [--moves N] [--scale F]` see freeze.ts.
+ * `run.ts [--pairs N] [--scale F]`; `run.ts freeze [--moves N] [--scale F]` see freeze.ts; `run.ts ledger [--moves N]
+ * [--seed S]` see ledger.ts.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -14,12 +15,14 @@ import { adminPassword, MailboxPair, password } from '../../test/support/mailbox
 import { tempDir, type TempDir } from '../../test/support/temp-dir.ts'
 import { skipWithout } from '../../test/support/tools.ts'
 import { measureFreeze } from './freeze.ts'
+import { checkMoves } from './ledger.ts'
 
 const { values, positionals } = parseArgs({
   options: {
     pairs: { type: 'string', default: '1' },
     scale: { type: 'string', default: '1' },
     moves: { type: 'string', default: '20' },
+    seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
   },
   allowPositionals: true,
 })
@@ -142,6 +145,9 @@ async function measure(workload: Workload): Promise<void> {
 
 if (positionals[0] === 'freeze') {
   await measureFreeze({ messages: Math.ceil(50_000 * scale), moves: Number(values.moves) })
+}
+if (positionals[0] === 'ledger') {
+  await checkMoves({ moves: Number(values.moves), seed: Number(values.seed) })
 }
 for (const workload of positionals.length === 0 ? workloads : []) {
   for (let number = 1; number <= pairs; number++) await measure(workload)

@@ -66,7 +66,8 @@ describe('a back-end that dies', { skip: skipWithout('dovecot') }, () => {
   async function isUnharmed(user: string): Promise<void> {
     const own = new Ledger()
     const ended = new AbortController()
-    const sending = sendMail(site.daemon?.port('smtp') ?? 0, user, own, ended.signal)
+    const port = site.daemon?.port('smtp') ?? 0
+    const sending = sendMail({ port, user, ledger: own, signal: ended.signal })
     await delivered(own, 1)
     ended.abort()
     await sending

@@ -1,12 +1,13 @@
 /**
  * Mail of one user while the mailbox moves: senders who come by the relay, and mail programs by the
- * proxy, who all do it again when they are told to, and write down what they were told.
+ * proxies, who all do it again when they are told to, and write down what they were told.
  */
 import assert from 'node:assert/strict'
 import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises'
 import { password } from './mailbox-pair.ts'
 import { Peer } from './peer.ts'
 import { RawImap } from './raw-imap.ts'
+import { sieveOf } from './sieve-round.ts'
 
 /** What was promised to one user: messages by their number in the subject, and their flags. */
 export class Ledger {
@@ -27,6 +28,22 @@ export class Ledger {
   /** How often a sender was told to come again. */
   deferred = 0
   reconnected = 0
+  /** What POP3 clients know messages by. */
+  readonly uidls = new Map<number, string>()
+  /** Versions of a Sieve script: the last that was asked for, and the last that was answered for. */
+  readonly script = { asked: 0, answered: 0 }
+  readonly #free: number[] = []
+  #last = 0
+
+  /** The number of the next message. */
+  take(): number {
+    return this.#free.pop() ?? ++this.#last
+  }
+
+  /** It was not sent, or perhaps. */
+  giveBack(number: number): void {
+    this.#free.push(number)
+  }
 
   /**
    * Every message that was taken is there once, and no other; flags and folders are as they were given.
@@ -47,10 +64,14 @@ export class Ledger {
     )
     const sure = found.filter(isSure).map(({ number }) => number)
     assert.deepEqual(sure.sort(rising), wanted.sort(rising), 'messages')
-    for (const number of numbers) assert.ok(this.delivered.has(number), `${number} was not sent`)
+    for (const number of numbers) {
+      const isSent = this.delivered.has(number) || this.uncertain.has(number)
+      assert.ok(isSent, `${number} was not sent`)
+    }
     // Of these, too, at least one is there.
     for (const number of [...this.uncertain, ...this.perhapsTwice]) {
-      const isOpen = this.deleted.has(number) || this.perhaps.has(number)
+      const isGone = this.deleted.has(number) || !this.delivered.has(number)
+      const isOpen = isGone || this.perhaps.has(number)
       assert.ok(isOpen || numbers.includes(number), `${number} is lost`)
     }
     for (const { number, flags, folder } of found.filter(isSure)) {
@@ -98,14 +119,18 @@ async function readFolder(imap: RawImap, folder: string): Promise<FoundMessage[]
     }))
 }
 
-/** Sends messages one after the other until the signal; each again until it is taken. */
-export async function sendMail(
-  port: number,
-  user: string,
-  ledger: Ledger,
-  signal: AbortSignal,
-): Promise<void> {
-  for (let number = ledger.delivered.size + 1; !signal.aborted; ) {
+/** Somebody who sends or reads mail of a user, at a port, until the signal. */
+export interface Party {
+  readonly port: number
+  readonly user: string
+  readonly ledger: Ledger
+  readonly signal: AbortSignal
+}
+
+/** Sends messages one after the other, each again until it is taken. */
+export async function sendMail({ port, user, ledger, signal }: Party, pauseMs = 10): Promise<void> {
+  let number = ledger.take()
+  while (!signal.aborted) {
     using peer = await Peer.connect(port)
     await peer.expect(/^220 .*\r\n/)
     peer.send(`EHLO client.example.net\r\n`)
@@ -118,9 +143,10 @@ export async function sendMail(
         peer.send(`Subject: m${number}\r\nMessage-Id: <${number}@x>\r\n\r\nhello\r\n.\r\n`)
         const [verdict] = await peer.expect(/^\d{3} .*\r\n/)
         if (verdict.startsWith('250')) {
-          ledger.delivered.add(number++)
+          ledger.delivered.add(number)
+          number = ledger.take()
           // A mover on a busy machine has to come after it.
-          await wait(10)
+          await wait(pauseMs)
           continue
         }
         ledger.uncertain.add(number)
@@ -131,14 +157,13 @@ export async function sendMail(
       await wait(10)
     }
   }
+  ledger.giveBack(number)
 }
 
 /** A mail program that flags, files and deletes, and logs in again when its session is ended. */
 export async function workOnMail(
-  port: number,
-  user: string,
-  ledger: Ledger,
-  signal: AbortSignal,
+  { port, user, ledger, signal }: Party,
+  isMine: (number: number) => boolean = () => true,
 ): Promise<void> {
   while (!signal.aborted) {
     let asked: number | undefined
@@ -146,7 +171,7 @@ export async function workOnMail(
       using imap = await RawImap.login(port, `${user}@example.com`, password)
       // It is there after the first time.
       await imap.command('CREATE Archive').catch(() => undefined)
-      const inbox = await readFolder(imap, 'INBOX')
+      const inbox = (await readFolder(imap, 'INBOX')).filter(({ number }) => isMine(number))
       for (let index = 0; !signal.aborted && inbox.length > 3 && index < 40; index++) {
         const at = (index * 7) % inbox.length
         const { number, uid } = inbox[at] as FoundMessage
@@ -190,4 +215,72 @@ async function workOn(
   if (isOn) ledger.flagged.add(number)
   else ledger.flagged.delete(number)
   return false
+}
+
+/** A POP3 client that leaves mail on the server, looks whether it knows it again, and deletes some. */
+export async function popMail(
+  { port, user, ledger, signal }: Party,
+  isMine: (number: number) => boolean,
+): Promise<void> {
+  while (!signal.aborted) {
+    let asked: number | undefined
+    try {
+      using peer = await Peer.connect(port)
+      await peer.expect(/^\+OK .*\r\n/)
+      peer.send(`USER ${user}@example.com\r\nPASS ${password}\r\nUIDL\r\n`)
+      await peer.expect(/^\+OK.*\r\n\+OK.*\r\n\+OK.*\r\n/)
+      const listed = (await peer.message()).split('\r\n').filter((line) => line !== '')
+      for (const line of listed.slice(0, 20)) {
+        const [position = '', uidl = ''] = line.split(' ')
+        peer.send(`TOP ${position} 0\r\n`)
+        await peer.expect(/^\+OK.*\r\n/)
+        const number = Number(/Subject: m(\d+)/.exec(await peer.message())?.[1])
+        assert.equal(ledger.uidls.get(number) ?? uidl, uidl, `UIDL of ${number}`)
+        ledger.uidls.set(number, uidl)
+        if (asked !== undefined || !isMine(number)) continue
+        asked = number
+        peer.send(`DELE ${position}\r\n`)
+        await peer.expect(/^\+OK.*\r\n/)
+      }
+      peer.send('QUIT\r\n')
+      await peer.expect(/^\+OK.*\r\n/)
+      if (asked !== undefined) ledger.deleted.add(asked)
+    } catch (error) {
+      if (error instanceof assert.AssertionError) throw error
+      if (asked !== undefined) ledger.perhaps.add(asked)
+      ledger.reconnected++
+    }
+    await wait(20)
+  }
+}
+
+/** Somebody who puts one version of a script after the other in force. */
+export async function editScript({ port, user, ledger, signal }: Party): Promise<void> {
+  const { script } = ledger
+  while (!signal.aborted) {
+    try {
+      using peer = await sieveOf(port, `${user}@example.com`, password)
+      while (!signal.aborted) {
+        const text = `# version ${++script.asked}\r\nkeep;\r\n`
+        peer.send(`PUTSCRIPT "main" {${text.length}+}\r\n${text}\r\n`)
+        await peer.expect(/^OK.*\r\n/)
+        peer.send('SETACTIVE "main"\r\n')
+        await peer.expect(/^OK.*\r\n/)
+        script.answered = script.asked
+        await wait(50)
+      }
+    } catch {
+      await wait(20)
+    }
+  }
+}
+
+/** The version that is in force, at a port. Throws where there is no script. */
+export async function versionOf(port: number, user: string): Promise<number> {
+  using peer = await sieveOf(port, `${user}@example.com`, password)
+  peer.send('LISTSCRIPTS\r\n')
+  await peer.expect(/^"main" ACTIVE\r\nOK.*\r\n/)
+  peer.send('GETSCRIPT "main"\r\n')
+  const [, version] = await peer.expect(/^\{\d+\}\r\n# version (\d+)\r\n/)
+  return Number(version)
 }

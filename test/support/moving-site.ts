@@ -121,11 +121,13 @@ export class MovingSite implements AsyncDisposable {
   /** Mail comes by the daemon, is flagged, filed and deleted, while `work` is under way. */
   async whileUsed(user: string, ledger: Ledger, work: () => Promise<void>): Promise<void> {
     const ended = new AbortController()
-    const [smtp, imap] = [this.daemon?.port('smtp') ?? 0, this.daemon?.port('imap') ?? 0]
-    const traffic = [
-      sendMail(smtp, user, ledger, ended.signal),
-      workOnMail(imap, user, ledger, ended.signal),
-    ]
+    const party = (service: Service) => ({
+      port: this.daemon?.port(service) ?? 0,
+      user,
+      ledger,
+      signal: ended.signal,
+    })
+    const traffic = [sendMail(party('smtp')), workOnMail(party('imap'))]
     try {
       await work()
     } finally {
