@@ -24,8 +24,8 @@ const readBytes = 65_536
 
 /**
  * Throws BACKEND_UNREACHABLE, BACKEND_THROTTLED, BACKEND_LOGIN_REFUSED, BACKEND_PORT_MISSING, or the
- * reason of `signal`. Who has it destroys it. What comes and goes is counted by the share of `access`,
- * and waits where that says so.
+ * reason of `signal`, which closes it later, too: nobody waits for an answer then. Who has it destroys
+ * it. What comes and goes is counted by the share of `access`, and waits where that says so.
  */
 export function openMailboxStream(
   access: MailboxAccess,
@@ -46,8 +46,9 @@ export function openMailboxStream(
   const client = new LoginClient(plan, {
     backendAnswered(outcome) {
       signal.removeEventListener('abort', giveUp)
-      if (outcome.kind === 'accepted') resolve(new MailboxStream(client, outcome, access.share))
-      else reject(failureOf(access, protocol, outcome))
+      if (outcome.kind === 'accepted') {
+        resolve(new MailboxStream(client, outcome, access.share, signal))
+      } else reject(failureOf(access, protocol, outcome))
     },
     backendChallenged() {
       // RFC 7628 section 3.2.3: a refused token is told of in a challenge, to be answered by nothing.
@@ -105,8 +106,16 @@ export class MailboxStream extends Duplex {
   readonly #held = new Map<'read' | 'write', () => void>()
   #silenceMs = 0
 
-  constructor(client: LoginClient, { response, surplus }: Accepted, share: Share | undefined) {
+  constructor(
+    client: LoginClient,
+    { response, surplus }: Accepted,
+    share: Share | undefined,
+    signal: AbortSignal,
+  ) {
     super({ highWaterMark: readBytes * 4 })
+    const giveUp = (): void => void this.destroy()
+    signal.addEventListener('abort', giveUp, { once: true })
+    this.once('close', () => signal.removeEventListener('abort', giveUp))
     this.#share = share
     const { socket } = client
     if (socket === undefined) throw new Error('accepted without a connection')
