@@ -16,6 +16,7 @@ import { runCommand } from '../support/command.ts'
 import { MovingSite } from '../support/moving-site.ts'
 import type { RawMessage } from '../support/raw-imap.ts'
 import { passTime, SimulatedClock } from '../support/simulated-clock.ts'
+import { type Refuse, ThrottlingProxy } from '../support/throttling-proxy.ts'
 import { skipWithout } from '../support/tools.ts'
 
 const hour = 3_600_000
@@ -43,7 +44,9 @@ describe('a move with a time', { skip: skipWithout('dovecot') }, () => {
   let site: MovingSite
 
   before(async () => {
-    site = await MovingSite.start({ users: ['ann', 'bob', 'carl', 'dora', 'emil', 'fred', 'gina'] })
+    site = await MovingSite.start({
+      users: ['ann', 'bob', 'carl', 'dora', 'emil', 'fred', 'gina', 'hans'],
+    })
   })
   after(() => site[Symbol.asyncDispose]())
 
@@ -211,6 +214,30 @@ describe('a move with a time', { skip: skipWithout('dovecot') }, () => {
     assert.ok(clock.now() > 4_000_000, 'it was limited before')
     assert.equal(seen.thawedAt, seen.frozenAt)
     await checkEqual('fred', 20)
+  })
+
+  test('a back-end that wants less while a user is frozen is not asked again and again', async () => {
+    await fill('hans', [mail('1')])
+    let isFrozen = false
+    const refuse: Refuse = () => (isFrozen ? 'NO [THROTTLED] Slow down' : undefined)
+    await using proxy = await ThrottlingProxy.start(site.pair.target.ports.imap, refuse)
+    const { ingrid, ...others } = Object.fromEntries(site.config.backends)
+    if (ingrid?.endpoints.imap === undefined) assert.fail()
+    const imap = { ...ingrid.endpoints.imap, port: proxy.port }
+    const slow = { ...ingrid, endpoints: { ...ingrid.endpoints, imap } }
+    const config = {
+      ...site.config,
+      backends: new Map(Object.entries({ ...others, ingrid: slow })),
+    }
+    const onStep = (step: MoveStep): void => void (isFrozen = step === 'settling')
+    const stopped = await move('hans', { config, onStep })
+    assert.deepEqual(
+      [stopped.result, stopped.record?.step, stopped.record?.details.error?.code],
+      ['failed', 'stopped', 'BACKEND_THROTTLED'],
+    )
+    assert.ok(proxy.openAtRefusals.length <= 4, `${proxy.openAtRefusals.length} refusals`)
+    assert.equal((await move('hans', {})).result, 'moved')
+    await checkEqual('hans', 1)
   })
 
   test('no user is frozen who could not be thawed within the window', async () => {
