@@ -44,9 +44,8 @@ describe('a move with a time', { skip: skipWithout('dovecot') }, () => {
   let site: MovingSite
 
   before(async () => {
-    site = await MovingSite.start({
-      users: ['ann', 'bob', 'carl', 'dora', 'emil', 'fred', 'gina', 'hans'],
-    })
+    const users = 'ann bob carl dora emil fred gina hans ida jan karl'.split(' ')
+    site = await MovingSite.start({ users })
   })
   after(() => site[Symbol.asyncDispose]())
 
@@ -169,6 +168,37 @@ describe('a move with a time', { skip: skipWithout('dovecot') }, () => {
     assert.match(due.stdout, /^dora@example\.com: lives at ingrid now; .* is past: it goes on\n$/)
     await checkEqual('dora', 2)
     assert.equal((await command('user', 'moves', '--due')).stdout, '')
+  })
+
+  test('that others give up or put off, while those before it go on, is let alone', async () => {
+    const now = Date.now()
+    using journal = await MoveJournal.open(site.config.stateDir)
+    const waiting = async (user: string): Promise<Move> => {
+      await fill(user, [mail('1')])
+      const { record } = await move(user, { at: now + hour, waits: false })
+      if (record?.step !== 'waiting') assert.fail(user)
+      return journal.enter(record, { details: { ...record.details, at: now - 1 } })
+    }
+    const ida = await waiting('ida')
+    const jan = await waiting('jan')
+    const karl = await waiting('karl')
+    const going = dueMoves(site.config, now, new AbortController().signal)
+    while (journal.read(ida.id).step === 'waiting') await turn()
+    journal.enter(jan, { step: 'aborted' })
+    journal.enter(karl, { details: { ...karl.details, at: now + hour } })
+    const settled = await going
+    assert.deepEqual(
+      settled.map(({ user, moved }) => [user, moved]),
+      [['ida@example.com', 'ingrid']],
+    )
+    const left = [jan, karl].map(({ user }) => journal.lastOf(user))
+    assert.deepEqual(
+      left.map((one) => [one?.id, one?.step]),
+      [
+        [jan.id, 'aborted'],
+        [karl.id, 'waiting'],
+      ],
+    )
   })
 
   test('refuses a time that is past, or none', async () => {
