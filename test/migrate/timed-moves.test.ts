@@ -44,7 +44,7 @@ describe('a move with a time', { skip: skipWithout('dovecot') }, () => {
   let site: MovingSite
 
   before(async () => {
-    const users = 'ann bob carl dora emil fred gina hans ida jan karl'.split(' ')
+    const users = 'ann bob carl dora emil fred gina hans ida jan karl lena'.split(' ')
     site = await MovingSite.start({ users })
   })
   after(() => site[Symbol.asyncDispose]())
@@ -289,6 +289,16 @@ describe('a move with a time', { skip: skipWithout('dovecot') }, () => {
     await checkEqual('gina', 1)
   })
 
+  test('is not waited for by a migration, which does not move its user before', async () => {
+    await fill('lena', [mail('1')])
+    await move('lena', { at: Date.now() + hour, waits: false })
+    const words = ['--from', 'fritz', '--to', 'ingrid', '--users', 'lena', '--then', 'move']
+    const { code, stdout, stderr } = await command('migrate', ...words)
+    assert.deepEqual([code, stderr], [0, ''])
+    assert.match(stdout, /moves at 20/)
+    assert.deepEqual((await stepOf('lena'))?.step, 'waiting')
+  })
+
   test('the command says when the next window begins, and refuses what is none', async () => {
     const words = ['migrate', '--from', 'fritz', '--to', 'ingrid', '--users', 'emil', '--no-wait']
     const closed = await command(...words, '--window', `${time(2)}-${time(3)}`, '--json')
@@ -298,6 +308,8 @@ describe('a move with a time', { skip: skipWithout('dovecot') }, () => {
       /^outside of its windows until 20\d\d-\d\d-\d\d \d\d:\d\d [+-]\d\d:\d\d\n$/,
     )
     assert.equal((JSON.parse(closed.stdout) as { untouched: number }).untouched, 1)
+    const looked = await command(...words, '--window', `${time(2)}-${time(3)}`, '--dry-run')
+    assert.deepEqual([looked.code, looked.stderr], [0, ''])
     const wrong = await command(...words, '--window', 'nightly')
     assert.deepEqual([wrong.code, wrong.stdout], [2, ''])
     assert.match(wrong.stderr, /--window nightly: write 22:00-06:00 or mon-fri 22:00-06:00/)
