@@ -108,7 +108,7 @@ export async function goOnWith(
   const last = journal.lastOf(user)
   if (last === undefined || !isMeant(last)) return undefined
   const asked = { order: 'begun', waits: false, hold, journal, listener, limits, signal } as const
-  return await goOn(config, asked, putOff(asked, last))
+  return await goOn(config, asked, last)
 }
 
 /** A time that is past was meant otherwise, unless it is the one that was given before. */

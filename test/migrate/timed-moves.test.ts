@@ -155,7 +155,10 @@ describe('a move with a time', { skip: skipWithout('dovecot') }, () => {
     const words = ['user', 'move', 'dora', '--to', 'ingrid', '--at', far.replace(/\.\d+/, '')]
     const left = await command(...words, '--no-wait')
     assert.equal(left.code, 0, left.stderr)
-    assert.match(left.stderr, /^dora: moves at 20\d\d-.* [+-]\d\d:\d\d, in (?:1 d 23 h|2 d 0 h)\n$/)
+    assert.match(
+      left.stderr,
+      /^dora@example\.com: moves at 20\d\d-.* [+-]\d\d:\d\d, in (?:1 d 23 h|2 d 0 h)\n$/,
+    )
     assert.match(left.stdout, /: fritz → ingrid: copied; moves at 20/)
     const { signal } = new AbortController()
     assert.deepEqual(await dueMoves(site.config, Date.now(), signal), [])
@@ -165,7 +168,7 @@ describe('a move with a time', { skip: skipWithout('dovecot') }, () => {
     journal.enter(waiting, { details: { ...waiting.details, at: Date.now() - 1 } })
     const due = await command('user', 'moves', '--due')
     assert.deepEqual([due.code, due.stderr], [0, ''])
-    assert.match(due.stdout, /^dora@example\.com: lives at ingrid now; .* is past: it goes on\n$/)
+    assert.match(due.stdout, /^dora@example\.com: lives at ingrid now\n$/)
     await checkEqual('dora', 2)
     assert.equal((await command('user', 'moves', '--due')).stdout, '')
   })
