@@ -71,7 +71,7 @@ export async function moveUser(
   const isThis = known?.target === request.to.name
   if (known !== undefined && !isOver(known.step)) {
     if (!isThis) throw new MailmuxError('MOVE_REFUSED', describeOther(known))
-    return await goOn(config, asked, putOff(asked, known))
+    return await goOn(config, asked, allowing(request, putOff(asked, known)))
   }
   const plan = request.order === 'aborted' ? undefined : planMove(config, request)
   if (plan !== undefined) return await begin(config, asked, plan)
@@ -116,6 +116,11 @@ function refusePast({ at }: MoveRequest, known: Move | undefined, now: number): 
   if (typeof at !== 'number' || at > now || known?.details.at === at) return
   const what = `${describeMoment(at)} is past: give a later time, or none to move now`
   throw new MailmuxError('USAGE', what)
+}
+
+/** What this run is allowed holds, too; else one that has stopped for it could only be given up. */
+function allowing({ merge, maxBad }: MoveRequest, move: Move): Move {
+  return { ...move, merge: move.merge || merge, maxBad: Math.max(move.maxBad, maxBad) }
 }
 
 /** The move with the time that was asked for; says where the one that it has is past. */

@@ -22,7 +22,7 @@ import type { RawImap, RawMessage } from '../support/raw-imap.ts'
 import { ThrottlingProxy } from '../support/throttling-proxy.ts'
 import { skipWithout } from '../support/tools.ts'
 
-const users = 'ann bob carl dora emil fred gina hans ida karl lena mia'.split(' ')
+const users = 'ann bob carl dora emil fred gina hans ida karl lena mia nils'.split(' ')
 const poor = { name: 'poor', quotaKib: 20 }
 const { signal } = new AbortController()
 const day = 86_400_000
@@ -247,6 +247,23 @@ describe('moves', { skip: skipWithout('dovecot') }, () => {
     assert.equal((await source.contents('INBOX')).length, 0)
     assert.equal((await target.contents('INBOX')).length, 3)
     assert.deepEqual((await source.folders()).includes('work/letters'), false)
+  })
+
+  test('a message that is refused is left behind by another run that may do so', async () => {
+    using source = await site.pair.login('source', 'nils')
+    await source.append('INBOX', [mail('1')])
+    await using proxy = await ThrottlingProxy.start(site.pair.target.ports.imap, (asked) =>
+      asked.startsWith('APPEND') ? 'NO [CANNOT] not this one' : undefined,
+    )
+    const backends = new Map(site.config.backends)
+    const ingrid = backends.get('ingrid') ?? assert.fail()
+    const imap = { host: '127.0.0.1', port: proxy.port, tls: 'none' } as const
+    backends.set('ingrid', { ...ingrid, endpoints: { ...ingrid.endpoints, imap } })
+    const config = { ...site.config, backends }
+    const stopped = await move('nils', 'ingrid', { config })
+    assert.deepEqual([stopped.record?.step, errorOf(stopped)], ['stopped', 'TOO_MANY_BAD'])
+    const moved = await move('nils', 'ingrid', { config, maxBad: 1 })
+    assert.deepEqual([moved.result, moved.bad.length], ['moved', 1], errorOf(moved) ?? '')
   })
 
   test('one that others have gone on with, while those before it were swept, is let alone', async () => {
