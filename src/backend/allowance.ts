@@ -106,6 +106,10 @@ export class Share {
     for (const goOn of this.#held) goOn()
   }
 
+  get isUrgent(): boolean {
+    return this.#isUrgent
+  }
+
   /** Nobody waits for this server any more. */
   get isHopeless(): boolean {
     return this.#allowance.seats.isHopeless
@@ -145,10 +149,7 @@ export class Share {
 
   /** More of them, where there is room now. */
   trySeats(count: number): Disposable | undefined {
-    const { seats } = this.#allowance
-    if (this.#isUrgent) seats.force(count)
-    else if (!seats.tryTake(count)) return undefined
-    return this.#taken(count)
+    return this.#allowance.seats.tryTake(count) ? this.#taken(count) : undefined
   }
 
   /** Waits until a command may be sent. Throws the reason of `signal`. */

@@ -52,6 +52,7 @@ export class AppendConnection implements Disposable {
   readonly offers: AppendOffers
   readonly #access: MailboxAccess
   readonly #stream: MailboxStream
+  readonly #signal: AbortSignal
   readonly #commands = new Map<string, Command>()
   #writing: Promise<void> = Promise.resolve()
   #unsent: Buffer[] = []
@@ -61,18 +62,19 @@ export class AppendConnection implements Disposable {
   #goOn: (() => void) | undefined
   #failure: MailmuxError | undefined
 
-  private constructor(access: MailboxAccess, stream: MailboxStream) {
+  private constructor(access: MailboxAccess, stream: MailboxStream, signal: AbortSignal) {
     this.#access = access
     this.#stream = stream
+    this.#signal = signal
     this.offers = appendOffers(stream.capabilities)
     const take = (chunk: Buffer): void => this.#take(chunk)
     stream.listen({ take, fail: (reason) => this.#cutOff(reason) }, silenceMs)
   }
 
-  /** Throws as `openMailboxStream` does. */
+  /** `signal` ends what is under way, too. Throws as `openMailboxStream` does. */
   static async open(access: MailboxAccess, signal: AbortSignal): Promise<AppendConnection> {
     const stream = await openMailboxStream(access, 'imap', signal)
-    return new AppendConnection(access, stream)
+    return new AppendConnection(access, stream, signal)
   }
 
   get isUsable(): boolean {
@@ -214,10 +216,10 @@ export class AppendConnection implements Disposable {
     }
   }
 
-  /** By the back-end, or on the way to it. */
+  /** By the back-end, on the way to it, or by the end of the signal, which is no fault of its own. */
   #cutOff(reason: string, code = ''): void {
     if (this.#failure !== undefined) return
-    this.#access.share?.refused()
+    if (!this.#signal.aborted) this.#access.share?.refused()
     this.#fail(
       reason,
       isThrottled({ command: '', code, text: reason }) ? 'BACKEND_THROTTLED' : undefined,

@@ -24,8 +24,8 @@ const readBytes = 65_536
 
 /**
  * Throws BACKEND_UNREACHABLE, BACKEND_THROTTLED, BACKEND_LOGIN_REFUSED, BACKEND_PORT_MISSING, or the
- * reason of `signal`. Who has it destroys it. What comes and goes is counted by the share of `access`,
- * and waits where that says so.
+ * reason of `signal`, which closes it later, too: nobody waits for an answer then. Who has it destroys
+ * it. What comes and goes is counted by the share of `access`, and waits where that says so.
  */
 export function openMailboxStream(
   access: MailboxAccess,
@@ -115,6 +115,9 @@ export class MailboxStream extends Duplex {
     { share, signal }: { readonly share: Share | undefined; readonly signal: AbortSignal },
   ) {
     super({ highWaterMark: readBytes * 4 })
+    const giveUp = (): void => void this.destroy()
+    signal.addEventListener('abort', giveUp, { once: true })
+    this.once('close', () => signal.removeEventListener('abort', giveUp))
     this.#share = share
     this.#signal = signal
     const { socket } = client

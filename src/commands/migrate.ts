@@ -44,11 +44,14 @@ export default class Migrate extends MailmuxCommand {
       exclusive: ['dry-run', 'map-folder', 'source'],
     }),
     merge: Flags.boolean({ summary: 'Add to mailboxes that are not empty.' }),
-    window: Flags.string({ multiple: true, default: [], summary: 'Hours in which it copies.' }),
-    'no-wait': Flags.boolean({ summary: 'End with 75 where it would wait for them.' }),
+    window: Flags.string({
+      multiple: true,
+      summary: 'Hours in which it copies.',
+      helpValue: 'HOURS',
+    }),
+    'no-wait': Flags.boolean({ summary: 'End with 75 where it would wait for a window.' }),
     'map-folder': Flags.string({
       multiple: true,
-      default: [],
       summary: 'Another name for a folder.',
       helpValue: 'OLD=NEW',
     }),
@@ -65,7 +68,9 @@ export default class Migrate extends MailmuxCommand {
     const listener: MigrationListener = {
       progress: (progress) => live.set(progress.user, view.line(progress, performance.now())),
       ended: (one) => live.passBy(one.user, () => this.log(describeUser(one))),
-      closed: (at) => this.tell(`outside of its windows until ${describeMoment(at)}`),
+      closed: (at) => {
+        live.passBy('', () => this.tell(`outside of its windows until ${describeMoment(at)}`))
+      },
     }
     const report = await migrateUsers(plan, listener, interrupted.signal)
     process.exitCode = exitCodeOf(report)

@@ -16,15 +16,17 @@ export function checkMigrate({ backends, migrate }: RawConfig, locate: Locate): 
   return [...checkWindows(migrate?.windows ?? [], locate), ...checkLimits(given, locate)]
 }
 
+/** Octets; with less nothing could be copied, or not in a lifetime. */
+const least = 1024
+
 function checkLimits(given: readonly [Path, RawLimits | undefined][], locate: Locate): Problem[] {
   return given.flatMap(([path, limits = {}]) =>
     (['bytes_per_second', 'bytes_per_day'] as const)
-      .filter((key) => limits[key] !== undefined && parseSizeBytes(limits[key]) === 0)
+      .filter((key) => limits[key] !== undefined && parseSizeBytes(limits[key]) < least)
       .map((key) => {
         const own = [...path, key]
-        const hint = 'leave it out for no limit'
-        const what = `${own.join('.')}: with 0 nothing could ever be copied`
-        return problem('bad-limit', what, locate(own, true), hint)
+        const what = `${own.join('.')}: must be at least ${least} octets`
+        return problem('bad-limit', what, locate(own, true), 'leave it out for no limit')
       }),
   )
 }

@@ -43,7 +43,7 @@ export async function tellShared(
   const lines: string[] = []
   for (const { source: folder } of pairs) {
     const { rights } = await readExtras(source, folder.name, ends.source.login)
-    const who = [...rights.keys()].sort().join(', ')
+    const who = [...(rights?.keys() ?? [])].sort().join(', ')
     const loss = target.offers('ACL') ? '' : `, which ${target.server} has no place for`
     if (who !== '') lines.push(`${folder.name}: shared with ${who}${loss}`)
   }
@@ -78,13 +78,13 @@ class Carrying implements ExtrasReport {
   async folder(from: string, to: string): Promise<void> {
     const { session, ends, seen } = this.#work
     const here = await readExtras(session.source, from, ends.source.login)
-    const text = JSON.stringify([[...here.rights], [...here.notes]])
+    const text = JSON.stringify([here.rights, here.notes].map((all) => all && [...all]))
     if (seen.get(from) === text) return
     const there = await readExtras(session.target, to, ends.target.login)
     const plan = planExtras(here, there, (name) => this.#names.target.has(key(to, name)))
     const names = [
-      ...[...here.rights.keys()].map(rightsName),
-      ...[...here.notes.keys()].map(noteName),
+      ...[...(here.rights?.keys() ?? [])].map(rightsName),
+      ...[...(here.notes?.keys() ?? [])].map(noteName),
     ]
     // Written down before it is done: what is there without being named here would stay for ever.
     this.#remember('target', to, names)

@@ -53,7 +53,6 @@ function guarded(work: Promise<void>): Promise<void> {
 
 async function read(context: FolderContext, uids: UidSet): Promise<Pending[]> {
   const found = await context.work.session.source.bodies(uids)
-  found.sort((one, other) => one.uid - other.uid)
   const there = found.some(isEmpty) ? await presentNow(context) : undefined
   return found.flatMap((fetched) => {
     const { body, uid } = fetched

@@ -4,7 +4,7 @@ import type { Config } from '../config/config.ts'
 import { type Move, MoveJournal } from '../map/state/move-journal.ts'
 import type { SettledMove } from './list-moves.ts'
 import { isOver } from './move-machine.ts'
-import { moveUser } from './move-user.ts'
+import { goOnWith } from './move-user.ts'
 import { RunLimits } from './run-limits.ts'
 
 const interrupted = { code: 'MOVE_STOPPED', message: 'it was interrupted' }
@@ -23,7 +23,8 @@ export async function dueMoves(
   const settled: SettledMove[] = []
   for (const move of journal.moves()) {
     if (!isDue(move, now) || journal.lastOf(move.user)?.id !== move.id || signal.aborted) continue
-    const one = await goOn(config, move, limits, signal)
+    const isMeant = (last: Move): boolean => last.id === move.id && isDue(last, now)
+    const one = await goOn(config, { move, isMeant, limits }, signal)
     if (one !== undefined) settled.push(one)
   }
   return settled
@@ -33,26 +34,29 @@ function isDue({ step, details: { at } }: Move, now: number): boolean {
   return at !== undefined && at <= now && step !== 'stopped' && !isOver(step)
 }
 
-/** Undefined where somebody works on it at this moment. */
+interface Due {
+  readonly move: Move
+  /** Somebody may have given it up, or put it off, while others were gone on with. */
+  readonly isMeant: (last: Move) => boolean
+  readonly limits: RunLimits
+}
+
+/** Undefined where somebody works on it at this moment, or it is not meant any more. */
 async function goOn(
   config: Config,
-  move: Move,
-  limits: RunLimits,
+  { move, isMeant, limits }: Due,
   signal: AbortSignal,
 ): Promise<SettledMove | undefined> {
-  const { user, source, target, merge, maxBad } = move
+  const { user, source, target } = move
   const notes: string[] = []
   const note = (text: string): void => void notes.push(text)
   const told = { user, source, notes, problems: [] }
+  const listener = { step: () => undefined, progress: () => undefined, note }
   try {
-    const to = config.backends.get(target)
-    if (to === undefined)
-      throw new MailmuxError('BACKEND_UNKNOWN', `${target}: it is not in the config`)
-    const request = { user, to, order: 'begun', merge, maxBad, limits } as const
-    const listener = { step: () => undefined, progress: () => undefined, note }
-    const { result, record } = await moveUser(config, request, listener, signal)
-    if (result !== 'failed') return { ...told, moved: target }
-    const { error = interrupted } = record?.details ?? {}
+    const report = await goOnWith(config, { user, isMeant, limits }, listener, signal)
+    if (report?.result === 'moved') return { ...told, moved: target }
+    if (report?.result !== 'failed') return undefined
+    const { error = interrupted } = report.record?.details ?? {}
     return { ...told, error }
   } catch (error) {
     const code = error instanceof MailmuxError ? error.code : 'INTERNAL'

@@ -39,11 +39,13 @@ export class FetchAnswers {
     this.#parts.set(part.uid, { ...this.#parts.get(part.uid), ...part })
   }
 
+  /** By rising UID: what others change may be told of first. */
   get whole(): Fetched[] {
     const none = { flags: '', date: '', sizeBytes: 0, body: undefined }
     return [...this.#parts.values()]
       .filter((part) => this.#wanted.every((name) => part[name] !== undefined))
       .map((part) => ({ ...none, ...part }))
+      .sort((one, other) => one.uid - other.uid)
   }
 }
 

@@ -9,10 +9,10 @@ import type { ImapMailbox } from './imap-mailbox.ts'
 import { atom, type Attributes, nameOf } from './imap-words.ts'
 
 export interface FolderExtras {
-  /** By who has them, without the owner; letters in order. */
-  readonly rights: ReadonlyMap<string, string>
-  /** By name; octets as latin1 strings. */
-  readonly notes: ReadonlyMap<string, string>
+  /** By who has them, without the owner; letters in order. Undefined where the server does not tell. */
+  readonly rights: ReadonlyMap<string, string> | undefined
+  /** By name; octets as latin1 strings. Likewise. */
+  readonly notes: ReadonlyMap<string, string> | undefined
   /** Names of users of this domain are without it there; '' where none are. */
   readonly ownDomain: string
 }
@@ -25,32 +25,36 @@ export interface ExtrasPlan {
 
 /**
  * What makes the target's like the source's. `carried`: names as `rightsName` and `noteName` make them
- * that both had once: what is there of others is left alone. Pure.
+ * that both had once: what is there of others is left alone, and all where the source does not tell. Pure.
  */
 export function planExtras(
   source: Pick<FolderExtras, 'rights' | 'notes'>,
   target: Pick<FolderExtras, 'rights' | 'notes'>,
   carried: (name: string) => boolean,
 ): ExtrasPlan {
-  const changes = (of: 'rights' | 'notes', nameFor: (key: string) => string) => [
-    ...[...source[of]].filter(([key, value]) => target[of].get(key) !== value),
-    ...[...target[of].keys()]
-      .filter((key) => !source[of].has(key) && carried(nameFor(key)))
-      .map((key) => [key, undefined] as const),
-  ]
+  const changes = (of: 'rights' | 'notes', nameFor: (key: string) => string) => {
+    const { [of]: wanted } = source
+    const { [of]: there = new Map<string, string>() } = target
+    if (wanted === undefined) return []
+    const gone = [...there.keys()].filter((key) => !wanted.has(key) && carried(nameFor(key)))
+    return [
+      ...[...wanted].filter(([key, value]) => there.get(key) !== value),
+      ...gone.map((key) => [key, undefined] as const),
+    ]
+  }
   return { rights: changes('rights', rightsName), notes: changes('notes', noteName) }
 }
 
 export const rightsName = (who: string): string => `rights of ${who}`
 export const noteName = (name: string): string => `annotation ${name}`
 
-/** `login`: whose the mailbox is. Of what may not be asked there is nothing. */
+/** `login`: whose the mailbox is. */
 export async function readExtras(
   mailbox: ImapMailbox,
   folder: string,
   login: string,
 ): Promise<FolderExtras> {
-  const none = { rights: new Map<string, string>(), ownDomain: '' }
+  const none = { rights: new Map<string, string>(), ownDomain: '' } as const
   const acl = mailbox.offers('ACL') ? await readRights(mailbox, folder, login) : none
   return { ...acl, notes: await readNotes(mailbox, folder) }
 }
@@ -62,6 +66,7 @@ async function readRights(
 ): Promise<Pick<FolderExtras, 'rights' | 'ownDomain'>> {
   const rights = new Map<string, string>()
   const said = await asked(mailbox, 'GETACL', [nameOf(folder)], 'ACL')
+  if (said === undefined) return { rights: undefined, ownDomain: '' }
   const pairs = said.flatMap((tokens) => pairsOf(tokens.slice(1)))
   const [local = '', domain = ''] = login.split('@')
   const isOwner = (who: string): boolean =>
@@ -102,12 +107,14 @@ export function oldRights(letters: string): string {
   return [...new Set(letters.replace(/[kx]/g, 'c').replace(/[te]/g, 'd'))].sort().join('')
 }
 
-async function readNotes(mailbox: ImapMailbox, folder: string): Promise<Map<string, string>> {
+async function readNotes(mailbox: ImapMailbox, folder: string): Promise<FolderExtras['notes']> {
   const notes = new Map<string, string>()
   if (!mailbox.offers('METADATA')) return notes
   const roots = [atom('/private'), atom('/shared')]
   const attributes = [[atom('DEPTH'), atom('infinity')], nameOf(folder), roots]
-  for (const tokens of await asked(mailbox, 'GETMETADATA', attributes, 'METADATA')) {
+  const said = await asked(mailbox, 'GETMETADATA', attributes, 'METADATA')
+  if (said === undefined) return undefined
+  for (const tokens of said) {
     const list = tokens[1]
     if (!Array.isArray(list)) continue
     for (const [token, value] of pairsOf(list as readonly Token[])) {
@@ -130,17 +137,17 @@ function pairsOf(tokens: readonly Token[]): [Token, Token][] {
   )
 }
 
+/** Undefined where it refuses to tell: that says nothing of what there is. */
 async function asked(
   mailbox: ImapMailbox,
   command: 'GETACL' | 'GETMETADATA',
   attributes: Attributes,
   name: string,
-): Promise<(readonly Token[])[]> {
+): Promise<(readonly Token[])[] | undefined> {
   try {
     return await mailbox.responses(command, attributes, [name])
   } catch (error) {
-    // Who may not ask has nothing to carry.
-    if (error instanceof Refusal) return []
+    if (error instanceof Refusal) return undefined
     throw error
   }
 }

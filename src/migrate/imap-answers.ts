@@ -48,6 +48,7 @@ export interface Quota {
 export function failureOf({ server, share }: MailboxAccess, error: unknown): Error {
   if (error instanceof Refusal || error instanceof MailmuxError) return error
   const { responseStatus, responseText, executedCommand = '', reason = '' } = error as Failed
+  if (unwritable.has(String((error as Failed).code))) return new Refusal('', messageOf(error))
   const isAnswer = responseStatus === 'NO' || responseStatus === 'BAD'
   const code = codeOf(error as Failed)
   const text = responseText ?? reason
@@ -60,8 +61,13 @@ export function failureOf({ server, share }: MailboxAccess, error: unknown): Err
   return new MailmuxError(kind, what, { cause: error })
 }
 
+/** Of a name or value that holds the end of a line: nothing was sent. */
+const unwritable = new Set(['InvalidStringValue', 'InvalidTokenValue'])
+
 /** Errors of imapflow. */
 interface Failed {
+  /** Its own name for what is wrong. */
+  readonly code?: string
   readonly responseStatus?: string
   readonly responseText?: string
   /** Commands of imapflow's own tell the code; of others, the first word of the answer has it. */
@@ -136,7 +142,8 @@ interface Status {
 /** As imapflow tells of a folder. */
 export function stateOf(status: Status): FolderState {
   const { messages = 0, uidNext = 0, uidValidity = 0n, highestModseq } = status
-  const modseq = highestModseq === undefined ? '' : String(highestModseq)
+  // RFC 7162 section 3.1.7: 0 is that of a folder that keeps none.
+  const modseq = String(highestModseq || '')
   return { messages, uidNext, uidValidity: Number(uidValidity), modseq }
 }
 

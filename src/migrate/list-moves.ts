@@ -133,14 +133,16 @@ async function forEach(
   using limits = new RunLimits(config)
   const settled: SettledMove[] = []
   for (const move of journal.moves()) {
-    const work = workOn(move, journal)
-    if (work === undefined || signal.aborted) continue
-    const { user, source } = move
+    if (workOn(move, journal) === undefined || signal.aborted) continue
+    const { id, user, source } = move
     const problems: string[] = []
     const note = (text: string): void => void problems.push(text)
     const listener = { step: () => undefined, progress: () => undefined, note }
     try {
       using _lock = await lockMailbox(config.stateDir, user)
+      // Others may have gone on with it while those before it were worked on.
+      const work = workOn(journal.read(id), journal)
+      if (work === undefined) continue
       settled.push({ user, source, problems, ...(await work({ listener, limits, signal })) })
     } catch (error) {
       const code = error instanceof MailmuxError ? error.code : 'INTERNAL'

@@ -16,9 +16,9 @@ export interface MigrationFlags {
   readonly 'max-bad': number
   readonly verify: MigrationOptions['verify']
   readonly then?: string | undefined
-  readonly window: readonly string[]
+  readonly window?: readonly string[] | undefined
   readonly 'no-wait': boolean
-  readonly 'map-folder': readonly string[]
+  readonly 'map-folder'?: readonly string[] | undefined
 }
 
 /** `named`: a back-end by its name; `signal` ends moves. Throws USAGE, and what `named` throws. */
@@ -37,9 +37,9 @@ export function requestOf(
     ignores: flags.ignore ?? [],
     maxBad: flags['max-bad'],
     verify: flags.verify,
-    windows: flags.window,
+    windows: flags.window ?? [],
     waits: !flags['no-wait'],
     thenMove: flags.then === 'move' ? signal : undefined,
-    renames: parseRenames(flags['map-folder']),
+    renames: parseRenames(flags['map-folder'] ?? []),
   }
 }

@@ -2,7 +2,8 @@
 import { MailmuxError } from '../base/error.ts'
 
 const hourForm = /^(\d{1,2}):(\d{2})$/
-const dateForm = /^(\d{4})-(\d{2})-(\d{2})[T ](\d{2}):(\d{2})(?::(\d{2}))?(Z|[+-]\d{2}:?\d{2})?$/
+const dateForm =
+  /^(\d{4})-(\d{2})-(\d{2})[T ](\d{2}):(\d{2})(?::(\d{2}))?(Z|[+-](?:0\d|1[0-4]):?[0-5]\d)?$/
 
 /**
  * `22:30`, the next such time; `2026-12-01T22:30`, here; or the same with a zone. Milliseconds since

@@ -4,6 +4,7 @@ import { MailmuxError, messageOf } from '../base/error.ts'
 import type { BackendConfig, Config } from '../config/config.ts'
 import type { UsersPlan } from './migrate-users.ts'
 import type { UserReport } from './migration-report.ts'
+import { describeAwaited } from './move-report.ts'
 import { moveUser } from './move-user.ts'
 import type { RunLimits } from './run-limits.ts'
 import type { MigratingUser } from './select-users.ts'
@@ -34,7 +35,8 @@ export function moveAfter(
         const what = `${user} is ${sourceLogin} here and ${targetLogin} there`
         throw new MailmuxError('MOVE_REFUSED', `${what}: a move keeps the name`)
       }
-      const request = { user, to, order: 'begun', merge, maxBad, limits } as const
+      const waits = false
+      const request = { user, to, order: 'begun', merge, maxBad, limits, waits } as const
       const { result, record } = await moveUser(config, request, listener, signal)
       const { copied = 0, bytes = 0, freezeMs = 0, error } = record?.details ?? {}
       const told = {
@@ -42,6 +44,10 @@ export function moveAfter(
         copied: report.copied + copied,
         bytes: report.bytes + bytes,
         notes: [...new Set(notes)],
+      }
+      // It was given a time, and is left to whoever goes on with it then.
+      if (result === 'waiting' && record !== undefined) {
+        return { ...told, notes: [...told.notes, describeAwaited(record, 0)] }
       }
       if (result !== 'failed') return { ...told, moved: { freeze_ms: freezeMs } }
       const { code = 'INTERNAL', message = '' } = error ?? {}

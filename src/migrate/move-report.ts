@@ -4,7 +4,7 @@ import { type ErrorCode, errorCatalogue } from '../base/error.ts'
 import type { Move } from '../map/state/move-journal.ts'
 import type { SettledMove } from './list-moves.ts'
 import { describeAmount } from './migration-report.ts'
-import { describeMoment } from './moment.ts'
+import { describeMoment, describeWhen } from './moment.ts'
 import { isFlipped, isOver } from './move-machine.ts'
 import type { MoveReport } from './move-user.ts'
 
@@ -12,17 +12,25 @@ import type { MoveReport } from './move-user.ts'
 export class MoveView {
   readonly notes = new Set<string>()
   readonly #startedAt: number
+  readonly #tell: (line: string) => void
   #move: Move | undefined
+  #toldAt: number | undefined
   #messages = 0
   #bytes = 0
 
-  /** `now`: monotonic milliseconds. */
-  constructor(now: number) {
+  /** `now`: monotonic milliseconds. `tell`: takes what is to stay, when the user moves. */
+  constructor(now: number, tell: (line: string) => void) {
     this.#startedAt = now
+    this.#tell = tell
   }
 
-  step(move: Move): void {
+  /** `nowMs`: milliseconds since 1970. */
+  step(move: Move, nowMs: number): void {
     this.#move = move
+    const { at } = move.details
+    if (at === undefined || at === this.#toldAt || at <= nowMs) return
+    this.#toldAt = at
+    this.#tell(describeWhen(move.user, at, nowMs))
   }
 
   progress({ messages, bytes }: { readonly messages: number; readonly bytes: number }): void {

@@ -71,7 +71,7 @@ export async function moveUser(
   const isThis = known?.target === request.to.name
   if (known !== undefined && !isOver(known.step)) {
     if (!isThis) throw new MailmuxError('MOVE_REFUSED', describeOther(known))
-    return await goOn(config, asked, putOff(asked, known))
+    return await goOn(config, asked, allowing(request, putOff(asked, known)))
   }
   const plan = request.order === 'aborted' ? undefined : planMove(config, request)
   if (plan !== undefined) return await begin(config, asked, plan)
@@ -86,6 +86,31 @@ export async function moveUser(
   throw new MailmuxError('MOVE_UNKNOWN', `${user} is not being moved to ${request.to.name}`)
 }
 
+export interface MoveInHand {
+  readonly user: string
+  /** Whether the last move of the user, as it is when nobody else works on it, is to be gone on with. */
+  readonly isMeant: (last: Move) => boolean
+  readonly limits: RunLimits
+}
+
+/**
+ * Goes on with a move as `moveUser` does, and never begins one, nor waits for its time. Undefined where
+ * it is not meant any more. Throws likewise.
+ */
+export async function goOnWith(
+  config: Config,
+  { user, isMeant, limits }: MoveInHand,
+  listener: MoveListener,
+  signal: AbortSignal,
+): Promise<MoveReport | undefined> {
+  using hold = await MailboxHold.take(config.stateDir, user)
+  using journal = await MoveJournal.open(config.stateDir)
+  const last = journal.lastOf(user)
+  if (last === undefined || !isMeant(last)) return undefined
+  const asked = { order: 'begun', waits: false, hold, journal, listener, limits, signal } as const
+  return await goOn(config, asked, last)
+}
+
 /** A time that is past was meant otherwise, unless it is the one that was given before. */
 function refusePast({ at }: MoveRequest, known: Move | undefined, now: number): void {
   if (typeof at !== 'number' || at > now || known?.details.at === at) return
@@ -93,8 +118,13 @@ function refusePast({ at }: MoveRequest, known: Move | undefined, now: number): 
   throw new MailmuxError('USAGE', what)
 }
 
+/** What this run is allowed holds, too; else one that has stopped for it could only be given up. */
+function allowing({ merge, maxBad }: MoveRequest, move: Move): Move {
+  return { ...move, merge: move.merge || merge, maxBad: Math.max(move.maxBad, maxBad) }
+}
+
 /** The move with the time that was asked for; says where the one that it has is past. */
-function putOff({ at, order, journal, listener, limits }: Order, move: Move): Move {
+function putOff({ at, order, journal, listener, limits }: Going, move: Move): Move {
   const { at: known, ...rest } = move.details
   if (order !== 'begun' || isFlipped(move.step)) return move
   if (at === 'now' && known !== undefined) return journal.enter(move, { details: rest })
@@ -114,7 +144,12 @@ function describeOther({ user, source, target, step }: Move): string {
   return `${user} is being moved from ${source} to ${target} (${step}): ${how}`
 }
 
-interface Order extends MoveRequest {
+type Order = MoveRequest & Tools
+
+/** What going on with a move needs of an order. */
+type Going = Pick<Order, 'order' | 'at' | 'waits'> & Tools
+
+interface Tools {
   readonly hold: MailboxHold
   readonly journal: MoveJournal
   readonly listener: MoveListener
@@ -199,7 +234,7 @@ export async function doorOf(
 
 async function goOn(
   config: Config,
-  { order, hold, journal, listener, limits, signal, waits = true }: Order,
+  { order, hold, journal, listener, limits, signal, waits = true }: Going,
   move: Move,
 ): Promise<MoveReport> {
   using copies = await CopyJournal.open(config.stateDir)

@@ -69,10 +69,11 @@ export async function prepareMigration(
     to,
     users: chosen,
     jobs,
+    dryRun,
     thenMove,
     windows,
     waits,
-    limits = new RunLimits(config, systemClock, windowsOf(config, windows)),
+    limits = new RunLimits(config, systemClock, windowsOf(config, { windows, dryRun })),
     ...options
   }: MigrationRequest,
 ): Promise<UsersPlan> {
@@ -87,7 +88,7 @@ export async function prepareMigration(
   }
   // Where there are fewer mailboxes than may be copied at a time, their folders are.
   const lanes = Math.min(mostLanes, Math.max(1, Math.floor(jobs / users.length)))
-  const own = { stateDir: config.stateDir, from: name, to: to.name, lanes }
+  const own = { stateDir: config.stateDir, from: name, to: to.name, dryRun, lanes }
   const doors = {
     source: await limits.through(name, door),
     target: await limits.through(to.name, target),
@@ -97,14 +98,18 @@ export async function prepareMigration(
   return { ...plan, andThen: moveAfter(config, { ...options, to, limits }, thenMove) }
 }
 
-/** Throws USAGE. */
-function windowsOf({ migrate }: Config, texts: readonly string[]): readonly Window[] {
-  if (texts.length === 0) return migrate.windows
-  return texts.map((text) => {
+/** None for who only looks, and copies nothing. Throws USAGE. */
+function windowsOf(
+  { migrate }: Config,
+  { windows: texts, dryRun }: Pick<MigrationRequest, 'windows' | 'dryRun'>,
+): readonly Window[] {
+  const windows = texts.map((text) => {
     const window = parseWindow(text)
     if (window !== undefined) return window
     throw new MailmuxError('USAGE', `--window ${text}: ${windowForm}`)
   })
+  if (dryRun) return []
+  return windows.length === 0 ? migrate.windows : windows
 }
 
 interface Opened {

@@ -22,19 +22,20 @@ export class Tries {
   /**
    * Returns when it is time to try again; throws `error` where that is in vain, and the reason of
    * `signal`. A server that wants less is waited for by whoever takes connections to it again, for as
-   * long as its refusals are not too many in a row.
+   * long as its refusals are not too many in a row; while a user is frozen nobody waits for it.
    */
   async after(error: unknown, ends: CopyEnds, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
     if (!(error instanceof MailmuxError)) throw error
-    if (error.code === 'BACKEND_THROTTLED') {
-      const shares = [ends.source.share, ends.target.share]
-      const isKnown = shares.some((share) => share !== undefined)
-      const hopeless = shares.filter((share) => share?.isHopeless === true)
-      if (isKnown && hopeless.length === 0) return
-      for (const share of hopeless) share?.giveUp()
+    const shares = [ends.source.share, ends.target.share].filter((share) => share !== undefined)
+    const isUrgent = shares.some((share) => share.isUrgent)
+    if (error.code === 'BACKEND_THROTTLED' && !isUrgent) {
+      const hopeless = shares.filter((share) => share.isHopeless)
+      if (shares.length > 0 && hopeless.length === 0) return
+      for (const share of hopeless) share.giveUp()
       throw error
-    } else if (error.code !== 'BACKEND_UNREACHABLE') throw error
+    }
+    if (error.code !== 'BACKEND_UNREACHABLE' && error.code !== 'BACKEND_THROTTLED') throw error
     const { most, firstWaitMs, clock } = this.#options
     this.#failed++
     if (this.#failed >= most) throw error

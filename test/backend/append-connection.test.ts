@@ -1,6 +1,7 @@
 /** APPEND towards back-ends that follow a script. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Allowance } from '../../src/backend/allowance.ts'
 import {
   AppendConnection,
   type AppendMessage,
@@ -8,6 +9,7 @@ import {
 } from '../../src/backend/append-connection.ts'
 import { doorTo } from '../support/mailbox-pair.ts'
 import { type Peer, ScriptedBackend } from '../support/peer.ts'
+import { SimulatedClock } from '../support/simulated-clock.ts'
 
 const signal = new AbortController().signal
 const message = (text: string): AppendMessage => ({
@@ -178,4 +180,23 @@ test('a login that is refused says whose it was', async () => {
     code: 'BACKEND_LOGIN_REFUSED',
     message: 'fritz, imap as ann: the login was refused',
   })
+})
+
+test('one that is not answered is not waited for when its signal ends, and the back-end not blamed', async () => {
+  await using backend = await ScriptedBackend.start(async (peer) => {
+    peer.send('* OK [CAPABILITY IMAP4rev1 LITERAL+] hi\r\n')
+    await peer.expect(/^L LOGIN .*\r\n/)
+    peer.send('L OK [CAPABILITY IMAP4rev1 LITERAL+] In\r\n')
+    await peer.expect(/^A1 APPEND "a" \{1\+\}\r\nx\r\n/)
+    ended.abort()
+    await peer.end()
+  })
+  const ended = new AbortController()
+  const limits = { connections: undefined, bytesPerSecond: undefined }
+  const allowance = new Allowance({ ...limits, clock: new SimulatedClock() })
+  const access = { ...doorTo('fritz', backend.port).accessTo('ann'), share: allowance.share() }
+  using connection = await AppendConnection.open(access, ended.signal)
+  await assert.rejects(connection.append('a', [message('x')]), { code: 'BACKEND_UNREACHABLE' })
+  assert.ok(allowance.seats.tryTake(1), 'it pauses')
+  assert.deepEqual(backend.failures, [])
 })

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { setImmediate as turn } from 'node:timers/promises'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { Allowance } from '../../src/backend/allowance.ts'
 import { Seats } from '../../src/backend/seats.ts'
 import { SimulatedClock } from '../support/simulated-clock.ts'
 
@@ -144,4 +145,15 @@ test('whatever comes, no more are taken than may be, and everybody is served in 
     }),
     { numRuns: 150 },
   )
+})
+
+test('who is urgent waits for no room, and takes no more than must be where there is none', async () => {
+  const limits = { connections: 6, bytesPerSecond: undefined }
+  const allowance = new Allowance({ ...limits, clock: new SimulatedClock() })
+  using _other = await allowance.share().seats(6, signal)
+  const share = allowance.share()
+  share.isUrgent = true
+  using _own = await share.seats(3, signal)
+  assert.equal(allowance.seats.taken, 9)
+  assert.equal(share.trySeats(2), undefined)
 })

@@ -458,21 +458,25 @@ test('the smarthost needs no administrator where users only send by it', () => {
 
 test('what copying may take is read with its units; nothing at all is refused', () => {
   const limited = configOf(
-    `${minimal.replace('imap: 143}', 'imap: 143, migrate: {connections: 5, bytes_per_second: 2MiB, commands_per_second: 9}}')}migrate: {outside: {bytes_per_second: 1000, latency_limit: 0s}}\n`,
+    `${minimal.replace('imap: 143}', 'imap: 143, migrate: {connections: 5, bytes_per_second: 2MiB, commands_per_second: 9}}')}migrate: {outside: {bytes_per_second: 1024, latency_limit: 0s}}\n`,
   )
   const { connections, bytesPerSecond } = limited.backends.get('fritz')?.migrate ?? assert.fail()
   assert.deepEqual([connections, bytesPerSecond], [5, 2 * 1024 * 1024])
   assert.equal(limited.backends.get('fritz')?.migrate.commandsPerSecond, 9)
   assert.equal(limited.backends.get('fritz')?.migrate.latencyLimitMs, 1_000)
   assert.equal(limited.migrate.outside.latencyLimitMs, 0)
-  assert.deepEqual(limited.migrate.outside.bytesPerSecond, 1000)
+  assert.deepEqual(limited.migrate.outside.bytesPerSecond, 1024)
   const wrong = (words: string) => problemsIn(minimal.replace('143}', `143, migrate: {${words}}}`))
   assert.match(
     wrong('connections: 2').join(),
     /backends\.fritz\.migrate\.connections: must be >= 3/,
   )
-  assert.match(wrong('bytes_per_second: 0').join(), /with 0 nothing could ever be copied/)
-  assert.match(wrong('bytes_per_day: 0').join(), /bytes_per_day: with 0 nothing could ever/)
+  assert.match(
+    wrong('bytes_per_second: 0').join(),
+    /bytes_per_second: must be at least 1024 octets/,
+  )
+  assert.match(wrong('bytes_per_second: 20').join(), /at least 1024 octets; leave it out for no /)
+  assert.match(wrong('bytes_per_day: 0').join(), /bytes_per_day: must be at least 1024 octets/)
   assert.match(wrong('commands_per_second: 0').join(), /commands_per_second: must be >= 1/)
   assert.match(wrong('latency_limit: 5').join(), /latency_limit: .*such as 30s/)
   assert.match(wrong('bytes_per_second: fast').join(), /such as 50MiB/)

@@ -11,6 +11,7 @@ import { doorTo, MailboxPair, planFor } from '../support/mailbox-pair.ts'
 import { MovingSite } from '../support/moving-site.ts'
 import { RawImap } from '../support/raw-imap.ts'
 import { tempDir } from '../support/temp-dir.ts'
+import { ThrottlingProxy } from '../support/throttling-proxy.ts'
 import { skipWithout } from '../support/tools.ts'
 
 /** Without `acl_user` an administrator would have the rights of nobody. */
@@ -78,6 +79,19 @@ test('what is planned is what differs, and the end of what was carried once', ()
   )
 })
 
+test('what a server does not tell is not gone, and is set all the same where it should be', () => {
+  const told = extras({ ann: 'lr' }, { '/private/a': '1' })
+  const silent = { rights: undefined, notes: undefined }
+  assert.deepEqual(
+    planExtras(silent, told, () => true),
+    { rights: [], notes: [] },
+  )
+  assert.deepEqual(
+    planExtras(told, silent, () => true),
+    { rights: [['ann', 'lr']], notes: [['/private/a', '1']] },
+  )
+})
+
 describe('rights and annotations', { skip: skipWithout('dovecot') || skipWithoutCyrus() }, () => {
   const dir = tempDir()
   let pair: MailboxPair
@@ -85,7 +99,7 @@ describe('rights and annotations', { skip: skipWithout('dovecot') || skipWithout
   let cyrus: Cyrus
 
   before(async () => {
-    const users = ['ann', 'bob', 'carl']
+    const users = ['ann', 'bob', 'carl', 'dora']
     pair = await MailboxPair.start(dir, {
       users,
       source: [...offering, ...forAnyone],
@@ -172,6 +186,23 @@ describe('rights and annotations', { skip: skipWithout('dovecot') || skipWithout
     assert.match(left, /stays/)
     assert.doesNotMatch(left, /"\\x/)
     assert.equal((await carry('ann', ends)).changed, 0)
+  })
+
+  test('stay at the target while the source refuses to tell of them', async () => {
+    using source = await pair.login('source', 'dora')
+    using target = await pair.login('target', 'dora')
+    await source.command('SETACL INBOX frida@example.com lr')
+    await source.command('SETMETADATA INBOX (/private/comment "mine")')
+    const ends = pair.endsOf('dora')
+    assert.equal((await carry('dora', ends)).changed, 2)
+    await using silent = await ThrottlingProxy.start(pair.source.ports.imap, (command) =>
+      /^GET(?:ACL|METADATA)\b/.test(command) ? 'NO [SERVERBUG] Internal error' : undefined,
+    )
+    const refusing = { ...ends, source: doorTo('fritz', silent.port).accessTo('dora@example.com') }
+    assert.deepEqual(await carry('dora', refusing), { shared: [], changed: 0, notes: [] })
+    assert.equal(silent.openAtRefusals.length, 4)
+    assert.equal((await aclOf(target, 'INBOX'))['frida@example.com'], 'lr')
+    assert.match(await said(target, 'GETMETADATA INBOX (/private/comment)'), /mine/)
   })
 
   test('are told of where the target has no place for them, and nothing else is kept from it', async () => {

@@ -55,6 +55,17 @@ test('what others change meanwhile is not taken for an answer', () => {
   ])
 })
 
+test('messages come by rising UID, whichever is told of first', () => {
+  const answers = new FetchAnswers(['sizeBytes'], () => true)
+  const say = (...pairs: Token[]): void => answers.take([atom('FETCH'), pairs])
+  say(atom('UID'), atom('9'), atom('FLAGS'), [atom('x')])
+  for (const uid of ['1', '2', '9']) say(atom('UID'), atom(uid), atom('RFC822.SIZE'), atom('3'))
+  assert.deepEqual(
+    answers.whole.map(({ uid }) => uid),
+    [1, 2, 9],
+  )
+})
+
 test('what has no UID was not asked for', () => {
   assert.equal(readFetched([atom('FETCH'), [atom('FLAGS'), []]]), undefined)
   assert.equal(readFetched([atom('FETCH')]), undefined)

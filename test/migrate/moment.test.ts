@@ -42,6 +42,8 @@ for (const [text, why] of [
   ['2026-13-01T10:00', /there is no such date or time/],
   ['2026-12-01T25:00', /there is no such date or time/],
   ['2026-12-01', /write 22:30/],
+  ['2026-12-01T22:30+99:00', /write 22:30/],
+  ['2026-12-01T22:30+01:60', /write 22:30/],
   ['2027-03-28T02:30', /clocks go forward/],
 ] as const) {
   test(`${text} is refused`, () => {

@@ -19,9 +19,10 @@ import { password } from '../support/mailbox-pair.ts'
 import { MovingSite } from '../support/moving-site.ts'
 import { sieveOf } from '../support/sieve-round.ts'
 import type { RawImap, RawMessage } from '../support/raw-imap.ts'
+import { ThrottlingProxy } from '../support/throttling-proxy.ts'
 import { skipWithout } from '../support/tools.ts'
 
-const users = ['ann', 'bob', 'carl', 'dora', 'emil', 'fred', 'gina', 'hans', 'ida', 'karl']
+const users = 'ann bob carl dora emil fred gina hans ida karl lena mia nils'.split(' ')
 const poor = { name: 'poor', quotaKib: 20 }
 const { signal } = new AbortController()
 const day = 86_400_000
@@ -246,6 +247,40 @@ describe('moves', { skip: skipWithout('dovecot') }, () => {
     assert.equal((await source.contents('INBOX')).length, 0)
     assert.equal((await target.contents('INBOX')).length, 3)
     assert.deepEqual((await source.folders()).includes('work/letters'), false)
+  })
+
+  test('a message that is refused is left behind by another run that may do so', async () => {
+    using source = await site.pair.login('source', 'nils')
+    await source.append('INBOX', [mail('1')])
+    await using proxy = await ThrottlingProxy.start(site.pair.target.ports.imap, (asked) =>
+      asked.startsWith('APPEND') ? 'NO [CANNOT] not this one' : undefined,
+    )
+    const backends = new Map(site.config.backends)
+    const ingrid = backends.get('ingrid') ?? assert.fail()
+    const imap = { host: '127.0.0.1', port: proxy.port, tls: 'none' } as const
+    backends.set('ingrid', { ...ingrid, endpoints: { ...ingrid.endpoints, imap } })
+    const config = { ...site.config, backends }
+    const stopped = await move('nils', 'ingrid', { config })
+    assert.deepEqual([stopped.record?.step, errorOf(stopped)], ['stopped', 'TOO_MANY_BAD'])
+    const moved = await move('nils', 'ingrid', { config, maxBad: 1 })
+    assert.deepEqual([moved.result, moved.bad.length], ['moved', 1], errorOf(moved) ?? '')
+  })
+
+  test('one that others have gone on with, while those before it were swept, is let alone', async () => {
+    for (const user of ['lena', 'mia']) assert.equal((await move(user)).result, 'moved')
+    using journal = await MoveJournal.open(site.config.stateDir)
+    const mia = journal.lastOf('mia@example.com') ?? assert.fail()
+    await using proxy = await ThrottlingProxy.start(site.pair.source.ports.imap, () => {
+      if (journal.read(mia.id).step === 'kept') journal.enter(mia, { step: 'ended' })
+      return undefined
+    })
+    const backends = new Map(site.config.backends)
+    const fritz = backends.get('fritz') ?? assert.fail()
+    const imap = { host: '127.0.0.1', port: proxy.port, tls: 'none' } as const
+    backends.set('fritz', { ...fritz, endpoints: { ...fritz.endpoints, imap } })
+    const settled = await sweepMoves({ ...site.config, backends }, signal)
+    assert.deepEqual([ofUser('lena', settled).length, ofUser('mia', settled).length], [1, 0])
+    assert.equal(journal.read(mia.id).step, 'ended')
   })
 
   test('a folder that cannot be read is told of by sweep and purge, and left as it is', async () => {

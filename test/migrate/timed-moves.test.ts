@@ -16,6 +16,7 @@ import { runCommand } from '../support/command.ts'
 import { MovingSite } from '../support/moving-site.ts'
 import type { RawMessage } from '../support/raw-imap.ts'
 import { passTime, SimulatedClock } from '../support/simulated-clock.ts'
+import { type Refuse, ThrottlingProxy } from '../support/throttling-proxy.ts'
 import { skipWithout } from '../support/tools.ts'
 
 const hour = 3_600_000
@@ -43,7 +44,8 @@ describe('a move with a time', { skip: skipWithout('dovecot') }, () => {
   let site: MovingSite
 
   before(async () => {
-    site = await MovingSite.start({ users: ['ann', 'bob', 'carl', 'dora', 'emil', 'fred', 'gina'] })
+    const users = 'ann bob carl dora emil fred gina hans ida jan karl lena'.split(' ')
+    site = await MovingSite.start({ users })
   })
   after(() => site[Symbol.asyncDispose]())
 
@@ -153,7 +155,10 @@ describe('a move with a time', { skip: skipWithout('dovecot') }, () => {
     const words = ['user', 'move', 'dora', '--to', 'ingrid', '--at', far.replace(/\.\d+/, '')]
     const left = await command(...words, '--no-wait')
     assert.equal(left.code, 0, left.stderr)
-    assert.match(left.stderr, /^dora: moves at 20\d\d-.* [+-]\d\d:\d\d, in (?:1 d 23 h|2 d 0 h)\n$/)
+    assert.match(
+      left.stderr,
+      /^dora@example\.com: moves at 20\d\d-.* [+-]\d\d:\d\d, in (?:1 d 23 h|2 d 0 h)\n$/,
+    )
     assert.match(left.stdout, /: fritz → ingrid: copied; moves at 20/)
     const { signal } = new AbortController()
     assert.deepEqual(await dueMoves(site.config, Date.now(), signal), [])
@@ -163,9 +168,40 @@ describe('a move with a time', { skip: skipWithout('dovecot') }, () => {
     journal.enter(waiting, { details: { ...waiting.details, at: Date.now() - 1 } })
     const due = await command('user', 'moves', '--due')
     assert.deepEqual([due.code, due.stderr], [0, ''])
-    assert.match(due.stdout, /^dora@example\.com: lives at ingrid now; .* is past: it goes on\n$/)
+    assert.match(due.stdout, /^dora@example\.com: lives at ingrid now\n$/)
     await checkEqual('dora', 2)
     assert.equal((await command('user', 'moves', '--due')).stdout, '')
+  })
+
+  test('that others give up or put off, while those before it go on, is let alone', async () => {
+    const now = Date.now()
+    using journal = await MoveJournal.open(site.config.stateDir)
+    const waiting = async (user: string): Promise<Move> => {
+      await fill(user, [mail('1')])
+      const { record } = await move(user, { at: now + hour, waits: false })
+      if (record?.step !== 'waiting') assert.fail(user)
+      return journal.enter(record, { details: { ...record.details, at: now - 1 } })
+    }
+    const ida = await waiting('ida')
+    const jan = await waiting('jan')
+    const karl = await waiting('karl')
+    const going = dueMoves(site.config, now, new AbortController().signal)
+    while (journal.read(ida.id).step === 'waiting') await turn()
+    journal.enter(jan, { step: 'aborted' })
+    journal.enter(karl, { details: { ...karl.details, at: now + hour } })
+    const settled = await going
+    assert.deepEqual(
+      settled.map(({ user, moved }) => [user, moved]),
+      [['ida@example.com', 'ingrid']],
+    )
+    const left = [jan, karl].map(({ user }) => journal.lastOf(user))
+    assert.deepEqual(
+      left.map((one) => [one?.id, one?.step]),
+      [
+        [jan.id, 'aborted'],
+        [karl.id, 'waiting'],
+      ],
+    )
   })
 
   test('refuses a time that is past, or none', async () => {
@@ -214,6 +250,30 @@ describe('a move with a time', { skip: skipWithout('dovecot') }, () => {
     await checkEqual('fred', 20)
   })
 
+  test('a back-end that wants less while a user is frozen is not asked again and again', async () => {
+    await fill('hans', [mail('1')])
+    let isFrozen = false
+    const refuse: Refuse = () => (isFrozen ? 'NO [THROTTLED] Slow down' : undefined)
+    await using proxy = await ThrottlingProxy.start(site.pair.target.ports.imap, refuse)
+    const { ingrid, ...others } = Object.fromEntries(site.config.backends)
+    if (ingrid?.endpoints.imap === undefined) assert.fail()
+    const imap = { ...ingrid.endpoints.imap, port: proxy.port }
+    const slow = { ...ingrid, endpoints: { ...ingrid.endpoints, imap } }
+    const config = {
+      ...site.config,
+      backends: new Map(Object.entries({ ...others, ingrid: slow })),
+    }
+    const onStep = (step: MoveStep): void => void (isFrozen = step === 'settling')
+    const stopped = await move('hans', { config, onStep })
+    assert.deepEqual(
+      [stopped.result, stopped.record?.step, stopped.record?.details.error?.code],
+      ['failed', 'stopped', 'BACKEND_THROTTLED'],
+    )
+    assert.ok(proxy.openAtRefusals.length <= 4, `${proxy.openAtRefusals.length} refusals`)
+    assert.equal((await move('hans', {})).result, 'moved')
+    await checkEqual('hans', 1)
+  })
+
   test('no user is frozen who could not be thawed within the window', async () => {
     await fill('gina', [mail('1')])
     const windows = [parseWindow('22:00-06:00') ?? assert.fail()]
@@ -233,6 +293,16 @@ describe('a move with a time', { skip: skipWithout('dovecot') }, () => {
     await checkEqual('gina', 1)
   })
 
+  test('is not waited for by a migration, which does not move its user before', async () => {
+    await fill('lena', [mail('1')])
+    await move('lena', { at: Date.now() + hour, waits: false })
+    const words = ['--from', 'fritz', '--to', 'ingrid', '--users', 'lena', '--then', 'move']
+    const { code, stdout, stderr } = await command('migrate', ...words)
+    assert.deepEqual([code, stderr], [0, ''])
+    assert.match(stdout, /moves at 20/)
+    assert.deepEqual((await stepOf('lena'))?.step, 'waiting')
+  })
+
   test('the command says when the next window begins, and refuses what is none', async () => {
     const words = ['migrate', '--from', 'fritz', '--to', 'ingrid', '--users', 'emil', '--no-wait']
     const closed = await command(...words, '--window', `${time(2)}-${time(3)}`, '--json')
@@ -242,6 +312,8 @@ describe('a move with a time', { skip: skipWithout('dovecot') }, () => {
       /^outside of its windows until 20\d\d-\d\d-\d\d \d\d:\d\d [+-]\d\d:\d\d\n$/,
     )
     assert.equal((JSON.parse(closed.stdout) as { untouched: number }).untouched, 1)
+    const looked = await command(...words, '--window', `${time(2)}-${time(3)}`, '--dry-run')
+    assert.deepEqual([looked.code, looked.stderr], [0, ''])
     const wrong = await command(...words, '--window', 'nightly')
     assert.deepEqual([wrong.code, wrong.stdout], [2, ''])
     assert.match(wrong.stderr, /--window nightly: write 22:00-06:00 or mon-fri 22:00-06:00/)

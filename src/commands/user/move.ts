@@ -2,9 +2,9 @@ import { Args, Flags } from '@oclif/core'
 import { MailmuxCommand } from '../../cli/base-command.ts'
 import { LiveLines } from '../../cli/live-lines.ts'
 import { namedBackend } from '../../config/named-backend.ts'
-import { describeWhen, momentOf } from '../../migrate/moment.ts'
+import { momentOf } from '../../migrate/moment.ts'
 import { describeMoved, moveExitCode, MoveView } from '../../migrate/move-report.ts'
-import { type MoveReport, moveUser } from '../../migrate/move-user.ts'
+import { type MoveListener, type MoveReport, moveUser } from '../../migrate/move-user.ts'
 
 export default class UserMove extends MailmuxCommand {
   static override summary = "Move a user's mailbox to another back-end, while it is in use."
@@ -12,6 +12,11 @@ export default class UserMove extends MailmuxCommand {
     'The mailbox is copied while its user works; then the user is frozen for some seconds, the rest ' +
     'is brought over and compared, and mail and logins go to the new back-end. Killed at any time, it ' +
     'goes on when it is run again. Exit status 75 where another run may help. See docs/migration.md.'
+  static override usage = [
+    '<%= command.id %> USER --to NAME [--at TIME] [--no-wait] [--merge] [--max-bad <value>]',
+    '<%= command.id %> USER --to NAME --dry-run [--merge]',
+    '<%= command.id %> USER --to NAME --abort',
+  ]
   static override examples = [
     '<%= config.bin %> <%= command.id %> ann --to ingrid --dry-run',
     '<%= config.bin %> <%= command.id %> ann@example.com --to ingrid --at 22:30',
@@ -22,19 +27,20 @@ export default class UserMove extends MailmuxCommand {
   }
   static override flags = {
     to: Flags.string({ required: true, summary: 'Back-end to move to.', helpValue: 'NAME' }),
-    'dry-run': Flags.boolean({ summary: 'Only look: logins, room, names, the map; how much.' }),
+    'dry-run': Flags.boolean({
+      summary: 'Only look: logins, room, names, the map; how much.',
+      exclusive: ['abort', 'at', 'no-wait'],
+    }),
     abort: Flags.boolean({
       summary: 'Give up a move that is not done; the user stays.',
-      exclusive: ['dry-run'],
+      exclusive: ['at', 'no-wait'],
     }),
     at: Flags.string({
       summary: 'Copy now, freeze and move then: 22:30, a date with it, or now instead of before.',
       helpValue: 'TIME',
-      exclusive: ['dry-run', 'abort'],
     }),
     'no-wait': Flags.boolean({
-      summary: 'Leave that to `user moves --due` when it has been copied.',
-      exclusive: ['dry-run', 'abort'],
+      summary: 'End when it is copied, and leave the time of --at to `user moves --due`.',
     }),
     merge: Flags.boolean({ summary: 'Add to a mailbox that is not empty.' }),
     'max-bad': Flags.integer({
@@ -50,24 +56,17 @@ export default class UserMove extends MailmuxCommand {
     const order = flags.abort ? 'aborted' : flags['dry-run'] ? 'dry run' : 'begun'
     using interrupted = this.untilInterrupted()
     using live = new LiveLines(process.stderr)
-    const view = new MoveView(performance.now())
+    const tell = (line: string): void => live.passBy('move', () => this.tell(line))
+    const view = new MoveView(performance.now(), tell)
     const show = (): void => live.set('move', view.line(performance.now()))
-    const now = Date.now()
-    const at = momentOf(flags.at, now)
-    if (typeof at === 'number' && at > now) this.tell(describeWhen(args.user, at, now))
-    const request = {
-      user: args.user,
-      to: namedBackend(config, flags.to),
-      order,
-      merge: flags.merge,
-      maxBad: flags['max-bad'],
-      at,
-      waits: !flags['no-wait'],
-    } as const
-    const listener = {
-      step: (move: Parameters<MoveView['step']>[0]) => (view.step(move), show()),
-      progress: (seen: Parameters<MoveView['progress']>[0]) => (view.progress(seen), show()),
-      note: (text: string) => view.note(text),
+    const to = namedBackend(config, flags.to)
+    const at = momentOf(flags.at, Date.now())
+    const { merge, 'max-bad': maxBad, 'no-wait': leaves } = flags
+    const request = { user: args.user, to, order, merge, maxBad, at, waits: !leaves } as const
+    const listener: MoveListener = {
+      step: (move) => (view.step(move, Date.now()), show()),
+      progress: (seen) => (view.progress(seen), show()),
+      note: (text) => view.note(text),
     }
     const report = await moveUser(config, request, listener, interrupted.signal)
     live.passBy('move', () => {

@@ -26,12 +26,15 @@ export default class UserMoves extends MailmuxCommand {
     '<%= config.bin %> <%= command.id %> --purge --yes',
   ]
   static override flags = {
-    sweep: Flags.boolean({ summary: 'Bring over what came to old back-ends.' }),
-    due: Flags.boolean({ summary: 'Go on with those whose time has come.', exclusive: ['sweep'] }),
-    purge: Flags.boolean({
-      summary: 'Take away what has been kept for its time; needs --yes.',
-      exclusive: ['sweep', 'due'],
+    sweep: Flags.boolean({
+      summary: 'Bring over what came to old back-ends.',
+      exclusive: ['due', 'purge'],
     }),
+    due: Flags.boolean({
+      summary: 'Go on with those whose time has come.',
+      exclusive: ['purge'],
+    }),
+    purge: Flags.boolean({ summary: 'Take away what has been kept for its time; needs --yes.' }),
     yes: Flags.boolean({ summary: 'It is meant.', dependsOn: ['purge'] }),
   }
 

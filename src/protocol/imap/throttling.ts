@@ -6,6 +6,9 @@
  */
 const codes = new Set(['UNAVAILABLE', 'THROTTLED'])
 
+/** Codes of a refusal whose text may have the name of a folder in it. RFC 5530, RFC 9051 section 7.1. */
+const ofFolders = new Set(['NONEXISTENT', 'ALREADYEXISTS', 'TRYCREATE', 'CANNOT', 'NOPERM'])
+
 /**
  * Gmail: `[OVERQUOTA] Account exceeded command or bandwidth limits`, `[ALERT] Too many simultaneous
  * connections`; Microsoft 365: `Request is throttled`; Yahoo: `[LIMIT] Rate limit hit`; Dovecot:
@@ -16,5 +19,5 @@ const words =
 
 /** Of a NO, BAD or BYE. `code` in capitals. */
 export function isThrottling(code: string, text: string): boolean {
-  return codes.has(code) || words.test(text)
+  return codes.has(code) || (!ofFolders.has(code) && words.test(text))
 }
