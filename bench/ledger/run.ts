@@ -7,7 +7,8 @@ import { createWriteStream, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Balance, balance, isBalanced } from './account.ts'
-import { backends as roles, randomFrom } from './cast.ts'
+import { backends as roles } from './cast.ts'
+import { randomOf } from '../../test/support/random.ts'
 import { Faults } from './faults.ts'
 import { Senders } from './sender.ts'
 import {
@@ -104,7 +105,7 @@ function report(result: Balance, faults: Faults, seconds: number): boolean {
 }
 
 async function main(): Promise<boolean> {
-  const random = randomFrom(seed + 1)
+  const random = randomOf(seed + 1)
   layOut(site)
   const backends = roles.map(
     (role, at) => new RecordingBackend(role, site.backendPorts[at] ?? 0, folder),

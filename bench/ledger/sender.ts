@@ -5,7 +5,8 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import { domain, makeMessage, type Message, randomFrom, textOf } from './cast.ts'
+import { domain, makeMessage, type Message, textOf } from './cast.ts'
+import { randomOf } from '../../test/support/random.ts'
 
 /** What one attempt at a message came to. */
 export interface Attempt {
@@ -53,7 +54,7 @@ export class Senders {
 
   constructor(options: SendersOptions) {
     this.#options = options
-    this.#random = randomFrom(options.seed)
+    this.#random = randomOf(options.seed)
   }
 
   get isDone(): boolean {

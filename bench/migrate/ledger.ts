@@ -23,7 +23,7 @@ import {
   workOnMail,
 } from '../../test/support/mail-traffic.ts'
 import { MovingSite } from '../../test/support/moving-site.ts'
-import { randomOf } from '../../test/support/nasty-mailbox.ts'
+import { randomOf } from '../../test/support/random.ts'
 
 export interface LedgerOptions {
   readonly moves: number
@@ -60,7 +60,7 @@ export async function checkMoves({ moves, seed }: LedgerOptions): Promise<void> 
   try {
     await delivered(ledger, 50)
     for (let count = 1; count <= moves; count++) {
-      const to = home === 'fritz' ? 'ingrid' : 'fritz'
+      const to: Home = home === 'fritz' ? 'ingrid' : 'fritz'
       const [fault, step] = [oneOf(faults), oneOf(steps)]
       if (fault === 'mover') await killMover(site, to, [step, oneOf(['before', 'after'])])
       else if (fault !== 'none') {

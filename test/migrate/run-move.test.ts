@@ -15,7 +15,7 @@ import {
   step,
 } from '../../src/migrate/move-machine.ts'
 import { runMove } from '../../src/migrate/run-move.ts'
-import { randomOf } from '../support/nasty-mailbox.ts'
+import { randomOf } from '../support/random.ts'
 import { type Faults, Killed, World } from '../support/simulated-move.ts'
 
 const budget = { targetMs: 1_000, limitMs: 60_000 }

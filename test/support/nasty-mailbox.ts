@@ -1,18 +1,6 @@
 /** Mailboxes as no sane person has them and every server holds some; of a seed, always the same. */
+import { type Random, randomOf } from './random.ts'
 import type { RawImap, RawMessage } from './raw-imap.ts'
-
-export type Random = () => number
-
-/** Numbers from 0 to 1, of a seed (mulberry32). */
-export function randomOf(seed: number): Random {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 function pick<Item>(random: Random, items: readonly [Item, ...Item[]]): Item {
   return items[Math.floor(random() * items.length)] ?? items[0]
