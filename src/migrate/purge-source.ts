@@ -64,6 +64,9 @@ async function purgeFolder(
   if (!left.isEmpty) return `${sourceName}: ${left.size} messages were never copied`
   if (!there.isEmpty) await mailbox.expunge(there)
   if (sourceName.toUpperCase() !== 'INBOX') {
+    // It would go with the folder.
+    const { state: left } = await mailbox.select(sourceName, 'write')
+    if (left.messages > 0) return `${sourceName}: messages came while it was purged`
     await mailbox.remove(sourceName)
     await mailbox.subscribe(sourceName, false)
   }

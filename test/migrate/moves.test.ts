@@ -22,7 +22,7 @@ import type { RawImap, RawMessage } from '../support/raw-imap.ts'
 import { ThrottlingProxy } from '../support/throttling-proxy.ts'
 import { skipWithout } from '../support/tools.ts'
 
-const users = 'ann bob carl dora emil fred gina hans ida karl lena mia nils'.split(' ')
+const users = 'ann bob carl dora emil fred gina hans ida karl lena mia nils olga'.split(' ')
 const poor = { name: 'poor', quotaKib: 20 }
 const { signal } = new AbortController()
 const day = 86_400_000
@@ -65,6 +65,15 @@ describe('moves', { skip: skipWithout('dovecot') }, () => {
     const wanted = { user, to: namedBackend(config, to), order: 'begun', merge: false } as const
     const listener = { step: () => undefined, progress: () => undefined, note: () => undefined }
     return moveUser(config, { ...wanted, maxBad: 0, ...rest }, listener, signal)
+  }
+
+  /** The config, with another port for IMAP of one of them. */
+  function withPort(name: 'fritz' | 'ingrid', port: number): Config {
+    const backends = new Map(site.config.backends)
+    const backend = backends.get(name) ?? assert.fail()
+    const imap = { host: '127.0.0.1', port, tls: 'none' } as const
+    backends.set(name, { ...backend, endpoints: { ...backend.endpoints, imap } })
+    return { ...site.config, backends }
   }
 
   const command = (...words: string[]) => runCommand([...words, '--config', site.configFile])
@@ -255,11 +264,7 @@ describe('moves', { skip: skipWithout('dovecot') }, () => {
     await using proxy = await ThrottlingProxy.start(site.pair.target.ports.imap, (asked) =>
       asked.startsWith('APPEND') ? 'NO [CANNOT] not this one' : undefined,
     )
-    const backends = new Map(site.config.backends)
-    const ingrid = backends.get('ingrid') ?? assert.fail()
-    const imap = { host: '127.0.0.1', port: proxy.port, tls: 'none' } as const
-    backends.set('ingrid', { ...ingrid, endpoints: { ...ingrid.endpoints, imap } })
-    const config = { ...site.config, backends }
+    const config = withPort('ingrid', proxy.port)
     const stopped = await move('nils', 'ingrid', { config })
     assert.deepEqual([stopped.record?.step, errorOf(stopped)], ['stopped', 'TOO_MANY_BAD'])
     const moved = await move('nils', 'ingrid', { config, maxBad: 1 })
@@ -274,13 +279,30 @@ describe('moves', { skip: skipWithout('dovecot') }, () => {
       if (journal.read(mia.id).step === 'kept') journal.enter(mia, { step: 'ended' })
       return undefined
     })
-    const backends = new Map(site.config.backends)
-    const fritz = backends.get('fritz') ?? assert.fail()
-    const imap = { host: '127.0.0.1', port: proxy.port, tls: 'none' } as const
-    backends.set('fritz', { ...fritz, endpoints: { ...fritz.endpoints, imap } })
-    const settled = await sweepMoves({ ...site.config, backends }, signal)
+    const settled = await sweepMoves(withPort('fritz', proxy.port), signal)
     assert.deepEqual([ofUser('lena', settled).length, ofUser('mia', settled).length], [1, 0])
     assert.equal(journal.read(mia.id).step, 'ended')
+  })
+
+  test('what comes while a folder is purged is not taken away with it', async () => {
+    using source = await site.pair.login('source', 'olga')
+    await source.command('CREATE late')
+    await source.append('late', [mail('a')])
+    assert.equal((await move('olga')).result, 'moved')
+    await using proxy = await ThrottlingProxy.start(site.pair.source.ports.imap, (asked) => {
+      if (asked.startsWith('UID EXPUNGE')) {
+        site.inside('olga', ['save', '-m', 'late'], 'Subject: b\r\n\r\n')
+      }
+      return undefined
+    })
+    const later = Date.now() + 15 * day
+    const config = withPort('fritz', proxy.port)
+    const [purged] = ofUser('olga', await purgeMoves(config, later, signal))
+    assert.deepEqual(purged?.problems, ['late: messages came while it was purged'])
+    const [again] = ofUser('olga', await purgeMoves(site.config, later, signal))
+    assert.deepEqual([again?.swept, again?.problems], [1, []])
+    using target = await site.pair.login('target', 'olga')
+    assert.equal((await target.contents('late')).length, 2)
   })
 
   test('a folder that cannot be read is told of by sweep and purge, and left as it is', async () => {

@@ -44,7 +44,7 @@ describe('a move with a time', { skip: skipWithout('dovecot') }, () => {
   let site: MovingSite
 
   before(async () => {
-    const users = 'ann bob carl dora emil fred gina hans ida jan karl lena'.split(' ')
+    const users = 'ann bob carl dora emil fred gina hans ida jan karl lena mia'.split(' ')
     site = await MovingSite.start({ users })
   })
   after(() => site[Symbol.asyncDispose]())
@@ -250,19 +250,45 @@ describe('a move with a time', { skip: skipWithout('dovecot') }, () => {
     await checkEqual('fred', 20)
   })
 
+  /** The config, with another port for IMAP of ingrid. */
+  function targetAt(port: number): Config {
+    const backends = new Map(site.config.backends)
+    const ingrid = backends.get('ingrid') ?? assert.fail()
+    const imap = { host: '127.0.0.1', port, tls: 'none' } as const
+    backends.set('ingrid', { ...ingrid, endpoints: { ...ingrid.endpoints, imap } })
+    return { ...site.config, backends }
+  }
+
+  test('a message that is not answered for keeps its user frozen for the limit at most', async () => {
+    await fill('mia', [mail('1')])
+    let isFrozen = false
+    const refuse: Refuse = (command) => (isFrozen && command.startsWith('APPEND') ? '' : undefined)
+    await using proxy = await ThrottlingProxy.start(site.pair.target.ports.imap, refuse)
+    const config = targetAt(proxy.port)
+    const short = { ...config, move: { ...config.move, freezeLimitMs: 2_000 } }
+    let frozenAt = 0
+    const onStep = (step: MoveStep): void => {
+      isFrozen = step === 'settling'
+      if (step !== 'freezing') return
+      frozenAt = performance.now()
+      site.inside('mia', ['save', '-m', 'INBOX'], 'Subject: 2\r\n\r\n')
+    }
+    const stopped = await move('mia', { config: short, onStep })
+    assert.deepEqual(
+      [stopped.record?.step, stopped.record?.details.error?.code, proxy.openAtRefusals.length],
+      ['stopped', 'MOVE_OVER_BUDGET', 1],
+    )
+    assert.ok(performance.now() - frozenAt < 4_000)
+    assert.equal((await move('mia', {})).result, 'moved')
+    await checkEqual('mia', 2)
+  })
+
   test('a back-end that wants less while a user is frozen is not asked again and again', async () => {
     await fill('hans', [mail('1')])
     let isFrozen = false
     const refuse: Refuse = () => (isFrozen ? 'NO [THROTTLED] Slow down' : undefined)
     await using proxy = await ThrottlingProxy.start(site.pair.target.ports.imap, refuse)
-    const { ingrid, ...others } = Object.fromEntries(site.config.backends)
-    if (ingrid?.endpoints.imap === undefined) assert.fail()
-    const imap = { ...ingrid.endpoints.imap, port: proxy.port }
-    const slow = { ...ingrid, endpoints: { ...ingrid.endpoints, imap } }
-    const config = {
-      ...site.config,
-      backends: new Map(Object.entries({ ...others, ingrid: slow })),
-    }
+    const config = targetAt(proxy.port)
     const onStep = (step: MoveStep): void => void (isFrozen = step === 'settling')
     const stopped = await move('hans', { config, onStep })
     assert.deepEqual(

@@ -5,7 +5,10 @@
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 
-/** What is said in place of an answer: `NO [THROTTLED] later`, or `BYE …`, which ends the connection. */
+/**
+ * What is said in place of an answer: `NO [THROTTLED] later`, or `BYE …`, which ends the connection; ''
+ * for nothing.
+ */
 export type Refuse = (command: string, seen: ThrottlingProxy) => string | undefined
 
 export class ThrottlingProxy implements AsyncDisposable {
@@ -66,6 +69,7 @@ export class ThrottlingProxy implements AsyncDisposable {
       if (said === undefined) upstream.write(chunk)
       else {
         this.openAtRefusals.push(this.open)
+        if (said === '') return
         const isEnd = said.startsWith('BYE')
         client.write(`${isEnd ? '*' : tag} ${said}\r\n`)
         if (isEnd) end()
