@@ -38,6 +38,7 @@ export class Allowance {
   readonly clock: Clock
   readonly day: DayLimit | undefined
   readonly gate: (() => void) | undefined
+  readonly bytesPerSecond: number | undefined
   readonly latency: Latency
   readonly #bytes: TokenBucket | undefined
   readonly #commands: TokenBucket | undefined
@@ -48,6 +49,7 @@ export class Allowance {
     this.clock = clock
     this.gate = gate
     this.day = day
+    this.bytesPerSecond = bytesPerSecond
     const latency = new Latency(options.latencyLimitMs ?? 0)
     this.latency = latency
     const most = connections ?? Number.POSITIVE_INFINITY
@@ -108,6 +110,11 @@ export class Share {
 
   get isUrgent(): boolean {
     return this.#isUrgent
+  }
+
+  /** Undefined: as many as the server gives. */
+  get bytesPerSecond(): number | undefined {
+    return this.#allowance.bytesPerSecond
   }
 
   /** Nobody waits for this server any more. */

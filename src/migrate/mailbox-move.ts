@@ -17,7 +17,7 @@ import { isGoodCopy } from './good-copy.ts'
 import { ImapMailbox } from './imap-mailbox.ts'
 import { KnownMessages } from './known-messages.ts'
 import { describeStates } from './mailbox-look.ts'
-import { checkRoom, estimateOf } from './migrate-user.ts'
+import { checkRoom, estimateOf } from './estimate.ts'
 import { lookEveryMs, type MailboxHold } from './mailbox-hold.ts'
 import type { Estimate } from './migration-report.ts'
 import { isUntouched, type PassReport } from './pass-report.ts'
@@ -76,12 +76,12 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
     await this.#drop()
   }
 
-  async look(signal: AbortSignal): Promise<void> {
+  async look(signal: AbortSignal, isTimed = false): Promise<void> {
     const { config, move, copies } = this.#options
     if (this.#isToTurn) turnRound(copies, move)
     const copy = await this.#open(signal)
     const look = await copy.look()
-    this.estimate = await estimateOf(copy, look)
+    this.estimate = await estimateOf(copy, look, isTimed)
     if (!move.merge && !move.isReturn && copy.hasForeign(look)) {
       const what = `${move.user}: the mailbox at ${move.target} is not empty`
       throw new MailmuxError('TARGET_NOT_EMPTY', what)

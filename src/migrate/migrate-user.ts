@@ -9,7 +9,7 @@ import { copyExtras, type ExtrasReport, tellShared } from './copy-extras.ts'
 import { copyScripts, type ScriptsReport } from './copy-scripts.ts'
 import type { CopyEnds } from './copy-session.ts'
 import { keepUidls, type KeptUidls } from './keep-uidls.ts'
-import type { MailboxLook } from './mailbox-look.ts'
+import { checkRoom, estimateOf } from './estimate.ts'
 import type { Estimate, UserReport } from './migration-report.ts'
 import type { PassReport } from './pass-report.ts'
 import { Tries } from './try-again.ts'
@@ -135,7 +135,7 @@ class UserMigration {
     await using copy = await MailboxCopy.open(this.#plan(), journal, signal)
     this.hasBegun = true
     const look = await copy.look()
-    this.#estimate = await estimateOf(copy, look)
+    this.#estimate = await estimateOf(copy, look, options.dryRun)
     if (!options.merge && copy.hasForeign(look)) {
       const what = `${this.#work.user}: the mailbox at ${options.to} is not empty`
       throw new MailmuxError('TARGET_NOT_EMPTY', what)
@@ -266,22 +266,4 @@ class UserMigration {
     const { user, onProgress } = this.#work
     onProgress({ user, step, ...this.#seen, estimate: this.#estimate })
   }
-}
-
-export async function estimateOf(
-  copy: MailboxCopy,
-  { source, pairs }: MailboxLook,
-): Promise<Estimate> {
-  const states = [...source.states.values()]
-  const messages = states.reduce((sum, state) => sum + state.messages, 0)
-  const bytes = await copy.session.source.totalBytes(pairs.map((pair) => pair.source.name))
-  return { folders: pairs.length, messages, ...(bytes === undefined ? {} : { bytes }) }
-}
-
-/** Throws TARGET_FULL where the source's octets have no room, counting what is there already as room. */
-export async function checkRoom(copy: MailboxCopy, { bytes }: Estimate, to: string): Promise<void> {
-  const quota = await copy.session.target.quota()
-  if (quota === undefined || bytes === undefined || bytes <= quota.limitBytes) return
-  const what = `${bytes} octets do not fit into the ${quota.limitBytes} that the user may have`
-  throw new MailmuxError('TARGET_FULL', `${to}: ${what}`)
 }

@@ -2,6 +2,7 @@
 import { counted } from '../base/counted.ts'
 import { type ErrorCode, errorCatalogue } from '../base/error.ts'
 import type { ReportedBad } from './bad-messages.ts'
+import { formatDuration } from '../control/status-text.ts'
 import type { MailboxVerdict } from './verify-mailbox.ts'
 
 /** Octets are absent where the source does not tell them without being read. */
@@ -9,6 +10,9 @@ export interface Estimate {
   readonly folders: number
   readonly messages: number
   readonly bytes?: number
+  /** Where it was only looked at: how long copying and comparing, and a freeze, would take about. */
+  readonly copy_ms?: number
+  readonly freeze_ms?: number
 }
 
 export interface UserReport {
@@ -82,16 +86,27 @@ export function describeBytes(bytes: number): string {
   return `${bytes} B`
 }
 
+/** `1,234 messages, 56.1 MB in 12 folders, about 40s to copy, 1s frozen`. */
+export function describeEstimate({
+  folders,
+  messages,
+  bytes,
+  copy_ms,
+  freeze_ms = 0,
+}: Estimate): string {
+  const amount = `${describeAmount(messages, bytes)} in ${counted(folders, 'folder')}`
+  if (copy_ms === undefined) return amount
+  const [copy, freeze] = [copy_ms, freeze_ms].map((ms) => formatDuration(Math.max(1_000, ms)))
+  return `${amount}, about ${copy} to copy and ${freeze} frozen`
+}
+
 /** One line about a user who is through. */
 export function describeUser(report: UserReport): string {
   const { user, result, copied, bytes, notes, problems, bad, verified, moved } = report
   const { error, estimate } = report
   if (error !== undefined) return `${user}: failed: ${error.message}`
-  if (result === 'planned') {
-    const amount = describeAmount(estimate?.messages ?? 0, estimate?.bytes)
-    return [`${user}: ${amount} in ${counted(estimate?.folders ?? 0, 'folder')}`, ...notes].join(
-      '; ',
-    )
+  if (result === 'planned' && estimate !== undefined) {
+    return [`${user}: ${describeEstimate(estimate)}`, ...notes].join('; ')
   }
   const parts = [
     `${user}: ${result === 'done' ? 'done' : 'not equal'}`,

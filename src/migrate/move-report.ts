@@ -1,9 +1,8 @@
 /** Moves as a person reads of them. */
-import { counted } from '../base/counted.ts'
 import { type ErrorCode, errorCatalogue } from '../base/error.ts'
 import type { Move } from '../map/state/move-journal.ts'
 import type { SettledMove } from './list-moves.ts'
-import { describeAmount } from './migration-report.ts'
+import { describeAmount, describeEstimate } from './migration-report.ts'
 import { describeMoment, describeWhen } from './moment.ts'
 import { isFlipped, isOver } from './move-machine.ts'
 import type { MoveReport } from './move-user.ts'
@@ -57,9 +56,8 @@ export function describeMoved({ move, result, estimate, record, bad }: MoveRepor
   const { user, source, target } = move
   const who = `${user}: ${source} → ${target}`
   if (result === 'there') return [`${user} lives at ${target} already`]
-  if (result === 'planned') {
-    const amount = describeAmount(estimate?.messages ?? 0, estimate?.bytes)
-    return [`${who}: ${amount} in ${counted(estimate?.folders ?? 0, 'folder')}`]
+  if (result === 'planned' && estimate !== undefined) {
+    return [`${who}: ${describeEstimate(estimate)}`]
   }
   if (record === undefined) return []
   const { copied, bytes, freezeMs, stragglers, error } = record.details

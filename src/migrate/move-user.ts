@@ -245,7 +245,7 @@ async function goOn(
   const { user, source, target } = move
   const told = { move: { user, source, target }, bad: bad.found }
   if (order === 'dry run') {
-    await work.look(signal)
+    await work.look(signal, true)
     const { estimate } = work
     return { ...told, result: 'planned', ...(estimate === undefined ? {} : { estimate }) }
   }

@@ -88,7 +88,10 @@ run_dir: run
     await source.append('INBOX', [mail('1')])
     const looked = await migrate('--users', 'bob@*', '--dry-run')
     assert.deepEqual([looked.code, looked.stderr], [0, ''])
-    assert.match(looked.stdout, /^bob@example\.com: 13 messages, \d+\.\d kB in \d+ folders\n$/)
+    assert.match(
+      looked.stdout,
+      /^bob@example\.com: 13 messages, \d+\.\d kB in \d+ folders, about \d+s to copy and \d+s frozen\n$/,
+    )
     using target = await pair.login('target', 'bob')
     assert.deepEqual(await target.folders(), ['INBOX'])
 

@@ -89,7 +89,7 @@ describe('moves', { skip: skipWithout('dovecot') }, () => {
     assert.deepEqual([looked.code, looked.stderr], [0, ''])
     assert.match(
       looked.stdout,
-      /^ann@example\.com: fritz → ingrid: 4 messages, .* in \d+ folders\n$/,
+      /^ann@example\.com: fritz → ingrid: 4 messages, .* in \d+ folders, about \d+s to copy and \d+s frozen\n$/,
     )
     assert.match(userMap(), /ann@example\.com\tfritz\n/)
     const moved = await command('user', 'move', 'ann', '--to', 'ingrid')
