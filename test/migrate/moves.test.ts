@@ -306,9 +306,11 @@ describe('moves', { skip: skipWithout('dovecot') }, () => {
     using source = await site.pair.login('source', 'olga')
     await source.command('CREATE late')
     await source.append('late', [mail('a')])
-    assert.equal((await move('olga')).result, 'moved')
+    const { record } = await move('olga')
+    if (record?.step !== 'kept') assert.fail()
+    using journal = await MoveJournal.open(site.config.stateDir)
     await using proxy = await ThrottlingProxy.start(site.pair.source.ports.imap, (asked) => {
-      if (asked.startsWith('UID EXPUNGE')) {
+      if (asked.startsWith('UID EXPUNGE') && journal.read(record.id).step === 'purging') {
         site.inside('olga', ['save', '-m', 'late'], 'Subject: b\r\n\r\n')
       }
       return undefined
