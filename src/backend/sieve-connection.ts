@@ -22,7 +22,7 @@ const silenceMs = 60_000
 type Responses = readonly (readonly Token[])[]
 
 export class SieveConnection implements Disposable {
-  readonly #server: string
+  readonly server: string
   readonly #stream: MailboxStream
   readonly #reader = new ResponseReader()
   #said: (readonly Token[])[] = []
@@ -30,7 +30,7 @@ export class SieveConnection implements Disposable {
   #failure: MailmuxError | undefined
 
   private constructor(server: string, stream: MailboxStream) {
-    this.#server = server
+    this.server = server
     this.#stream = stream
     const take = (chunk: Buffer): void => this.#take(chunk)
     stream.listen({ take, fail: (reason) => this.#fail(reason) }, silenceMs)
@@ -66,7 +66,7 @@ export class SieveConnection implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#failure ??= new MailmuxError('BACKEND_UNREACHABLE', `${this.#server}: closed`)
+    this.#failure ??= new MailmuxError('BACKEND_UNREACHABLE', `${this.server}: closed`)
     this.#stream.destroy()
   }
 
@@ -100,7 +100,7 @@ export class SieveConnection implements Disposable {
 
   #fail(reason: string): void {
     if (this.#failure !== undefined) return
-    const what = `${this.#server}, ManageSieve: ${reason}`
+    const what = `${this.server}, ManageSieve: ${reason}`
     this.#failure = new MailmuxError('BACKEND_UNREACHABLE', what)
     this.#asked?.reject(this.#failure)
     this.#stream.destroy()

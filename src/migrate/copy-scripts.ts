@@ -37,6 +37,16 @@ export interface ScriptsReport {
 /** Throws what connections throw. A back-end without a port for it has no scripts. */
 export async function copyScripts(ends: CopyEnds, signal: AbortSignal): Promise<ScriptsReport> {
   if (!hasScripts(ends.source)) return { copied: 0, problems: [] }
+  try {
+    return await copyThem(ends, signal)
+  } catch (error) {
+    if (!(error instanceof SieveRefusal)) throw error
+    return { copied: 0, problems: [`Sieve scripts: ${error.message}`] }
+  }
+}
+
+/** Throws SieveRefusal where one of them does not show its scripts. */
+async function copyThem(ends: CopyEnds, signal: AbortSignal): Promise<ScriptsReport> {
   using from = await SieveConnection.open(ends.source, signal)
   const source = await readScripts(from)
   if (!hasScripts(ends.target)) {
@@ -75,9 +85,15 @@ function hasScripts({ endpoints }: MailboxAccess): boolean {
   return endpoints.sieve !== undefined
 }
 
+/** Throws SieveRefusal, with the name of the server. */
 async function readScripts(connection: SieveConnection): Promise<Scripts> {
-  const listed = await connection.list()
-  const texts = new Map<string, string>()
-  for (const { name } of listed) texts.set(name, await connection.get(name))
-  return { texts, active: listed.find(({ isActive }) => isActive)?.name ?? '' }
+  try {
+    const listed = await connection.list()
+    const texts = new Map<string, string>()
+    for (const { name } of listed) texts.set(name, await connection.get(name))
+    return { texts, active: listed.find(({ isActive }) => isActive)?.name ?? '' }
+  } catch (error) {
+    if (!(error instanceof SieveRefusal)) throw error
+    throw new SieveRefusal(`${connection.server}: ${error.message}`)
+  }
 }

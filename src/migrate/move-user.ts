@@ -176,7 +176,12 @@ async function begin(config: Config, request: Order, planned: MovePlan): Promise
   }
   if (earlier?.step === 'kept') {
     // What has come to the mailbox that was left is brought along, for the last time.
-    await sweepOnce(config, earlier, { listener, limits, signal })
+    if (config.backends.has(earlier.source)) {
+      await sweepOnce(config, earlier, { listener, limits, signal })
+    } else {
+      const what = 'is in the config no more: what came there since is not brought along'
+      listener.note(`${earlier.user}: ${earlier.source} ${what}`)
+    }
     if (isReturn) journal.enter(earlier, { step: 'ended' })
   }
   const { at } = request

@@ -22,7 +22,7 @@ import type { RawImap, RawMessage } from '../support/raw-imap.ts'
 import { ThrottlingProxy } from '../support/throttling-proxy.ts'
 import { skipWithout } from '../support/tools.ts'
 
-const users = 'ann bob carl dora emil fred gina hans ida karl lena mia nils olga'.split(' ')
+const users = 'ann bob carl dora emil fred gina hans ida karl lena mia nils olga paul'.split(' ')
 const poor = { name: 'poor', quotaKib: 20 }
 const { signal } = new AbortController()
 const day = 86_400_000
@@ -59,11 +59,14 @@ describe('moves', { skip: skipWithout('dovecot') }, () => {
   function move(
     user: string,
     to = 'ingrid',
-    changes: Partial<MoveRequest> & { readonly config?: Config } = {},
+    changes: Partial<MoveRequest> & {
+      readonly config?: Config
+      readonly onNote?: (text: string) => void
+    } = {},
   ): Promise<MoveReport> {
-    const { config = site.config, ...rest } = changes
+    const { config = site.config, onNote: note = () => undefined, ...rest } = changes
     const wanted = { user, to: namedBackend(config, to), order: 'begun', merge: false } as const
-    const listener = { step: () => undefined, progress: () => undefined, note: () => undefined }
+    const listener = { step: () => undefined, progress: () => undefined, note }
     return moveUser(config, { ...wanted, maxBad: 0, ...rest }, listener, signal)
   }
 
@@ -284,13 +287,30 @@ describe('moves', { skip: skipWithout('dovecot') }, () => {
     assert.equal(journal.read(mia.id).step, 'ended')
   })
 
+  test('who came from a back-end that is in the config no more can move on', async () => {
+    assert.equal((await move('paul')).result, 'moved')
+    const { fritz, ...others } = Object.fromEntries(site.config.backends)
+    const otto = { ...(fritz ?? assert.fail()), name: 'otto' }
+    const config = { ...site.config, backends: new Map(Object.entries({ ...others, otto })) }
+    const notes: string[] = []
+    const onNote = (text: string): void => void notes.push(text)
+    const moved = await move('paul', 'otto', { config, merge: true, onNote })
+    assert.equal(moved.result, 'moved', errorOf(moved) ?? '')
+    assert.match(
+      notes.join(),
+      /^paul@example\.com: fritz is in the config no more: what came there /,
+    )
+  })
+
   test('what comes while a folder is purged is not taken away with it', async () => {
     using source = await site.pair.login('source', 'olga')
     await source.command('CREATE late')
     await source.append('late', [mail('a')])
-    assert.equal((await move('olga')).result, 'moved')
+    const { record } = await move('olga')
+    if (record?.step !== 'kept') assert.fail()
+    using journal = await MoveJournal.open(site.config.stateDir)
     await using proxy = await ThrottlingProxy.start(site.pair.source.ports.imap, (asked) => {
-      if (asked.startsWith('UID EXPUNGE')) {
+      if (asked.startsWith('UID EXPUNGE') && journal.read(record.id).step === 'purging') {
         site.inside('olga', ['save', '-m', 'late'], 'Subject: b\r\n\r\n')
       }
       return undefined
