@@ -1,6 +1,6 @@
 /**
- * Copies of one mailbox from Dovecot to Dovecot, by mailmux and by mbsync (Debian: isync), a first
- * and a second run of each in turn, every time into mailboxes that are new: the time, and the CPU time
+ * Copies of one mailbox from Dovecot to Dovecot, by mailmux, by mbsync (Debian: isync) and by
+ * `doveadm backup` over IMAP, a first and a second run of each in turn, every time into mailboxes that are new: the time, and the CPU time
  * and the most memory of the copying program alone.
  * `run.ts [--pairs N] [--scale F]`; `run.ts freeze [--moves N] [--scale F]` see freeze.ts; `run.ts ledger [--moves N]
  * [--seed S]` see ledger.ts.
@@ -49,7 +49,9 @@ interface Cost {
 /** Runs a program to its end; what it used is read while it runs, so the last 20 ms are missing. */
 async function costOf(command: string, args: readonly string[]): Promise<Cost> {
   const startedAt = performance.now()
-  const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'inherit'] })
+  const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] })
+  let said = ''
+  child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()))
   const used = { cpuSeconds: 0, peakMiB: 0 }
   const look = (): void => {
     try {
@@ -66,7 +68,7 @@ async function costOf(command: string, args: readonly string[]): Promise<Cost> {
   const timer = setInterval(look, 20)
   const [code] = (await once(child, 'close')) as [number]
   clearInterval(timer)
-  if (code !== 0) throw new Error(`${command} ended with ${code}`)
+  if (code !== 0) throw new Error(`${command} ended with ${code}: ${said}`)
   return { seconds: (performance.now() - startedAt) / 1000, ...used }
 }
 
@@ -91,6 +93,23 @@ function mbsync(dir: TempDir, pair: MailboxPair): Tool {
       store('a', pair.source.ports.imap) + store('b', pair.target.ports.imap) + channel,
     )
     return costOf('mbsync', ['-q', '-c', file, 'copy'])
+  }
+}
+
+/** It writes the new mailbox itself, into the store, as the server there would. */
+function doveadm({ source, target }: MailboxPair): Tool {
+  const settings = {
+    imapc_host: '127.0.0.1',
+    imapc_port: source.ports.imap,
+    imapc_password: password,
+    imapc_features: 'rfc822.size fetch-headers',
+    mail_prefetch_count: 20,
+  }
+  const options = Object.entries(settings).flatMap(([key, value]) => ['-o', `${key}=${value}`])
+  return (user) => {
+    const own = [...options, '-o', `imapc_user=${user}@example.com`]
+    const what = ['backup', '-R', '-u', `${user}@example.com`, 'imapc:']
+    return costOf('doveadm', ['-c', target.configFile, ...own, ...what])
   }
 }
 
@@ -128,11 +147,12 @@ function describe({ seconds, cpuSeconds, peakMiB }: Cost): string {
 
 async function measure(workload: Workload): Promise<void> {
   using dir = tempDir()
-  const names = ['mailmux', ...(skipWithout('mbsync') === false ? ['mbsync'] : [])]
+  const names = ['mailmux', ...(skipWithout('mbsync') === false ? ['mbsync'] : []), 'doveadm']
   await using pair = await prepare(dir, names)
   const tools = new Map([
     ['mailmux', mailmux(dir)],
     ['mbsync', mbsync(dir, pair)],
+    ['doveadm', doveadm(pair)],
   ])
   for (const name of names) await fill(pair, name, workload)
   for (const name of names) {
