@@ -73,6 +73,11 @@ export function describeMoment(ms: number): string {
   return `${time.replace('T', ' ')} ${offset < 0 ? '-' : '+'}${zone.join(':')}`
 }
 
+/** The same without seconds. */
+export function describeMinute(ms: number): string {
+  return describeMoment(ms - (ms % 60_000))
+}
+
 /** `in 3 d 4 h`, `in 5 h 12 min`, `in 20 s`. */
 function describeLeft(ms: number): string {
   const seconds = Math.max(0, Math.ceil(ms / 1000))

@@ -3,7 +3,7 @@ import { type ErrorCode, errorCatalogue } from '../base/error.ts'
 import type { Move } from '../map/state/move-journal.ts'
 import type { SettledMove } from './list-moves.ts'
 import { describeAmount, describeEstimate } from './migration-report.ts'
-import { describeMoment, describeWhen } from './moment.ts'
+import { describeMinute, describeMoment, describeWhen } from './moment.ts'
 import { isFlipped, isOver } from './move-machine.ts'
 import type { MoveReport } from './move-user.ts'
 
@@ -94,8 +94,8 @@ export function describeAwaited(move: Move, retainMs: number): string {
   const again = `run \`mailmux user move ${user} --to ${target}\``
   switch (step) {
     case 'kept': {
-      const until = new Date((details.flippedAt ?? move.changedAt) + retainMs)
-      return `kept at ${move.source} until ${until.toISOString().slice(0, 16).replace('T', ' ')}`
+      const until = (details.flippedAt ?? move.changedAt) + retainMs
+      return `kept at ${move.source} until ${describeMinute(until)}`
     }
     case 'purged':
     case 'ended':

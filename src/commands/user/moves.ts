@@ -10,6 +10,7 @@ import {
   type SettledMove,
   sweepMoves,
 } from '../../migrate/list-moves.ts'
+import { describeMinute } from '../../migrate/moment.ts'
 import { describeSettled, settledExitCode } from '../../migrate/move-report.ts'
 
 const columns = ['user', 'from', 'to', 'step', 'since', 'awaits'].map((title) => ({ title }))
@@ -44,7 +45,7 @@ export default class UserMoves extends MailmuxCommand {
     if (!flags.sweep && !flags.purge && !flags.due) {
       const moves = await listMoves(config)
       const rows = moves.map(({ user, source, target, step, since, awaits = '' }) => {
-        return [user, source, target, step, since.slice(0, 16).replace('T', ' '), awaits]
+        return [user, source, target, step, describeMinute(Date.parse(since)), awaits]
       })
       for (const line of rows.length === 0 ? [] : formatTable(columns, rows)) this.log(line)
       return moves
