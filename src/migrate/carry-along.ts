@@ -4,20 +4,55 @@
  */
 import type { MailboxAccess } from '../backend/mailbox-access.ts'
 import { Pop3Refusal } from '../backend/pop3-connection.ts'
+import type { CopyRoute } from '../map/state/copy-journal.ts'
 import { type UidlOwner, UidlStore } from '../map/state/uidl-store.ts'
-import { copyExtras, type ExtrasWork } from './copy-extras.ts'
+import { copyExtras } from './copy-extras.ts'
+import type { MailboxCopy } from './copy-mailbox.ts'
 import { copyScripts } from './copy-scripts.ts'
 import { keepUidls, pruneUidls } from './keep-uidls.ts'
+import type { CopyEnds } from './copy-session.ts'
 import type { UidlWork } from './read-uidls.ts'
 
-/** What may change as long as the mailbox is used. Returns what is left behind, for a person. */
-export async function carryWhileUsed(
-  work: ExtrasWork,
-  signal: AbortSignal,
-): Promise<readonly string[]> {
-  const scripts = await copyScripts(work.ends, signal)
-  const extras = await copyExtras(work)
-  return [...scripts.problems, ...extras.notes]
+export interface CarriedWork {
+  readonly route: CopyRoute
+  readonly ends: CopyEnds
+  readonly stateDir: string
+}
+
+/** What may change as long as the mailbox is used. Each call returns what is left behind, for a person. */
+export class CarriedAlong {
+  readonly #work: CarriedWork
+  /** Rights and annotations as they were carried, by folder. */
+  readonly #seen = new Map<string, string>()
+  #isWhole = true
+
+  constructor(work: CarriedWork) {
+    this.#work = work
+  }
+
+  /** `limitMs`: rights and annotations for which there is no time are left to `carryRest`. */
+  async carry(
+    copy: MailboxCopy,
+    signal: AbortSignal,
+    limitMs = Number.POSITIVE_INFINITY,
+  ): Promise<readonly string[]> {
+    const scripts = await copyScripts(this.#work.ends, signal)
+    return [...scripts.problems, ...(await this.#carryExtras(copy, limitMs))]
+  }
+
+  /** When the user waits no more. What has not changed since `carry` is as the user has it by then. */
+  async carryRest(copy: MailboxCopy): Promise<readonly string[]> {
+    return this.#isWhole ? [] : await this.#carryExtras(copy, Number.POSITIVE_INFINITY)
+  }
+
+  async #carryExtras(copy: MailboxCopy, limitMs: number): Promise<readonly string[]> {
+    const { pairs } = await copy.look()
+    const until = performance.now() + limitMs
+    const work = { ...this.#work, session: copy.session, pairs, seen: this.#seen, until }
+    const { notes, isWhole } = await copyExtras(work)
+    this.#isWhole = isWhole
+    return notes
+  }
 }
 
 /** For when the mailbox is at the target; likewise. */

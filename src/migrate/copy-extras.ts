@@ -26,6 +26,8 @@ export interface ExtrasWork {
   readonly stateDir: string
   /** What was carried before by this run, by folder: where the source has the same, nothing is done. */
   readonly seen: Map<string, string>
+  /** Nobody waits for folders that are not begun by then; monotonic milliseconds. */
+  readonly until?: number
 }
 
 export interface ExtrasReport {
@@ -33,6 +35,8 @@ export interface ExtrasReport {
   readonly changed: number
   /** What is not there, for a person. */
   readonly notes: readonly string[]
+  /** There was time for all folders. */
+  readonly isWhole: boolean
 }
 
 /** A line for each folder to which others have rights, for a person. Changes nothing. */
@@ -53,15 +57,23 @@ export async function tellShared(
 /** Throws what connections and state throw. */
 export async function copyExtras(work: ExtrasWork): Promise<ExtrasReport> {
   const { source } = work.session
-  if (!source.offers('ACL') && !source.offers('METADATA')) return { changed: 0, notes: [] }
+  if (!source.offers('ACL') && !source.offers('METADATA'))
+    return { changed: 0, notes: [], isWhole: true }
   using store = await CarriedStore.open(work.stateDir)
   const carrying = new Carrying(work, store)
-  for (const pair of work.pairs) await carrying.folder(pair.source.name, pair.target)
+  for (const pair of work.pairs) {
+    if (performance.now() > (work.until ?? Number.POSITIVE_INFINITY)) {
+      carrying.isWhole = false
+      break
+    }
+    await carrying.folder(pair.source.name, pair.target)
+  }
   return carrying
 }
 
 class Carrying implements ExtrasReport {
   changed = 0
+  isWhole = true
   readonly notes: string[] = []
   readonly #work: ExtrasWork
   readonly #store: CarriedStore

@@ -9,7 +9,7 @@ import type { Move } from '../map/state/move-journal.ts'
 import type { MoveStepRow } from '../map/state/move-schema.ts'
 import type { BadMessages } from './bad-messages.ts'
 import { Barrier, endFreeze } from './barrier.ts'
-import { carryUidls, carryWhileUsed, forgetUidls } from './carry-along.ts'
+import { CarriedAlong, carryUidls, forgetUidls } from './carry-along.ts'
 import { MailboxCopy, type MailboxPlan } from './copy-mailbox.ts'
 import { tellShared } from './copy-extras.ts'
 import type { CopyEnds } from './copy-session.ts'
@@ -45,19 +45,22 @@ export interface MailboxMoveOptions {
 
 /** Passes within a freeze, until one has nothing to do. */
 const mostPasses = 4
-/** The user waits for it. */
+/** The user waits for it, and for rights of others and annotations. */
 const lastQuestionMs = 5_000
-/** Tries of a pass before the freeze, where a back-end fails. */
-const tries = { most: 3, firstWaitMs: 0 } as const
+const extrasMs = 2_000
+/**
+ * Tries of a pass before the freeze, where a back-end fails. What was sent to it may still be stored
+ * for a moment after the connection is lost: whoever looked before that would send it again.
+ */
+const tries = { most: 3, firstWaitMs: 1_000 } as const
 /** And in it, where a connection may be lost by now: Dovecot ends one whose folder is deleted. */
-const twice = { most: 2, firstWaitMs: 0 } as const
+const twice = { most: 2, firstWaitMs: 500 } as const
 
 export class MailboxMove implements MoveWork, AsyncDisposable {
   estimate: Estimate | undefined
   readonly #options: MailboxMoveOptions
   readonly #known = new KnownMessages()
-  /** Rights and annotations as they were carried, by folder. */
-  readonly #extras = new Map<string, string>()
+  readonly #along: CarriedAlong
   #isToTurn: boolean
   #copy: MailboxCopy | undefined
   /** Cuts its connections. */
@@ -68,6 +71,8 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
 
   constructor(options: MailboxMoveOptions) {
     this.#options = options
+    const { move: route, ends, config } = options
+    this.#along = new CarriedAlong({ route, ends, stateDir: config.stateDir })
     this.#isToTurn = options.isToTurn
   }
 
@@ -76,12 +81,12 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
     await this.#drop()
   }
 
-  async look(signal: AbortSignal, isTimed = false): Promise<void> {
+  async look(signal: AbortSignal, isDryRun = false): Promise<void> {
     const { config, move, copies } = this.#options
-    if (this.#isToTurn) turnRound(copies, move)
+    if (this.#isToTurn && !isDryRun) turnRound(copies, move)
     const copy = await this.#open(signal)
     const look = await copy.look()
-    this.estimate = await estimateOf(copy, look, isTimed)
+    this.estimate = await estimateOf(copy, look, isDryRun)
     if (!move.merge && !move.isReturn && copy.hasForeign(look)) {
       const what = `${move.user}: the mailbox at ${move.target} is not empty`
       throw new MailmuxError('TARGET_NOT_EMPTY', what)
@@ -96,7 +101,7 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
     return await this.#trying(tries, signal, async (copy) => {
       const report = await this.#pass(copy)
       await this.#verify(signal)
-      this.#note(await this.#carryOpen(signal))
+      this.#note(await this.#along.carry(copy, signal))
       return report
     })
   }
@@ -137,7 +142,7 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
       bytes += report.bytes
       if (report.folders.every(isUntouched)) break
     }
-    this.#note(await this.#carryOpen(signal))
+    this.#note(await this.#along.carry(copy, signal, extrasMs))
     const { config, move: route, ends, copies: journal } = this.#options
     const work = { route, ends, session: copy.session, journal, signal }
     this.#note(await carryUidls(work, config.stateDir))
@@ -188,19 +193,11 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
   async sweep(signal: AbortSignal): Promise<number> {
     const copy = await this.#open(signal)
     const { copied, problems } = await copy.sweep()
-    this.#note(problems)
+    this.#note([...problems, ...(await this.#along.carryRest(copy))])
     const { config, move, ends } = this.#options
     const home = { user: move.user, backend: move.target }
     await forgetUidls(home, ends.target, config.stateDir, signal)
     return copied
-  }
-
-  async #carryOpen(signal: AbortSignal): Promise<readonly string[]> {
-    const { config, move: route, ends } = this.#options
-    const copy = await this.#open(signal)
-    const [{ session }, { pairs }, seen] = [copy, await copy.look(), this.#extras]
-    const work = { route, ends, session, pairs, stateDir: config.stateDir, seen }
-    return await carryWhileUsed(work, signal)
   }
 
   #note(notes: readonly string[]): void {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { CopyJournal } from '../../src/map/state/copy-journal.ts'
+import { CarriedAlong } from '../../src/migrate/carry-along.ts'
 import { copyExtras, tellShared } from '../../src/migrate/copy-extras.ts'
 import { MailboxCopy } from '../../src/migrate/copy-mailbox.ts'
 import type { CopyEnds } from '../../src/migrate/copy-session.ts'
@@ -99,7 +100,7 @@ describe('rights and annotations', { skip: skipWithout('dovecot') || skipWithout
   let cyrus: Cyrus
 
   before(async () => {
-    const users = ['ann', 'bob', 'carl', 'dora']
+    const users = ['ann', 'bob', 'carl', 'dora', 'emma']
     pair = await MailboxPair.start(dir, {
       users,
       source: [...offering, ...forAnyone],
@@ -130,6 +131,28 @@ describe('rights and annotations', { skip: skipWithout('dovecot') || skipWithout
     const { changed, notes } = await copyExtras({ route, ends, pairs, ...own })
     return { shared, changed, notes }
   }
+
+  test('that there is no time for while the user waits come along when he does not', async () => {
+    using source = await pair.login('source', 'emma')
+    using target = await pair.login('target', 'emma')
+    await source.command('CREATE shared')
+    const ends = pair.endsOf('emma')
+    using journal = await CopyJournal.open(dir.join('state'))
+    const { signal } = new AbortController()
+    const plan = planFor(dir, 'emma', ends)
+    await using copy = await MailboxCopy.open(plan, journal, signal)
+    await copy.pass({ mirror: true })
+    const along = new CarriedAlong({ route: plan, ends, stateDir: dir.join('state') })
+    assert.deepEqual(await along.carry(copy, signal), [])
+    await target.command('SETACL shared frida@example.com l')
+    assert.deepEqual(await along.carryRest(copy), [])
+    assert.equal((await aclOf(target, 'shared'))['frida@example.com'], 'l', 'nothing was left')
+    await source.command('SETACL shared frida@example.com lrs')
+    await along.carry(copy, signal, -1)
+    assert.equal((await aclOf(target, 'shared'))['frida@example.com'], 'l')
+    await along.carryRest(copy)
+    assert.equal((await aclOf(target, 'shared'))['frida@example.com'], 'lrs')
+  })
 
   test('come along from Dovecot to Dovecot, follow, and are let alone where they are as they should be', async () => {
     using source = await pair.login('source', 'ann')
