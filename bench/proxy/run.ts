@@ -2,12 +2,13 @@
  * mailmux beside nginx's mail proxy on this machine, in one run: A B A B …, and the median of the
  * pairwise ratios with their range. Figures of one machine say nothing about another; ratios do.
  *
- *   node bench/proxy/run.ts [--pairs N] [--scale F] [WORKLOAD…]
+ *   node bench/proxy/run.ts [--pairs N] [--scale F] [--sessions N] [WORKLOAD…]
  */
 import { parseArgs } from 'node:util'
 import { setTimeout as delay } from 'node:timers/promises'
 import { median } from '../rig/median.ts'
 import { holdSessions, load, openRig, type Rig, stop, useOf } from '../rig/rig.ts'
+import { measureMany } from './many.ts'
 import { mailmux, nginx, nginxLarge, type Target } from './targets.ts'
 
 interface Workload {
@@ -130,7 +131,7 @@ async function measureOnce(target: Target, workload: Workload, scale: number): P
 async function compare(name: string, pairs: number, scale: number): Promise<void> {
   const workload = workloads[name]
   if (workload === undefined)
-    throw new Error(`no such workload: ${name}; known: ${Object.keys(workloads).join(' ')}`)
+    throw new Error(`no such workload: ${name}; known: ${known.join(' ')}`)
   const ours: number[] = []
   const theirs: number[] = []
   for (let pair = 0; pair < pairs; pair++) {
@@ -149,11 +150,21 @@ async function compare(name: string, pairs: number, scale: number): Promise<void
 }
 
 const { values, positionals } = parseArgs({
-  options: { pairs: { type: 'string', default: '5' }, scale: { type: 'string', default: '1' } },
+  options: {
+    pairs: { type: 'string', default: '5' },
+    scale: { type: 'string', default: '1' },
+    sessions: { type: 'string', default: '18000' },
+  },
   allowPositionals: true,
 })
-const names = positionals.length === 0 ? Object.keys(workloads) : positionals
+const known = [...Object.keys(workloads), 'many-plain', 'many-tls']
+const names = positionals.length === 0 ? known : positionals
 process.stdout.write(
   `mailmux beside its peers, ${values.pairs} pairs each, median; less is better\n`,
 )
-for (const name of names) await compare(name, Number(values.pairs), Number(values.scale))
+for (const name of names) {
+  if (name === 'many-plain' || name === 'many-tls') {
+    const many = { sessions: Number(values.sessions), tls: name === 'many-tls' }
+    await measureMany(many, (line) => process.stdout.write(`${line}\n`))
+  } else await compare(name, Number(values.pairs), Number(values.scale))
+}

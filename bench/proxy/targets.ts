@@ -12,7 +12,8 @@ export interface Target {
 const users = 1000
 const root = new URL('../..', import.meta.url).pathname
 
-async function startMailmux(rig: Rig): Promise<ChildProcess> {
+/** On one processor where it has one worker, else on both. */
+export async function startMailmux(rig: Rig, workers = 1): Promise<ChildProcess> {
   const folder = join(rig.folder, 'mailmux')
   mkdirSync(folder, { recursive: true })
   const { backend, proxy } = rig
@@ -27,7 +28,7 @@ listen:
   pop3: [{address: "127.0.0.1:${proxy.pop3}", tls: none}]
 tls: {certificates: [{cert: ${rig.cert}, key: ${rig.key}}]}
 limits: {message_size: 100MiB}
-workers: 1
+workers: ${workers}
 state_dir: .
 run_dir: .
 `,
@@ -37,7 +38,8 @@ run_dir: .
   const config = ['--config', join(folder, 'mailmux.yaml')]
   const bin = join(root, 'bin/run.js')
   execFileSync(process.execPath, [bin, 'build-map', ...config], { stdio: 'ignore' })
-  const child = startPinned(proxyCpu, process.execPath, [bin, 'serve', 'imap', 'pop3', ...config])
+  const cpus = workers === 1 ? proxyCpu : '0-1'
+  const child = startPinned(cpus, process.execPath, [bin, 'serve', 'imap', 'pop3', ...config])
   return await answering(child, proxy.imap)
 }
 
@@ -77,7 +79,7 @@ mail {
   return await answering(child, proxy.imap)
 }
 
-export const mailmux: Target = { name: 'mailmux', start: startMailmux }
+export const mailmux: Target = { name: 'mailmux', start: (rig) => startMailmux(rig) }
 /** As Debian ships it: a buffer of one page. */
 export const nginx: Target = { name: 'nginx', start: (rig) => startNginx(rig, '') }
 export const nginxLarge: Target = {

@@ -6,10 +6,11 @@
  *   node bench/relay/run.ts [--pairs N] [--scale F] [--peers a,b] [--senders N] [WORKLOAD…]
  */
 import { parseArgs } from 'node:util'
-import { setTimeout as delay } from 'node:timers/promises'
 import { median } from '../rig/median.ts'
-import { load, openRig, type Rig, stop, storedAt, useOf } from '../rig/rig.ts'
+import { load, openRig, type Rig, stop, useOf } from '../rig/rig.ts'
+import { measureFanOut } from './fan-out.ts'
 import { measureMemory } from './memory.ts'
+import { allStored } from './stored.ts'
 import { mailmux, peers, type Target } from './targets.ts'
 
 interface Workload {
@@ -68,17 +69,6 @@ async function measureOnce(target: Target, work: Workload, scale: number): Promi
   } finally {
     await stop(child)
   }
-}
-
-/** A relay with a queue has answered before the back-end has them; its work counts too. */
-async function allStored(rig: Rig, count: number): Promise<void> {
-  for (let attempt = 0; attempt < 600; attempt++) {
-    const stored = await storedAt(rig)
-    if (stored > count) throw new Error(`${stored} messages arrived of ${count}`)
-    if (stored === count) return
-    await delay(100)
-  }
-  throw new Error(`only ${await storedAt(rig)} of ${count} messages arrived`)
 }
 
 async function compare(name: string, targets: readonly Target[], options: Options): Promise<void> {
@@ -143,7 +133,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
 })
 const options = { pairs: Number(values.pairs), scale: Number(values.scale) }
-const known = [...Object.keys(workloads), 'memory']
+const known = [...Object.keys(workloads), 'fan-out', 'memory']
 const chosen = values.peers?.split(',')
 const here = peers.filter(({ name, missing }) => {
   if (chosen?.includes(name) === false) return false
@@ -155,5 +145,6 @@ const names = positionals.length === 0 ? known : positionals
 say(`mailmux beside its peers, ${options.pairs} rounds; CPU and ratio: less is better`)
 for (const name of names) {
   if (name === 'memory') await measureMemory(Number(values.senders), say)
+  else if (name === 'fan-out') for (const kib of [4, 64]) await measureFanOut(kib, options, say)
   else await compare(name, [mailmux, ...here], options)
 }

@@ -23,10 +23,11 @@ const npmFolder = join(root, '.cache/bench-peers')
 const mailModule = '/usr/lib/nginx/modules/ngx_mail_module.so'
 const users = 1000
 
-function configOf(rig: Rig, workers: number): string {
+function configOf(rig: Rig, workers: number, backends: readonly string[]): string {
+  const places = backends.map((name) => `${name}: {host: 127.0.0.1, smtp: ${rig.backend.smtp}}`)
   return `hostname: proxy.example
 domains: [example.com]
-backends: {fritz: {host: 127.0.0.1, smtp: ${rig.backend.smtp}}}
+backends: {${places.join(', ')}}
 map: {user_map: user_map, database: map.db}
 listen: {smtp: ["127.0.0.1:${rig.proxy.smtp}"]}
 limits: {message_size: 100MiB}
@@ -37,12 +38,20 @@ run_dir: .
 `
 }
 
-/** On one processor where it has one worker, else on all. */
-export async function startMailmux(rig: Rig, workers: number): Promise<ChildProcess> {
+/** On one processor where it has one worker, else on all. Users are at each of the back-ends in turn. */
+export async function startMailmux(
+  rig: Rig,
+  workers: number,
+  backends: readonly string[] = ['fritz'],
+): Promise<ChildProcess> {
   const folder = join(rig.folder, 'mailmux')
   mkdirSync(folder, { recursive: true })
-  writeFileSync(join(folder, 'mailmux.yaml'), configOf(rig, workers))
-  const lines = Array.from({ length: users }, (_, index) => `user${index}@example.com fritz\n`)
+  writeFileSync(join(folder, 'mailmux.yaml'), configOf(rig, workers, backends))
+  const homeOf = (index: number): string => backends[index % backends.length] ?? ''
+  const lines = Array.from(
+    { length: users },
+    (_, index) => `user${index}@example.com ${homeOf(index)}\n`,
+  )
   writeFileSync(join(folder, 'user_map'), lines.join(''))
   const config = ['--config', join(folder, 'mailmux.yaml')]
   const bin = join(root, 'bin/run.js')

@@ -16,7 +16,7 @@ const built = join(tmpdir(), `mailmux-rig-${process.getuid?.() ?? 0}`)
 
 /** The proxy has one processor to itself, load and back-end share the other. */
 export const proxyCpu = '0'
-const loadCpu = '1'
+export const loadCpu = '1'
 
 export interface Ports {
   readonly imap: number
@@ -161,9 +161,12 @@ export function load(args: readonly string[]): Readonly<Record<string, number>> 
   return report
 }
 
-/** The same, told when it has ended. */
-export async function loading(args: readonly string[]): Promise<Readonly<Record<string, number>>> {
-  const child = spawn('taskset', ['-c', loadCpu, join(built, 'loadgen'), ...args], {
+/** The same, told when it has ended; also of another generator. */
+export async function loading(
+  args: readonly string[],
+  program: 'loadgen' | 'garbage' = 'loadgen',
+): Promise<Readonly<Record<string, number>>> {
+  const child = spawn('taskset', ['-c', loadCpu, join(built, program), ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   let text = ''

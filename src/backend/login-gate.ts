@@ -35,7 +35,8 @@ export class LoginGate {
       turn.enter()
     } else {
       this.#waiting.add(turn)
-      deadlines.arm(turn, waits.backendTurnMs)
+      // Who came together is not told in the same moment: clients come again when they are told.
+      deadlines.arm(turn, waits.backendTurnMs - Math.random() * waits.backendTurnSpreadMs)
     }
     return turn
   }

@@ -83,6 +83,8 @@ export const waits = {
   backendLoginMs: 30_000,
   /** For a login, where as many of its back-end are under way as may be. */
   backendTurnMs: 5_000,
+  /** So long before that the first of those hear it who came at once and wait in vain. */
+  backendTurnSpreadMs: 1_000,
   /** For a login to be tried, where as many of its address are under way as may be. */
   loginTurnMs: 30_000,
   tlsHandshakeMs: 10_000,

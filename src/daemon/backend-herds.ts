@@ -34,6 +34,14 @@ export class BackendHerd {
   }
 }
 
+/** When somebody is to come again who has found the back-end down or crowded, as others have. */
+const soonestSeconds = 5
+const latestSeconds = 35
+
+export function someSeconds(): number {
+  return Math.floor(soonestSeconds + Math.random() * (latestSeconds - soonestSeconds + 1))
+}
+
 const herds = new PerRuntime<string, BackendHerd>(() => new BackendHerd())
 
 export function backendHerdOf(runtime: Runtime, backend: string): BackendHerd {

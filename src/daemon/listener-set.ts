@@ -10,7 +10,8 @@ import { formatAddress } from './settings.ts'
 type Accept = (socket: Socket, listener: ListenerConfig) => void
 
 interface Entry {
-  readonly listener: Listener
+  /** Undefined while others have the clients. */
+  listener: Listener | undefined
   /** Undefined until in force. */
   config: ListenerConfig | undefined
   readonly early: Socket[]
@@ -21,6 +22,7 @@ export class ListenerSet {
   #entries = new Map<string, Entry>()
   #added = new Map<string, Entry>()
   #wanted: readonly ListenerConfig[] = []
+  #isPaused = false
 
   constructor(accept: Accept) {
     this.#accept = accept
@@ -51,12 +53,32 @@ export class ListenerSet {
       entries.set(address, entry)
     }
     for (const [address, { listener }] of this.#entries) {
-      if (!entries.has(address)) listener.close()
+      if (!entries.has(address)) listener?.close()
     }
     this.#entries = entries
     this.#added = new Map()
+    if (this.#isPaused) this.#closeEntries()
     for (const entry of entries.values()) {
       for (const socket of entry.early.splice(0)) this.#take(socket, entry)
+    }
+  }
+
+  /** Accepts nothing until `resume`. The addresses stay this host's while another worker has them. */
+  pause(): void {
+    this.#isPaused = true
+    this.#closeEntries()
+  }
+
+  /** Throws LISTEN_FAILED; may be tried again. */
+  async resume(): Promise<void> {
+    this.#isPaused = false
+    for (const [address, entry] of this.#entries) {
+      if (entry.listener !== undefined || entry.config === undefined) continue
+      const listener = await openListener(entry.config, (socket) => this.#take(socket, entry))
+      // Much may have happened meanwhile.
+      const isWanted = this.#entries.get(address) === entry && !this.#isPaused
+      if (isWanted && entry.listener === undefined) entry.listener = listener
+      else listener.close()
     }
   }
 
@@ -65,7 +87,7 @@ export class ListenerSet {
     const added = this.#added
     this.#added = new Map()
     for (const { listener, early } of added.values()) {
-      listener.close()
+      listener?.close()
       for (const socket of early) socket.destroy()
     }
   }
@@ -73,8 +95,15 @@ export class ListenerSet {
   /** Accepts nothing more. */
   close(): void {
     this.abort()
-    for (const { listener } of this.#entries.values()) listener.close()
+    this.#closeEntries()
     this.#entries = new Map()
+  }
+
+  #closeEntries(): void {
+    for (const entry of this.#entries.values()) {
+      entry.listener?.close()
+      entry.listener = undefined
+    }
   }
 
   async #open(config: ListenerConfig): Promise<Entry> {

@@ -11,6 +11,7 @@ import type { LoginClient, LoginWaiter } from '../backend/login-client.ts'
 import { type BackendReason, type BackendStep, printable } from '../base/log.ts'
 import type { BackEndOutcome, LoginOutcome } from '../protocol/login.ts'
 import { isBearer } from '../protocol/sasl/exchange.ts'
+import { someSeconds } from './backend-herds.ts'
 import { LoginBrake } from './brake.ts'
 import { type Carried, carry, isFor } from './carried-exchange.ts'
 import { dialLogin } from './dial-login.ts'
@@ -268,7 +269,7 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
     const { runtime, protocol, fields } = this.#options
     runtime.log('backend', { ...fields, backend: route.backend, step, reason, detail })
     if (reason === 'no_mechanism') loginOffersOf(runtime, protocol.service).doubt()
-    this.#answer({ kind: 'unavailable' })
+    this.#answer({ kind: 'unavailable', retrySeconds: someSeconds() })
   }
 
   #tell(outcome: LoginOutcome, accepted: Accepted | undefined): void {

@@ -10,6 +10,7 @@ import type { SpoolWriter } from '../spool/spooled-message.ts'
 import { Admission } from './admission/admission.ts'
 import { type BoardShare, openBoards } from './admission/boards.ts'
 import { LoginBrakes } from './admission/login-brakes.ts'
+import { RoomBoard } from './admission/room-board.ts'
 import { BackendTroubles } from './backend-troubles.ts'
 import type { NoRoom } from './busy-answer.ts'
 import type { SessionCount, WorkerReport } from './channel.ts'
@@ -31,6 +32,10 @@ export class WorkerRuntime implements Runtime {
   readonly freezes = new FreezeTable(() => this.#current)
   draining = false
   secret: Uint8Array = randomBytes(32)
+  /** Which workers take clients. */
+  readonly room = new RoomBoard()
+  /** Called after each session. */
+  onLeft: () => void = () => undefined
   /** The most sessions at once. */
   sessionLimit = 0
   readonly #logWriter: LogWriter
@@ -106,6 +111,7 @@ export class WorkerRuntime implements Runtime {
       this.#sessions.delete(session)
       leave?.()
       this.#retired.leave(session)
+      this.onLeft()
       if (this.#sessions.size === 0) this.#whenEmpty?.()
     }
   }
@@ -127,6 +133,7 @@ export class WorkerRuntime implements Runtime {
       this.log('internal', { reason: 'admission', detail: messageOf(error) })
     const boards = openBoards(share, { onFault })
     this.#admission = new Admission(boards)
+    if (share !== undefined) this.room.use(boards.sessions)
     const brakes = new LoginBrakes(boards, this.secret)
     this.#logins = { brakes, turns: new LoginTurns(brakes) }
   }

@@ -10,6 +10,7 @@ import { printable } from '../base/log.ts'
 import { assertNever } from '../base/never.ts'
 import type { ListenerConfig, Service } from '../config/config.ts'
 import type { KnownChanges } from '../map/state/override-reader.ts'
+import { AcceptShare } from './accept-share.ts'
 import { busyAnswer, type NoRoom } from './busy-answer.ts'
 import { raiseBarrier } from './barrier.ts'
 import type { Ask, FreezeAck, PrepareReply, Replies } from './channel.ts'
@@ -55,6 +56,7 @@ class Worker implements Supervised {
   readonly #logWriter: LogWriter
   readonly #runtime: WorkerRuntime
   readonly #listeners: ListenerSet
+  readonly #share: AcceptShare
   readonly #starters = new Map<Service, StartSession>()
   #prepared: Prepared | undefined
   #failing = false
@@ -71,6 +73,20 @@ class Worker implements Supervised {
     watchLoop(counters)
     giveBackMemory()
     this.#listeners = new ListenerSet((socket, listener) => this.#accept(socket, listener))
+    this.#share = new AcceptShare({
+      listeners: this.#listeners,
+      room: this.#runtime.room,
+      free: () => this.#free,
+      limit: () => this.#runtime.sessionLimit,
+      onFault: (error) =>
+        this.#runtime.log('internal', { reason: 'listen', detail: messageOf(error) }),
+    })
+    this.#runtime.onLeft = () => this.#share.left()
+  }
+
+  /** How many sessions more there may be. */
+  get #free(): number {
+    return this.#runtime.sessionLimit - this.#runtime.sessionCount - this.#unnamed
   }
 
   async perform(ask: Ask): Promise<Replies[Ask['do']]> {
@@ -144,6 +160,7 @@ class Worker implements Supervised {
     this.#prepared = undefined
     this.#runtime.replaceGeneration(generation, settings)
     this.#listeners.commit()
+    this.#share.begin()
     for (const service of servicesOf(settings))
       this.#starters.get(service)?.renewed?.(this.#runtime)
   }
@@ -159,13 +176,14 @@ class Worker implements Supervised {
       socket.destroy()
       return
     }
-    const isFull = this.#runtime.sessionCount + this.#unnamed >= this.#runtime.sessionLimit
-    if (isFull || isShortOfDescriptors(socket, limits.reservedDescriptors)) {
+    if (this.#free <= 0 || isShortOfDescriptors(socket, limits.reservedDescriptors)) {
       this.#refuse(socket, listener, 'conn_limit')
+      this.#share.entered()
       return
     }
     if (listener.hasProxyHeader) this.#acceptProxied(socket, listener)
     else this.#start(socket, listener)
+    this.#share.entered()
   }
 
   #start(socket: Socket, listener: ListenerConfig): void {
@@ -221,6 +239,7 @@ class Worker implements Supervised {
   }
 
   async #stop(drainMs: number, patient = false): Promise<{ drained: boolean }> {
+    this.#share.end()
     this.#listeners.close()
     const drained = await this.#runtime.drain(drainMs, patient)
     await this.#logWriter.finish()

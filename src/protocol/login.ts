@@ -77,9 +77,22 @@ export type LoginOutcome =
   /** Wrong password, unknown user, unknown domain: one kind, one answer. */
   | { readonly kind: 'refused' }
   /** The back-end is down, silent or overloaded; the lookup failed; we are shutting down. */
-  | { readonly kind: 'unavailable' }
+  | {
+      readonly kind: 'unavailable'
+      /** When to come again: another for each, so that those who hear it together come apart. */
+      readonly retrySeconds?: number
+    }
   /** The back-end refused for a reason that its user should read, with a safe response code. */
   | { readonly kind: 'denied'; readonly code: string; readonly text: string }
+
+type Unavailable = Extract<LoginOutcome, { kind: 'unavailable' }>
+
+/** What the user of a login that could not be tried may read. */
+export function unavailableText(outcome: Unavailable): string {
+  const { retrySeconds: seconds } = outcome
+  const when = seconds === undefined ? 'later' : `in ${seconds} seconds`
+  return `Your mailbox cannot be reached now, try again ${when}.`
+}
 
 /** What a back-end said when it took the login. */
 export interface AcceptedLogin {

@@ -47,14 +47,29 @@ test('nobody waits for a place longer than five seconds', () => {
   const asked = new Asked(1)
   const inside = asked.take('a')
   asked.take('b')
-  mock.timers.tick(4_900)
+  mock.timers.tick(3_900)
   assert.deepEqual(asked.told, [])
-  mock.timers.tick(400)
+  mock.timers.tick(1_400)
   assert.deepEqual(asked.told, ['b in vain'])
   // Nothing is owed to it.
   inside.leave()
   assert.equal(asked.take('c').hasPlace, true)
   assert.deepEqual(asked.told, ['b in vain'])
+})
+
+test('of those who came at once and wait in vain not all are told at once', () => {
+  const asked = new Asked(0)
+  for (let number = 0; number < 5000; number++) asked.take(`${number}`)
+  mock.timers.tick(3_900)
+  assert.deepEqual(asked.told, [])
+  const byTick: number[] = []
+  for (let tick = 0; tick < 14; tick++) {
+    const before = asked.told.length
+    mock.timers.tick(100)
+    byTick.push(asked.told.length - before)
+  }
+  assert.equal(asked.told.length, 5000)
+  assert.ok(Math.max(...byTick) < 1000, byTick.join(' '))
 })
 
 test('a limit that changes holds for those who come', () => {

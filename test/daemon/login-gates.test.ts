@@ -1,9 +1,10 @@
 /** A back-end that everybody wants at once, or that is slow, and the users of others. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { LoginService } from '../../src/config/config.ts'
 import { FrontEnd, type FrontEndOptions } from '../support/front-end.ts'
 import { serveLogin } from '../support/login-backend.ts'
-import { loginWords } from '../support/login-words.ts'
+import { loginServices, loginWords } from '../support/login-words.ts'
 import { type Peer, ScriptedBackend } from '../support/peer.ts'
 import { answer, base64, challenge, hearFirst, said, saslWords } from '../support/sasl-login.ts'
 import { ScramClient, ScramServer } from '../support/scram.ts'
@@ -79,6 +80,36 @@ test('who waits in vain is told to come again; users of other back-ends, and tho
   first[Symbol.dispose]()
   await silent.peerNumber(2)
   assert.equal(fourth.unread, '')
+})
+
+/** In how many seconds each of a herd is told to come again, whose back-end is held by another. */
+async function secondsTold(service: LoginService): Promise<number[]> {
+  const { greeting, logIn, unavailable } = loginWords[service]
+  await using silent = await ScriptedBackend.start(() => new Promise(() => undefined))
+  const backendLines = ['logins: 1']
+  await using front = await startFront({ service, backendPort: silent.port, backendLines })
+  const logInAgain = async (): Promise<Peer> => {
+    const client = await front.connect()
+    await client.expect(greeting)
+    return client.send(logIn('ann', 'secret'))
+  }
+  await logInAgain()
+  await silent.peerNumber(0)
+  const herd = await Promise.all(Array.from({ length: 40 }, logInAgain))
+  return await Promise.all(
+    herd.map(async (client) => {
+      const [told] = await client.expect(unavailable)
+      return Number(/ try again in (\d+) seconds\./.exec(told)?.[1])
+    }),
+  )
+}
+
+test('of a herd that waits in vain each is told another time to come again', async () => {
+  const told = await Promise.all(loginServices.map(secondsTold))
+  for (const seconds of told) {
+    assert.ok(Math.min(...seconds) >= 5 && Math.max(...seconds) <= 35, seconds.join(' '))
+    assert.ok(new Set(seconds).size > 10, seconds.join(' '))
+  }
 })
 
 test('who lets its back-end wait for an answer takes no place from others', async () => {

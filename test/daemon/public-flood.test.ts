@@ -126,6 +126,42 @@ test('commands that are begun and never ended cost bounded memory', async () => 
   assert.deepEqual([daemon.eventsOf('internal'), daemon.eventsOf('worker.exited')], [[], []])
 })
 
+test('two thousand lists, literals and strings without an end are cut off, and memory stays', async () => {
+  await using stack = new AsyncDisposableStack()
+  const { daemon } = await startTarget(stack)
+  using open = new DisposableStack()
+  const each = 500
+  const kinds = ['(', '[', '{', '"']
+  const sessions: Peer[] = []
+  for (const kind of kinds) {
+    // As much of it as is listened to, and nothing behind it.
+    const begun = `a NOOP ${kind.repeat(7_000)}`
+    for (let count = 0; count < each; count++) {
+      const peer = open.use(await Peer.connect(daemon.port('imap')))
+      await peer.line()
+      sessions.push(peer.send(begun))
+    }
+  }
+  await serveOthers(daemon)
+  const imap = (await daemon.status()).services.find(({ service }) => service === 'imap')
+  assert.equal(imap?.sessions, sessions.length)
+  // Of what is read and thrown away some is garbage until it is collected: the least counts.
+  const least: number[] = []
+  for (let first = 0; first < sessions.length; first += 50) {
+    const some = sessions.slice(first, first + 50)
+    for (const [number, peer] of some.entries()) {
+      peer.socket.write((kinds[Math.floor((first + number) / each)] ?? '').repeat(1024 * 1024))
+    }
+    for (const peer of some) assert.match(await peer.end(), /^(?:a BAD|\* BYE) /)
+    const quarter = Math.floor(first / each)
+    least[quarter] = Math.min(least[quarter] ?? Number.POSITIVE_INFINITY, residentMib(daemon))
+  }
+  const [, early = 0, , late = 0] = least
+  // A quarter of what a thousand sessions may have unparsed.
+  assert.ok(late - early < 16, least.join(', '))
+  assert.deepEqual([daemon.eventsOf('internal'), daemon.eventsOf('worker.exited')], [[], []])
+})
+
 const services = waiting.map(([service]) => service)
 
 /** Bytes that no client of ours sends. */

@@ -59,7 +59,7 @@ export interface FrontEndOptions {
 export class FrontEnd implements AsyncDisposable {
   readonly runtime: TestRuntime
   readonly #server: Server
-  readonly #sockets: Socket[] = []
+  readonly #sockets = new Set<Socket>()
 
   private constructor(runtime: TestRuntime, server: Server) {
     this.runtime = runtime
@@ -97,8 +97,8 @@ export class FrontEnd implements AsyncDisposable {
     const server = createServer({ noDelay: true })
     const front = new FrontEnd(runtime, server)
     server.on('connection', (socket) => {
-      front.#sockets.push(socket)
-      socket.on('error', () => undefined)
+      front.#sockets.add(socket)
+      socket.on('error', () => undefined).on('close', () => front.#sockets.delete(socket))
       start(socket, listener, runtime)
     })
     server.listen(0, '127.0.0.1')

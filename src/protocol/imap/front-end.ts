@@ -6,7 +6,7 @@
  * line has come. The table of commands says what each does; whatever is not in it is refused.
  */
 import { limits } from '../../base/limit.ts'
-import type { LoginOutcome } from '../login.ts'
+import { type LoginOutcome, unavailableText } from '../login.ts'
 import type { FrontEndOptions } from '../login-machine.ts'
 import { readCredentials } from '../sasl.ts'
 import { SaslMachine } from '../sasl-machine.ts'
@@ -180,7 +180,7 @@ class ImapFrontEnd extends SaslMachine {
       return `${this.#tag} NO [${outcome.code}] ${cleanText(outcome.text) || 'Login refused.'}\r\n`
     }
     return outcome.kind === 'unavailable'
-      ? `${this.#tag} NO [UNAVAILABLE] Your mailbox cannot be reached now, try again later.\r\n`
+      ? `${this.#tag} NO [UNAVAILABLE] ${unavailableText(outcome)}\r\n`
       : `${this.#tag} NO [AUTHENTICATIONFAILED] Authentication failed.\r\n`
   }
 

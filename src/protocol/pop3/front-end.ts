@@ -3,7 +3,7 @@
  * (AUTH and SYS response codes).
  */
 import { limits } from '../../base/limit.ts'
-import type { LoginOutcome } from '../login.ts'
+import { type LoginOutcome, unavailableText } from '../login.ts'
 import type { FrontEndOptions } from '../login-machine.ts'
 import { readCredentials } from '../sasl.ts'
 import { SaslMachine } from '../sasl-machine.ts'
@@ -165,7 +165,7 @@ class Pop3FrontEnd extends SaslMachine {
       return `-ERR [${outcome.code}] ${outcome.text || 'Login refused.'}\r\n`
     }
     return outcome.kind === 'unavailable'
-      ? '-ERR [SYS/TEMP] Your mailbox cannot be reached now, try again later.\r\n'
+      ? `-ERR [SYS/TEMP] ${unavailableText(outcome)}\r\n`
       : '-ERR [AUTH] Authentication failed.\r\n'
   }
 

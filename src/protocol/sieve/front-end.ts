@@ -5,7 +5,7 @@
  */
 import { limits } from '../../base/limit.ts'
 import type { Token } from '../imap/grammar.ts'
-import type { LoginOutcome } from '../login.ts'
+import { type LoginOutcome, unavailableText } from '../login.ts'
 import type { FrontEndOptions } from '../login-machine.ts'
 import { encodeBase64 } from '../sasl.ts'
 import { SaslMachine } from '../sasl-machine.ts'
@@ -142,7 +142,7 @@ class SieveFrontEnd extends SaslMachine {
 
   protected failed(outcome: Exclude<LoginOutcome, { kind: 'accepted' }>): string {
     return outcome.kind === 'unavailable'
-      ? 'NO (TRYLATER) "Your mailbox cannot be reached now, try again later."\r\n'
+      ? `NO (TRYLATER) "${unavailableText(outcome)}"\r\n`
       : 'NO "Authentication failed."\r\n'
   }
 

@@ -4,7 +4,7 @@
  */
 import { limits } from '../../base/limit.ts'
 import { formatReply, type Reply, reply } from '../../mail/reply.ts'
-import type { LoginOutcome } from '../login.ts'
+import { type LoginOutcome, unavailableText } from '../login.ts'
 import type { FrontEndOptions } from '../login-machine.ts'
 import { encodeBase64 } from '../sasl.ts'
 import { SaslMachine } from '../sasl-machine.ts'
@@ -26,7 +26,6 @@ const answers = {
   notOffered: reply(504, '5.5.4', 'this mechanism is not offered'),
   badLine: reply(501, '5.5.2', 'lines end with CR LF and hold no NUL'),
   failed: reply(535, '5.7.8', 'Authentication failed.'),
-  unavailable: reply(454, '4.7.0', 'Your mailbox cannot be reached now, try again later.'),
 } as const
 
 const saslErrors = {
@@ -101,8 +100,9 @@ class SubmissionFrontEnd extends SaslMachine {
     return formatReply(reply(235, '2.7.0', response.text))
   }
 
-  protected failed({ kind }: Exclude<LoginOutcome, { kind: 'accepted' }>): string {
-    return formatReply(kind === 'unavailable' ? answers.unavailable : answers.failed)
+  protected failed(outcome: Exclude<LoginOutcome, { kind: 'accepted' }>): string {
+    if (outcome.kind !== 'unavailable') return formatReply(answers.failed)
+    return formatReply(reply(454, '4.7.0', unavailableText(outcome)))
   }
 
   protected farewell(why: keyof typeof farewells): string {
