@@ -7,16 +7,18 @@ import type { Estimate } from './migration-report.ts'
 import { batchLimits, planBatches } from './plan-messages.ts'
 import { UidSet } from './uid-set.ts'
 
-/** `isTimed`: it tells how long it will take, too. Throws what connections throw. */
+/** `copied`: so many messages are at the target; it tells how long the others take. Throws what connections throw. */
 export async function estimateOf(
   copy: MailboxCopy,
   { source, pairs }: MailboxLook,
-  isTimed: boolean,
+  copied?: number,
 ): Promise<Estimate> {
   const states = [...source.states.values()]
   const messages = states.reduce((sum, state) => sum + state.messages, 0)
   const bytes = await copy.session.source.totalBytes(pairs.map((pair) => pair.source.name))
-  const times = isTimed ? await estimateTimes(copy, messages, bytes ?? 0) : {}
+  const share = Math.max(0, 1 - (copied ?? 0) / messages) || 0
+  const left = { messages: share * messages, bytes: share * (bytes ?? 0) }
+  const times = copied === undefined ? {} : await estimateTimes(copy, left)
   return { folders: pairs.length, messages, ...(bytes === undefined ? {} : { bytes }), ...times }
 }
 
@@ -41,8 +43,7 @@ const looksInFreeze = 3
  */
 async function estimateTimes(
   copy: MailboxCopy,
-  messages: number,
-  bytes: number,
+  { messages, bytes }: { readonly messages: number; readonly bytes: number },
 ): Promise<Pick<Estimate, 'copy_ms' | 'freeze_ms'>> {
   const startedAt = performance.now()
   const look = await copy.look()

@@ -86,7 +86,8 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
     if (this.#isToTurn && !isDryRun) turnRound(copies, move)
     const copy = await this.#open(signal)
     const look = await copy.look()
-    this.estimate = await estimateOf(copy, look, isDryRun)
+    const route = this.#isToTurn ? { ...move, source: move.target, target: move.source } : move
+    this.estimate = await estimateOf(copy, look, isDryRun ? copies.countMessages(route) : undefined)
     if (!move.merge && !move.isReturn && copy.hasForeign(look)) {
       const what = `${move.user}: the mailbox at ${move.target} is not empty`
       throw new MailmuxError('TARGET_NOT_EMPTY', what)

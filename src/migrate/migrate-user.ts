@@ -135,7 +135,8 @@ class UserMigration {
     await using copy = await MailboxCopy.open(this.#plan(), journal, signal)
     this.hasBegun = true
     const look = await copy.look()
-    this.#estimate = await estimateOf(copy, look, options.dryRun)
+    const copied = options.dryRun ? journal.countMessages(copy.plan) : undefined
+    this.#estimate = await estimateOf(copy, look, copied)
     if (!options.merge && copy.hasForeign(look)) {
       const what = `${this.#work.user}: the mailbox at ${options.to} is not empty`
       throw new MailmuxError('TARGET_NOT_EMPTY', what)

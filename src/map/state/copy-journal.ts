@@ -104,6 +104,15 @@ export class CopyJournal implements Disposable {
     return Number(find())
   }
 
+  /** How many messages of a mailbox are written down. */
+  countMessages({ user, source, target }: CopyRoute): number {
+    const query = `SELECT count(*) AS count FROM copy_message
+      JOIN copy_folder ON copy_folder.id = copy_message.folder
+      JOIN copy_mailbox ON copy_mailbox.id = copy_folder.mailbox
+      WHERE user = ? AND source = ? AND target = ?`
+    return Number(this.#database.prepare(query).get(user, source, target)?.['count'])
+  }
+
   folders(mailbox: number): CopiedFolder[] {
     const query = `SELECT ${folderColumns.join()}, sum FROM copy_folder WHERE mailbox = ? ORDER BY id`
     return this.#database
