@@ -194,10 +194,12 @@ export async function holdSessions<T>(
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   try {
+    let said = ''
     for await (const line of createInterface({ input: child.stdout })) {
       if (line.includes('READY')) return await measure()
+      said = line
     }
-    throw new Error('the generator could not open its sessions')
+    throw new Error(`the generator could not open its sessions: ${said}`)
   } finally {
     await stop(child)
   }
