@@ -17,7 +17,7 @@ export async function measureGarbage(flood: Flood, say: (line: string) => void):
   const { imap, pop3, sieve, smtp, imaps } = site.ports
   const ports = [imap, pop3, sieve, smtp, imaps].join(',')
   const args = ['-p', ports, '-r', `${flood.rate}`, '-s', `${flood.seconds}`]
-  const [startedAt, lines] = [performance.now(), site.lines]
+  const [startedAt, lines, earlier] = [performance.now(), site.lines, new Map(site.counts)]
   const sent = loading(args, 'garbage')
   const isOver = async (): Promise<boolean> =>
     Promise.race([sent.then(() => true), setImmediate(false)])
@@ -41,7 +41,8 @@ export async function measureGarbage(flood: Flood, say: (line: string) => void):
   )
   say(`  worker, MiB: ${mib.map((size) => size.toFixed(0)).join(' ')}`)
   const perSecond = (count: number): string => (count / seconds).toFixed(1)
-  const kinds = [...site.counts].filter(([, count]) => count > seconds / 10)
+  const added = [...site.counts].map(([of, count]) => [of, count - (earlier.get(of) ?? 0)] as const)
+  const kinds = added.filter(([, count]) => count > seconds / 10)
   const byKind = kinds.map(([event, count]) => `${event} ${perSecond(count)}`).join(', ')
   say(`  lines of log a second: ${perSecond(site.lines - lines)} (${byKind})`)
   say(`  workers that ended: ${site.count('worker.exited')}; internal: ${site.count('internal')}`)

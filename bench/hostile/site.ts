@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { askDaemon } from '../../src/control/client.ts'
 import type { StatusReport } from '../../src/control/messages.ts'
 import { median } from '../rig/median.ts'
-import { answering, loadCpu, loading, proxyCpu, type Rig, stop } from '../rig/rig.ts'
+import { answering, endedWithUs, loadCpu, loading, proxyCpu, type Rig, stop } from '../rig/rig.ts'
 
 const bin = new URL('../../bin/run.js', import.meta.url).pathname
 const users = 1000
@@ -49,7 +49,7 @@ export class Site implements AsyncDisposable {
     const cpus = (options.workers ?? 1) === 1 ? proxyCpu : '0-1'
     const serve = ['taskset', '-c', cpus, process.execPath, bin, 'serve', ...config]
     const [program = '', ...args] = [...cgroupOf(options), ...serve]
-    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = endedWithUs(spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] }))
     const site = new Site(rig, folder, child)
     await answering(child, rig.proxy.imap)
     while (site.count('daemon.ready') === 0) await delay(20)

@@ -93,13 +93,20 @@ function makeCertificate(cert: string, key: string): void {
 /** Starts a program on one processor; its output goes to our stderr where `loud`. */
 export function startPinned(cpu: string, program: string, args: readonly string[]): ChildProcess {
   const stdio = ['pipe', 'ignore', 'inherit'] as const
-  const child = spawn('taskset', ['-c', cpu, program, ...args], { stdio: [...stdio] })
+  return endedWithUs(spawn('taskset', ['-c', cpu, program, ...args], { stdio: [...stdio] }))
+}
+
+/** It does not outlive this process. */
+export function endedWithUs<T extends ChildProcess>(child: T): T {
   running.add(child)
   child.once('exit', () => running.delete(child))
   return child
 }
 
 const running = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const child of running) child.kill()
+})
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.once(signal, () => {
     for (const child of running) child.kill()
@@ -166,9 +173,8 @@ export async function loading(
   args: readonly string[],
   program: 'loadgen' | 'garbage' = 'loadgen',
 ): Promise<Readonly<Record<string, number>>> {
-  const child = spawn('taskset', ['-c', loadCpu, join(built, program), ...args], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+  const command = ['-c', loadCpu, join(built, program), ...args]
+  const child = endedWithUs(spawn('taskset', command, { stdio: ['ignore', 'pipe', 'inherit'] }))
   let text = ''
   child.stdout.on('data', (chunk: Buffer) => {
     text += chunk.toString()
@@ -194,10 +200,12 @@ export async function holdSessions<T>(
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   try {
+    let said = ''
     for await (const line of createInterface({ input: child.stdout })) {
       if (line.includes('READY')) return await measure()
+      said = line
     }
-    throw new Error('the generator could not open its sessions')
+    throw new Error(`the generator could not open its sessions: ${said}`)
   } finally {
     await stop(child)
   }

@@ -13,8 +13,9 @@ const freeShare = 0.02
 export interface AcceptShareOptions {
   readonly listeners: { pause(): void; resume(): Promise<void> }
   readonly room: RoomBoard
-  /** How many sessions more this worker may have. */
+  /** How many sessions more this worker may well have; 0 where there is hardly room. */
   readonly free: () => number
+  /** How many in all. */
   readonly limit: () => number
   /** It could not listen again; it tries once more. */
   readonly onFault: (error: unknown) => void

@@ -17,7 +17,11 @@ import type { Ask, FreezeAck, PrepareReply, Replies } from './channel.ts'
 import { clientOf, peerOf } from './client-address.ts'
 import { CounterTable } from './counters.ts'
 import { isTrusted } from './client-knowledge.ts'
-import { boundDescriptors, isShortOfDescriptors } from '../net/descriptors.ts'
+import {
+  boundDescriptors,
+  isShortOfDescriptors,
+  isSoonShortOfDescriptors,
+} from '../net/descriptors.ts'
 import { openGeneration } from './generation.ts'
 import { ListenerSet } from './listener-set.ts'
 import { type LogWriter, openLog } from './log-writer.ts'
@@ -62,6 +66,8 @@ class Worker implements Supervised {
   #failing = false
   /** Connections whose proxy has not yet said whose they are. */
   #unnamed = 0
+  /** So many sessions have needed nearly all descriptors. */
+  #carriedSessions = Number.POSITIVE_INFINITY
   /** Clients that are being told that there is no room for them. */
   #leaving = 0
 
@@ -76,17 +82,22 @@ class Worker implements Supervised {
     this.#share = new AcceptShare({
       listeners: this.#listeners,
       room: this.#runtime.room,
-      free: () => this.#free,
-      limit: () => this.#runtime.sessionLimit,
+      free: () => this.#carried - this.#taken,
+      limit: () => this.#carried,
       onFault: (error) =>
         this.#runtime.log('internal', { reason: 'listen', detail: messageOf(error) }),
     })
     this.#runtime.onLeft = () => this.#share.left()
   }
 
-  /** How many sessions more there may be. */
-  get #free(): number {
-    return this.#runtime.sessionLimit - this.#runtime.sessionCount - this.#unnamed
+  /** How many clients have a place. */
+  get #taken(): number {
+    return this.#runtime.sessionCount + this.#unnamed
+  }
+
+  /** How many may have one, as long as others have places, too. */
+  get #carried(): number {
+    return Math.min(this.#runtime.sessionLimit, this.#carriedSessions)
   }
 
   async perform(ask: Ask): Promise<Replies[Ask['do']]> {
@@ -176,13 +187,13 @@ class Worker implements Supervised {
       socket.destroy()
       return
     }
-    if (this.#free <= 0 || isShortOfDescriptors(socket, limits.reservedDescriptors)) {
+    const isFull = this.#taken >= this.#runtime.sessionLimit
+    const isNarrow = isSoonShortOfDescriptors(socket, limits.reservedDescriptors)
+    if (isFull || isShortOfDescriptors(socket, limits.reservedDescriptors)) {
       this.#refuse(socket, listener, 'conn_limit')
-      this.#share.entered()
-      return
-    }
-    if (listener.hasProxyHeader) this.#acceptProxied(socket, listener)
+    } else if (listener.hasProxyHeader) this.#acceptProxied(socket, listener)
     else this.#start(socket, listener)
+    this.#carriedSessions = isNarrow ? this.#taken : Number.POSITIVE_INFINITY
     this.#share.entered()
   }
 

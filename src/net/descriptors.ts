@@ -4,6 +4,8 @@
  */
 import type { Socket } from 'node:net'
 
+const soonShare = 1 / 64
+const soonLeast = 2
 let most = Number.POSITIVE_INFINITY
 
 /** `openFiles`: how many this process may have. */
@@ -13,6 +15,16 @@ export function boundDescriptors(openFiles: number): void {
 
 /** Whether there are no more than `reserve` descriptors beside that of a new socket. */
 export function isShortOfDescriptors(socket: Socket, reserve: number): boolean {
+  return numberOf(socket) >= most - reserve
+}
+
+/** Whether there will soon be: connections that are on their way need some of the rest. */
+export function isSoonShortOfDescriptors(socket: Socket, reserve: number): boolean {
+  const room = most - reserve
+  return numberOf(socket) >= room - Math.max(soonLeast, room * soonShare)
+}
+
+function numberOf(socket: Socket): number {
   const { _handle: handle } = socket as { _handle?: { readonly fd?: number } | null }
-  return (handle?.fd ?? -1) >= most - reserve
+  return handle?.fd ?? -1
 }

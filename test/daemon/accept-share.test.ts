@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { limits } from '../../src/base/limit.ts'
 import { askDaemon } from '../../src/control/client.ts'
 import { type Daemon, writeConfig } from '../support/daemon.ts'
 import { echoConfig, startEcho } from '../support/echo-daemon.ts'
@@ -95,4 +96,24 @@ test('a reload gives room to workers that were full, and a stop ends them', asyn
   assert.deepEqual(counts, Array(workers).fill(sessions / workers))
   open.dispose()
   assert.equal((await daemon.stop()).code, 0)
+})
+
+test('nor while any has descriptors, of which some are in use otherwise', async () => {
+  using dir = tempDir()
+  // What a worker has open by itself leaves less than the half that its sessions count on.
+  const openFiles = 106
+  await using daemon = await startEcho(dir, 'workers: 3\n', { openFiles })
+  using open = new DisposableStack()
+  const pids: number[] = []
+  let line = ''
+  for (let count = 0; !line.startsWith('*'); count++) {
+    const next = await knock(daemon)
+    open.use(next.peer)
+    line = next.line
+    if (!line.startsWith('*')) pids.push(pidOf(line))
+  }
+  const counts = [...Map.groupBy(pids, (pid) => pid).values()].map(({ length }) => length)
+  assert.equal(counts.length, 3, counts.join())
+  assert.ok(Math.max(...counts) < (openFiles - limits.reservedDescriptors) / 2, counts.join())
+  assert.ok(Math.min(...counts) >= Math.max(...counts) - 4, counts.join())
 })
