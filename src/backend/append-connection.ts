@@ -148,8 +148,9 @@ export class AppendConnection implements Disposable {
     await this.#flush()
   }
 
-  /** Small pieces go together. */
+  /** Small pieces go together, large ones as they are. */
   async #put(bytes: Buffer): Promise<void> {
+    if (bytes.length >= writeBytes) await this.#flush()
     this.#unsent.push(bytes)
     this.#unsentBytes += bytes.length
     if (this.#unsentBytes >= writeBytes) await this.#flush()
@@ -157,7 +158,9 @@ export class AppendConnection implements Disposable {
 
   async #flush(): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure
-    const bytes = Buffer.concat(this.#unsent, this.#unsentBytes)
+    const [first] = this.#unsent
+    if (first === undefined) return
+    const bytes = this.#unsent.length === 1 ? first : Buffer.concat(this.#unsent)
     this.#unsent = []
     this.#unsentBytes = 0
     if (this.#stream.write(bytes)) return
