@@ -135,7 +135,10 @@ class Stage {
   }
 
   async hears({ text }: Turn): Promise<void> {
-    await this.client.expect(new RegExp(`^${RegExp.escape(text)}`))
+    // A daemon tells each in how many seconds.
+    const parts = text.split('try again later').map((part) => RegExp.escape(part))
+    const pattern = parts.join(String.raw`try again (?:later|in \d+ seconds)`)
+    await this.client.expect(new RegExp(`^${pattern}`))
   }
 
   async driver({ text, at }: Turn): Promise<void> {
