@@ -19,6 +19,7 @@ import type { RawReply } from '../protocol/smtp/reply-reader.ts'
 import type { Overdue } from './late-verdicts.ts'
 import { connectedFor, forwardedFor, type PassedClient, prefaceFor } from './passed-client.ts'
 import type { SmtpUser } from './smtp-user.ts'
+import { WriteGroup } from './write-group.ts'
 
 export interface SmtpPlan extends PassedClient {
   /** Name of the back-end. */
@@ -62,7 +63,7 @@ export class SmtpConnection implements Inlet, Timed {
   #socket: Socket | undefined
   #cancel: Cancel | undefined
   #isReady = false
-  #isCorked = false
+  readonly #unsent = new WriteGroup()
   #isOver = false
   /** How many replies there were when the one began that is awaited. */
   #awaited = -1
@@ -125,18 +126,12 @@ export class SmtpConnection implements Inlet, Timed {
   write(octets: Buffer | string): void {
     const socket = this.#socket
     if (this.#isOver || socket === undefined) return
-    // What one event brings goes out in one piece.
-    if (!this.#isCorked) socket.cork()
-    this.#isCorked = true
-    socket.write(octets, 'utf8')
+    this.#unsent.add(socket, octets)
   }
 
   /** Sends what was written. To be called at the end of each event. */
   flush(): void {
-    if (!this.#isCorked) return
-    this.#isCorked = false
-    this.#socket?.uncork()
-    this.#await()
+    if (this.#socket !== undefined && this.#unsent.send(this.#socket)) this.#await()
   }
 
   endOfData(): void {

@@ -95,11 +95,14 @@ export class SmtpPool {
     place.returned()
   }
 
-  /** Whether a back-end did its part for a client of that address. */
-  report(plan: SmtpPlan, isSound: boolean, client: string): void {
-    const { breaker } = this.#placeFor(plan)
-    if (isSound) breaker.succeeded()
-    else breaker.failed(performance.now(), client)
+  /** A back-end did its part. */
+  succeeded(plan: SmtpPlan): void {
+    this.#placeFor(plan).breaker.succeeded()
+  }
+
+  /** A back-end did not do its part for a client of that address. */
+  failed(plan: SmtpPlan, client: string): void {
+    this.#placeFor(plan).breaker.failed(performance.now(), client)
   }
 
   /** Whether the places that were tried so far are tried now. */

@@ -22,16 +22,22 @@ export function nameClient(socket: Socket, address: ClientAddress): void {
 export function clientOf(socket: Socket): ClientAddress | undefined {
   const named = proxied.get(socket)
   if (named !== undefined) return named
-  const { remoteAddress, remotePort = 0, localAddress = '', localPort = 0 } = socket
+  const { remoteAddress, remotePort = 0 } = socket
   // IPv4 clients of a listener on `[::]` are shown as what they are.
   const address = canonicalHost(remoteAddress?.replace(/%.*$/, '') ?? '')
   if (address === undefined) return undefined
-  const ours = canonicalHost(localAddress.replace(/%.*$/, '')) ?? '::'
   return {
     client: { address, port: remotePort },
-    server: { address: ours, port: localPort },
+    // Asked for by few, and it costs a system call.
+    get server() {
+      return serverOf(socket)
+    },
     isCheck: false,
   }
+}
+
+function serverOf({ localAddress = '', localPort = 0 }: Socket): HostAddress {
+  return { address: canonicalHost(localAddress.replace(/%.*$/, '')) ?? '::', port: localPort }
 }
 
 /** `192.0.2.7:40123`, `[2001:db8::7]:40123`; empty where the client is gone already. */

@@ -71,11 +71,14 @@ export function countEvent<Name extends EventName>(
     } = fields as EventFields['message']
     // A message may have several back-ends.
     for (const one of backend.split(',')) {
-      const isKept = kept.split(',').includes(one)
-      const other = refused.split(',').includes(one) ? 'refused' : outcomeOf(code)
-      counters.count('backend_message', `${one},${isKept ? 'spooled' : other}`)
+      const other = isAmong(refused, one) ? 'refused' : outcomeOf(code)
+      counters.count('backend_message', `${one},${isAmong(kept, one) ? 'spooled' : other}`)
     }
   }
+}
+
+function isAmong(names: string, name: string): boolean {
+  return names !== '' && names.split(',').includes(name)
 }
 
 function outcomeOf(code: number): 'accepted' | 'deferred' | 'refused' {

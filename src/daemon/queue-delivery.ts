@@ -113,8 +113,8 @@ export class QueueDelivery implements SmtpUser, RoomWaiter {
   }
 
   connectionReady(): void {
-    const { pool, plan, client } = this.#options
-    pool.report(plan, true, client)
+    const { pool, plan } = this.#options
+    pool.succeeded(plan)
     this.#options.reached()
   }
 
@@ -158,7 +158,7 @@ export class QueueDelivery implements SmtpUser, RoomWaiter {
     if (this.#tryAgain(failed)) return
     const { plan, pool, client } = this.#options
     this.#options.failed(failure)
-    if (isOutage(failure)) pool.report(plan, false, client)
+    if (isOutage(failure)) pool.failed(plan, client)
     const what = isBeforeReady(failure) ? 'cannot be reached' : 'went away'
     this.#lose(`${plan.backend} ${what}: ${failure.detail}`, failure.isShutdown)
   }

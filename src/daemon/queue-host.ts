@@ -205,7 +205,7 @@ export class QueueHost implements Supervised {
   #cameUp(backend: string): void {
     const plan = planFor(this.#runtime.current, backend)
     // What was met before need not be waited for any more.
-    if (typeof plan !== 'string') this.#pool.report(plan, true, '')
+    if (typeof plan !== 'string') this.#pool.succeeded(plan)
     this.#queue?.cameUp(backend)
   }
 

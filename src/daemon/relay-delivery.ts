@@ -68,8 +68,8 @@ export interface TransactionStart {
   readonly spool: SpoolGate
   readonly freezes: FreezeTable
   readonly sender: Sender
-  /** A notification to it would find its way. */
-  readonly canTell: boolean
+  /** Whether a notification to it would find its way: asked where something hangs on it. */
+  readonly canTell: () => boolean
   /** The client hears of each recipient (LMTP). */
   readonly forEach: boolean
   readonly owner: TransactionOwner

@@ -19,10 +19,12 @@ import { expansionOf, parametersFor } from './relay-expansion.ts'
 import { type LegOwner, RelayLeg } from './relay-leg.ts'
 import { type Outcome, firstOf, outcomeOf } from './relay-outcome.ts'
 import { askedAgain, isUnderWay, type Recipient, type Target } from './relay-target.ts'
+import { outcomesOf } from './relay-verdict.ts'
 
-interface Waiting extends Delivery {
+interface Waiting {
   readonly slot: Slot
   readonly order: number
+  readonly delivery: Delivery
 }
 
 interface TargetStart {
@@ -49,7 +51,6 @@ export class RelayEnvelope implements LegOwner {
   readonly #owner: EnvelopeOwner
   /** What is left over of a message can be kept. */
   readonly #canKeep: boolean
-  readonly #canReport: boolean
   readonly #isSplit: boolean
   #targets = new Map<string, Target>()
   #accepted: Recipient[] = []
@@ -69,7 +70,6 @@ export class RelayEnvelope implements LegOwner {
     this.#start = start
     this.#owner = owner
     this.#canKeep = canKeep
-    this.#canReport = canKeep && start.canTell
     this.#isSplit = start.relay.fanOut === 'split' || !canKeep
   }
 
@@ -95,10 +95,7 @@ export class RelayEnvelope implements LegOwner {
 
   /** Those that count for what becomes of the message, in the order of the client. */
   get ours(): Target[] {
-    return this.#targets
-      .values()
-      .filter(({ isOurs }) => isOurs)
-      .toArray()
+    return [...this.#targets.values()].filter(({ isOurs }) => isOurs)
   }
 
   get liveLegs(): RelayLeg[] {
@@ -106,7 +103,7 @@ export class RelayEnvelope implements LegOwner {
   }
 
   add(slot: Slot, delivery: Delivery): void {
-    this.#waiting.push({ slot, order: this.#asked++, ...delivery })
+    this.#waiting.push({ slot, order: this.#asked++, delivery })
     this.#placeWaiting()
   }
 
@@ -162,11 +159,15 @@ export class RelayEnvelope implements LegOwner {
     this.#owner.settled()
   }
 
+  get #canReport(): boolean {
+    return this.#canKeep && this.#start.canTell()
+  }
+
   #placeWaiting(): void {
     if (this.#isPlacing) return
     this.#isPlacing = true
     for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
-      const hopeless = this.broken ?? (this.#fits(next) ? undefined : tooMany)
+      const hopeless = this.broken ?? (this.#fits(next.delivery) ? undefined : tooMany)
       if (hopeless === tooMany && this.accepted === 0) {
         // Who is asked about may yet be refused, and then this one decides.
         if (this.#open > 0) break
@@ -175,7 +176,7 @@ export class RelayEnvelope implements LegOwner {
       }
       this.#waiting.shift()
       if (hopeless !== undefined) this.#start.owner.recipientAnswered(next.slot, hopeless)
-      else if (this.#targets.size + next.members.length <= limits.deliveriesPerMessage) {
+      else if (this.#targets.size + next.delivery.members.length <= limits.deliveriesPerMessage) {
         this.#place(next)
       } else this.#start.owner.recipientAnswered(next.slot, tooMany)
     }
@@ -198,16 +199,18 @@ export class RelayEnvelope implements LegOwner {
     this.#hasAlias = false
   }
 
-  #place(delivery: Waiting): void {
-    const { slot, order, members, owner } = delivery
+  #place({ slot, order, delivery }: Waiting): void {
+    const { members, owner } = delivery
     const path = this.#senderFor(owner)
     this.#open++
     this.#hasAlias ||= members.length > 1
-    const expansion = this.#canReport ? expansionOf(delivery) : undefined
+    const wished = expansionOf(delivery)
+    const expansion = wished !== undefined && this.#canReport ? wished : undefined
+    const canReport = members.length > 1 && this.#canReport
     const recipient: Recipient = { slot, order, targets: [], expansion, open: 1 }
     const asked: Target[] = []
     for (const [index, member] of members.entries()) {
-      const parameters = parametersFor(delivery, index, this.#canReport)
+      const parameters = parametersFor(delivery, index, canReport)
       const target = this.#targetFor(member, { path, parameters })
       recipient.targets.push(target)
       if (target.outcome !== undefined) continue
@@ -262,8 +265,7 @@ export class RelayEnvelope implements LegOwner {
     if (this.#isOver) return
     const { slot, targets } = recipient
     this.#open--
-    const outcomes = targets.flatMap(({ outcome }) => outcome ?? [])
-    const answer = this.#replyTo(outcomes)
+    const answer = this.#replyTo(outcomesOf(targets))
     if (classOf(answer) === 'success') {
       this.#accepted.push(recipient)
       this.hasExpansion ||= recipient.expansion !== undefined

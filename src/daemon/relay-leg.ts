@@ -148,7 +148,7 @@ export class RelayLeg implements SmtpUser, RoomWaiter {
   recipientAnswered(raw: RawReply): void {
     const target = this.#asked.shift()
     if (target === undefined) return
-    if (!this.#isSound) this.#start.pool.report(this.plan, true, this.#start.report.client)
+    if (!this.#isSound) this.#start.pool.succeeded(this.plan)
     this.#isSound = true
     target.outcome = this.#outcomeOf(raw)
     if (target.outcome.kind === 'accepted') this.accepted.push(target)
@@ -256,7 +256,7 @@ export class RelayLeg implements SmtpUser, RoomWaiter {
     const { stage } = this
     this.drop()
     if (failure !== beingMoved) this.#start.report.backendFailed(this.plan.backend, failure)
-    if (isOutage(failure)) this.#start.pool.report(this.plan, false, this.#start.report.client)
+    if (isOutage(failure)) this.#start.pool.failed(this.plan, this.#start.report.client)
     if (stage === 'message') {
       const outcome = outcomeOf(answerTo(failure))
       for (const target of this.accepted) target.outcome = outcome

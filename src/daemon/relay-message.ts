@@ -56,7 +56,7 @@ export class RelayMessage {
       ...relayMeansOf(runtime),
       relay: config.relay,
       sender,
-      canTell: canBeTold(sender.path, config),
+      canTell: () => canBeTold(sender.path, config),
       forEach: protocol === 'lmtp',
       owner,
       report,
@@ -110,11 +110,8 @@ export class RelayMessage {
     const [only, second] = this.#accepted
     return report.trace({
       client,
-      protocol,
       hello,
-      isExtended,
-      isSmtpUtf8: this.#sender.smtpUtf8,
-      secure,
+      session: { protocol, isExtended, isSmtpUtf8: this.#sender.smtpUtf8, secure },
       hostname: this.#generation.config.hostname,
       tls: line.tls === '' ? undefined : { version: line.tls, cipher: line.cipher },
       recipient: second === undefined ? only : undefined,

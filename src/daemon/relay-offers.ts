@@ -20,13 +20,18 @@ const messages: OfferKind<SmtpPlan, Capabilities> = {
 }
 
 class RelayOffers extends BackendOffers<SmtpPlan, Capabilities> {
+  readonly #kept = new WeakMap<Generation, { readonly version: number; readonly offers: Offers }>()
+
   /** What to offer to a client that comes now. */
   offersFor(generation: Generation): Offers {
+    const kept = this.#kept.get(generation)
+    if (kept?.version === this.version) return kept.offers
     const { messageSizeBytes } = generation.config.limits
     const known = this.knownFor(generation)
-    return known === undefined
-      ? leastOffers(messageSizeBytes)
-      : commonOffers(messageSizeBytes, known)
+    const offers =
+      known === undefined ? leastOffers(messageSizeBytes) : commonOffers(messageSizeBytes, known)
+    this.#kept.set(generation, { version: this.version, offers })
+    return offers
   }
 }
 

@@ -32,9 +32,10 @@ export interface SessionTotals {
 }
 
 /** What the header line says of a message, beside its session. */
-export interface Passage extends Transmission {
+export interface Passage {
   readonly client: RelayClient
   readonly hello: string
+  readonly session: Transmission
   readonly hostname: string
   readonly tls: Trace['tls']
   readonly recipient: string | undefined
@@ -68,7 +69,7 @@ export class RelayReport {
   }
 
   /** The header line that says how a message came here. */
-  trace({ client, hello, hostname, tls, recipient, ...session }: Passage): string {
+  trace({ client, hello, session, hostname, tls, recipient }: Passage): string {
     const introduced = client.introduced({ hello, isExtended: session.isExtended })
     return formatTrace({
       hello: introduced.hello,
@@ -114,9 +115,11 @@ export class RelayReport {
   message(sent: SentMessage, code: number, { backend, kept }: MessageFate): void {
     if (code < 300) this.#messages++
     const { recipients, bytes, bareLf, client } = sent
-    const message = { backend, recipients, bytes, code, bare_lf: bareLf }
+    const fields = { ...this.#fields, backend, recipients, bytes, code, bare_lf: bareLf }
+    const isPlain = kept === undefined && client === undefined
     const origin = client === undefined ? {} : { client }
-    this.#runtime.log('message', { ...this.#fields, ...message, ...describeKept(kept), ...origin })
+    const all = isPlain ? fields : { ...fields, ...describeKept(kept), ...origin }
+    this.#runtime.log('message', all)
   }
 
   /** The client did not wait for the reply: it will send the message again. */

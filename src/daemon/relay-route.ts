@@ -86,8 +86,8 @@ function deliver(
   { owner, smtpUtf8 }: { readonly owner: string | undefined; readonly smtpUtf8: boolean },
 ): RelayRoute {
   if (destinations.length === 0) return trouble('an alias without members')
-  const addresses = destinations.map(({ address }) => address)
-  if (![...addresses, owner ?? ''].every((address) => isSendable(address, smtpUtf8))) {
+  const areSendable = destinations.every(({ address }) => isSendable(address, smtpUtf8))
+  if (!areSendable || (owner !== undefined && !isSendable(owner, smtpUtf8))) {
     return { kind: 'answer', reply: answers.unsendable }
   }
   const members: Member[] = []
@@ -112,6 +112,8 @@ function trouble(fault: string): RelayRoute {
 
 /** Beyond ASCII only with SMTPUTF8 (RFC 6531); controls and brackets would end the command. */
 export function isSendable(address: string, smtpUtf8: boolean): boolean {
+  // Nearly all are.
+  if (/^[!-;=?-~]*$/.test(address)) return true
   const isWritable = /^(?:[!-;=?-~\u{a0}-\u{10ffff}]*|"[ -~\u{a0}-\u{10ffff}]*"@[!-;=?-~]*)$/u
   return isWritable.test(address) && (smtpUtf8 || isAscii(address))
 }

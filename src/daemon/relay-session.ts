@@ -288,7 +288,7 @@ export class RelaySession implements Session, LineOwner, PatienceOwner, Transact
     clearTimeout(this.#greeting)
     this.#patience.rest()
     this.#transaction?.abort()
-    const { generation } = this.#generation.map
+    const { lastGeneration: generation } = this.#generation.map
     const end = this.#end ?? 'client_closed'
     // A proxy that only looks for us is not worth a line.
     if (!this.#client.isCheck || this.backend !== undefined) {

@@ -223,12 +223,12 @@ export class RelayTransaction implements EnvelopeOwner {
     if (this.#isConcluding || this.#open.some(({ stage }) => stage !== 'over')) return
     this.#isConcluding = true
     // By LMTP each recipient has a verdict of its own, by SMTP there is one for all.
-    const { recipients } = this.#envelope
     const shares = this.#start.forEach
-      ? recipients.map(({ targets }) => targets.filter(({ isOurs }) => isOurs))
+      ? this.#envelope.recipients.map(({ targets }) => targets.filter(({ isOurs }) => isOurs))
       : [this.#ours]
     const judged = judgeAll(shares)
-    const expansions = this.#envelope.hasExpansion ? reachedBy(judged, recipients) : []
+    const { hasExpansion } = this.#envelope
+    const expansions = hasExpansion ? reachedBy(judged, this.#envelope.recipients) : []
     const isToKeep = expansions.length > 0 || judged.some((one) => one.isToKeep)
     // A host that keeps nothing: worst of the answers, so that nothing is lost unheard.
     if (this.#copy === undefined || !isToKeep) this.#tell(judged)

@@ -27,8 +27,8 @@ export function judge(targets: readonly Target[]): Judged {
  */
 export function judgeAll(shares: readonly (readonly Target[])[]): Judged[] {
   const judged = shares.map((targets) => judge(targets))
+  if (!judged.some(({ isToKeep }) => isToKeep)) return judged
   const kept = new Set(judged.flatMap(({ isToKeep, targets }) => (isToKeep ? targets : [])))
-  if (kept.size === 0) return judged
   return judged.map((one) => {
     const open = one.targets.filter(({ outcome }) => isOpen(outcome))
     const isKept = open.length > 0 && open.every((target) => kept.has(target))

@@ -47,27 +47,47 @@ export function parseNetwork(text: string): Network | undefined {
   return [address, Number(bits)]
 }
 
-/** Networks that a config lists. */
+/** A network of IPv4: an address is in it whose number, divided by `size`, is `number`. */
+interface NumberedNetwork {
+  readonly size: number
+  readonly number: number
+}
+
+/** The octets of an address in dotted decimal as one number. */
+function numberOf(address: string): number {
+  let number = 0
+  for (const octet of address.split('.')) number = number * 256 + Number(octet)
+  return number
+}
+
+/** Networks that a config lists. Every client is looked for in them. */
 export class NetworkList {
-  readonly #networks: readonly Network[]
+  readonly #numbered: NumberedNetwork[] = []
+  readonly #others: Network[] = []
 
   /** Texts that are no networks are left out: the config was checked. */
   constructor(texts: Iterable<string>) {
-    this.#networks = [...texts].flatMap((text) => {
+    for (const text of texts) {
       const network = parseNetwork(text)
-      return network === undefined ? [] : [network]
-    })
+      if (network === undefined) continue
+      const [address, bits] = network
+      const size = 2 ** (32 - bits)
+      if (address.kind() === 'ipv6') this.#others.push(network)
+      else this.#numbered.push({ size, number: Math.floor(numberOf(address.toString()) / size) })
+    }
   }
 
   /** `host` as a socket tells it. */
   has(host: string): boolean {
-    if (this.#networks.length === 0) return false
+    if (this.#numbered.length === 0 && this.#others.length === 0) return false
     const canonical = canonicalHost(host)
     if (canonical === undefined) return false
+    if (!canonical.includes(':')) {
+      const own = numberOf(canonical)
+      return this.#numbered.some(({ size, number }) => Math.floor(own / size) === number)
+    }
     const address = ipaddr.parse(canonical)
-    return this.#networks.some(
-      ([network, bits]) => network.kind() === address.kind() && address.match(network, bits),
-    )
+    return this.#others.some(([network, bits]) => address.match(network, bits))
   }
 }
 

@@ -14,9 +14,11 @@ export function reply(code: number, status: string, ...lines: readonly string[])
 /** The wire form, every line ended by CRLF. */
 export function formatReply({ code, status, lines }: Reply): string {
   const prefix = status === '' ? '' : `${status} `
-  return lines
-    .map((text, index) => `${code}${index === lines.length - 1 ? ' ' : '-'}${prefix}${text}\r\n`)
-    .join('')
+  let text = ''
+  for (const [index, line] of lines.entries()) {
+    text += `${code}${index === lines.length - 1 ? ' ' : '-'}${prefix}${line}\r\n`
+  }
+  return text
 }
 
 export type ReplyClass = 'success' | 'intermediate' | 'temporary' | 'permanent'

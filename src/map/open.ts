@@ -17,6 +17,8 @@ import type { UidlTable } from './state/uidl-table.ts'
 export interface MapReader {
   /** Of the build, or of the last change since. */
   readonly generation: number
+  /** The same as of the last look-up: nothing is looked at for it. */
+  readonly lastGeneration: number
   /** Of the build. */
   readonly base: number
   /** Users that the sources name; rules may route more. */
@@ -104,6 +106,9 @@ export function openMap(
     base,
     get generation() {
       overrides?.refresh()
+      return overrides?.generation ?? base
+    },
+    get lastGeneration() {
       return overrides?.generation ?? base
     },
     users: database.header.users,

@@ -275,7 +275,7 @@ test('a place that fails is spared, and no other one with it', async () => {
   await using fritz = backend
   const pool = new SmtpPool()
   const bad = planFor(fritz.port, { hostname: 'bad.example.com' })
-  for (let count = 0; count < 5; count++) pool.report(bad, false, `10.0.0.${count}`)
+  for (let count = 0; count < 5; count++) pool.failed(bad, `10.0.0.${count}`)
   assert.equal(pool.lease(bad, new Waiter()), 'spared')
   const good = await ready(pool, planFor(fritz.port))
   good.destroy()

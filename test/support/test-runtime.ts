@@ -30,6 +30,7 @@ export type RecordedEvent = {
 /** Answers by canonical user; who is not in the table is `unknown`, or `foreign` elsewhere. */
 export class TableMap implements MapReader {
   readonly generation: number
+  readonly lastGeneration = 1
   readonly base = 1
   readonly asked: { readonly direction: Direction; readonly address: Address }[] = []
   closed = false

@@ -129,7 +129,9 @@ export class SmtpBackEnd {
       if (event.kind === 'fault') {
         const isBanner = this.#phase === 'opening' && !this.#opening.isGreeted
         actions.push(...this.#fail(isBanner ? 'bad_banner' : 'bad_reply', event.fault))
-      } else if (awaited-- > 0 || event.reply.code === 421) actions.push(...this.#take(event.reply))
+      } else if (awaited-- > 0 || event.reply.code === 421) {
+        for (const action of this.#take(event.reply)) actions.push(action)
+      }
       // It was said before the request that it would answer could be read.
       else actions.push(...this.#fail('desync', describe(event.reply)))
       if (actions.at(-1)?.do === 'fail') return actions
@@ -177,7 +179,7 @@ export class SmtpBackEnd {
 
   /** Sends what may be sent now, as one piece of text. */
   #flush(): BackEndAction[] {
-    if (this.#phase !== 'open') return []
+    if (this.#phase !== 'open' || this.#waiting.length === 0) return []
     let text = ''
     const actions: BackEndAction[] = []
     while (this.#waiting.length > 0) {

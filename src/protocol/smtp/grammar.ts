@@ -75,9 +75,6 @@ function bad(refusal: Reply): Command {
 export function parseCommand(octets: string, dialect: Dialect): Command {
   const line = decode(octets, dialect.offers)
   if (line === undefined) return unreadable
-  // Someone makes a browser talk to us.
-  if (httpRequest.test(line))
-    return { verb: 'HOSTILE', refusal: syntax.web, reason: 'http_on_smtp' }
   const [, word = '', rest = ''] = /^([^ \t]*)[ \t]*(.*)$/.exec(line.trimEnd()) ?? []
   const verb = word.toUpperCase()
   switch (verb) {
@@ -104,6 +101,9 @@ export function parseCommand(octets: string, dialect: Dialect): Command {
       // Not offered: what follows is a message, which would be taken for commands.
       return { verb: 'HOSTILE', refusal: syntax.notImplemented, reason: 'bdat_unadvertised' }
     default:
+      // Someone makes a browser talk to us.
+      if (httpRequest.test(line))
+        return { verb: 'HOSTILE', refusal: syntax.web, reason: 'http_on_smtp' }
       return bad(notImplemented.has(verb) ? syntax.notImplemented : syntax.unknown)
   }
 }
@@ -141,7 +141,7 @@ function parseMail(rest: string, { offers }: Dialect): Command {
   if (path.wire !== '' && path.domain === '') return bad(syntax.sender)
   const read = parseMailParameters(parameters, offers)
   if ('refusal' in read) return bad(read.refusal)
-  return read.smtpUtf8 || isAscii(path.wire) ? { verb: 'MAIL', path, ...read } : bad(syntax.wide)
+  return read.smtpUtf8 || isAscii(path.wire) ? { ...read, verb: 'MAIL', path } : bad(syntax.wide)
 }
 
 function parseRcpt(rest: string, { offers }: Dialect): Command {
@@ -153,5 +153,5 @@ function parseRcpt(rest: string, { offers }: Dialect): Command {
   if (path.wire.startsWith('"') && /[@%]/.test(path.local)) return bad(syntax.hidden)
   if (path.domain === '' && path.local.toLowerCase() !== 'postmaster') return bad(syntax.recipient)
   const read = parseRcptParameters(found.rest, offers)
-  return 'refusal' in read ? bad(read.refusal) : { verb: 'RCPT', path, ...read }
+  return 'refusal' in read ? bad(read.refusal) : { ...read, verb: 'RCPT', path }
 }

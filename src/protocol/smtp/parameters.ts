@@ -27,6 +27,13 @@ export interface RcptParameters {
   readonly originalRecipient: string | undefined
 }
 
+const noMailParameters: MailParameters = {
+  sizeBytes: undefined,
+  body: undefined,
+  smtpUtf8: false,
+  ret: undefined,
+  envelopeId: undefined,
+}
 export const noRcptParameters: RcptParameters = { notify: undefined, originalRecipient: undefined }
 
 interface Refused {
@@ -48,7 +55,7 @@ type Values = ReadonlyMap<string, string | undefined>
 
 function split(text: string, known: ReadonlySet<string>): { values: Values } | Refused {
   const values = new Map<string, string | undefined>()
-  for (const parameter of text === '' ? [] : text.split(/[ \t]+/)) {
+  for (const parameter of text.split(/[ \t]+/)) {
     const at = parameter.indexOf('=')
     const name = (at === -1 ? parameter : parameter.slice(0, at)).toUpperCase()
     if (!known.has(name)) return { refusal: refusals.unsupported }
@@ -67,6 +74,7 @@ function mailNames({ eightBitMime, smtpUtf8, dsn }: Offers): Set<string> {
 }
 
 export function parseMailParameters(text: string, offers: Offers): MailParameters | Refused {
+  if (text === '') return noMailParameters
   const read = split(text, mailNames(offers))
   if ('refusal' in read) return read
   const { values } = read
@@ -79,11 +87,11 @@ export function parseMailParameters(text: string, offers: Offers): MailParameter
   const envelopeId = value('ENVID')
   const isGood =
     // RFC 1870: up to 20 digits; beyond 2^53 only "too big" is left to say.
-    isAbsentOr(values, 'SIZE', /^\d{1,20}$/.test(size ?? '')) &&
-    isAbsentOr(values, 'BODY', body === '7BIT' || body === '8BITMIME') &&
-    isAbsentOr(values, 'SMTPUTF8', value('SMTPUTF8') === undefined) &&
-    isAbsentOr(values, 'RET', ret === 'FULL' || ret === 'HDRS') &&
-    isAbsentOr(values, 'ENVID', isEnvelopeId(envelopeId ?? ''))
+    (!values.has('SIZE') || /^\d{1,20}$/.test(size ?? '')) &&
+    (!values.has('BODY') || body === '7BIT' || body === '8BITMIME') &&
+    (!values.has('SMTPUTF8') || value('SMTPUTF8') === undefined) &&
+    (!values.has('RET') || ret === 'FULL' || ret === 'HDRS') &&
+    (!values.has('ENVID') || isEnvelopeId(envelopeId ?? ''))
   if (!isGood) return { refusal: refusals.value }
   return {
     sizeBytes: size === undefined ? undefined : Number(size),
@@ -94,10 +102,6 @@ export function parseMailParameters(text: string, offers: Offers): MailParameter
   }
 }
 
-function isAbsentOr(values: Values, name: string, isGood: boolean): boolean {
-  return isGood || !values.has(name)
-}
-
 function isEnvelopeId(text: string): boolean {
   return text.length <= envelopeIdChars && (decodeXtext(text) ?? '') !== ''
 }
@@ -105,14 +109,15 @@ function isEnvelopeId(text: string): boolean {
 const rcptNames: ReadonlySet<string> = new Set(['NOTIFY', 'ORCPT'])
 
 export function parseRcptParameters(text: string, offers: Offers): RcptParameters | Refused {
+  if (text === '') return noRcptParameters
   const read = split(text, offers.dsn ? rcptNames : new Set<string>())
   if ('refusal' in read) return read
   const { values } = read
-  const notify = parseNotify(values.get('NOTIFY') ?? '')
+  const notify = values.has('NOTIFY') ? parseNotify(values.get('NOTIFY') ?? '') : undefined
   const originalRecipient = values.get('ORCPT')
   const isGood =
-    isAbsentOr(values, 'NOTIFY', notify !== undefined) &&
-    isAbsentOr(values, 'ORCPT', isOriginalRecipient(originalRecipient ?? ''))
+    (!values.has('NOTIFY') || notify !== undefined) &&
+    (!values.has('ORCPT') || isOriginalRecipient(originalRecipient ?? ''))
   return isGood ? { notify, originalRecipient } : { refusal: refusals.value }
 }
 

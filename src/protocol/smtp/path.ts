@@ -26,6 +26,7 @@ const sourceRoute = /^@[^@:,<>" ]+(?:,@[^@:,<>" ]+)*:/
 
 /** RFC 5321 4.5.3.1.2, in octets; the path as a whole is bounded by the command line. */
 const domainBytes = 255
+const labelBytes = 63
 const longLabel = /[^.]{64}/
 const nullPath: Path = { local: '', domain: '', wire: '' }
 
@@ -39,7 +40,7 @@ interface Read {
 export function parsePath(text: string): Read | undefined {
   let at = 1
   if (text[at] === '>') return follow(nullPath, text, at)
-  at += sourceRoute.exec(text.slice(at))?.[0].length ?? 0
+  if (text[at] === '@') at += sourceRoute.exec(text.slice(at))?.[0].length ?? 0
   const start = at
   const [written] = (text[at] === '"' ? quotedString : dotString).exec(text.slice(at)) ?? []
   if (written === undefined) return undefined
@@ -65,8 +66,10 @@ export function isAscii(text: string): boolean {
 
 /** The path must be closed at `at`, and only a blank may follow. */
 function follow(path: Path, text: string, at: number): Read | undefined {
+  if (text[at] !== '>') return undefined
   const rest = text.slice(at + 1)
-  return text[at] === '>' && /^(?:$|[ \t])/.test(rest) ? { path, rest: rest.trim() } : undefined
+  if (rest === '') return { path, rest }
+  return /^[ \t]/.test(rest) ? { path, rest: rest.trim() } : undefined
 }
 
 function unquote(written: string): string {
@@ -74,5 +77,6 @@ function unquote(written: string): string {
 }
 
 function hasAllowedLengths(domain: string): boolean {
-  return Buffer.byteLength(domain) <= domainBytes && !longLabel.test(domain)
+  const bytes = Buffer.byteLength(domain)
+  return bytes <= labelBytes || (bytes <= domainBytes && !longLabel.test(domain))
 }

@@ -23,7 +23,7 @@ export type ReplyEvent =
   | { readonly kind: 'fault'; readonly fault: ReplyFault }
 
 // The last line may be a bare code (RFC 5321 4.2 asks clients to take it).
-const replyLine = /^([2-5]\d\d)(?:([ -])([^\0\r]*))?$/
+const replyLine = /^[2-5]\d\d(?:[ -][^\0\r]*)?$/
 
 export class ReplyReader {
   #pending = ''
@@ -76,16 +76,15 @@ export class ReplyLines {
 
   /** Undefined where more lines belong to it. */
   take(line: string): ReplyEvent | undefined {
-    const found = replyLine.exec(line)
-    if (found === null) return fault('bad_syntax')
-    const code = Number(found[1])
+    if (!replyLine.test(line)) return fault('bad_syntax')
+    const code = Number(line.slice(0, 3))
     if (this.#lines.length > 0 && code !== this.#code) return fault('mixed_codes')
     this.#code = code
     this.#bytes += line.length
-    this.#lines.push(found[3] ?? '')
+    this.#lines.push(line.slice(4))
     if (this.#lines.length > limits.replyLines) return fault('too_many_lines')
     if (this.#bytes > limits.replyBytes) return fault('too_long')
-    if (found[2] === '-') return undefined
+    if (line[3] === '-') return undefined
     const lines = this.#lines
     this.#lines = []
     this.#bytes = 0

@@ -53,15 +53,16 @@ function greet(core: FrontEndCore, isExtended: boolean, domain: string): void {
 }
 
 function begin(core: FrontEndCore, command: Command & { verb: 'MAIL' }): void {
-  const { verb: _, path, ...parameters } = command
-  if ((parameters.sizeBytes ?? 0) > core.options.offers.limitBytes) {
+  const { path, sizeBytes, body, smtpUtf8, ret, envelopeId } = command
+  if ((sizeBytes ?? 0) > core.options.offers.limitBytes) {
     core.refuse('message_too_big')
     return core.out.say(replies.tooBig)
   }
   if (!core.advance('MAIL')) return
-  core.isSmtpUtf8 = parameters.smtpUtf8
+  core.isSmtpUtf8 = smtpUtf8
   const { forwarded } = core
-  core.out.ask({ do: 'begin', sender: { path: path.wire, ...parameters }, forwarded })
+  const sender = { path: path.wire, sizeBytes, body, smtpUtf8, ret, envelopeId }
+  core.out.ask({ do: 'begin', sender, forwarded })
   core.out.say(replies.senderOk)
 }
 

@@ -41,14 +41,11 @@ const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', '
 export function formatTrace(trace: Trace): string {
   const { hostname, transmission, id, tls, recipient, date } = trace
   const isTold = recipient !== undefined && isAscii(recipient)
-  return [
-    `Received: from ${helloName(trace.hello)} (${hostOf(trace)})`,
-    `\t${hopOf(hostname)} with ${transmission} id ${id}`,
-    ...(tls === undefined ? [] : [`\t(using ${tls.version} with cipher ${tls.cipher})`]),
-    ...(isTold ? [`\tfor <${recipient}>`] : []),
-  ]
-    .join('\r\n')
-    .concat(`;\r\n\t${formatDate(date)}\r\n`)
+  const by = `\r\n\t${hopOf(hostname)} with ${transmission} id ${id}`
+  const using = tls === undefined ? '' : `\r\n\t(using ${tls.version} with cipher ${tls.cipher})`
+  const to = isTold ? `\r\n\tfor <${recipient}>` : ''
+  const from = `Received: from ${helloName(trace.hello)} (${hostOf(trace)})`
+  return `${from}${by}${using}${to};\r\n\t${formatDate(date)}\r\n`
 }
 
 /** By what a host knows its own line again. */
@@ -73,7 +70,7 @@ function two(value: number): string {
 
 /** RFC 5322 3.3, in UTC. */
 export function formatDate(date: Date): string {
-  const time = [date.getUTCHours(), date.getUTCMinutes(), date.getUTCSeconds()].map(two).join(':')
+  const time = `${two(date.getUTCHours())}:${two(date.getUTCMinutes())}:${two(date.getUTCSeconds())}`
   const day = `${days[date.getUTCDay()]}, ${date.getUTCDate()} ${months[date.getUTCMonth()]}`
   return `${day} ${date.getUTCFullYear()} ${time} +0000`
 }
