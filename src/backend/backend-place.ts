@@ -11,7 +11,7 @@ export interface RoomWaiter {
 }
 
 class Waiting implements Timed {
-  dueTick = 0
+  due: Timed['due']
   readonly waiter: RoomWaiter
   readonly #place: BackendPlace
 

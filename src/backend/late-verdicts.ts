@@ -20,7 +20,7 @@ export interface Overdue {
 const atOnce = 100
 
 class Listening implements Timed {
-  dueTick = 0
+  due: Timed['due']
   readonly #overdue: Overdue
   readonly #over: (listening: Listening) => void
   readonly #startedAt = performance.now()

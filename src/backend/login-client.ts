@@ -46,7 +46,7 @@ export interface LoginWaiter {
 }
 
 export class LoginClient implements Inlet, Timed {
-  dueTick = 0
+  due: Timed['due']
   #machine: LoginBackEnd | undefined
   #plan: LoginPlan | undefined
   #waiter: LoginWaiter | undefined

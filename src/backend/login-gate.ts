@@ -58,7 +58,7 @@ export class LoginGate {
 }
 
 export class GateTurn implements Timed {
-  dueTick = 0
+  due: Timed['due']
   readonly #gate: LoginGate
   #waiter: GateWaiter | undefined
   #hasPlace = false

@@ -43,7 +43,7 @@ export interface SmtpPlan extends PassedClient {
 }
 
 export class SmtpConnection implements Inlet, Timed {
-  dueTick = 0
+  due: Timed['due']
   /** Of the present user, or the last. */
   plan: SmtpPlan
   user: SmtpUser | undefined
@@ -251,12 +251,12 @@ export class SmtpConnection implements Inlet, Timed {
       const isMidVerdict = step === 'end_of_data' && this.verdicts.length > 0
       const isGoingOn = isMidVerdict && this.user.isUnhurried !== true
       // A reply has its time as a whole, in whatever pieces it comes.
-      if (this.dueTick !== 0 && (this.#awaited === answered || isGoingOn)) return
+      if (this.due !== undefined && (this.#awaited === answered || isGoingOn)) return
       this.#awaited = answered
       const { commandTimeoutMs, dataTimeoutMs } = this.plan
       deadlines.arm(this, step === 'end_of_data' ? dataTimeoutMs : commandTimeoutMs)
     } else if (!this.isBlocked) deadlines.disarm(this)
-    else if (this.dueTick === 0) deadlines.arm(this, this.stallMs)
+    else if (this.due === undefined) deadlines.arm(this, this.stallMs)
   }
 
   #fail(reason: BackendReason, detail: string): void {

@@ -21,7 +21,7 @@ import type { JoinedSession, JoinOptions } from './login-protocol.ts'
 const lastWordsMs = 30_000
 
 export class CheckedJoin implements JoinedSession, Inlet, Timed {
-  dueTick = 0
+  due: Timed['due']
   bytesIn: number
   bytesOut: number
   readonly tls: ClientLine['tls']

@@ -19,7 +19,7 @@ export interface PatienceOwner {
 type Mode = 'turn' | 'message' | 'closing'
 
 export class ClientPatience implements Timed {
-  dueTick = 0
+  due: Timed['due']
   readonly #owner: PatienceOwner
   readonly #runtime: Pick<Runtime, 'isCrowded' | 'current'>
   #mode: Mode = 'turn'
@@ -52,7 +52,7 @@ export class ClientPatience implements Timed {
 
   /** A command is waited for: the next one, or more of the one whose time has begun. */
   awaitCommand(limitMs: number, isNext: boolean): void {
-    if (isNext || this.#mode !== 'turn' || this.dueTick === 0) this.allow(limitMs)
+    if (isNext || this.#mode !== 'turn' || this.due === undefined) this.allow(limitMs)
   }
 
   /** More of a message is waited for. `bytes`: all that the client has sent so far. */
@@ -69,7 +69,7 @@ export class ClientPatience implements Timed {
 
   /** It is not the client that is waited for. */
   rest(): void {
-    if (this.dueTick === 0) return
+    if (this.due === undefined) return
     this.#spentMs += deadlines.since(this.#waitTick)
     deadlines.disarm(this)
   }
@@ -100,7 +100,7 @@ export class ClientPatience implements Timed {
   #begin(mode: Mode): void {
     this.#mode = mode
     this.#sinceTick = deadlines.tick
-    if (this.dueTick === 0) this.#arm(this.#limitMs)
+    if (this.due === undefined) this.#arm(this.#limitMs)
   }
 
   #arm(leftMs: number): void {

@@ -45,7 +45,7 @@ class RewritingInlet implements Inlet {
 }
 
 export class Join implements JoinedSession, PassedBytes, Timed {
-  dueTick = 0
+  due: Timed['due']
   readonly #pump: Pump
   readonly #watch: JoinedWatch
   readonly #rewriter: Rewriter | undefined
@@ -133,7 +133,7 @@ export class Join implements JoinedSession, PassedBytes, Timed {
 
   #closeAtBoundary(): void {
     const why = this.#why
-    if (why === undefined || this.dueTick === 0 || !this.#watch.isAtBoundary) return
+    if (why === undefined || this.due === undefined || !this.#watch.isAtBoundary) return
     this.#close(this.#watch.farewell(why))
   }
 

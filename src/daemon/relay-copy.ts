@@ -20,7 +20,7 @@ export interface CopyOptions {
 }
 
 export class MessageCopy implements Timed {
-  dueTick = 0
+  due: Timed['due']
   /** What went wrong with it: it is of no more use. */
   failure: Error | undefined
   readonly #options: CopyOptions

@@ -25,14 +25,15 @@ export function listSessions(
 
 /** Ends sessions, each at its next boundary, and returns how many when all are gone. */
 export async function endSessions(
-  sessions: ReadonlySet<Session>,
+  sessions: Iterable<Session>,
   filter: SessionFilter,
 ): Promise<number> {
   const meant = [...sessions].filter(matcherFor(filter))
   for (const session of meant) session.shutdown('kicked')
-  const isOver = (): boolean => !meant.some((session) => sessions.has(session))
+  const left = (): ReadonlySet<Session> => new Set(sessions).intersection(new Set(meant))
+  const isOver = (): boolean => left().size === 0
   if (!(await comesTrue(isOver, goneMs))) {
-    for (const session of meant) if (sessions.has(session)) session.kill()
+    for (const session of left()) session.kill()
     await comesTrue(isOver, goneMs)
   }
   return meant.length

@@ -5,6 +5,7 @@ import { waits } from '../base/limit.ts'
 import type { EventFields, Log, RefusalReason, ServiceName } from '../base/log.ts'
 import type { Service } from '../config/config.ts'
 import type { BreakerReport } from '../control/messages.ts'
+import { Chain } from '../net/chain.ts'
 import type { FileSpoolWriter, SpoolUsage } from '../spool/file-spool-writer.ts'
 import type { SpoolWriter } from '../spool/spooled-message.ts'
 import { Admission } from './admission/admission.ts'
@@ -40,7 +41,7 @@ export class WorkerRuntime implements Runtime {
   sessionLimit = 0
   readonly #logWriter: LogWriter
   readonly #worker: number
-  readonly #sessions = new Set<Session>()
+  readonly #sessions = new Chain<Session>()
   readonly #retired = new RetiredMaps()
   readonly #troubles = new BackendTroubles()
   #breakers: () => readonly BreakerReport[] = () => []
@@ -91,8 +92,8 @@ export class WorkerRuntime implements Runtime {
     if (before !== undefined) this.#retired.retire(before.map, this.#sessions)
   }
 
-  /** Those that are open. */
-  get sessions(): ReadonlySet<Session> {
+  /** Those that are open, in the order in which they came. */
+  get sessions(): Chain<Session> {
     return this.#sessions
   }
 
@@ -101,14 +102,14 @@ export class WorkerRuntime implements Runtime {
   }
 
   enter(session: Session): () => void {
-    this.#sessions.add(session)
+    const link = this.#sessions.add(session)
     const leave = this.#entering
     this.#entering = undefined
     this.counters.count('session', session.service)
     // Accepted a moment before the stop.
     if (this.draining) setImmediate(() => session.shutdown())
     return () => {
-      this.#sessions.delete(session)
+      this.#sessions.remove(link)
       leave?.()
       this.#retired.leave(session)
       this.onLeft()

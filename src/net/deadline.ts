@@ -3,11 +3,17 @@
  * late and never early. Time is counted in ticks, not read from a clock, so that after a stall of
  * the event loop every session gets its turn before its deadline is looked at.
  */
+import { Chain, type Link } from './chain.ts'
 
-/** What can have one deadline. Implemented by the objects that wait, so that none is added. */
+interface Due {
+  readonly tick: number
+  readonly link: Link<Timed>
+}
+
+/** What can have one deadline. Implemented by the objects that wait. */
 export interface Timed {
-  /** The wheel's own; 0 where no deadline is set. */
-  dueTick: number
+  /** The wheel's own; undefined where no deadline is set. */
+  due: Due | undefined
   /** The time is up; no deadline is set any more. */
   timedOut(): void
 }
@@ -16,7 +22,7 @@ const slotCount = 128
 
 export class DeadlineWheel {
   readonly #tickMs: number
-  readonly #slots: Set<Timed>[] = Array.from({ length: slotCount }, () => new Set())
+  readonly #slots: Chain<Timed>[] = Array.from({ length: slotCount }, () => new Chain())
   #size = 0
   #timer: NodeJS.Timeout | undefined
   /** Counts up while anything waits. */
@@ -29,16 +35,17 @@ export class DeadlineWheel {
   /** Sets the one deadline of `item`, in milliseconds from now; an older one is forgotten. */
   arm(item: Timed, waitMs: number): void {
     this.disarm(item)
-    item.dueTick = this.tick + Math.max(1, Math.ceil(waitMs / this.#tickMs)) + 1
-    this.#slotOf(item).add(item)
+    const tick = this.tick + Math.max(1, Math.ceil(waitMs / this.#tickMs)) + 1
+    item.due = { tick, link: this.#slotOf(tick).add(item) }
     this.#size++
     this.#timer ??= setInterval(() => this.#advance(), this.#tickMs)
   }
 
   disarm(item: Timed): void {
-    if (item.dueTick === 0) return
-    this.#slotOf(item).delete(item)
-    item.dueTick = 0
+    const { due } = item
+    if (due === undefined) return
+    this.#slotOf(due.tick).remove(due.link)
+    item.due = undefined
     this.#size--
     if (this.#size > 0) return
     clearInterval(this.#timer)
@@ -50,18 +57,17 @@ export class DeadlineWheel {
     return (this.tick - tick) * this.#tickMs
   }
 
-  #slotOf(item: Timed): Set<Timed> {
-    const slot = this.#slots[item.dueTick % slotCount]
+  #slotOf(tick: number): Chain<Timed> {
+    const slot = this.#slots[tick % slotCount]
     if (slot === undefined) throw new Error('a slot for every remainder')
     return slot
   }
 
   #advance(): void {
     this.tick++
-    const due = [...(this.#slots[this.tick % slotCount] ?? [])]
-    for (const item of due) {
+    for (const item of this.#slotOf(this.tick)) {
       // An item that another one's end has disarmed, or armed anew, is not due.
-      if (item.dueTick !== this.tick) continue
+      if (item.due?.tick !== this.tick) continue
       this.disarm(item)
       item.timedOut()
     }

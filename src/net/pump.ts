@@ -28,7 +28,7 @@ const quietReadBytes = 4096
 const nothing = Buffer.alloc(0)
 
 export class Pump implements Inlet, Timed {
-  dueTick = 0
+  due: Timed['due']
   /** Bytes from the client and to it since the join. */
   bytesIn = 0
   bytesOut = 0
