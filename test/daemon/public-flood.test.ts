@@ -157,8 +157,8 @@ test('two thousand lists, literals and strings without an end are cut off, and m
     least[quarter] = Math.min(least[quarter] ?? Number.POSITIVE_INFINITY, residentMib(daemon))
   }
   const [, early = 0, , late = 0] = least
-  // A quarter of what a thousand sessions may have unparsed.
-  assert.ok(late - early < 16, least.join(', '))
+  // What a thousand sessions may have unparsed: with all that came it would be a thousand MiB.
+  assert.ok(late - early < 64, least.join(', '))
   assert.deepEqual([daemon.eventsOf('internal'), daemon.eventsOf('worker.exited')], [[], []])
 })
 

@@ -300,6 +300,9 @@ describe('moves', { skip: skipWithout('dovecot') }, () => {
       notes.join(),
       /^paul@example\.com: fritz is in the config no more: what came there /,
     )
+    // Nobody else's config knows otto.
+    const back = await move('paul', 'ingrid', { config })
+    assert.equal(back.result, 'moved', errorOf(back) ?? '')
   })
 
   test('what comes while a folder is purged is not taken away with it', async () => {
