@@ -75,12 +75,12 @@ const doors: Readonly<Record<string, readonly string[]>> = {
 const oneFileEach: Readonly<Record<string, readonly string[]>> = {
   imapflow: ['src/migrate/imap-mailbox.ts'],
   // Entries for a build, and passwords for a login.
-  ldapts: ['src/map/sources/ldap.ts', 'src/daemon/ldap-bind.ts'],
+  ldapts: ['src/map/sources/ldap.ts', 'src/daemon/login/ldap-bind.ts'],
   mysql2: ['src/map/sources/mysql.ts'],
   pg: ['src/map/sources/postgres.ts'],
   'pg-cursor': ['src/map/sources/postgres.ts'],
-  bcryptjs: ['src/daemon/password-hash.ts'],
-  unixcrypt: ['src/daemon/password-hash.ts'],
+  bcryptjs: ['src/daemon/login/password-hash.ts'],
+  unixcrypt: ['src/daemon/login/password-hash.ts'],
 }
 
 const pureRooms = new Set(['base', 'mail', 'protocol'])

@@ -13,7 +13,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { Queue } from '../../src/daemon/queue.ts'
+import { Queue } from '../../src/daemon/queue/queue.ts'
 import { systemClock } from '../../src/backend/system-clock.ts'
 import { FileSpoolWriter } from '../../src/spool/file-spool-writer.ts'
 import { spoolPlaces } from '../../src/spool/spool-places.ts'

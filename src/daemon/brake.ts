@@ -7,8 +7,8 @@
 import { isBearer } from '../protocol/sasl/exchange.ts'
 import type { TriedLogin } from './admission/login-brakes.ts'
 import { type ClientProof, isCertified } from './certified-login.ts'
-import type { LoginAttemptOptions } from './login-protocol.ts'
-import type { LoginTurn } from './login-turns.ts'
+import type { LoginAttemptOptions } from './login/login-protocol.ts'
+import type { LoginTurn } from './login/login-turns.ts'
 import type { Runtime } from './runtime.ts'
 
 const longestBrakeMs = 15_000

@@ -7,7 +7,7 @@ import type { Config } from '../config/config.ts'
 import { parseLogin } from '../mail/login-name.ts'
 import type { ShownCertificate } from '../net/client-certificate.ts'
 import { type FrontEndAction, type LoginProof, proofOf } from '../protocol/login.ts'
-import type { PeerFields } from './login-protocol.ts'
+import type { PeerFields } from './login/login-protocol.ts'
 import type { Runtime } from './runtime.ts'
 
 /** What has been proven by a certificate, put to the use that its client asks for. */

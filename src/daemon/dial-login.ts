@@ -5,8 +5,8 @@ import type { ClientPassing, Endpoint } from '../config/config.ts'
 import type { Trust } from '../net/dial.ts'
 import type { LoginProof } from '../protocol/login.ts'
 import type { ClientAttributes } from '../protocol/smtp/client-attributes.ts'
-import { loginGateOf } from './login-gates.ts'
-import type { LoginProtocol } from './login-protocol.ts'
+import { loginGateOf } from './login/login-gates.ts'
+import type { LoginProtocol } from './login/login-protocol.ts'
 import type { Generation, Runtime } from './runtime.ts'
 
 /** A port that takes logins. */

@@ -8,7 +8,7 @@ import { BackendHealth } from './backend-health.ts'
 import { type BackendPort, BackendProber } from './check-backends.ts'
 import { CountHistory } from './count-history.ts'
 import type { Counts } from './counters.ts'
-import { LoginAlarm } from './login-alarm.ts'
+import { LoginAlarm } from './login/login-alarm.ts'
 import type { Settings } from './settings.ts'
 import type { WorkerPool } from './worker-pool.ts'
 

@@ -8,7 +8,7 @@ import { createImapBackEnd } from '../protocol/imap/back-end.ts'
 import { createPop3BackEnd } from '../protocol/pop3/back-end.ts'
 import type { ClientAttributes } from '../protocol/smtp/client-attributes.ts'
 import { dialLogin, type LoginPort } from './dial-login.ts'
-import type { PeerFields } from './login-protocol.ts'
+import type { PeerFields } from './login/login-protocol.ts'
 import type { Generation, Runtime } from './runtime.ts'
 
 /** What takes passwords at most back-ends, the first first. */

@@ -1,7 +1,7 @@
 /** The thread of a worker in which passwords are compared: it would hold up all sessions. */
 import { parentPort } from 'node:worker_threads'
-import { isPassword } from './password-hash.ts'
-import type { PasswordAnswer, PasswordQuestion } from './password-thread.ts'
+import { isPassword } from './login/password-hash.ts'
+import type { PasswordAnswer, PasswordQuestion } from './login/password-thread.ts'
 
 const answer = (reply: PasswordAnswer): void => parentPort?.postMessage(reply, [])
 

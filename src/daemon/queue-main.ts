@@ -1,6 +1,6 @@
 /** Entry of the process that delivers from the spool. */
 import cluster from 'node:cluster'
-import { QueueHost } from './queue-host.ts'
+import { QueueHost } from './queue/queue-host.ts'
 import { serveSupervisor } from './supervised.ts'
 
 process.title = 'mailmux: queue'

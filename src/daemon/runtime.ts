@@ -16,8 +16,8 @@ import type { SpoolWriter } from '../spool/spooled-message.ts'
 import type { AdminLogins } from './admin-logins.ts'
 import type { LoginBrakes } from './admission/login-brakes.ts'
 import type { Freeze, FreezeTable } from './freezes.ts'
-import type { LoginVerifier } from './login-verifier.ts'
-import type { LoginTurns } from './login-turns.ts'
+import type { LoginVerifier } from './login/login-verifier.ts'
+import type { LoginTurns } from './login/login-turns.ts'
 
 export interface Generation {
   readonly config: Config

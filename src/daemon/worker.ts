@@ -16,7 +16,7 @@ import { raiseBarrier } from './barrier.ts'
 import type { Ask, FreezeAck, PrepareReply, Replies } from './channel.ts'
 import { clientOf, peerOf } from './client-address.ts'
 import { CounterTable } from './counters.ts'
-import { isTrusted } from './client-knowledge.ts'
+import { isTrusted } from './login/client-knowledge.ts'
 import {
   boundDescriptors,
   isShortOfDescriptors,

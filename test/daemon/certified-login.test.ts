@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
 import { AdminLogins } from '../../src/daemon/admin-logins.ts'
-import { LoginVerifier } from '../../src/daemon/login-verifier.ts'
+import { LoginVerifier } from '../../src/daemon/login/login-verifier.ts'
 import { createServerTls, type ServerTls } from '../../src/net/tls.ts'
 import {
   type Authority,

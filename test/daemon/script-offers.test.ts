@@ -1,7 +1,7 @@
 /** What ManageSieve clients are told before their login, as the back-ends come and go. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { capabilitiesFor, loginOffersOf } from '../../src/daemon/login-offers.ts'
+import { capabilitiesFor, loginOffersOf } from '../../src/daemon/login/login-offers.ts'
 import { commonOffers } from '../../src/protocol/sieve/offers.ts'
 import { type Peer, ScriptedBackend } from '../support/peer.ts'
 import { TestRuntime } from '../support/test-runtime.ts'

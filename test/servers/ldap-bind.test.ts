@@ -1,7 +1,7 @@
 /** Passwords that a real OpenLDAP judges. */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { LdapBind } from '../../src/daemon/ldap-bind.ts'
+import { LdapBind } from '../../src/daemon/login/ldap-bind.ts'
 import { makeAuthority } from '../support/certificates.ts'
 import {
   databasePrograms,

@@ -1,7 +1,7 @@
 /** Postfix as a back-end: what it is told of clients and asked for them is what it understands. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { relayOffersOf } from '../../src/daemon/relay-offers.ts'
+import { relayOffersOf } from '../../src/daemon/relay/relay-offers.ts'
 import { ask, deliver } from '../support/message.ts'
 import { Postfix, skipWithoutPostfix } from '../support/postfix.ts'
 import { TestRelay } from '../support/relay.ts'

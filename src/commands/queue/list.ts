@@ -1,7 +1,7 @@
 import { MailmuxCommand } from '../../cli/base-command.ts'
 import { type Column, formatTable } from '../../cli/table.ts'
 import { formatDuration } from '../../control/status-text.ts'
-import { listQueue } from '../../daemon/queue-access.ts'
+import { listQueue } from '../../daemon/queue/queue-access.ts'
 import type { QueuedMessage } from '../../mail/queued-message.ts'
 import { describeState } from '../../spool/describe-queued.ts'
 

@@ -2,7 +2,7 @@ import { Args, Flags } from '@oclif/core'
 import { counted } from '../../base/counted.ts'
 import { MailmuxError } from '../../base/error.ts'
 import { MailmuxCommand } from '../../cli/base-command.ts'
-import { changeQueued } from '../../daemon/queue-access.ts'
+import { changeQueued } from '../../daemon/queue/queue-access.ts'
 import type { QueueChange } from '../../mail/queued-message.ts'
 
 export default class QueueRemove extends MailmuxCommand {

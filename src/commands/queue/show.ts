@@ -1,6 +1,6 @@
 import { Args } from '@oclif/core'
 import { MailmuxCommand } from '../../cli/base-command.ts'
-import { showQueued } from '../../daemon/queue-access.ts'
+import { showQueued } from '../../daemon/queue/queue-access.ts'
 import type { QueuedMessage } from '../../mail/queued-message.ts'
 import { describeQueued } from '../../spool/describe-queued.ts'
 

@@ -2,8 +2,8 @@
 import { createImapBackEnd } from '../../protocol/imap/back-end.ts'
 import { createImapFrontEnd } from '../../protocol/imap/front-end.ts'
 import { ImapWatch } from '../../protocol/imap/joined-watch.ts'
-import { Join } from '../join.ts'
-import { startLoginSession } from '../start-login-session.ts'
+import { Join } from '../login/join.ts'
+import { startLoginSession } from '../login/start-login-session.ts'
 
 export const startImapSession = startLoginSession({
   service: 'imap',

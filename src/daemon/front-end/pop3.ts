@@ -5,9 +5,9 @@ import { createPop3FrontEnd } from '../../protocol/pop3/front-end.ts'
 import { Pop3Watch } from '../../protocol/pop3/joined-watch.ts'
 import { UidlRewriter } from '../../protocol/pop3/uidl-rewriter.ts'
 import type { UidlTable } from '../../map/state/uidl-table.ts'
-import { Join } from '../join.ts'
-import type { JoinOptions } from '../login-protocol.ts'
-import { startLoginSession } from '../start-login-session.ts'
+import { Join } from '../login/join.ts'
+import type { JoinOptions } from '../login/login-protocol.ts'
+import { startLoginSession } from '../login/start-login-session.ts'
 
 export const startPop3Session = startLoginSession({
   service: 'pop3',

@@ -3,9 +3,9 @@ import { createSieveBackEnd } from '../../protocol/sieve/back-end.ts'
 import { createSieveFrontEnd } from '../../protocol/sieve/front-end.ts'
 import { SieveWatch } from '../../protocol/sieve/joined-watch.ts'
 import { commonOffers } from '../../protocol/sieve/offers.ts'
-import { Join } from '../join.ts'
-import { capabilitiesFor } from '../login-offers.ts'
-import { startLoginSession } from '../start-login-session.ts'
+import { Join } from '../login/join.ts'
+import { capabilitiesFor } from '../login/login-offers.ts'
+import { startLoginSession } from '../login/start-login-session.ts'
 
 export const startSieveSession = startLoginSession({
   service: 'sieve',

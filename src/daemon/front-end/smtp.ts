@@ -1,4 +1,4 @@
 /** `serve smtp`: the relay of incoming mail. */
-import { startRelaySession } from '../start-relay-session.ts'
+import { startRelaySession } from '../relay/start-relay-session.ts'
 
 export const startSmtpSession = startRelaySession('smtp')

@@ -4,12 +4,12 @@ import { createSubmissionBackEnd } from '../../protocol/smtp/submission-back-end
 import { createSubmissionFrontEnd } from '../../protocol/smtp/submission-front-end.ts'
 import { checkedExtensions, commonExtensions } from '../../protocol/smtp/submission-offers.ts'
 import { SubmissionWatch } from '../../protocol/smtp/joined-watch.ts'
-import { CheckedJoin } from '../checked-join.ts'
-import { Join } from '../join.ts'
-import { capabilitiesFor } from '../login-offers.ts'
+import { CheckedJoin } from '../login/checked-join.ts'
+import { Join } from '../login/join.ts'
+import { capabilitiesFor } from '../login/login-offers.ts'
 import type { Runtime } from '../runtime.ts'
-import { judgeSender } from '../sender-check.ts'
-import { startLoginSession } from '../start-login-session.ts'
+import { judgeSender } from '../login/sender-check.ts'
+import { startLoginSession } from '../login/start-login-session.ts'
 
 function extensionsFor(runtime: Runtime): string[] {
   const common = commonExtensions(capabilitiesFor(runtime, 'submission'))

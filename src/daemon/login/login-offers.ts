@@ -1,0 +1,112 @@
+/**
+ * How clients of a proxy may log in: by what every back-end of the service can carry on, narrowed by
+ * the config.
+ */
+import { type ProbePlan, probeBackend } from '../../backend/probe.ts'
+import type { Mechanism } from '../../config/config.ts'
+import { commonMechanisms, leastMechanisms } from '../../protocol/sasl/mechanism.ts'
+import { BackendOffers, type OfferKind } from '../backend-offers.ts'
+import { planOf, portsOf } from '../check-backends.ts'
+import type { LoginProtocol } from './login-protocol.ts'
+import { PerRuntime } from '../per-runtime.ts'
+import type { Generation, Runtime } from '../runtime.ts'
+
+type Service = LoginProtocol['service']
+
+interface LoginOffer {
+  /** Names of SASL mechanisms, in capitals. */
+  readonly mechanisms: ReadonlySet<string>
+  /** All that it offers before login, as the probe tells it. */
+  readonly capabilities: readonly string[]
+}
+
+/** How to ask each back-end of a service. */
+export function loginPlans(service: Service, { config, backendTls }: Generation): ProbePlan[] {
+  return portsOf(config)
+    .filter(({ protocol }) => protocol === service)
+    .map((port) => planOf(config, backendTls, port))
+}
+
+function loginsBy(service: Service): OfferKind<ProbePlan, LoginOffer> {
+  return {
+    plansOf: (generation) => loginPlans(service, generation),
+    placeOf: ({ backend, endpoint: { host, port, tls } }) => `${backend} ${host} ${port} ${tls}`,
+    protocolOf: () => service,
+    ask: async (plan) => {
+      const { ok, mechanisms, capabilities = [] } = await probeBackend(plan)
+      return ok ? { mechanisms: new Set(mechanisms), capabilities } : undefined
+    },
+    // Of the others a client learns the rest after its login, from the back-end itself.
+    describe: ({ mechanisms, capabilities }) =>
+      service === 'sieve' || service === 'submission' ? capabilities : [...mechanisms],
+  }
+}
+
+class LoginOffers extends BackendOffers<ProbePlan, LoginOffer> {
+  readonly #service: Service
+  #mechanisms: readonly Mechanism[] = leastMechanisms
+  #generation: Generation | undefined
+  #version = 0
+
+  constructor(runtime: Runtime, service: Service) {
+    super(runtime, loginsBy(service))
+    this.#service = service
+  }
+
+  /** For clients that come now; `isCertified`: that have shown a certificate which names somebody. */
+  mechanismsFor(generation: Generation, isCertified = false): readonly Mechanism[] {
+    const mechanisms = this.#withoutCertificate(generation)
+    return isCertified && this.#takesCertificates(generation)
+      ? [...mechanisms, 'EXTERNAL']
+      : mechanisms
+  }
+
+  /** Wherever a user may be, somebody must be able to log in there for who shows a certificate. */
+  #takesCertificates({ certified, config }: Generation): boolean {
+    if (certified === undefined) return false
+    if (config.mechanisms[this.#service]?.includes('EXTERNAL') === false) return false
+    const backends = [...config.backends.values()]
+    return backends.every(
+      ({ name, endpoints }) => endpoints[this.#service] === undefined || certified.has(name),
+    )
+  }
+
+  #withoutCertificate(generation: Generation): readonly Mechanism[] {
+    if (generation !== this.#generation || this.version !== this.#version) {
+      const known = this.knownFor(generation)
+      const common =
+        known === undefined
+          ? leastMechanisms
+          : commonMechanisms(known.map(({ mechanisms }) => mechanisms))
+      // An exchange proves something to the back-end alone.
+      const judged = this.#needsPassword(generation) ? leastMechanisms : common
+      const allowed = generation.config.mechanisms[this.#service] ?? common
+      this.#mechanisms = judged.filter((mechanism) => allowed.includes(mechanism))
+      this.#generation = generation
+      this.#version = this.version
+    }
+    return this.#mechanisms
+  }
+
+  #needsPassword({ verifier, config }: Generation): boolean {
+    if (verifier !== undefined) return true
+    return this.#service === 'submission' && config.smarthostLogin !== undefined
+  }
+}
+
+const offers = new PerRuntime(
+  (runtime: Runtime, service: Service) => new LoginOffers(runtime, service),
+)
+
+export function loginOffersOf(runtime: Runtime, service: Service): LoginOffers {
+  return offers.of(runtime, service)
+}
+
+/** What each back-end offers before login, to a client that comes now; none while not all were asked. */
+export function capabilitiesFor(
+  runtime: Runtime,
+  service: Service,
+): readonly (readonly string[])[] {
+  const known = loginOffersOf(runtime, service).knownFor(runtime.current) ?? []
+  return known.map(({ capabilities }) => capabilities)
+}
