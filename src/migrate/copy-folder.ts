@@ -100,9 +100,7 @@ async function expungeGone(context: FolderContext, gone: UidSet): Promise<void> 
 }
 
 function rowsOf(journal: CopyJournal, folder: CopiedFolder, uids: UidSet): CopiedMessage[] {
-  const first = uids.ranges.at(0)?.[0] ?? 0
-  const last = uids.ranges.at(-1)?.[1] ?? 0
-  return [...journal.messages(folder, first, last)].filter(({ sourceUid }) => uids.has(sourceUid))
+  return uids.ranges.flatMap(([first, last]) => [...journal.messages(folder, first, last)])
 }
 
 async function expungeTargets(
