@@ -1,6 +1,7 @@
 /**
  * What a mailbox that moves has beside its messages: Sieve scripts, rights of others and annotations,
- * and what POP3 clients know messages by. What cannot come along is told, and keeps nobody from moving: it stays at the source.
+ * and what POP3 clients know messages by. What cannot come along is told, and keeps nobody from moving:
+ * it stays at the source.
  */
 import type { MailboxAccess } from '../backend/mailbox-access.ts'
 import { Pop3Refusal } from '../backend/pop3-connection.ts'

@@ -7,7 +7,10 @@ import type { Estimate } from './migration-report.ts'
 import { batchLimits, planBatches } from './plan-messages.ts'
 import { UidSet } from './uid-set.ts'
 
-/** `copied`: so many messages are at the target; it tells how long the others take. Throws what connections throw. */
+/**
+ * `copied`: so many messages are at the target; then it tells how long the others take. Throws what
+ * connections throw.
+ */
 export async function estimateOf(
   copy: MailboxCopy,
   { source, pairs }: MailboxLook,

@@ -1,18 +1,11 @@
 /** Hours of the week, also over midnight, and in nights in which clocks are set. */
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import fc from 'fast-check'
 import { openingAt, parseWindow, type Window } from '../../src/base/window.ts'
+import { inTimeZone } from '../support/time-zone.ts'
 
-let zone: string | undefined
-before(() => {
-  zone = process.env['TZ']
-  process.env['TZ'] = 'Europe/Berlin'
-})
-after(() => {
-  if (zone === undefined) delete process.env['TZ']
-  else process.env['TZ'] = zone
-})
+inTimeZone('Europe/Berlin')
 
 function windowsOf(texts: readonly string[]): Window[] {
   return texts.map((text) => parseWindow(text) ?? assert.fail(text))

@@ -1,17 +1,10 @@
 /** Times of moves, as people write and read them, also in nights in which clocks are set. */
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { describeMoment, describeWhen, momentOf } from '../../src/migrate/moment.ts'
+import { inTimeZone } from '../support/time-zone.ts'
 
-let zone: string | undefined
-before(() => {
-  zone = process.env['TZ']
-  process.env['TZ'] = 'Europe/Berlin'
-})
-after(() => {
-  if (zone === undefined) delete process.env['TZ']
-  else process.env['TZ'] = zone
-})
+inTimeZone('Europe/Berlin')
 
 const noon = Date.UTC(2026, 11, 1, 11)
 

@@ -81,6 +81,21 @@ export class Peer implements Disposable {
     return this
   }
 
+  /** Sends the same again and again, `most` times at most; how often it was taken within 300 ms. */
+  async pour(octets: Buffer, most: number): Promise<number> {
+    let count = 0
+    for (let isTaken = true; isTaken && count < most; count++) {
+      isTaken = await new Promise<boolean>((resolve) => {
+        const timer = setTimeout(() => resolve(false), 300)
+        this.socket.write(octets, () => {
+          clearTimeout(timer)
+          resolve(true)
+        })
+      })
+    }
+    return count
+  }
+
   /** Waits until the unread input matches; returns the match and reads past it. */
   async expect(pattern: RegExp): Promise<RegExpExecArray> {
     return this.#until(() => {
