@@ -83,8 +83,8 @@ export class AppendConnection implements Disposable {
 
   /**
    * Stores messages in this order, and tells what became of each. Throws BACKEND_UNREACHABLE, or
-   * BACKEND_THROTTLED, where that is not known, and what the stream of a body throws, WrongSize included: then the message is
-   * not stored, and the connection is no longer usable.
+   * BACKEND_THROTTLED, where that is not known, and what the stream of a body throws, WrongSize
+   * included: then the message is not stored, and the connection is no longer usable.
    */
   async append(folder: string, messages: readonly AppendMessage[]): Promise<AppendOutcome[]> {
     if (messages.length > 1 && !this.offers.multiple) {

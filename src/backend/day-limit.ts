@@ -48,7 +48,7 @@ export class DayLimit {
     this.#isDoubtful = true
   }
 
-  /** Before so many are taken. Throws DAY_LIMIT_REACHED, but not of what is urgent; and what `counts` does. */
+  /** Before so many are taken. Throws DAY_LIMIT_REACHED where it is not urgent, and what `counts` does. */
   admit(bytes: number, isUrgent: boolean): void {
     const { server, mostBytes, counts, clock } = this.#options
     const day = dayOf(clock.wall())

@@ -23,7 +23,7 @@ export class Latency {
     return this.#limitMs > 0 && this.#meanMs > this.#limitMs
   }
 
-  /** How long nothing is to be asked between two pieces of work, so that at most half of the time is used. */
+  /** How long to rest between two pieces of work: at most half of the time is used. */
   get restMs(): number {
     return this.isSlow ? Math.min(this.#meanMs, longestRestMs) : 0
   }

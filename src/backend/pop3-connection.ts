@@ -1,6 +1,6 @@
 /**
- * What POP3 tells of one mailbox (RFC 1939): nothing is fetched by RETR, nothing deleted. Commands may be
- * under way together; octets are latin1 strings.
+ * What POP3 tells of one mailbox (RFC 1939): nothing is fetched by RETR, nothing deleted. Commands may
+ * be under way together; octets are latin1 strings.
  */
 import { MailmuxError } from '../base/error.ts'
 import { limits } from '../base/limit.ts'

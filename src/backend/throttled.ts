@@ -1,4 +1,4 @@
-/** Whether an IMAP server refuses a command because there has been too much of late, and for nothing else. */
+/** Whether an IMAP server refuses a command for there having been too much of late, and nothing else. */
 import { isThrottling } from '../protocol/imap/throttling.ts'
 
 /** To other commands, LIMIT says that there is too much of something, such as keywords. */

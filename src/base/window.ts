@@ -4,7 +4,10 @@
  * nights in which clocks are set, hours are those that the clock shows. Pure.
  */
 
-/** Days from 0, Sunday; minutes since midnight. One that ends no later than it begins does so the next day. */
+/**
+ * Days from 0, Sunday; minutes since midnight. One that ends no later than it begins does so the next
+ * day.
+ */
 export interface Window {
   readonly days: ReadonlySet<number>
   readonly start: number
