@@ -35,8 +35,22 @@ export function clientTls(
   })
 }
 
+interface DerivedKey {
+  readonly period: number
+  readonly secret: Uint8Array
+  readonly key: Buffer
+}
+
+/** The newest of each service: deriving one takes longer than all else that a session needs of it. */
+const derived = new Map<ServiceName, DerivedKey>()
+
 /** `now` is of the epoch, in milliseconds. */
 export function ticketKeyAt(now: number, secret: Uint8Array, service: ServiceName): Buffer {
   const period = Math.floor(now / keyLifeMs)
-  return Buffer.from(hkdfSync('sha256', secret, '', `tls tickets ${service} ${period}`, keyBytes))
+  const last = derived.get(service)
+  if (last?.period === period && last.secret === secret) return last.key
+  const info = `tls tickets ${service} ${period}`
+  const key = Buffer.from(hkdfSync('sha256', secret, '', info, keyBytes))
+  derived.set(service, { period, secret, key })
+  return key
 }
