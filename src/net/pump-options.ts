@@ -15,6 +15,8 @@ export interface PassedBytes {
   /** The first `length` bytes of `bytes`. */
   fromBackEnd(bytes: Buffer, length: number): void
   fromClient(bytes: Buffer): void
+  /** The client has said that it leaves, and nothing since. */
+  readonly isLeaving: boolean
 }
 
 export interface PumpOptions {

@@ -4,7 +4,8 @@
  *
  * The end of either side's bytes is passed on once all before it has been: the connection to the
  * client is half-closed and then read out (and thrown away) until the client closes too, for closing
- * it with unread input would make the kernel reset it and lose the tail on its way.
+ * it with unread input would make the kernel reset it and lose the tail on its way. Who has said that
+ * it leaves sends no more: its connection is closed at once.
  *
  * Hot path: no parsing, no timers, no listener or closure per chunk, and no copy but for quiet
  * sessions, whose bytes are in the buffer that all of them share.
@@ -249,12 +250,23 @@ export class Pump implements Inlet, Timed {
     const client = this.#client
     this.#isLeftAlone = false
     if (client.destroyed) return
+    if (this.watch?.isLeaving === true) return this.#dismissClient()
     if (!client.writableEnded) {
       client.end()
       awaitFinish(client)
       this.#allowSilence(halfOpenMs)
     }
     client.resume()
+  }
+
+  /** There is nothing more to hear of it: closed when all is sent. TLS has a word of its own to say. */
+  #dismissClient(): void {
+    const client = this.#client
+    if (client.writableLength === 0 && !this.#encrypted) client.destroy()
+    else if (!client.writableEnded) {
+      client.destroySoon()
+      this.#allowSilence(halfOpenMs)
+    }
   }
 
   /** All has been sent: the client gets a moment to close its side. */

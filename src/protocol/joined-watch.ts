@@ -13,8 +13,24 @@ export interface JoinedWatch {
   fromClient(bytes: Buffer): void
   /** Whether the client would understand a word of ours now. */
   readonly isAtBoundary: boolean
+  /** The last that the client said was that it leaves: nothing more is to be expected of it. */
+  readonly isLeaving: boolean
   /** The word. */
   farewell(why: FarewellReason): string
+}
+
+const lineEnd = [0x0d, 0x0a] as const
+
+/** Whether a chunk ends with a command that is `name`, in small letters, and takes no arguments. */
+export function endsInCommand(chunk: Buffer, name: string): boolean {
+  const at = chunk.length - name.length - lineEnd.length
+  if (at < 0 || chunk[chunk.length - 1] !== lineEnd[1] || chunk[chunk.length - 2] !== lineEnd[0]) {
+    return false
+  }
+  for (let index = 0; index < name.length; index++) {
+    if (((chunk[at + index] ?? 0) | 0x20) !== name.charCodeAt(index)) return false
+  }
+  return true
 }
 
 /** `{4294967295+}` with its CRLF, and room for zeros. */
@@ -29,6 +45,7 @@ const lineFeed = 0x0a
  * too short.
  */
 export abstract class LiteralWatch implements JoinedWatch {
+  isLeaving = false
   /** Bytes of the present literal that have not come. */
   #literalLeft = 0
   #isWithinLine = false
@@ -41,7 +58,9 @@ export abstract class LiteralWatch implements JoinedWatch {
     return this.#literalLeft === 0 && !this.#isWithinLine
   }
 
-  fromClient(_bytes: Buffer): void {}
+  fromClient(bytes: Buffer): void {
+    this.isLeaving = endsInCommand(bytes, 'logout')
+  }
 
   fromBackEnd(bytes: Buffer, length: number): void {
     let at = this.#skipLiteral(0, length)

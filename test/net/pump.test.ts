@@ -18,6 +18,8 @@ const variants = [
 
 const MiB = 1024 * 1024
 
+function ignore(): void {}
+
 /** Everything until the other end has ended, hashed. */
 async function readAll(socket: Socket): Promise<{ bytes: number; hash: string }> {
   const hash = createHash('sha256')
@@ -126,6 +128,20 @@ for (const variant of variants) {
       joined.client.end()
       assert.equal(await joined.ended, 'backend_closed')
     }
+  })
+
+  test(`who has said that it leaves is not waited for (${name})`, async () => {
+    const joined = await join(variant)
+    joined.pump.watch = { fromClient: ignore, fromBackEnd: ignore, isLeaving: true }
+    const tail = randomBytes(300_000)
+    joined.backend.resume()
+    joined.backend.end(tail)
+    // The far end of the client never closes by itself.
+    const got = await readAll(joined.client)
+    assert.equal(got.hash, createHash('sha256').update(tail).digest('hex'))
+    assert.equal(await joined.ended, 'backend_closed')
+    assert.equal(joined.client.writableEnded, false)
+    joined.client.destroy()
   })
 
   test(`either side vanishing closes the other (${name})`, async () => {

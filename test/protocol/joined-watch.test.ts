@@ -186,6 +186,28 @@ test('submission: a boundary is where the last command has its whole reply, howe
   )
 })
 
+test('a client leaves by its last command, until it says something else', () => {
+  const leaving = [
+    [new ImapWatch(), 'a1 LOGOUT\r\n'],
+    [new ImapWatch(), 'a1 FETCH 1 FLAGS\r\na2 logout\r\n'],
+    [new SieveWatch(), 'Logout\r\n'],
+    [new Pop3Watch(), 'DELE 1\r\nQUIT\r\n'],
+    [new SubmissionWatch(), 'quit\r\n'],
+  ] as const
+  for (const [watch, text] of leaving) {
+    assert.equal(watch.isLeaving, false)
+    watch.fromClient(Buffer.from(text))
+    assert.equal(watch.isLeaving, true, text)
+    watch.fromClient(Buffer.from('NOOP\r\n'))
+    assert.equal(watch.isLeaving, false)
+  }
+  for (const text of ['', '\r\n', 'a1 LOGOUT', 'a1 LOGOUT\n', 'a1 LOGOUT \r\n', 'OGOUT\r\n']) {
+    const watch = new ImapWatch()
+    watch.fromClient(Buffer.from(text))
+    assert.equal(watch.isLeaving, false, JSON.stringify(text))
+  }
+})
+
 test('a farewell is one line that names what is to be done', () => {
   const watches = [new ImapWatch(), new Pop3Watch(), new SieveWatch(), new SubmissionWatch()]
   const kicked = watches.map((watch) => watch.farewell('kicked'))

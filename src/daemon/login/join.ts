@@ -85,6 +85,10 @@ export class Join implements JoinedSession, PassedBytes, Timed {
     return this.#before.tls
   }
 
+  get isLeaving(): boolean {
+    return this.#watch.isLeaving
+  }
+
   get isCut(): boolean {
     return this.#backend.destroyed
   }

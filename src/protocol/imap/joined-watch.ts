@@ -29,6 +29,7 @@ export class ImapWatch extends LiteralWatch {
    * the end of what has come, whatever was before. A text of a message that ends so does no harm.
    */
   override fromClient(bytes: Buffer): void {
+    super.fromClient(bytes)
     if (this.#isOpaque) return
     const end = bytes.toString('latin1', Math.max(0, bytes.length - commandBytes))
     const isWhole = bytes[bytes.length - 1] === lineFeed

@@ -2,7 +2,7 @@
  * A joined POP3 session (RFC 1939): which responses are due, so that a word of ours is the answer to a
  * command, or comes when none is due. Where it is not known how long an answer is, none is said.
  */
-import type { FarewellReason, JoinedWatch } from '../joined-watch.ts'
+import { endsInCommand, type FarewellReason, type JoinedWatch } from '../joined-watch.ts'
 import { DueAnswers } from './due-answers.ts'
 import { ListEnd } from './list-end.ts'
 
@@ -15,6 +15,7 @@ const farewells = {
 } as const
 
 export class Pop3Watch implements JoinedWatch {
+  isLeaving = false
   readonly #due = new DueAnswers()
   readonly #listEnd = new ListEnd()
   #within: 'status' | 'list' | undefined
@@ -31,6 +32,7 @@ export class Pop3Watch implements JoinedWatch {
 
   fromClient(bytes: Buffer): void {
     this.#due.push(bytes)
+    this.isLeaving = endsInCommand(bytes, 'quit')
   }
 
   fromBackEnd(bytes: Buffer, length: number): void {

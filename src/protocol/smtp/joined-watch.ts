@@ -3,7 +3,7 @@
  * and is not answered, a message above all, is the back-end's to answer first.
  */
 import { formatReply, type Reply, reply } from '../../mail/reply.ts'
-import type { FarewellReason, JoinedWatch } from '../joined-watch.ts'
+import { endsInCommand, type FarewellReason, type JoinedWatch } from '../joined-watch.ts'
 
 const farewells: Readonly<Record<FarewellReason, Reply>> = {
   shutdown: reply(421, '4.3.2', 'server is stopping, try again later'),
@@ -15,6 +15,7 @@ const replyStartBytes = 4
 const lineFeed = 0x0a
 
 export class SubmissionWatch implements JoinedWatch {
+  isLeaving = false
   #isAnswered = true
   /** How the line begins that has not ended. */
   #start = ''
@@ -24,8 +25,9 @@ export class SubmissionWatch implements JoinedWatch {
     return this.#isAnswered && !this.#isWithinLine
   }
 
-  fromClient(_bytes: Buffer): void {
+  fromClient(bytes: Buffer): void {
     this.#isAnswered = false
+    this.isLeaving = endsInCommand(bytes, 'quit')
   }
 
   fromBackEnd(bytes: Buffer, length: number): void {
