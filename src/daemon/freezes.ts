@@ -6,6 +6,7 @@
  */
 import { type Naming, parseAddress, parseWrittenAddress } from '../mail/address.ts'
 import type { Destination } from '../mail/route.ts'
+import { lookAnew } from '../map/state/override-reader.ts'
 import type { Generation } from './runtime.ts'
 
 /** As it is passed on between processes. */
@@ -114,6 +115,7 @@ export class FreezeTable {
   add(notice: FreezeNotice): Freeze {
     const { user, epoch, ttlMs } = notice
     const known = this.#freezes.get(user)
+    lookAnew()
     const freeze = known?.freeze ?? new Freeze(notice, this.#current)
     freeze.epoch = Math.max(freeze.epoch, epoch)
     clearTimeout(known?.timer)
@@ -128,6 +130,8 @@ export class FreezeTable {
     if (known === undefined || known.freeze.epoch > epoch) return
     clearTimeout(known.timer)
     this.#freezes.delete(user)
+    // Where the user has moved to was written a moment ago.
+    lookAnew()
     known.freeze.end()
   }
 

@@ -16,6 +16,9 @@ type Opened =
   | { readonly generation: Generation }
   | { readonly problems: readonly [MailmuxError, ...MailmuxError[]] }
 
+/** A look for changes costs as much as a look-up: a busy worker does not take one on every turn. */
+const mayLagMs = 1
+
 /**
  * Builds all of it, or says everything that is wrong; then nothing is left open. `changes` are those
  * that are known of, and who is told where new ones cannot be read.
@@ -43,7 +46,7 @@ export function openGeneration(
   const verifier = attempt(() => verifierOf(settings))
   const certified = certifiedOf(settings)
   const map: MapReader | undefined = attempt(() =>
-    openMap(mapFile, { ...changes, path: statePath(config.stateDir) }),
+    openMap(mapFile, { ...changes, path: statePath(config.stateDir), mayLagMs }),
   )
   const [first, ...rest] = problems
   if (first !== undefined || map === undefined) {

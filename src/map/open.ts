@@ -63,6 +63,8 @@ export interface StateSource {
   readonly report?: (problem: MailmuxError) => void
   /** In force also where the state database cannot tell them any more. */
   readonly known?: KnownChanges
+  /** How old changes may be before answers know them, in milliseconds; `lookAnew` makes them known at once. */
+  readonly mayLagMs?: number
 }
 
 /** Few questions: the index stays on disk, so that opening takes no longer for a big map. */

@@ -37,6 +37,16 @@ export interface OverrideReaderOptions {
   /** In force also where the file cannot tell them any more. */
   readonly known?: KnownChanges
   readonly report?: (problem: MailmuxError) => void
+  /** How old may be what it tells, in milliseconds; 0, or absent: it looks on every turn. */
+  readonly mayLagMs?: number
+}
+
+/** How often `lookAnew` was called. */
+let demands = 0
+
+/** Whatever any reader of this process is asked next, it tells as it is then. */
+export function lookAnew(): void {
+  demands++
 }
 
 /** How often it is looked whether another file has the name; monotonic milliseconds. */
@@ -59,6 +69,8 @@ export class OverrideReader {
   /** Of the file that was read last. */
   #id: string | undefined
   #mark: string | undefined
+  #followedAt = Number.NEGATIVE_INFINITY
+  #demand = 0
   #lookedAt = Number.NEGATIVE_INFINITY
   #emptySince: number | undefined
   #waitMs = firstWaitMs
@@ -84,13 +96,21 @@ export class OverrideReader {
     }
   }
 
-  /** Makes sure that what is known is of this turn of the event loop. */
+  /**
+   * Makes sure that what is known is new enough: of this turn of the event loop, unless it may lag
+   * behind. Within a turn it does not change.
+   */
   refresh(): void {
-    if (this.#isFresh) return
+    const isDemanded = this.#demand !== demands
+    if (this.#isFresh && !isDemanded) return
     this.#isFresh = true
     setImmediate(this.#expire).unref()
+    const now = performance.now()
+    if (!isDemanded && now - this.#followedAt < (this.#options.mayLagMs ?? 0)) return
+    this.#followedAt = now
+    this.#demand = demands
     try {
-      this.#follow()
+      this.#follow(now)
     } catch (error) {
       this.close()
       this.#isFailing = true
@@ -152,8 +172,7 @@ export class OverrideReader {
     this.#options.report?.(problem)
   }
 
-  #follow(): void {
-    const now = performance.now()
+  #follow(now: number): void {
     // A file that is not there yet is looked for on every turn; one that is bad, now and then.
     const isSought = this.#file === undefined && !this.#isFailing
     if (isSought || now - this.#lookedAt >= nameLookMs) {

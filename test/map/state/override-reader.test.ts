@@ -16,7 +16,12 @@ import { DatabaseSync } from 'node:sqlite'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { MailmuxError } from '../../../src/base/error.ts'
-import { type KnownChanges, OverrideReader } from '../../../src/map/state/override-reader.ts'
+import { FreezeTable } from '../../../src/daemon/freezes.ts'
+import {
+  type KnownChanges,
+  lookAnew,
+  OverrideReader,
+} from '../../../src/map/state/override-reader.ts'
 import { State } from '../../../src/map/state/state.ts'
 import { tempDir } from '../../support/temp-dir.ts'
 
@@ -37,17 +42,19 @@ async function change(folder: string, generation: number, key: string, gone = fa
 interface ReaderOptions {
   readonly base?: number
   readonly known?: KnownChanges
+  readonly mayLagMs?: number
   /** Lets the test move the clock that says when the name of the file is looked at. */
   readonly t?: TestContext
 }
 
-function reader(folder: string, { base = 1, known, t }: ReaderOptions = {}) {
+function reader(folder: string, { base = 1, mayLagMs = 0, known, t }: ReaderOptions = {}) {
   const problems: MailmuxError[] = []
   const report = (problem: MailmuxError): void => void problems.push(problem)
   const path = `${folder}/state.db`
   let now = 0
   t?.mock.method(performance, 'now', () => now)
-  const overrides = new OverrideReader({ path, base, report, ...(known ? { known } : {}) })
+  const own = { path, base, mayLagMs, report }
+  const overrides = new OverrideReader({ ...own, ...(known ? { known } : {}) })
   return {
     overrides,
     problems,
@@ -87,6 +94,37 @@ test('a state database that comes later is read, and each change after it', asyn
   assert.deepEqual(await refreshed(open), ['ann@example.com -4', 'bob@ 3'])
   assert.equal(open.overrides.generation, 4)
   assert.deepEqual(open.problems, [])
+})
+
+test('a reader that may lag behind looks when that time is over, or when it must not', async (t) => {
+  using dir = tempDir()
+  using open = reader(dir.path, { mayLagMs: 500, t })
+  assert.deepEqual(await refreshed(open), [])
+  await change(dir.path, 2, 'ann@example.com')
+  assert.deepEqual(await refreshed(open), [])
+  lookAnew()
+  open.overrides.refresh()
+  assert.deepEqual([...open.overrides.byKey.keys()], ['ann@example.com'])
+  await change(dir.path, 3, 'bob@example.com')
+  assert.deepEqual(await refreshed(open), ['ann@example.com 2'])
+  open.passSecond()
+  assert.deepEqual(await refreshed(open), ['ann@example.com 2', 'bob@example.com 3'])
+})
+
+test('a thaw makes known where the user is now, however short ago the last look was', async (t) => {
+  using dir = tempDir()
+  using open = reader(dir.path, { mayLagMs: 500, t })
+  const freezes = new FreezeTable(() => undefined)
+  const freeze = freezes.add({ user: 'ann@example.com', epoch: 1, ttlMs: 60_000 })
+  assert.deepEqual(await refreshed(open), [])
+  await change(dir.path, 2, 'ann@example.com')
+  const seen: string[] = []
+  freeze.onThaw(() => {
+    open.overrides.refresh()
+    seen.push(...open.overrides.byKey.keys())
+  })
+  freezes.thaw('ann@example.com', 1)
+  assert.deepEqual(seen, ['ann@example.com'])
 })
 
 test('what a build has taken over is not read', async () => {
