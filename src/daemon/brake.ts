@@ -45,7 +45,7 @@ export class LoginBrake {
   constructor(options: LoginAttemptOptions) {
     const { client, proof } = options
     this.#options = options
-    const { address = '' } = client
+    const { address } = client
     this.#tried = { address, login: proof.login || undefined, secret: secretOf(proof) }
   }
 

@@ -23,7 +23,8 @@ export interface LoginCall {
   readonly protocol: Pick<LoginProtocol, 'service' | 'createBackEnd'>
   readonly port: LoginPort
   readonly proof: LoginProof
-  readonly client: ClientAttributes
+  /** Undefined where the back-end hears of nobody. */
+  readonly client: ClientAttributes | undefined
   /** As latin1 octets: whom we have let in, where XCLIENT is to say so. */
   readonly told?: string | undefined
 }

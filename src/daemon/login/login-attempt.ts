@@ -222,7 +222,10 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
     if (proof === undefined) return this.#cannotTell(`no administrator for ${route.backend}`)
     this.#route = route
     const told = this.#judge.toldAt(generation, route)
-    const call = { protocol, port: route, proof, client, told }
+    // Most back-ends hear of nobody.
+    const isTold = route.clientAddress !== 'none' || told !== undefined
+    const described = isTold ? client.describe() : undefined
+    const call = { protocol, port: route, proof, client: described, told }
     this.#client = dialLogin({ runtime, generation }, call, this)
   }
 

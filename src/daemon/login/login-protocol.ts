@@ -11,8 +11,8 @@ import type {
   LoginProof,
 } from '../../protocol/login.ts'
 import type { FrontEndOptions } from '../../protocol/login-machine.ts'
-import type { ClientAttributes } from '../../protocol/smtp/client-attributes.ts'
 import type { ClientProof } from '../certified-login.ts'
+import type { AttemptingClient } from '../client-address.ts'
 import type { ClientLine } from '../client-line.ts'
 import type { Runtime } from '../runtime.ts'
 
@@ -73,7 +73,7 @@ export interface LoginAttemptOptions {
   /** Which failure of this session it would be, from 1. */
   readonly attempt: number
   readonly fields: PeerFields
-  readonly client: ClientAttributes
+  readonly client: AttemptingClient
   /** Told later than the constructor returns, unless the attempt is aborted; of its end once. */
   readonly onEnd: {
     /** In an exchange: the client is to answer this, by `respond`. */

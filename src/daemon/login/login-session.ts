@@ -20,7 +20,7 @@ import {
 } from '../../protocol/login.ts'
 import { brakeMs } from '../brake.ts'
 import { type ClientProof, proofFrom } from '../certified-login.ts'
-import { attributesOf, type ClientAddress } from '../client-address.ts'
+import { attemptingAs, type ClientAddress } from '../client-address.ts'
 import { ClientLine, type LineOwner } from '../client-line.ts'
 import { ClientPatience, type PatienceOwner } from './client-patience.ts'
 import type { Freeze } from '../freezes.ts'
@@ -228,7 +228,7 @@ export class LoginSession implements Session, LineOwner, PatienceOwner {
   #logIn(line: ClientLine, machine: LoginFrontEnd, proof: ClientProof): void {
     line.hold()
     const own = { runtime: this.#runtime, protocol: this.#protocol, fields: this.#report.fields }
-    const client = { ...attributesOf(this.#address), ...machine.introduction }
+    const client = attemptingAs(this.#address, machine.introduction)
     const attempt = machine.failedLogins + 1
     this.#attempt = new LoginAttempt({ ...own, proof, attempt, client, onEnd: this })
   }
