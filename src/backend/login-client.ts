@@ -100,10 +100,7 @@ export class LoginClient implements Inlet, Timed {
 
   take(length: number, buffer: Buffer): boolean {
     if (this.#next !== undefined) return this.#next.take(length, buffer)
-    // The machine may keep what it is given, and the buffer is everyone's.
-    if (this.#machine !== undefined) {
-      this.#perform(this.#machine.push(Buffer.from(buffer.subarray(0, length))))
-    }
+    if (this.#machine !== undefined) this.#perform(this.#machine.push(buffer.subarray(0, length)))
     return true
   }
 

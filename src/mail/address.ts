@@ -37,12 +37,16 @@ export interface Address {
 // oxlint-disable-next-line no-control-regex -- control bytes are what is looked for
 const unsendable = /[\u0000-\u001f\u007f]|\p{Surrogate}/u
 
+/** Most names: nothing in them to compose, or to refuse. */
+const printableAscii = /^[\u0020-\u007e]*$/
+
 /** Lower case for ASCII letters only: `toLowerCase` would make other users of some letters. */
 function lowerAscii(text: string): string {
   return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase())
 }
 
 export function canonicalLocal(local: string, foldCase: boolean): string {
+  if (printableAscii.test(local)) return foldCase ? local.toLowerCase() : local
   const composed = local.normalize('NFC')
   return foldCase ? lowerAscii(composed) : composed
 }
@@ -51,7 +55,8 @@ export function canonicalLocal(local: string, foldCase: boolean): string {
 export function makeAddress(local: string, domain: string, naming: Naming): Address | undefined {
   // Most are ours, and written as they are compared.
   const canonical = naming.domains.has(domain) ? domain : canonicalDomain(domain)
-  if (canonical === undefined || local === '' || unsendable.test(local)) return undefined
+  if (canonical === undefined || local === '') return undefined
+  if (!printableAscii.test(local) && unsendable.test(local)) return undefined
   const folded = canonicalLocal(local, naming.foldCase)
   const { recipientDelimiter } = naming
   // A name that begins with the delimiter has no user before it: it is one name.

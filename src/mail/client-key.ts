@@ -1,6 +1,6 @@
 /** What counts as one client: an IPv4 address, or the /64 of an IPv6 one, which a host owns as a whole. */
 import ipaddr from 'ipaddr.js'
-import { canonicalHost } from './network.ts'
+import { canonicalHost, withoutZone } from './network.ts'
 
 export interface ClientKey {
   readonly own: string
@@ -22,7 +22,7 @@ export function clientKey(address: string): ClientKey {
 
 /** What is most likely in one hand: the /24 of an IPv4 address, the /48 of an IPv6 one. */
 export function networkOf(address: string): string {
-  const host = canonicalHost(address.replace(/%.*$/, ''))
+  const host = canonicalHost(withoutZone(address))
   if (host === undefined) return 'unknown'
   if (!host.includes(':')) return host.replace(/\d+$/, '0/24')
   const { parts } = ipaddr.IPv6.parse(host)

@@ -159,6 +159,7 @@ export type BackEndOutcome =
 
 /** The side towards the back-end: reads its greeting, upgrades, logs in. One object a connection. */
 export interface LoginBackEnd {
+  /** Takes bytes from the back-end, which are lent until it returns. */
   push(chunk: Buffer): BackEndAction[]
   tlsStarted(): BackEndAction[]
   /** What the client answered to a `challenge`. */

@@ -1,7 +1,7 @@
 /** Where a client is counted: by its address, and of IPv6 by its site, too. */
 import type { RateLimit } from '../../config/config.ts'
 import { type ClientKey, clientKey } from '../../mail/client-key.ts'
-import { canonicalHost, type NetworkList } from '../../mail/network.ts'
+import { canonicalHost, type NetworkList, withoutZone } from '../../mail/network.ts'
 import type { CountBoard } from './count-board.ts'
 
 /** A site may have so many times what an address may. */
@@ -15,7 +15,7 @@ export interface Place {
 
 /** Undefined where a client is not counted: nobody knows its address, or it is exempt. */
 export function keyOf(address: string, exempt: NetworkList): ClientKey | undefined {
-  const canonical = canonicalHost(address.replace(/%.*$/, ''))
+  const canonical = canonicalHost(withoutZone(address))
   if (canonical === undefined || exempt.has(canonical)) return undefined
   return clientKey(canonical)
 }

@@ -12,6 +12,7 @@ import { readCredentials } from '../sasl.ts'
 import { SaslMachine } from '../sasl-machine.ts'
 import type { ClientAttributes, IdPair } from '../smtp/client-attributes.ts'
 import { passableId, ttlOfId } from '../told-client.ts'
+import { capabilitiesFor } from './capabilities.ts'
 import {
   type CommandLine,
   cleanText,
@@ -38,6 +39,8 @@ const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['LOGIN', (machine, tag, args) => machine.plainLogin(tag, args)],
   ['AUTHENTICATE', (machine, tag, args) => machine.authenticate(tag, args)],
 ])
+/** Who has not said what it is. */
+const unnamed: ClientAttributes = { id: [] }
 const withoutArguments = new Set(['CAPABILITY', 'NOOP', 'LOGOUT', 'STARTTLS'])
 
 class ImapFrontEnd extends SaslMachine {
@@ -54,6 +57,7 @@ class ImapFrontEnd extends SaslMachine {
   }
 
   override get introduction(): ClientAttributes {
+    if (this.#id.length === 0) return unnamed
     const ttl = ttlOfId(this.#id)
     return { id: passableId(this.#id), ...(ttl === undefined ? {} : { ttl: ttl - 1 }) }
   }
@@ -67,11 +71,8 @@ class ImapFrontEnd extends SaslMachine {
   }
 
   get #capabilities(): string {
-    const words = ['IMAP4rev1', 'LITERAL-', 'SASL-IR', 'ID']
-    if (this.canStartTls) words.push('STARTTLS')
-    if (!this.takesPasswords) words.push('LOGINDISABLED')
-    if (this.takesCredentials) words.push(...this.mechanisms.map((name) => `AUTH=${name}`))
-    return words.join(' ')
+    const { mechanisms, canStartTls, takesCredentials } = this
+    return capabilitiesFor(mechanisms, canStartTls, takesCredentials)
   }
 
   capability(tag: string): void {

@@ -143,7 +143,7 @@ export function readIdParameters(args: readonly Token[]): IdPair[] | undefined {
 /** A string as a quoted string; undefined where only a literal can carry it. */
 export function writeQuoted(octets: string): string | undefined {
   if (!/^[\u0020-\u007e]*$/.test(octets)) return undefined
-  return `"${octets.replace(/["\\]/g, String.raw`\$&`)}"`
+  return /["\\]/.test(octets) ? `"${octets.replace(/["\\]/g, String.raw`\$&`)}"` : `"${octets}"`
 }
 
 export interface StatusLine {
@@ -170,13 +170,19 @@ export function readStatus(rest: string): StatusLine | undefined {
   }
 }
 
+/** As nearly all back-ends write it. */
+const cleanList = /^[\u0021-\u005c\u005e-\u007e]+(?: [\u0021-\u005c\u005e-\u007e]+)*$/
+const printableText = /^[\u0020-\u007e]{0,400}$/
+
 /** A list of capabilities as it may be sent on in a response code: atoms between single spaces. */
 export function cleanCapabilities(text: string): string {
+  if (cleanList.test(text)) return text
   return text.replace(/[^\u0021-\u005c\u005e-\u007e]+/g, ' ').trim()
 }
 
 /** Text of a back-end as it may be sent on: printable ASCII, bounded. */
 export function cleanText(text: string): string {
+  if (printableText.test(text)) return text.trim()
   return text
     .replace(/[^\u0020-\u007e]/g, '')
     .slice(0, 400)
