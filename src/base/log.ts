@@ -136,8 +136,8 @@ export interface EventFields {
     duration_ms: number
     bytes_in: number
     bytes_out: number
-    user?: string
-    backend?: string
+    user?: string | undefined
+    backend?: string | undefined
     /** SMTP: messages accepted in this session. */
     messages?: number
     generation: number

@@ -4,15 +4,26 @@ import type { Counters } from './runtime.ts'
 export type Counts = Readonly<Record<string, number>>
 
 export class CounterTable implements Counters {
-  readonly #counts = new Map<string, number>()
+  /** By name and labels. */
+  readonly #counts = new Map<string, Map<string, { count: number }>>()
 
   count(name: string, labels = '', by = 1): void {
-    const key = labels === '' ? name : `${name}:${labels}`
-    this.#counts.set(key, (this.#counts.get(key) ?? 0) + by)
+    const known = this.#counts.get(name)?.get(labels)
+    if (known === undefined) this.#begin(name, labels, by)
+    else known.count += by
   }
 
   snapshot(): Counts {
-    return Object.fromEntries(this.#counts)
+    const all = [...this.#counts].flatMap(([name, counts]) =>
+      [...counts].map(([labels, { count }]) => [labels === '' ? name : `${name}:${labels}`, count]),
+    )
+    return Object.fromEntries(all)
+  }
+
+  #begin(name: string, labels: string, count: number): void {
+    const counts = this.#counts.get(name) ?? new Map<string, { count: number }>()
+    this.#counts.set(name, counts)
+    counts.set(labels, { count })
   }
 }
 

@@ -2,7 +2,7 @@
  * Events → one JSON line each on stdout, counted and, where peers can cause them at will, limited to
  * a few a second of each kind with the sum of the others. Nothing here waits.
  */
-import { pino } from 'pino'
+import { type Logger, pino } from 'pino'
 import type { EventFields, EventName, Log } from '../base/log.ts'
 import { BurstLimit } from './burst-limit.ts'
 import { countEvent } from './count-event.ts'
@@ -89,8 +89,17 @@ export function openLog(options: LogOptions = {}): LogWriter {
     },
     output,
   )
+  /** A logger of each event, which has its name written once for all. */
+  const loggers = new Map<EventName, Logger>()
+  const loggerOf = (event: EventName): Logger => {
+    const known = loggers.get(event)
+    if (known !== undefined) return known
+    const made = logger.child({ event })
+    loggers.set(event, made)
+    return made
+  }
   const write = <Name extends EventName>(event: Name, fields: EventFields[Name]): void => {
-    logger[levelOf(event, fields)]({ event, ...fields })
+    loggerOf(event)[levelOf(event, fields)](fields)
   }
   let reported = 0
   output.onDrained = () => {

@@ -42,8 +42,8 @@ export class LoginReport {
       duration_ms: Math.round(performance.now() - startedAt),
       bytes_in: bytesIn,
       bytes_out: bytesOut,
-      ...(user === undefined ? {} : { user }),
-      ...(backend === undefined ? {} : { backend }),
+      user,
+      backend,
       generation: this.#generation,
     })
   }
