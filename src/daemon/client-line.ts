@@ -133,12 +133,19 @@ export class ClientLine {
     return socket
   }
 
-  /** Sends what is unsent, then ends; input is thrown away, so that no reset loses the last words. */
-  end(): void {
+  /**
+   * Sends what is unsent, then ends; input is thrown away, so that no reset loses the last words. A
+   * client that has said that it leaves, and was heard until then, is not waited for.
+   */
+  end(isLeaving = false): void {
     if (this.#isSecuring) return this.destroy()
-    this.#socket.off('data', onData)
-    this.#socket.end()
-    this.#socket.resume()
+    const socket = this.#socket
+    socket.off('data', onData)
+    if (!isLeaving || this.#isHeld || this.#isUnread) {
+      socket.end()
+      socket.resume()
+    } else if (socket.writableLength === 0 && this.tls === '') socket.destroy()
+    else socket.destroySoon()
   }
 
   destroy(): void {

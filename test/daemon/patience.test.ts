@@ -1,5 +1,6 @@
 /** How long clients are waited for. The deadlines' interval is moved by hand. */
 import assert from 'node:assert/strict'
+import { connect } from 'node:net'
 import { mock, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { createServerTls } from '../../src/net/tls.ts'
@@ -33,6 +34,25 @@ test('clients that say little more than nothing before a login are gone after a 
   await pass(6)
   assert.match(await client.end(), /^\* BYE /)
   assert.equal((await front.runtime.waitFor('refuse')).reason, 'preauth_timeout')
+})
+
+test('a client that has said that it leaves is not waited for, though it does not close', async () => {
+  const words = {
+    imap: 'a LOGOUT\r\n',
+    pop3: 'QUIT\r\n',
+    sieve: 'LOGOUT\r\n',
+    submission: 'QUIT\r\n',
+  } as const
+  for (const [service, word] of Object.entries(words) as [keyof typeof words, string][]) {
+    await using front = await FrontEnd.start({ service })
+    const socket = connect({ port: front.port, host: '127.0.0.1', allowHalfOpen: true })
+    socket.write(word)
+    let heard = ''
+    for await (const chunk of socket.iterator({ destroyOnReturn: false })) heard += String(chunk)
+    assert.match(heard, /(?:\* BYE .*\r\na OK|\+OK|^OK|221) [^\r]*\r\n$/m, service)
+    assert.equal((await front.runtime.waitFor('session.end')).end, 'logout')
+    socket.destroy()
+  }
 })
 
 test('where there is little room they are gone after ten seconds, also those of before', async () => {

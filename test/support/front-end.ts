@@ -106,8 +106,12 @@ export class FrontEnd implements AsyncDisposable {
     return front
   }
 
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port
+  }
+
   connect(): Promise<Peer> {
-    return Peer.connect((this.#server.address() as AddressInfo).port)
+    return Peer.connect(this.port)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

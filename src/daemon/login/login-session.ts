@@ -276,7 +276,7 @@ export class LoginSession implements Session, LineOwner, PatienceOwner {
     this.#end ??= end
     this.#abandon()
     this.#machine = undefined
-    this.#line?.end()
+    this.#line?.end(end === 'logout')
     this.#patience.awaitClose()
   }
 

@@ -136,7 +136,7 @@ export class RelayReport {
       duration_ms: Math.round(performance.now() - this.#startedAt),
       bytes_in: bytesIn,
       bytes_out: bytesOut,
-      ...(backend === undefined ? {} : { backend }),
+      backend,
       messages: this.#messages,
       generation,
     })

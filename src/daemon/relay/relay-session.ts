@@ -278,7 +278,7 @@ export class RelaySession implements Session, LineOwner, PatienceOwner, Transact
     this.#end = end
     this.#flush(line)
     this.#transaction?.abort()
-    line.end()
+    line.end(end === 'logout')
     this.#patience.awaitClose()
   }
 
