@@ -30,7 +30,7 @@ export class LineOutput {
   onDrained: () => void = () => undefined
   readonly #fd: number
   readonly #pieceBytes: number
-  #lines: Buffer[] = []
+  #lines: string[] = []
   #heldBytes = 0
   /** What is being written now, and how much of it is done. */
   #current = Buffer.alloc(0)
@@ -48,13 +48,13 @@ export class LineOutput {
 
   /** Takes one line with its end. */
   write(line: string): void {
-    const bytes = Buffer.from(line)
-    if (this.#isBroken || this.#heldBytes + bytes.length > heldBytes) {
+    const bytes = Buffer.byteLength(line)
+    if (this.#isBroken || this.#heldBytes + bytes > heldBytes) {
       this.dropped++
       return
     }
-    this.#lines.push(bytes)
-    this.#heldBytes += bytes.length
+    this.#lines.push(line)
+    this.#heldBytes += bytes
     if (!this.#isWriting) this.#gather()
   }
 
@@ -131,11 +131,12 @@ export class LineOutput {
     let count = 0
     let bytes = 0
     for (const line of this.#lines) {
-      if (count > 0 && bytes + line.length > this.#pieceBytes) break
-      bytes += line.length
+      const lineBytes = Buffer.byteLength(line)
+      if (count > 0 && bytes + lineBytes > this.#pieceBytes) break
+      bytes += lineBytes
       count++
     }
-    this.#current = Buffer.concat(this.#lines.splice(0, count), bytes)
+    this.#current = Buffer.from(this.#lines.splice(0, count).join(''))
     return count > 0
   }
 

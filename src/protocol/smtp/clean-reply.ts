@@ -33,7 +33,7 @@ export function cleanReply(raw: RawReply, disguise: Disguise): Reply {
 }
 
 function disguised(text: string, { names, hostname }: Disguise): string {
-  let cleaned = text.replace(/[^ -~]+/g, ' ').trim()
+  let cleaned = (/[^ -~]/.test(text) ? text.replace(/[^ -~]+/g, ' ') : text).trim()
   for (const name of names) {
     // Short names would be found inside ordinary words.
     if (name.length < 4) continue

@@ -24,6 +24,14 @@ const bareLineEnd: Hostile = {
   reason: 'bare_lf',
 }
 
+/** `word` in small letters. */
+function beginsWith(bytes: Buffer, word: string): boolean {
+  for (let at = 0; at < word.length; at++) {
+    if (((bytes[at] ?? 0) | 0x20) !== word.charCodeAt(at)) return false
+  }
+  return true
+}
+
 export class CommandLines<Read = Command> {
   readonly #parse: (octets: string) => Read
   #bytes: Buffer = empty
@@ -59,7 +67,7 @@ export class CommandLines<Read = Command> {
 
   /** The next line, complete or not, is of those that a client may send without waiting. */
   get isInGroup(): boolean {
-    return /^(?:RCPT|DATA)/i.test(this.#bytes.toString('latin1', 0, 4))
+    return beginsWith(this.#bytes, 'rcpt') || beginsWith(this.#bytes, 'data')
   }
 
   /** The next command; undefined until its line is complete. */

@@ -73,10 +73,12 @@ function bad(refusal: Reply): Command {
 
 /** Never throws. */
 export function parseCommand(octets: string, dialect: Dialect): Command {
-  const line = decode(octets, dialect.offers)
-  if (line === undefined) return unreadable
-  const [, word = '', rest = ''] = /^([^ \t]*)[ \t]*(.*)$/.exec(line.trimEnd()) ?? []
-  const verb = word.toUpperCase()
+  const text = decode(octets, dialect.offers)
+  if (text === undefined) return unreadable
+  const line = text.trimEnd()
+  const wordEnd = skip(line, 0, false)
+  const verb = line.slice(0, wordEnd).toUpperCase()
+  const rest = line.slice(skip(line, wordEnd, true))
   switch (verb) {
     case 'EHLO':
     case 'HELO':
@@ -106,6 +108,13 @@ export function parseCommand(octets: string, dialect: Dialect): Command {
         return { verb: 'HOSTILE', refusal: syntax.web, reason: 'http_on_smtp' }
       return bad(notImplemented.has(verb) ? syntax.notImplemented : syntax.unknown)
   }
+}
+
+/** Behind the blanks at `at`, or behind what is none. */
+function skip(line: string, at: number, isOverBlanks: boolean): number {
+  let end = at
+  while (end < line.length && (line[end] === ' ' || line[end] === '\t') === isOverBlanks) end++
+  return end
 }
 
 /** The text of a line; undefined where its octets are none. */

@@ -77,7 +77,7 @@ export class ReplyLines {
   /** Undefined where more lines belong to it. */
   take(line: string): ReplyEvent | undefined {
     if (!replyLine.test(line)) return fault('bad_syntax')
-    const code = Number(line.slice(0, 3))
+    const code = codeOf(line)
     if (this.#lines.length > 0 && code !== this.#code) return fault('mixed_codes')
     this.#code = code
     this.#bytes += line.length
@@ -90,6 +90,12 @@ export class ReplyLines {
     this.#bytes = 0
     return { kind: 'reply', reply: { code, lines } }
   }
+}
+
+/** The number that its first three characters are, which are digits. */
+function codeOf(line: string): number {
+  const digit = (at: number): number => line.charCodeAt(at) - 0x30
+  return digit(0) * 100 + digit(1) * 10 + digit(2)
 }
 
 function fault(kind: ReplyFault): ReplyEvent {
