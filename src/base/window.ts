@@ -68,6 +68,17 @@ export function openingAt(windows: readonly Window[], nowMs: number): Opening {
   return { opensAt, closesAt: isEndless ? Number.POSITIVE_INFINITY : closesAt }
 }
 
+/** How long the longest of them is that begins within two weeks, those that touch taken as one; Infinity: it never closes. */
+export function longestMs(windows: readonly Window[], nowMs: number): number {
+  let longest = 0
+  for (let at = nowMs; at < nowMs + (daysAhead - 1) * 86_400_000; ) {
+    const { opensAt, closesAt } = openingAt(windows, at)
+    longest = Math.max(longest, closesAt - opensAt)
+    at = closesAt
+  }
+  return longest
+}
+
 function spanOf({ days, start, end }: Window, nowMs: number, ahead: number): Opening[] {
   const now = new Date(nowMs)
   const at = (more: number, minutes: number): Date =>

@@ -77,7 +77,10 @@ export async function prepareMigration(
     ...options
   }: MigrationRequest,
 ): Promise<UsersPlan> {
-  if (thenMove !== undefined) refuseDrainingTarget(to)
+  if (thenMove !== undefined) {
+    refuseDrainingTarget(to)
+    limits.checkRoomForFreeze(config.move.freezeLimitMs)
+  }
   const target = await openDoor(config, to)
   const { name, door, users } =
     'url' in from

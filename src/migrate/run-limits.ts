@@ -6,7 +6,7 @@ import { systemClock } from '../backend/system-clock.ts'
 import { waitFor } from '../backend/wait-for.ts'
 import type { Clock } from '../base/clock.ts'
 import { MailmuxError } from '../base/error.ts'
-import { type Opening, openingAt, type Window } from '../base/window.ts'
+import { longestMs, type Opening, openingAt, type Window } from '../base/window.ts'
 import type { Config } from '../config/config.ts'
 import { DayLedger } from '../map/state/day-ledger.ts'
 import { describeMoment } from './moment.ts'
@@ -70,6 +70,16 @@ export class RunLimits implements Disposable {
     const now = this.clock.wall()
     const { opensAt, closesAt } = this.#opening(now)
     if (opensAt > now || now + forMs >= closesAt) throw this.closed
+  }
+
+  /** Throws USAGE where no window is long enough for a freeze, so that nobody would ever move. */
+  checkRoomForFreeze(freezeLimitMs: number): void {
+    if (this.#windows.length === 0) return
+    const longest = longestMs(this.#windows, this.clock.wall())
+    if (longest >= freezeLimitMs) return
+    const [room, needed] = [longest, freezeLimitMs].map((ms) => Math.round(ms / 1000))
+    const what = `the longest window for copying has ${room} s, and a freeze may take ${needed} s`
+    throw new MailmuxError('USAGE', `${what} (\`move.freeze_limit\`): nobody would ever move`)
   }
 
   get closed(): MailmuxError {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { openingAt, parseWindow, type Window } from '../../src/base/window.ts'
+import { longestMs, openingAt, parseWindow, type Window } from '../../src/base/window.ts'
 import { inTimeZone } from '../support/time-zone.ts'
 
 inTimeZone('Europe/Berlin')
@@ -62,6 +62,15 @@ for (const text of [
 ]) {
   test(`${JSON.stringify(text)} is no window`, () => assert.equal(parseWindow(text), undefined))
 }
+
+test('the longest of windows is found wherever in the week it is, and whatever meets it', () => {
+  const now = at('2026-12-02T10:00')
+  const minutesOf = (...texts: string[]): number => longestMs(windowsOf(texts), now) / 60_000
+  assert.equal(minutesOf('22:00-22:01'), 1)
+  assert.equal(minutesOf('09:59-10:30', 'sun 02:00-03:00'), 60)
+  assert.equal(minutesOf('mon 22:00-24:00', 'tue 00:00-01:00', '12:00-13:00'), 180)
+  assert.equal(minutesOf('00:00-24:00'), Number.POSITIVE_INFINITY)
+})
 
 test('what is open now has begun and has not ended; what opens next has not begun', () => {
   const minutes = fc.nat(1439)

@@ -9,14 +9,19 @@ import { unlimited } from '../support/mailbox-pair.ts'
 import { passTime, SimulatedClock } from '../support/simulated-clock.ts'
 
 const hour = 3_600_000
+const friday = new Date(2026, 11, 4, 23).getTime()
 const ann = { user: 'ann', passes: 1, bytes: 10, ms: 5, notes: [], problems: [], bad: [] }
 const done: UserReport = { ...ann, result: 'done', copied: 2 }
 
-function runOf(waits: boolean) {
-  const clock = new SimulatedClock(new Date(2026, 11, 4, 23).getTime())
+function limitsOf(windows: readonly string[], clock = new SimulatedClock(friday)): RunLimits {
   const config = { backends: new Map(), migrate: { windows: [], outside: unlimited }, stateDir: '' }
-  const windows = [parseWindow('22:00-06:00') ?? assert.fail()]
-  const limits = new RunLimits(config, clock, windows)
+  const parsed = windows.map((text) => parseWindow(text) ?? assert.fail(text))
+  return new RunLimits(config, clock, parsed)
+}
+
+function runOf(waits: boolean) {
+  const clock = new SimulatedClock(friday)
+  const limits = limitsOf(['22:00-06:00'], clock)
   const opens: number[] = []
   const { signal } = new AbortController()
   const onClosed = (at: number): void => void opens.push(at)
@@ -34,6 +39,16 @@ test('a mailbox is copied until it is through, and what was copied is added up',
   const report = await passTime(clock, run.through({ copy, move: undefined }))
   assert.deepEqual([report?.result, report?.copied, report?.passes], ['done', 6, 3])
   assert.equal(opens.length, 2)
+})
+
+test('windows that are all too short for a freeze are refused before anything is copied', () => {
+  const short = limitsOf(['22:00-22:01', 'sat 03:00-03:01'])
+  assert.throws(() => short.checkRoomForFreeze(90_000), {
+    code: 'USAGE',
+    message: /the longest window for copying has 60 s, and a freeze may take 90 s/,
+  })
+  limitsOf(['22:00-22:01', 'sat 03:00-03:02']).checkRoomForFreeze(90_000)
+  limitsOf([]).checkRoomForFreeze(90_000)
 })
 
 test('a user whose move was begun is not copied again in the next window', async () => {
