@@ -11,6 +11,8 @@ import type { Counters } from './runtime.ts'
 
 /** Of one kind in a second; more are summed up. */
 const burst = 10
+/** The same of sessions in which nobody logged in and nothing was sent: each is told once, by its end. */
+const endBurst = 100
 
 type Level = 'info' | 'warn' | 'error'
 
@@ -137,6 +139,10 @@ function kindOf<Name extends EventName>(name: Name, fields: EventFields[Name]): 
     const { service, reason } = fields as EventFields['refuse' | 'client.certificate']
     return `${service},${reason}`
   }
+  if (name === 'session.end') {
+    const { service, end, user, messages = 0 } = fields as EventFields['session.end']
+    return user === undefined && messages === 0 ? `${service},${end}` : undefined
+  }
   if (name !== 'backend') return undefined
   const { backend, step, reason } = fields as EventFields['backend']
   return `${backend},${step},${reason}`
@@ -159,7 +165,7 @@ function limitBursts(write: Log): { log: Log; summarize(): void } {
     log: (name, fields) => {
       const kind = kindOf(name, fields)
       if (kind === undefined) return write(name, fields)
-      const limit = limits.get(name) ?? new BurstLimit(burst)
+      const limit = limits.get(name) ?? new BurstLimit(name === 'session.end' ? endBurst : burst)
       limits.set(name, limit)
       if (limit.admit(kind, performance.now())) return write(name, fields)
       timer ??= setTimeout(summarize, 1000).unref()

@@ -97,12 +97,25 @@ test('a storm of one kind is written as its first ten and their sum, and counted
   assert.equal(counters.snapshot()['refused:imap,line_too_long'], 1000)
 })
 
-test('every session end is written, however many there are', async () => {
-  const ended = { end: 'logout', tls: '', duration_ms: 1, bytes_in: 1, bytes_out: 1 } as const
+const ended = { end: 'logout', tls: '', duration_ms: 1, bytes_in: 1, bytes_out: 1 } as const
+
+test('the end of a session in which something was done is written, however many there are', async () => {
   const lines = await written(({ log }) => {
-    for (let n = 0; n < 1000; n++) log('session.end', { ...peer, ...ended, generation: 1 })
+    const fields = { ...peer, ...ended, generation: 1 }
+    for (let n = 0; n < 500; n++) log('session.end', { ...fields, user: 'ann@example.com' })
+    for (let n = 0; n < 500; n++) log('session.end', { ...fields, service: 'smtp', messages: 1 })
   })
   assert.equal(lines.length, 1000)
+})
+
+test('of sessions in which nothing was done a hundred of a kind are written in a second', async () => {
+  const lines = (await written(({ log }) => {
+    for (let n = 0; n < 1000; n++) log('session.end', { ...peer, ...ended, generation: 1 })
+  })) as { event: string; count?: number; key?: string }[]
+  const passed = lines.filter(({ event }) => event === 'session.end').length
+  assert.ok(passed >= 100 && passed <= 300, `${passed}`)
+  const sum = lines.find(({ event }) => event === 'log.suppressed')
+  assert.deepEqual([sum?.key, passed + (sum?.count ?? 0)], ['imap,logout', 1000])
 })
 
 test('a reader that stands still costs lines, which are counted, and no waiting', async () => {
