@@ -9,8 +9,9 @@ import type { CopiedMessage } from '../map/state/copy-journal.ts'
 import { findOrphans, type FolderContext, keepFlags } from './folder-work.ts'
 import { appendDate, type Fetched, secondsOf } from './fetch-attributes.ts'
 import { factsAtOnce, Hasher, hashOf } from './message-hash.ts'
-import { octetsOf } from './message-octets.ts'
+import { octetsOf, readAhead } from './message-octets.ts'
 import { groupFlagChanges, inPieces, planBatches } from './plan-messages.ts'
+import { octetsSpent } from './spent-octets.ts'
 import type { UidSet } from './uid-set.ts'
 
 /** Codes of a target that may take the message another time. RFC 5530. */
@@ -34,10 +35,10 @@ export async function copyMessages(context: FolderContext, fresh: UidSet): Promi
       for (const batch of planBatches(await session.source.facts(part), limits)) {
         const { large, bytes } = batch
         await Promise.all([session.source.admit(bytes), session.target.admit(bytes)])
-        const pending = large === undefined ? await read(context, batch.uids) : undefined
+        const begun = large === undefined ? await read(context, batch.uids) : ahead(context, large)
         await storing
-        if (large !== undefined) await storeLarge(context, large)
-        else if (pending !== undefined) storing = guarded(store(context, pending))
+        if (large === undefined) octetsSpent(bytes)
+        storing = guarded('octets' in begun ? storeLarge(context, begun) : store(context, begun))
       }
     }
   } finally {
@@ -89,19 +90,33 @@ function messageOf(
   return { flags, date: appendDate(fetched.date), sizeBytes, body }
 }
 
+/** A message that streams, of which the first octets are being read. */
+interface Streaming {
+  readonly fetched: Fetched
+  readonly octets: AsyncIterable<Buffer>
+}
+
+function ahead({ work }: FolderContext, fetched: Fetched): Streaming {
+  return { fetched, octets: readAhead(octetsOf(work.session.source, fetched.uid)) }
+}
+
 /** One that streams; where it may be there already, it is read once before. */
-async function storeLarge(context: FolderContext, fetched: Fetched): Promise<void> {
+async function storeLarge(
+  context: FolderContext,
+  { fetched, octets: begun }: Streaming,
+): Promise<void> {
   const { work, pool } = context
-  const octets = (): AsyncGenerator<Buffer> => octetsOf(work.session.source, fetched.uid)
   const { sizeBytes } = fetched
+  let octets = begun
   if (!pool.isEmpty) {
-    const sha256 = await Hasher.of(octets())
+    const sha256 = await Hasher.of(octets)
     const rest = await adopt(context, [{ fetched, sha256, sizeBytes, body: undefined }])
     if (rest.length === 0) return
+    octets = octetsOf(work.session.source, fetched.uid)
   }
   const hasher = new Hasher()
   const appending = await work.session.appending()
-  const message = messageOf(context, { fetched, sizeBytes }, hasher.pass(octets()))
+  const message = messageOf(context, { fetched, sizeBytes }, hasher.pass(octets))
   const outcomes = await appending.append(work.targetName, [message]).catch((error: unknown) => {
     // Cut off in the middle, it is not stored.
     if (!(error instanceof WrongSize)) throw error

@@ -1,4 +1,5 @@
 /** A large message of the selected folder as a stream. */
+import { octetsSpent } from './spent-octets.ts'
 import type { ImapMailbox } from './imap-mailbox.ts'
 
 /** Octets that one command asks for. */
@@ -12,6 +13,7 @@ export async function* octetsOf(
   let next = mailbox.part(uid, 0, windowBytes)
   for (let at = windowBytes; ; at += windowBytes) {
     const body = await next
+    octetsSpent(body.length)
     const isLast = body.length < windowBytes
     if (!isLast) {
       next = mailbox.part(uid, at, windowBytes)
@@ -21,4 +23,20 @@ export async function* octetsOf(
     if (body.length > 0) yield body
     if (isLast) return
   }
+}
+
+/** The same pieces, the first of which is asked for at once. Nobody may come for them. */
+export function readAhead(pieces: AsyncGenerator<Buffer, void, undefined>): AsyncIterable<Buffer> {
+  const first = pieces.next()
+  first.catch(() => undefined)
+  return startingWith(first, pieces)
+}
+
+async function* startingWith(
+  first: Promise<IteratorResult<Buffer, void>>,
+  rest: AsyncGenerator<Buffer, void, undefined>,
+): AsyncGenerator<Buffer, void, undefined> {
+  const { done, value } = await first
+  if (done !== true) yield value
+  yield* rest
 }
