@@ -2,7 +2,7 @@
  * Copies of one mailbox from Dovecot to Dovecot, by mailmux, by mbsync (Debian: isync) and by
  * `doveadm backup` over IMAP, a first and a second run of each in turn, every time into mailboxes that are new: the time, and the CPU time
  * and the most memory of the copying program alone.
- * `run.ts [--pairs N] [--scale F]`; `run.ts freeze [--moves N] [--scale F]` see freeze.ts; `run.ts ledger [--moves N]
+ * `run.ts [--pairs N] [--scale F]`; `run.ts jobs` copies several mailboxes at once; `run.ts freeze [--moves N] [--scale F]` see freeze.ts; `run.ts ledger [--moves N]
  * [--seed S]` see ledger.ts.
  */
 import { spawn } from 'node:child_process'
@@ -72,12 +72,13 @@ async function costOf(command: string, args: readonly string[]): Promise<Cost> {
   return { seconds: (performance.now() - startedAt) / 1000, ...used }
 }
 
-type Tool = (user: string) => Promise<Cost>
+type Tool = (user: string, options?: readonly string[]) => Promise<Cost>
 
 function mailmux(dir: TempDir): Tool {
   const words = ['migrate', '--from', 'fritz', '--to', 'ingrid', '--verify', 'none']
-  return (user) =>
-    costOf(process.execPath, [bin, ...words, '--config', dir.join('mailmux.yaml'), '--users', user])
+  const config = ['--config', dir.join('mailmux.yaml')]
+  return (user, options = []) =>
+    costOf(process.execPath, [bin, ...words, ...config, '--users', user, ...options])
 }
 
 function mbsync(dir: TempDir, pair: MailboxPair): Tool {
@@ -163,6 +164,21 @@ async function measure(workload: Workload): Promise<void> {
   }
 }
 
+/** Twelve mailboxes, eight of them at a time. */
+async function measureJobs(): Promise<void> {
+  using dir = tempDir()
+  const users = Array.from({ length: 12 }, (_, index) => `user${index}`)
+  await using pair = await prepare(dir, users)
+  const workload = { name: 'jobs', count: Math.ceil(300 * scale), bytes: 64 * 1024 }
+  for (const user of users) await fill(pair, user, workload)
+  writeFileSync(dir.join('users'), users.map((user) => `${user}@example.com\n`).join(''))
+  const cost = await mailmux(dir)(dir.join('users'), ['--jobs', '8'])
+  console.log(`12 mailboxes of ${workload.count} messages of 64 KiB: ${describe(cost)}`)
+}
+
+if (positionals[0] === 'jobs') {
+  for (let number = 1; number <= pairs; number++) await measureJobs()
+}
 if (positionals[0] === 'freeze') {
   await measureFreeze({ messages: Math.ceil(50_000 * scale), moves: Number(values.moves) })
 }

@@ -12,6 +12,7 @@ import { keepUidls, type KeptUidls } from './keep-uidls.ts'
 import { checkRoom, estimateOf } from './estimate.ts'
 import type { Estimate, UserReport } from './migration-report.ts'
 import type { PassReport } from './pass-report.ts'
+import type { BatchLimits } from './plan-messages.ts'
 import { Tries } from './try-again.ts'
 import { type MailboxVerdict, type VerifyMode, verifyMailbox } from './verify-mailbox.ts'
 
@@ -32,6 +33,8 @@ export interface MigrationOptions {
   /** changed: full, but only of folders in which something happened since that was done. */
   readonly verify: VerifyMode | 'changed' | 'none'
   readonly lanes: number
+  /** How much goes together. */
+  readonly batches?: BatchLimits
   readonly ignores: readonly Ignorable[]
   readonly renames: ReadonlyMap<string, string>
 }
@@ -246,8 +249,9 @@ class UserMigration {
 
   #plan(): MailboxPlan {
     const { user, ends, options } = this.#work
-    const { from, to, renames, lanes } = options
+    const { from, to, renames, lanes, batches } = options
     return {
+      ...(batches === undefined ? {} : { limits: batches }),
       user,
       source: from,
       target: to,

@@ -23,6 +23,16 @@ export const batchLimits = {
 
 export type BatchLimits = { readonly [Key in keyof typeof batchLimits]: number }
 
+/** What the batches of all mailboxes may take that are read at a time; those being stored take as much. */
+const mostBytesAtOnce = 4 * 1024 * 1024
+const leastBatchBytes = 512 * 1024
+
+/** Batches for so many pairs of connections at a time. */
+export function batchesFor(atOnce: number): BatchLimits {
+  const share = Math.max(leastBatchBytes, Math.floor(mostBytesAtOnce / atOnce))
+  return { ...batchLimits, bytes: Math.min(batchLimits.bytes, share) }
+}
+
 /** Limits under which no more goes together than each of the ends should be asked for at once. */
 export function inPieces(
   limits: BatchLimits,

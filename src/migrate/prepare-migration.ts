@@ -12,6 +12,7 @@ import type { UsersPlan } from './migrate-users.ts'
 import { moveAfter } from './move-after.ts'
 import { openDoor, readSecret } from './open-door.ts'
 import { parseSource, readCredentials } from './outside-source.ts'
+import { batchesFor } from './plan-messages.ts'
 import { refuseDrainingTarget } from './prepare-move.ts'
 import { RunLimits } from './run-limits.ts'
 import { type MigratingUser, selectUsers, type UserChoice } from './select-users.ts'
@@ -20,7 +21,7 @@ import { type MigratingUser, selectUsers, type UserChoice } from './select-users
 const mostLanes = 4
 
 export interface MigrationRequest
-  extends Omit<MigrationOptions, 'stateDir' | 'from' | 'to' | 'lanes'> {
+  extends Omit<MigrationOptions, 'stateDir' | 'from' | 'to' | 'lanes' | 'batches'> {
   readonly from: Origin
   readonly to: BackendConfig
   /** A file of users or a pattern of their names; everybody without it. */
@@ -91,7 +92,8 @@ export async function prepareMigration(
   }
   // Where there are fewer mailboxes than may be copied at a time, their folders are.
   const lanes = Math.min(mostLanes, Math.max(1, Math.floor(jobs / users.length)))
-  const own = { stateDir: config.stateDir, from: name, to: to.name, dryRun, lanes }
+  const batches = batchesFor(lanes * Math.min(jobs, users.length))
+  const own = { stateDir: config.stateDir, from: name, to: to.name, dryRun, lanes, batches }
   const doors = {
     source: await limits.through(name, door),
     target: await limits.through(to.name, target),

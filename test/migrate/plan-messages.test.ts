@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import {
+  batchesFor,
+  batchLimits,
   flagText,
   groupFlagChanges,
   keptFlags,
@@ -29,6 +31,12 @@ test('batches hold every message once, in order, and no more than they may', () 
       }
     }),
   )
+})
+
+test('the more mailboxes are copied at a time, the less of each is in memory', () => {
+  const all = [1, 2, 4, 8, 64].map((atOnce) => batchesFor(atOnce).bytes / 1024)
+  assert.deepEqual(all, [4096, 2048, 1024, 512, 512])
+  assert.deepEqual(batchesFor(1), batchLimits)
 })
 
 test('flags compare without order, \\Recent, and the case of system flags', () => {
