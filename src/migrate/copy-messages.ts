@@ -9,7 +9,7 @@ import type { CopiedMessage } from '../map/state/copy-journal.ts'
 import { findOrphans, type FolderContext, keepFlags } from './folder-work.ts'
 import { appendDate, type Fetched, secondsOf } from './fetch-attributes.ts'
 import { factsAtOnce, Hasher, hashOf } from './message-hash.ts'
-import { octetsOf, readAhead } from './message-octets.ts'
+import { type AheadOctets, octetsOf, readAhead } from './message-octets.ts'
 import { groupFlagChanges, inPieces, planBatches } from './plan-messages.ts'
 import { octetsSpent } from './spent-octets.ts'
 import type { UidSet } from './uid-set.ts'
@@ -30,15 +30,21 @@ export async function copyMessages(context: FolderContext, fresh: UidSet): Promi
   const { session } = context.work
   const limits = inPieces(context.work.limits, session.source, session.target)
   let storing: Promise<void> = Promise.resolve()
+  // Servers go on where they were in a message; those asked for two in turn begin again each time.
+  let reading: Promise<void> = Promise.resolve()
   try {
     for (const part of fresh.chunks(factsAtOnce)) {
       for (const batch of planBatches(await session.source.facts(part), limits)) {
         const { large, bytes } = batch
         await Promise.all([session.source.admit(bytes), session.target.admit(bytes)])
+        await reading
         const begun = large === undefined ? await read(context, batch.uids) : ahead(context, large)
         await storing
         if (large === undefined) octetsSpent(bytes)
-        storing = guarded('octets' in begun ? storeLarge(context, begun) : store(context, begun))
+        if ('octets' in begun) {
+          storing = guarded(storeLarge(context, begun))
+          reading = guarded(Promise.race([begun.wholeRead, storing]))
+        } else storing = guarded(store(context, begun))
       }
     }
   } finally {
@@ -91,13 +97,12 @@ function messageOf(
 }
 
 /** A message that streams, of which the first octets are being read. */
-interface Streaming {
+interface Streaming extends AheadOctets {
   readonly fetched: Fetched
-  readonly octets: AsyncIterable<Buffer>
 }
 
 function ahead({ work }: FolderContext, fetched: Fetched): Streaming {
-  return { fetched, octets: readAhead(octetsOf(work.session.source, fetched.uid)) }
+  return { fetched, ...readAhead(octetsOf(work.session.source, fetched.uid)) }
 }
 
 /** One that streams; where it may be there already, it is read once before. */

@@ -25,18 +25,32 @@ export async function* octetsOf(
   }
 }
 
-/** The same pieces, the first of which is asked for at once. Nobody may come for them. */
-export function readAhead(pieces: AsyncGenerator<Buffer, void, undefined>): AsyncIterable<Buffer> {
+/** Octets that are being read before anybody comes for them. */
+export interface AheadOctets {
+  readonly octets: AsyncIterable<Buffer>
+  /** When no more is read, since all was or somebody has given up. */
+  readonly wholeRead: Promise<void>
+}
+
+/** The same pieces, the first of which is asked for at once. */
+export function readAhead(pieces: AsyncGenerator<Buffer, void, undefined>): AheadOctets {
   const first = pieces.next()
+  // Nobody may come for it.
   first.catch(() => undefined)
-  return startingWith(first, pieces)
+  const { promise: wholeRead, resolve } = Promise.withResolvers<void>()
+  return { octets: startingWith(first, pieces, resolve), wholeRead }
 }
 
 async function* startingWith(
   first: Promise<IteratorResult<Buffer, void>>,
   rest: AsyncGenerator<Buffer, void, undefined>,
+  ended: () => void,
 ): AsyncGenerator<Buffer, void, undefined> {
-  const { done, value } = await first
-  if (done !== true) yield value
-  yield* rest
+  try {
+    const { done, value } = await first
+    if (done !== true) yield value
+    yield* rest
+  } finally {
+    ended()
+  }
 }

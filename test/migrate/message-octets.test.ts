@@ -25,7 +25,7 @@ test('the first piece is asked for before anybody comes for it, and all come in 
   await setImmediate()
   assert.deepEqual(asked, [0])
   const got: string[] = []
-  for await (const piece of begun) got.push(String(piece))
+  for await (const piece of begun.octets) got.push(String(piece))
   assert.deepEqual(
     [got, asked],
     [
@@ -40,8 +40,9 @@ test('what fails before anybody comes for it is told to who comes, and to nobody
   const begun = readAhead(failing(true))
   await setImmediate()
   await assert.rejects(async () => {
-    for await (const _ of begun) assert.fail()
+    for await (const _ of begun.octets) assert.fail()
   }, /connection lost/)
+  await begun.wholeRead
 })
 
 test('buffers of what has passed are freed, though the heap has nothing to collect', () => {
