@@ -73,7 +73,7 @@ export type Expectation = 'many questions' | 'few questions'
 /**
  * Reads the database and checks it whole, except for records, which are checked as they are read.
  * With `state`, changes since the build are part of every answer, from the turn of the event loop
- * after the one in which they became durable.
+ * after the one in which they became durable, or `mayLagMs` later.
  * Throws MAP_DATABASE_MISSING, or MAP_DATABASE_DAMAGED with what is wrong.
  */
 export function openMap(

@@ -160,7 +160,7 @@ export class OverrideReader {
   uidls(owner: UidlOwner): UidlTable | undefined {
     this.refresh()
     try {
-      return this.#file?.uidls(owner)
+      return this.#file?.uidls(owner, this.#version)
     } catch (error) {
       throw unusable(this.#options.path, error)
     }

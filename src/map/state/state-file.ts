@@ -33,6 +33,7 @@ export class StateFile {
   readonly #path: string
   readonly #database: SqliteDatabase
   #findUidls: FindUidls | undefined
+  #withoutUidlsAt: unknown
 
   private constructor(path: string, database: SqliteDatabase, isLive: boolean) {
     const version = database.prepare('PRAGMA data_version')
@@ -101,8 +102,12 @@ export class StateFile {
     return row === undefined ? {} : (JSON.parse(String(row['places'])) as Record<string, Position>)
   }
 
-  uidls(owner: UidlOwner): UidlTable | undefined {
-    this.#findUidls ??= uidlsIn(this.#database, this.#path)
+  /** `version`: as `readVersion` told it last; until it is another one, what was not there is not looked for. */
+  uidls(owner: UidlOwner, version: unknown): UidlTable | undefined {
+    if (this.#findUidls === undefined && version !== this.#withoutUidlsAt) {
+      this.#findUidls = uidlsIn(this.#database, this.#path)
+      this.#withoutUidlsAt = version
+    }
     return this.#findUidls?.(owner)
   }
 
