@@ -4,7 +4,7 @@
  * is gone, or when it meets a fault of ours.
  */
 import type { Socket } from 'node:net'
-import { MailmuxError, messageOf } from '../base/error.ts'
+import { messageOf } from '../base/error.ts'
 import { limits, waits } from '../base/limit.ts'
 import { printable } from '../base/log.ts'
 import { assertNever } from '../base/never.ts'
@@ -22,13 +22,13 @@ import {
   isShortOfDescriptors,
   isSoonShortOfDescriptors,
 } from '../net/descriptors.ts'
-import { openGeneration } from './generation.ts'
 import { ListenerSet } from './listener-set.ts'
 import { type LogWriter, openLog } from './log-writer.ts'
 import { watchLoop } from './loop-watch.ts'
+import { NextGeneration } from './next-generation.ts'
 import { acceptProxied } from './proxy-accept.ts'
 import type { FreezeNotice } from './freezes.ts'
-import type { Generation, Session, StartSession } from './runtime.ts'
+import type { Session, StartSession } from './runtime.ts'
 import { endSessions, listSessions } from './session-list.ts'
 import { openFileLimit } from './session-share.ts'
 import { type Settings, servicesOf } from './settings.ts'
@@ -45,11 +45,6 @@ const stackChars = 1000
 /** Of those who find no room, so many at once are told why. */
 const mostLeaving = 32
 
-interface Prepared {
-  readonly settings: Settings
-  readonly generation: Generation
-}
-
 /** Runs this process as worker number `number` until it is told to stop. */
 export function runWorker(number: number, frontEnds: FrontEnds): void {
   serveSupervisor(new Worker(number, frontEnds))
@@ -59,10 +54,10 @@ class Worker implements Supervised {
   readonly #frontEnds: FrontEnds
   readonly #logWriter: LogWriter
   readonly #runtime: WorkerRuntime
+  readonly #next: NextGeneration
   readonly #listeners: ListenerSet
   readonly #share: AcceptShare
   readonly #starters = new Map<Service, StartSession>()
-  #prepared: Prepared | undefined
   #failing = false
   /** Connections whose proxy has not yet said whose they are. */
   #unnamed = 0
@@ -76,6 +71,7 @@ class Worker implements Supervised {
     this.#frontEnds = frontEnds
     this.#logWriter = openLog({ worker: number, counters })
     this.#runtime = new WorkerRuntime(number, counters, this.#logWriter)
+    this.#next = new NextGeneration(this.#runtime.log)
     watchLoop(counters)
     giveBackMemory()
     this.#listeners = new ListenerSet((socket, listener) => this.#accept(socket, listener))
@@ -141,34 +137,20 @@ class Worker implements Supervised {
   async #prepare(settings: Settings, known: KnownChanges): Promise<PrepareReply> {
     this.#abort()
     boundDescriptors(await openFileLimit())
-    const report = ({ code, message }: MailmuxError): void => {
-      this.#runtime.log('map.changes_unread', { code, detail: message })
-    }
-    const opened = openGeneration(settings, { known, report })
-    if ('problems' in opened) {
-      return { prepared: false, problems: opened.problems.map(({ located }) => located) }
-    }
-    const { generation } = opened
-    try {
+    return this.#next.prepare(settings, known, async () => {
       for (const service of servicesOf(settings)) {
         if (!this.#starters.has(service)) {
           this.#starters.set(service, await this.#frontEnds[service]())
         }
       }
       await this.#listeners.prepare(settings.listeners)
-    } catch (error) {
-      generation.map.close()
-      const text = error instanceof MailmuxError ? error.located : messageOf(error)
-      return { prepared: false, problems: [text] }
-    }
-    this.#prepared = { settings, generation }
-    return { prepared: true, generation: generation.map.base }
+    })
   }
 
   #commit(): void {
-    if (this.#prepared === undefined) return
-    const { settings, generation } = this.#prepared
-    this.#prepared = undefined
+    const next = this.#next.take()
+    if (next === undefined) return
+    const { settings, generation } = next
     this.#runtime.replaceGeneration(generation, settings)
     this.#listeners.commit()
     this.#share.begin()
@@ -177,8 +159,7 @@ class Worker implements Supervised {
   }
 
   #abort(): void {
-    this.#prepared?.generation.map.close()
-    this.#prepared = undefined
+    this.#next.giveUp()
     this.#listeners.abort()
   }
 

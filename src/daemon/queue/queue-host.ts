@@ -4,18 +4,17 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { SmtpPool } from '../../backend/smtp-pool.ts'
-import { MailmuxError, messageOf } from '../../base/error.ts'
+import { MailmuxError } from '../../base/error.ts'
 import { printable } from '../../base/log.ts'
-import type { KnownChanges } from '../../map/state/override-reader.ts'
 import { FileSpoolWriter } from '../../spool/file-spool-writer.ts'
 import { spoolPlaces } from '../../spool/spool-places.ts'
 import { SpoolStore } from '../../spool/spool-store.ts'
 import { realDisk } from '../../storage/disk.ts'
 import { raiseBarrier } from '../barrier.ts'
-import type { Ask, PrepareReply, Replies, WorkerReport } from '../channel.ts'
+import type { Ask, Replies, WorkerReport } from '../channel.ts'
 import { CounterTable } from '../counters.ts'
-import { openGeneration } from '../generation.ts'
 import { type LogWriter, openLog } from '../log-writer.ts'
+import { NextGeneration } from '../next-generation.ts'
 import { Queue } from './queue.ts'
 import { type AttemptTools, QueueAttempt } from './queue-attempt.ts'
 import type { QueueDelivery } from './queue-delivery.ts'
@@ -24,8 +23,6 @@ import { QueueReports } from './queue-reports.ts'
 import { performRequest } from './queue-requests.ts'
 import { QueueSlots } from './queue-slots.ts'
 import { planFor } from '../relay/relay-route.ts'
-import type { Generation } from '../runtime.ts'
-import type { Settings } from '../settings.ts'
 import { type Supervised, tell } from '../supervised.ts'
 import { systemClock } from '../../backend/system-clock.ts'
 import { WorkerRuntime } from '../worker-runtime.ts'
@@ -43,20 +40,15 @@ export interface QueueHostOptions {
   readonly hasCrashed: boolean
 }
 
-interface Prepared {
-  readonly settings: Settings
-  readonly generation: Generation
-}
-
 export class QueueHost implements Supervised {
   readonly #options: QueueHostOptions
   readonly #logWriter: LogWriter
   readonly #runtime: WorkerRuntime
+  readonly #next: NextGeneration
   readonly #pool = new SmtpPool()
   readonly #deliveries = new Set<QueueDelivery>()
   #store: SpoolStore | undefined
   #queue: Queue | undefined
-  #prepared: Prepared | undefined
   #told = ''
   #failing = false
 
@@ -65,6 +57,7 @@ export class QueueHost implements Supervised {
     this.#options = options
     this.#logWriter = openLog({ worker: options.number, counters })
     this.#runtime = new WorkerRuntime(options.number, counters, this.#logWriter)
+    this.#next = new NextGeneration(this.#runtime.log)
     this.#runtime.reportBreakers(() => this.#pool.breakers)
     setInterval(() => this.#tellUsage(), usageEveryMs)
   }
@@ -73,12 +66,14 @@ export class QueueHost implements Supervised {
     switch (ask.do) {
       case 'prepare':
         for (const notice of ask.freezes) this.#runtime.freezes.add(notice)
-        return this.#prepare(ask.settings, ask.changes)
+        return this.#next.prepare(ask.settings, ask.changes, async () => {
+          this.#store ??= await openWhenFree(ask.settings.config.stateDir)
+        })
       case 'commit':
         this.#commit()
         return null
       case 'abort':
-        this.#abort()
+        this.#next.giveUp()
         return null
       case 'report':
         return this.#report()
@@ -112,39 +107,14 @@ export class QueueHost implements Supervised {
     }
   }
 
-  async #prepare(settings: Settings, known: KnownChanges): Promise<PrepareReply> {
-    this.#abort()
-    const report = ({ code, message }: MailmuxError): void => {
-      this.#runtime.log('map.changes_unread', { code, detail: message })
-    }
-    const opened = openGeneration(settings, { known, report })
-    if ('problems' in opened) {
-      return { prepared: false, problems: opened.problems.map(({ located }) => located) }
-    }
-    const { generation } = opened
-    try {
-      this.#store ??= await openWhenFree(settings.config.stateDir)
-    } catch (error) {
-      generation.map.close()
-      return { prepared: false, problems: [messageOf(error)] }
-    }
-    this.#prepared = { settings, generation }
-    return { prepared: true, generation: generation.map.base }
-  }
-
   #commit(): void {
-    if (this.#prepared === undefined || this.#store === undefined) return
-    const { settings, generation } = this.#prepared
-    this.#prepared = undefined
+    const next = this.#next.take()
+    if (next === undefined || this.#store === undefined) return
+    const { settings, generation } = next
     this.#runtime.replaceGeneration(generation, settings)
     if (this.#queue !== undefined) return
     this.#queue = this.#makeQueue(this.#store)
     void this.#queue.start()
-  }
-
-  #abort(): void {
-    this.#prepared?.generation.map.close()
-    this.#prepared = undefined
   }
 
   #makeQueue(store: SpoolStore): Queue {
