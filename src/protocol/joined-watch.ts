@@ -2,6 +2,7 @@
  * What passes between client and back-end after a login, watched just closely enough to know where a
  * word of ours would be understood: between two responses of the back-end, never within one.
  */
+import { isWordAt } from './word-at.ts'
 
 /** Why a joined session is ended by us. */
 export type FarewellReason = 'shutdown' | 'kicked'
@@ -19,18 +20,11 @@ export interface JoinedWatch {
   farewell(why: FarewellReason): string
 }
 
-const lineEnd = [0x0d, 0x0a] as const
-
 /** Whether a chunk ends with a command that is `name`, in small letters, and takes no arguments. */
 export function endsInCommand(chunk: Buffer, name: string): boolean {
-  const at = chunk.length - name.length - lineEnd.length
-  if (at < 0 || chunk[chunk.length - 1] !== lineEnd[1] || chunk[chunk.length - 2] !== lineEnd[0]) {
-    return false
-  }
-  for (let index = 0; index < name.length; index++) {
-    if (((chunk[at + index] ?? 0) | 0x20) !== name.charCodeAt(index)) return false
-  }
-  return true
+  const end = chunk.length - 2
+  if (chunk[end] !== carriageReturn || chunk[end + 1] !== lineFeed) return false
+  return end >= name.length && isWordAt(chunk, end - name.length, name)
 }
 
 /** `{4294967295+}` with its CRLF, and room for zeros. */
@@ -38,6 +32,7 @@ const announcementBytes = 24
 const announcementEnd = Buffer.from('}\r\n')
 const announcement = /\{(\d+)\+?\}$/
 const lineFeed = 0x0a
+const carriageReturn = 0x0d
 
 /**
  * IMAP (RFC 9051) and ManageSieve (RFC 5804): lines, with literals between them that are announced at

@@ -4,6 +4,7 @@
  */
 import { limits } from '../../base/limit.ts'
 import { reply } from '../../mail/reply.ts'
+import { isWordAt } from '../word-at.ts'
 import type { Command } from './grammar.ts'
 
 const lf = 0x0a
@@ -22,14 +23,6 @@ const bareLineEnd: Hostile = {
   verb: 'HOSTILE',
   refusal: reply(501, '5.5.2', 'lines end with CR LF'),
   reason: 'bare_lf',
-}
-
-/** `word` in small letters. */
-function beginsWith(bytes: Buffer, word: string): boolean {
-  for (let at = 0; at < word.length; at++) {
-    if (((bytes[at] ?? 0) | 0x20) !== word.charCodeAt(at)) return false
-  }
-  return true
 }
 
 export class CommandLines<Read = Command> {
@@ -67,7 +60,7 @@ export class CommandLines<Read = Command> {
 
   /** The next line, complete or not, is of those that a client may send without waiting. */
   get isInGroup(): boolean {
-    return beginsWith(this.#bytes, 'rcpt') || beginsWith(this.#bytes, 'data')
+    return isWordAt(this.#bytes, 0, 'rcpt') || isWordAt(this.#bytes, 0, 'data')
   }
 
   /** The next command; undefined until its line is complete. */
