@@ -11,8 +11,8 @@ import type { Counters } from './runtime.ts'
 
 /** Of one kind in a second; more are summed up. */
 const burst = 10
-/** The same of sessions in which nobody logged in and nothing was sent: each is told once, by its end. */
-const endBurst = 100
+/** Where it is another number: what sessions come to that do nothing is told by this alone. */
+const bursts: Readonly<Partial<Record<EventName, number>>> = { 'session.end': 100 }
 
 type Level = 'info' | 'warn' | 'error'
 
@@ -165,7 +165,7 @@ function limitBursts(write: Log): { log: Log; summarize(): void } {
     log: (name, fields) => {
       const kind = kindOf(name, fields)
       if (kind === undefined) return write(name, fields)
-      const limit = limits.get(name) ?? new BurstLimit(name === 'session.end' ? endBurst : burst)
+      const limit = limits.get(name) ?? new BurstLimit(bursts[name] ?? burst)
       limits.set(name, limit)
       if (limit.admit(kind, performance.now())) return write(name, fields)
       timer ??= setTimeout(summarize, 1000).unref()
