@@ -24,7 +24,7 @@ export interface MailboxPlan extends CopyRoute {
   readonly lanes: number
   readonly bad: BadMessages
   /** How much goes together, where it is not what serves best. */
-  readonly limits?: BatchLimits
+  readonly batches?: BatchLimits | undefined
   readonly onProgress: (progress: { readonly messages: number; readonly bytes: number }) => void
 }
 
@@ -250,7 +250,7 @@ export class MailboxCopy implements AsyncDisposable {
       sourceName: source.name,
       targetName: target,
       known,
-      limits: this.plan.limits ?? batchLimits,
+      batches: this.plan.batches ?? batchLimits,
       mirror,
       onBad: (bad) => this.plan.bad.keep(bad),
       onProgress: (messages, bytes) => this.plan.onProgress({ messages, bytes }),

@@ -28,7 +28,7 @@ interface Pending {
 
 export async function copyMessages(context: FolderContext, fresh: UidSet): Promise<void> {
   const { session } = context.work
-  const limits = inPieces(context.work.limits, session.source, session.target)
+  const limits = inPieces(context.work.batches, session.source, session.target)
   let storing: Promise<void> = Promise.resolve()
   // Servers go on where they were in a message; those asked for two in turn begin again each time.
   let reading: Promise<void> = Promise.resolve()

@@ -33,7 +33,7 @@ export interface FolderWork {
   readonly targetName: string
   readonly known: CopiedFolder | undefined
   /** How much goes together. */
-  readonly limits: BatchLimits
+  readonly batches: BatchLimits
   /** Flags and expunges of the source are followed; else only what came since the last pass is added. */
   readonly mirror: boolean
   /** Throws where there have been too many. */

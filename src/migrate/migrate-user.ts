@@ -33,7 +33,7 @@ export interface MigrationOptions {
   /** changed: full, but only of folders in which something happened since that was done. */
   readonly verify: VerifyMode | 'changed' | 'none'
   readonly lanes: number
-  /** How much goes together. */
+  /** How much goes together, where it is not what serves best. */
   readonly batches?: BatchLimits
   readonly ignores: readonly Ignorable[]
   readonly renames: ReadonlyMap<string, string>
@@ -251,13 +251,13 @@ class UserMigration {
     const { user, ends, options } = this.#work
     const { from, to, renames, lanes, batches } = options
     return {
-      ...(batches === undefined ? {} : { limits: batches }),
       user,
       source: from,
       target: to,
       ends,
       renames,
       lanes,
+      batches,
       bad: this.#bad,
       onProgress: ({ messages, bytes }) => {
         this.#seen.messages += messages

@@ -56,7 +56,7 @@ describe('a copy that is ended anywhere', { skip: skipWithout('dovecot') }, () =
     const crashing = crashingJournal(journal, { write, when }, () => {
       throw new Crash()
     })
-    const plan = pair.planFor(user, { limits: smallPieces })
+    const plan = pair.planFor(user, { batches: smallPieces })
     try {
       await using copy = await MailboxCopy.open(plan, crashing, new AbortController().signal)
       await copy.pass({ mirror: true })
@@ -106,7 +106,7 @@ describe('a copy that is ended anywhere', { skip: skipWithout('dovecot') }, () =
       if (run % 3 === 2) await change(source, random)
     }
     assert.ok(kills >= 3, `${kills} kills`)
-    await pair.pass('bob', { limits: smallPieces })
+    await pair.pass('bob', { batches: smallPieces })
     assert.deepEqual(await target.everything(), await source.everything())
   })
 
@@ -128,7 +128,7 @@ describe('a copy that is ended anywhere', { skip: skipWithout('dovecot') }, () =
         [end]: doorTo(name, proxy.port).accessTo('carl@example.com'),
       }
       try {
-        await pair.pass('carl', { limits: smallPieces, ends })
+        await pair.pass('carl', { batches: smallPieces, ends })
         isWhole = true
       } catch (error) {
         assert.equal((error as { code?: string }).code, 'BACKEND_UNREACHABLE', String(error))

@@ -22,7 +22,7 @@ const plan = {
   renames: new Map(),
   lanes: 1,
   bad: new BadMessages(folder, user, 0),
-  limits: smallPieces,
+  batches: smallPieces,
   onProgress: () => undefined,
 }
 const crashing = crashingJournal(
