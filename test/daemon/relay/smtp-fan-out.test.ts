@@ -357,14 +357,19 @@ test('that the spool failed is a fault that is told', async () => {
   assert.deepEqual([reason, detail], ['spool', 'as the test wants it'])
 })
 
-test('the reply waits for the spool, and a client that has gone changes nothing', async () => {
+const laterAtIngrid = { ingrid: { verdict: () => '451 4.2.0 later\r\n' } }
+
+/** A spool that takes nothing until it is opened. */
+function gatedSpool(): { spool: MemorySpool; open: () => void } {
   const spool = new MemorySpool()
   const { promise, resolve } = Promise.withResolvers<void>()
   spool.gate = promise
-  await using place = await startFanOut({
-    spool,
-    sinks: { ingrid: { verdict: () => '451 4.2.0 later\r\n' } },
-  })
+  return { spool, open: resolve }
+}
+
+test('the reply waits for the spool, and a client that has gone changes nothing', async () => {
+  const { spool, open } = gatedSpool()
+  await using place = await startFanOut({ spool, sinks: laterAtIngrid })
   const client = await place.relay.client()
   await openMessage(client, ['ann', 'ida'])
   client.send(`${body}.\r\nNOOP\r\n`)
@@ -373,7 +378,7 @@ test('the reply waits for the spool, and a client that has gone changes nothing'
   client.socket.resetAndDestroy()
   // What came to the relay before this one was answered has been heard.
   using other = await place.relay.client()
-  resolve()
+  open()
   const { code } = await place.relay.runtime.waitFor('client_gone')
   assert.equal(code, 250)
   other.socket.destroy()
@@ -382,13 +387,8 @@ test('the reply waits for the spool, and a client that has gone changes nothing'
 })
 
 test('a disk that hangs leaves the message to its sender, and what it takes late is told', async () => {
-  const spool = new MemorySpool()
-  const { promise, resolve } = Promise.withResolvers<void>()
-  spool.gate = promise
-  await using place = await startFanOut({
-    spool,
-    sinks: { ingrid: { verdict: () => '451 4.2.0 later\r\n' } },
-  })
+  const { spool, open } = gatedSpool()
+  await using place = await startFanOut({ spool, sinks: laterAtIngrid })
   const { runtime } = place.relay
   relayMeansOf(runtime).spool.patienceMs = 10
   using client = await place.relay.client()
@@ -401,7 +401,7 @@ test('a disk that hangs leaves the message to its sender, and what it takes late
     runtime.eventsOf('uncertain').map(({ backend }) => backend),
     ['fritz'],
   )
-  resolve()
+  open()
   assert.equal((await runtime.waitFor('uncertain', 2)).backend, 'spool')
   assert.deepEqual(spool.states, ['owed ida@example.com'])
 })

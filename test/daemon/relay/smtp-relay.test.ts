@@ -58,6 +58,14 @@ test('a connection to a back-end serves one message after another, RSET between 
 
 const ann = ['MAIL FROM:<bob@example.net>', 'RCPT TO:<ann@example.com>']
 
+/** A relay that asks `dns` for the names of clients, which may say who they are. */
+function startNaming(fritz: { port: number }, dns: { port: number }): Promise<TestRelay> {
+  return TestRelay.start({
+    backends: { fritz: fritz.port, ingrid: 9 },
+    config: `client_names: dns\ndns_servers: ["127.0.0.1:${dns.port}"]\ntrusted_proxies: [127.0.0.1]\n`,
+  })
+}
+
 test('the name of a client is in the header line where DNS tells it in time', async () => {
   await using dns = await startDns({
     '7.2.0.192.in-addr.arpa': { type: 'PTR', values: ['mail.example.net'] },
@@ -66,10 +74,7 @@ test('the name of a client is in the header line where DNS tells it in time', as
   })
   const { sink, backend } = await Sink.start()
   await using fritz = backend
-  await using relay = await TestRelay.start({
-    backends: { fritz: fritz.port, ingrid: 9 },
-    config: `client_names: dns\ndns_servers: ["127.0.0.1:${dns.port}"]\ntrusted_proxies: [127.0.0.1]\n`,
-  })
+  await using relay = await startNaming(fritz, dns)
   using client = await relay.client()
   await ask(client, 'XCLIENT ADDR=192.0.2.7 HELO=c', 'EHLO proxy')
   const names = namesFor(relay.runtime.current.config)
@@ -88,10 +93,7 @@ test('a resolver that says nothing holds up no message', async () => {
   await using dns = await startDns({}, true)
   const { sink, backend } = await Sink.start()
   await using fritz = backend
-  await using relay = await TestRelay.start({
-    backends: { fritz: fritz.port, ingrid: 9 },
-    config: `client_names: dns\ndns_servers: ["127.0.0.1:${dns.port}"]\ntrusted_proxies: [127.0.0.1]\n`,
-  })
+  await using relay = await startNaming(fritz, dns)
   using client = await relay.client()
   await ask(client, 'XCLIENT ADDR=192.0.2.7', 'EHLO proxy')
   assert.match(await deliver(client, ...ann), /^250 /)
