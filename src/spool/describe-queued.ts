@@ -1,4 +1,5 @@
 /** A queued message in words for a person. */
+import { counted } from '../base/counted.ts'
 import type { QueuedMessage, QueuedRecipient } from '../mail/queued-message.ts'
 
 /** Why a message is kept aside. */
@@ -52,8 +53,8 @@ export function describeQueued(message: QueuedMessage): string[] {
     `${id}: ${describeState(message)}`,
     ...(sender === undefined ? [] : [`  from ${sender === '' ? '<> (a notification)' : sender}`]),
     ...(arrived === undefined ? [] : [`  came ${arrived}`]),
-    `  ${size} bytes`,
-    ...(attempts === undefined ? [] : [`  ${attempts} attempts`]),
+    `  ${counted(size, 'byte')}`,
+    ...(attempts === undefined ? [] : [`  ${counted(attempts, 'attempt')}`]),
     ...(next === undefined ? [] : [`  next attempt ${next}`]),
     ...recipients.map((one) => `  ${one.address} ${results[one.result]}: ${describeReason(one)}`),
   ]
