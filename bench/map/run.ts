@@ -8,7 +8,7 @@ import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { formatTable } from '../../src/cli/table.ts'
-import { hugePagesFlag } from '../../src/storage/huge-pages.ts'
+import { foreignFunctionsFlag } from '../../src/storage/foreign-functions.ts'
 import { peers as allPeers } from './peers.ts'
 import type { ChangeTimes } from './measure-change.ts'
 import { writeUsers } from './users.ts'
@@ -41,7 +41,7 @@ function run(
 ): Record<string, number> & { seconds: number } {
   const started = performance.now()
   // As a worker is started.
-  const words = [hugePagesFlag, measure, kind, folder]
+  const words = [foreignFunctionsFlag, measure, kind, folder]
   const { stdout, stderr, status } = spawnSync(process.execPath, words, { encoding: 'utf8' })
   const seconds = (performance.now() - started) / 1000
   if (status !== 0) throw new Error(stderr)

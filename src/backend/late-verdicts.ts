@@ -2,7 +2,7 @@
  * Back-ends that have not said in time what becomes of a message. Its sender was told to try again;
  * here it is heard what they say after all, for the log alone. So many at once, for a bounded time.
  */
-import type { Socket } from 'node:net'
+import type { Connection } from '../net/connection.ts'
 import { waits } from '../base/limit.ts'
 import { deadlines, type Timed } from '../net/deadline.ts'
 import type { SmtpBackEnd } from '../protocol/smtp/back-end.ts'
@@ -10,7 +10,7 @@ import type { SmtpUser } from './smtp-user.ts'
 
 /** A connection whose user waits no more. */
 export interface Overdue {
-  readonly socket: Socket
+  readonly socket: Connection
   readonly machine: SmtpBackEnd
   readonly user: SmtpUser
   /** How long its verdict was waited for. */

@@ -3,7 +3,7 @@
  * given. What it reports is a kind of failure, never words for the client. A connection that is not
  * handed over is destroyed.
  */
-import type { Socket } from 'node:net'
+import type { Connection } from '../net/connection.ts'
 import { assertNever } from '../base/never.ts'
 import type { Endpoint } from '../config/config.ts'
 import { deadlines, type Timed } from '../net/deadline.ts'
@@ -50,7 +50,7 @@ export class LoginClient implements Inlet, Timed {
   #machine: LoginBackEnd | undefined
   #plan: LoginPlan | undefined
   #waiter: LoginWaiter | undefined
-  #socket: Socket | undefined
+  #socket: Connection | undefined
   #cancel: Cancel | undefined
   #next: Inlet | undefined
   #turn: GateTurn | undefined
@@ -67,12 +67,12 @@ export class LoginClient implements Inlet, Timed {
   }
 
   /** The connection, once there is one. */
-  get socket(): Socket | undefined {
+  get socket(): Connection | undefined {
     return this.#socket
   }
 
   /** The connection of a login that was accepted. */
-  get joinable(): Socket {
+  get joinable(): Connection {
     if (this.#socket === undefined) throw new Error('an accepted login without its connection')
     return this.#socket
   }
@@ -124,7 +124,7 @@ export class LoginClient implements Inlet, Timed {
     this.#listen(result.socket)
   }
 
-  #listen(socket: Socket): void {
+  #listen(socket: Connection): void {
     this.#socket = socket
     socket.on('end', this.#onClose).on('error', this.#onClose).on('close', this.#onClose)
   }

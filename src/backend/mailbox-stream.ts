@@ -5,6 +5,7 @@
 import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { MailmuxError, messageOf } from '../base/error.ts'
+import { nodeSocketOf } from '../net/connection.ts'
 import type { Inlet } from '../net/dial.ts'
 import { createImapBackEnd } from '../protocol/imap/back-end.ts'
 import type { BackEndOutcome } from '../protocol/login.ts'
@@ -122,7 +123,7 @@ export class MailboxStream extends Duplex {
     this.#signal = signal
     const { socket } = client
     if (socket === undefined) throw new Error('accepted without a connection')
-    this.#socket = socket
+    this.#socket = nodeSocketOf(socket)
     this.capabilities = response.capabilities
     client.handOver(inletOf(this))
     if (surplus.length > 0) this.took(surplus)

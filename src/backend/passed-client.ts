@@ -1,5 +1,5 @@
 /** How a back-end is told whom a connection or a message is for. */
-import type { Socket } from 'node:net'
+import type { Connection } from '../net/connection.ts'
 import type { ClientPassing, LoginService } from '../config/config.ts'
 import { canonicalHost } from '../mail/network.ts'
 import type { Preface } from '../net/dial.ts'
@@ -28,7 +28,7 @@ function headerFor(client: ClientAttributes | undefined): ProxyHeader | undefine
 }
 
 /** For ourselves, or for whom we do not know. Postfix takes no UNKNOWN of version 1: it hears our ends. */
-function ownHeader(socket: Socket, version: 1 | 2): ProxyHeader {
+function ownHeader(socket: Connection, version: 1 | 2): ProxyHeader {
   if (version === 2) return { kind: 'local' }
   const { localAddress = '', localPort = 0, remoteAddress = '', remotePort = 0 } = socket
   const [own, other] = [localAddress, remoteAddress].map((text) => canonicalHost(text))

@@ -1,5 +1,5 @@
 /** Looks whether a back-end answers on one of its ports, and what it offers before login. */
-import type { Socket } from 'node:net'
+import type { Connection } from '../net/connection.ts'
 import { limits } from '../base/limit.ts'
 import { printable } from '../base/log.ts'
 import type { BackendProtocol, ClientPassing, Endpoint } from '../config/config.ts'
@@ -67,12 +67,12 @@ export async function probeBackend(plan: ProbePlan): Promise<ProbeReport> {
   }
 }
 
-function dialled({ endpoint, trust, timeoutMs, clientAddress }: ProbePlan): Promise<Socket> {
+function dialled({ endpoint, trust, timeoutMs, clientAddress }: ProbePlan): Promise<Connection> {
   const preface = prefaceFor({ clientAddress, client: undefined })
   return connected((done) => dial({ endpoint, trust, timeoutMs, preface }, done))
 }
 
-function connected(start: (done: (result: DialResult) => void) => unknown): Promise<Socket> {
+function connected(start: (done: (result: DialResult) => void) => unknown): Promise<Connection> {
   return new Promise((resolve, reject) => {
     start((result) => {
       if (result.ok) resolve(result.socket)
@@ -115,13 +115,13 @@ function offersIn(lines: readonly string[], dialogue: ProbeDialogue): string[] {
 
 /** Lines of a connection, with one bound for all of them. */
 class ProbeConnection {
-  socket: Socket
+  socket: Connection
   readonly #deadline: number
   #text = ''
   #wake: () => void = () => undefined
   #isOver = false
 
-  constructor(socket: Socket, timeoutMs: number) {
+  constructor(socket: Connection, timeoutMs: number) {
     this.socket = socket
     this.#deadline = performance.now() + timeoutMs
     this.#listen()
@@ -134,6 +134,7 @@ class ProbeConnection {
       this.#wake()
     })
     this.socket.on('close', () => this.#finish()).on('end', () => this.#finish())
+    this.socket.resume()
   }
 
   #finish(): void {
@@ -180,7 +181,7 @@ class ProbeConnection {
   }
 
   /** Puts TLS over the connection. Throws where bytes came ahead of it, or it fails. */
-  async secure(start: (socket: Socket) => Promise<Socket>): Promise<void> {
+  async secure(start: (socket: Connection) => Promise<Connection>): Promise<void> {
     if (this.#text !== '') throw new Error('STARTTLS: it said more before the handshake')
     this.socket.removeAllListeners('data').removeAllListeners('close').removeAllListeners('end')
     this.socket = await start(this.socket)

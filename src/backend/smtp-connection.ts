@@ -3,7 +3,7 @@
  * deadlines. It serves one user at a time, who is told what happened, never what to say about it.
  * A connection that failed is destroyed before its user hears of it.
  */
-import type { Socket } from 'node:net'
+import type { Connection } from '../net/connection.ts'
 import { waits } from '../base/limit.ts'
 import type { BackendReason } from '../base/log.ts'
 import { assertNever } from '../base/never.ts'
@@ -60,7 +60,7 @@ export class SmtpConnection implements Inlet, Timed {
   /** Told what the back-end offers, when the connection is ready. */
   onReady: ((offered: Capabilities) => void) | undefined
   readonly #machine: SmtpBackEnd
-  #socket: Socket | undefined
+  #socket: Connection | undefined
   #cancel: Cancel | undefined
   #isReady = false
   readonly #unsent = new WriteGroup()

@@ -1,12 +1,12 @@
 /** What one event brings for a socket, sent in one piece: commands as one text, octets as they are. */
-import type { Socket } from 'node:net'
+import type { Connection } from '../net/connection.ts'
 
 export class WriteGroup {
   #text = ''
   #isCorked = false
 
   /** Octets must stay as they are until they are sent. */
-  add(socket: Socket, octets: Buffer | string): void {
+  add(socket: Connection, octets: Buffer | string): void {
     if (typeof octets === 'string') {
       this.#text += octets
       return
@@ -18,7 +18,7 @@ export class WriteGroup {
   }
 
   /** Sends what was added; false where that is nothing. */
-  send(socket: Socket): boolean {
+  send(socket: Connection): boolean {
     if (this.#text === '' && !this.#isCorked) return false
     this.#writeText(socket)
     if (this.#isCorked) socket.uncork()
@@ -26,7 +26,7 @@ export class WriteGroup {
     return true
   }
 
-  #writeText(socket: Socket): void {
+  #writeText(socket: Connection): void {
     if (this.#text !== '') socket.write(this.#text, 'utf8')
     this.#text = ''
   }

@@ -1,5 +1,5 @@
 /** Where a client connects from: as its socket tells it, or the proxy before us. */
-import type { Socket } from 'node:net'
+import type { Connection } from '../net/connection.ts'
 import { canonicalHost, formatHost, type HostAddress, withoutZone } from '../mail/network.ts'
 import type { ClientAttributes } from '../protocol/smtp/client-attributes.ts'
 
@@ -14,7 +14,7 @@ export interface ClientAddress {
 const named = Symbol('client address')
 
 /** Kept at the socket: it is asked for several times on the way in. */
-interface Named extends Socket {
+interface Named extends Connection {
   [named]?: ClientAddress
 }
 
@@ -39,9 +39,9 @@ export function clientOf(socket: Named): ClientAddress | undefined {
 class DirectAddress implements ClientAddress {
   readonly client: HostAddress
   readonly isCheck = false
-  readonly #socket: Socket
+  readonly #socket: Connection
 
-  constructor(socket: Socket, client: HostAddress) {
+  constructor(socket: Connection, client: HostAddress) {
     this.client = client
     this.#socket = socket
   }
@@ -54,7 +54,7 @@ class DirectAddress implements ClientAddress {
 }
 
 /** `192.0.2.7:40123`, `[2001:db8::7]:40123`; empty where the client is gone already. */
-export function peerOf(socket: Socket): string {
+export function peerOf(socket: Connection): string {
   const address = clientOf(socket)
   return address === undefined ? '' : formatHost(address.client)
 }

@@ -3,7 +3,7 @@
  * is said, upgrades to TLS, and ends without losing the last words. After a login the socket goes to
  * the pump and the line is dropped.
  */
-import type { Socket } from 'node:net'
+import type { Connection } from '../net/connection.ts'
 import type { ServiceName } from '../base/log.ts'
 import { type ShownCertificate, shownCertificate } from '../net/client-certificate.ts'
 import { acceptTls } from '../net/tls.ts'
@@ -29,7 +29,7 @@ interface TlsWaiter {
 const lineOf = Symbol('line')
 
 /** Kept at the socket, so that listeners are shared functions. */
-interface Owned extends Socket {
+interface Owned extends Connection {
   [lineOf]?: ClientLine | undefined
 }
 
@@ -49,7 +49,7 @@ export class ClientLine {
   /** A handshake is under way, in which nothing can be said. */
   #isSecuring = false
 
-  constructor(socket: Socket, owner: LineOwner, asksCertificate = false) {
+  constructor(socket: Connection, owner: LineOwner, asksCertificate = false) {
     this.#socket = socket
     this.owner = owner
     this.#asksCertificate = asksCertificate
@@ -57,7 +57,7 @@ export class ClientLine {
     socket.allowHalfOpen = true
   }
 
-  get socket(): Socket {
+  get socket(): Connection {
     return this.#socket
   }
 
@@ -65,8 +65,7 @@ export class ClientLine {
     const socket = this.#socket
     socket[lineOf] = this
     socket.on('data', onData).on('end', onEnd).on('error', onError).on('close', onClose)
-    // A proxy's header was read before.
-    if (socket.isPaused()) socket.resume()
+    socket.resume()
   }
 
   /** Octets have come that nobody has taken. */
@@ -124,7 +123,7 @@ export class ClientLine {
   }
 
   /** Gives the socket away, paused, with what was not yet `received` still in it. */
-  detach(): Socket {
+  detach(): Connection {
     const socket = this.#socket
     socket.pause()
     socket.off('data', onData).off('end', onEnd).off('error', onError).off('close', onClose)

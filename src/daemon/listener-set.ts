@@ -2,19 +2,19 @@
  * The listening sockets of a worker. Addresses that old and new settings share stay open all along;
  * what was accepted on a new address waits until the settings are in force.
  */
-import type { Socket } from 'node:net'
+import type { Connection } from '../net/connection.ts'
 import type { ListenerConfig } from '../config/config.ts'
 import { type Listener, openListener } from '../net/listener.ts'
 import { formatAddress } from './settings.ts'
 
-type Accept = (socket: Socket, listener: ListenerConfig) => void
+type Accept = (socket: Connection, listener: ListenerConfig) => void
 
 interface Entry {
   /** Undefined while others have the clients. */
   listener: Listener | undefined
   /** Undefined until in force. */
   config: ListenerConfig | undefined
-  readonly early: Socket[]
+  readonly early: Connection[]
 }
 
 export class ListenerSet {
@@ -112,7 +112,7 @@ export class ListenerSet {
     return entry
   }
 
-  #take(socket: Socket, entry: Entry): void {
+  #take(socket: Connection, entry: Entry): void {
     if (entry.config === undefined) entry.early.push(socket)
     else this.#accept(socket, entry.config)
   }

@@ -2,7 +2,7 @@
  * Takes the header by which a proxy says whose connection it passes on, before anybody speaks. A
  * connection without one is nobody's.
  */
-import type { Socket } from 'node:net'
+import type { Connection } from '../net/connection.ts'
 import { waits } from '../base/limit.ts'
 import { type ProxyHeader, ProxyHeaderReader } from '../protocol/proxy-header.ts'
 import { clientOf, nameClient } from './client-address.ts'
@@ -11,7 +11,7 @@ import { clientOf, nameClient } from './client-address.ts'
 export type ProxyOutcome = 'accepted' | 'refused' | 'gone'
 
 /** Answers once. What follows the header is left in the socket, which is paused. */
-export function acceptProxied(socket: Socket, done: (outcome: ProxyOutcome) => void): void {
+export function acceptProxied(socket: Connection, done: (outcome: ProxyOutcome) => void): void {
   const reader = new ProxyHeaderReader()
   let hasSpoken = false
   const finish = (outcome: ProxyOutcome): void => {
@@ -32,9 +32,10 @@ export function acceptProxied(socket: Socket, done: (outcome: ProxyOutcome) => v
   const onClose = (): void => finish(hasSpoken ? 'refused' : 'gone')
   const timer = setTimeout(() => finish('refused'), waits.proxyHeaderMs)
   socket.on('data', onData).on('end', onClose).on('close', onClose)
+  socket.resume()
 }
 
-function takeHeader(socket: Socket, header: ProxyHeader): void {
+function takeHeader(socket: Connection, header: ProxyHeader): void {
   if (header.kind === 'proxied') {
     nameClient(socket, { client: header.source, server: header.destination, isCheck: false })
     return

@@ -3,7 +3,7 @@
  * together, as one `Generation`: a session takes `current` when it needs one and keeps it for as
  * long as a decision must not change under it.
  */
-import type { Socket } from 'node:net'
+import type { Connection } from '../net/connection.ts'
 import type { SecureContext } from 'node:tls'
 import type { Log, ServiceName } from '../base/log.ts'
 import type { Config, ListenerConfig } from '../config/config.ts'
@@ -98,7 +98,7 @@ export interface Runtime {
 
 /** What each of front-end/* exports: takes over an accepted socket. */
 export interface StartSession {
-  (socket: Socket, listener: ListenerConfig, runtime: Runtime): void
+  (socket: Connection, listener: ListenerConfig, runtime: Runtime): void
   /** A new generation is in force. */
   readonly renewed?: (runtime: Runtime) => void
 }

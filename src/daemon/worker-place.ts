@@ -2,8 +2,8 @@
 import type { StdioOptions } from 'node:child_process'
 import cluster, { type Worker } from 'node:cluster'
 import { fileURLToPath } from 'node:url'
+import { foreignFunctionsFlag } from '../storage/foreign-functions.ts'
 import { moduleFile } from '../base/module-file.ts'
-import { hugePagesFlag } from '../storage/huge-pages.ts'
 import { boardDescriptor, type BoardKeeper } from './admission/boards.ts'
 import type { RunAs } from './run-as.ts'
 import type { Exit, Role, WorkerProcess } from './worker-process.ts'
@@ -42,8 +42,8 @@ export function forkInto({ role, hasCrashed }: Place, start: ChildStart): Worker
   cluster.setupPrimary({
     exec: role === 'queue' ? fileURLToPath(moduleFile('daemon/queue-main')) : workerEntry,
     args: [],
-    // For spare-memory.ts and storage/huge-pages.ts.
-    execArgv: role === 'worker' ? ['--expose-gc', hugePagesFlag] : [],
+    // For spare-memory.ts, and for storage/huge-pages.ts and net/direct.
+    execArgv: role === 'worker' ? ['--expose-gc', foreignFunctionsFlag] : [],
     stdio,
     serialization: 'advanced',
     // That of the daemon may be gone, or closed to the workers' user.

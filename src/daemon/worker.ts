@@ -3,7 +3,7 @@
  * ends. It decides nothing about its own life: it stops when it is told to, or when its supervisor
  * is gone, or when it meets a fault of ours.
  */
-import type { Socket } from 'node:net'
+import type { Connection } from '../net/connection.ts'
 import { messageOf } from '../base/error.ts'
 import { limits, waits } from '../base/limit.ts'
 import { printable } from '../base/log.ts'
@@ -22,6 +22,8 @@ import {
   isShortOfDescriptors,
   isSoonShortOfDescriptors,
 } from '../net/descriptors.ts'
+import { useDirectSockets } from '../net/direct/direct-sockets.ts'
+import { foreignFunctions } from '../storage/foreign-functions.ts'
 import { ListenerSet } from './listener-set.ts'
 import { type LogWriter, openLog } from './log-writer.ts'
 import { watchLoop } from './loop-watch.ts'
@@ -39,6 +41,8 @@ import { WorkerRuntime } from './worker-runtime.ts'
 /** Loads the front end of a service when it is first listened for. */
 export type FrontEnds = Readonly<Record<Service, () => Promise<StartSession>>>
 
+/** In the environment of a daemon whose connections are to be Node's sockets, all of them. */
+const nodeSockets = 'MAILMUX_NODE_SOCKETS'
 /** The longest that sessions may go on in a worker that met a fault of ours. */
 const failingDrainMs = 30_000
 const stackChars = 1000
@@ -47,6 +51,8 @@ const mostLeaving = 32
 
 /** Runs this process as worker number `number` until it is told to stop. */
 export function runWorker(number: number, frontEnds: FrontEnds): void {
+  const calls = process.env[nodeSockets] === undefined ? foreignFunctions() : undefined
+  if (calls !== undefined) useDirectSockets(calls)
   serveSupervisor(new Worker(number, frontEnds))
 }
 
@@ -163,7 +169,7 @@ class Worker implements Supervised {
     this.#listeners.abort()
   }
 
-  #accept(socket: Socket, listener: ListenerConfig): void {
+  #accept(socket: Connection, listener: ListenerConfig): void {
     if (this.#runtime.draining) {
       socket.destroy()
       return
@@ -178,7 +184,7 @@ class Worker implements Supervised {
     this.#share.entered()
   }
 
-  #start(socket: Socket, listener: ListenerConfig): void {
+  #start(socket: Connection, listener: ListenerConfig): void {
     const { service } = listener
     const address = clientOf(socket)?.client.address ?? ''
     const reason = this.#runtime.admit(service, address, () => {
@@ -188,7 +194,7 @@ class Worker implements Supervised {
   }
 
   /** Nobody but a proxy that is trusted is let in, and that only with a word on its client. */
-  #acceptProxied(socket: Socket, listener: ListenerConfig): void {
+  #acceptProxied(socket: Connection, listener: ListenerConfig): void {
     const { config } = this.#runtime.current
     const peer = peerOf(socket)
     const refuse = (): void => {
@@ -205,7 +211,7 @@ class Worker implements Supervised {
     })
   }
 
-  #refuse(socket: Socket, listener: ListenerConfig, reason: NoRoom): void {
+  #refuse(socket: Connection, listener: ListenerConfig, reason: NoRoom): void {
     this.#runtime.refuse(listener.service, peerOf(socket), reason)
     // Words before a TLS handshake would not be understood, and handshakes are what we lack room for.
     // Who waits for words has a descriptor: of those that are kept for other things.
@@ -216,9 +222,12 @@ class Worker implements Supervised {
       return
     }
     this.#leaving++
-    socket.once('close', () => this.#leaving--)
+    const timer = setTimeout(() => socket.destroy(), waits.closeMs)
+    socket.once('close', () => {
+      clearTimeout(timer)
+      this.#leaving--
+    })
     socket.end(busyAnswer(listener.service, this.#runtime.current.config.hostname, reason))
-    socket.setTimeout(waits.closeMs, () => socket.destroy())
     // A client that goes on talking must not keep the socket: what it says is not read.
     socket.pause()
   }

@@ -5,7 +5,7 @@
  *
  * Results come by callback, once, and never before the function has returned its cancel function.
  */
-import { isIP, connect as netConnect, type OnReadOpts, type Socket } from 'node:net'
+import { isIP, connect as netConnect, type OnReadOpts } from 'node:net'
 import {
   checkServerIdentity,
   type SecureContext,
@@ -16,7 +16,12 @@ import { messageOf } from '../base/error.ts'
 import { limits } from '../base/limit.ts'
 import { type BackendReason, printable } from '../base/log.ts'
 import type { BackendConfig, Endpoint } from '../config/config.ts'
+import { type Connection, nodeSocketOf } from './connection.ts'
+import { attemptMs, dialEach, type HostToTry } from './dial-each.ts'
 import { isShortOfDescriptors } from './descriptors.ts'
+import { connectDirectly } from './direct/connect.ts'
+import { directSockets } from './direct/direct-sockets.ts'
+import type { Poller } from './direct/poller.ts'
 import { pinOf } from './peer-certificate.ts'
 import { hostResolver } from './resolve-host.ts'
 
@@ -62,11 +67,11 @@ export interface DialOptions {
 }
 
 /** What is sent before anything else, TLS included, once it is known which ends are connected. */
-export type Preface = (socket: Socket) => Buffer
+export type Preface = (connection: Connection) => Buffer
 
 export interface UpgradeOptions {
   /** A connection made by `dial`, with nothing unsent. */
-  readonly socket: Socket
+  readonly socket: Connection
   readonly trust: Trust
   readonly timeoutMs: number
   readonly inlet?: Inlet | undefined
@@ -79,7 +84,7 @@ export interface DialFailure {
 }
 
 export type DialResult =
-  | { readonly ok: true; readonly socket: Socket }
+  | { readonly ok: true; readonly socket: Connection }
   | { readonly ok: false; readonly failure: DialFailure }
 
 /** Gives up: the connection is destroyed and no result is given. Does nothing after a result. */
@@ -95,6 +100,10 @@ export function ignoreError(): void {}
 export function dial(options: DialOptions, done: (result: DialResult) => void): Cancel {
   const { endpoint, trust, timeoutMs, inlet, preface } = options
   if (preface !== undefined && endpoint.tls === 'implicit') return dialTwice(options, done)
+  // A zone is for Node to tell.
+  const isPlain = endpoint.tls !== 'implicit' && !endpoint.host.includes('%')
+  const poller = isPlain ? directSockets() : undefined
+  if (poller !== undefined) return dialDirectly(poller, options, done)
   const target = {
     host: endpoint.host,
     port: endpoint.port,
@@ -115,6 +124,21 @@ export function dial(options: DialOptions, done: (result: DialResult) => void): 
   return settle({ socket, ready: 'secureConnect', timeoutMs, pins: verified.pins }, done)
 }
 
+/** By a socket of our own, which is cheaper, where there is to be no TLS from the beginning. */
+function dialDirectly(
+  poller: Poller,
+  { endpoint, timeoutMs, inlet, preface }: DialOptions,
+  done: (result: DialResult) => void,
+): Cancel {
+  const { host, port } = endpoint
+  const tryAddress: HostToTry['tryAddress'] = (address, attemptMs, settled) => {
+    const socket = connectDirectly(poller, { address, port }, inlet)
+    if (preface !== undefined) socket.once('connect', () => socket.write(preface(socket)))
+    return settle({ socket, ready: 'connect', timeoutMs: attemptMs }, settled)
+  }
+  return dialEach({ host, timeoutMs, tryAddress, failureOf: connectFailure }, done)
+}
+
 /** Clear text before TLS: the connection comes first, and TLS over it. */
 function dialTwice(options: DialOptions, done: (result: DialResult) => void): Cancel {
   const { endpoint, trust, timeoutMs, inlet } = options
@@ -133,9 +157,9 @@ function dialTwice(options: DialOptions, done: (result: DialResult) => void): Ca
  * handshake, which then fails: nothing said in plain text counts afterwards.
  */
 export function upgrade(options: UpgradeOptions, done: (result: DialResult) => void): Cancel {
-  const { socket: plain, trust, timeoutMs, inlet } = options
-  plain.removeAllListeners('data')
-  const socket = tlsConnect({ socket: plain, ...verification(trust) })
+  const { trust, timeoutMs, inlet } = options
+  options.socket.removeAllListeners('data')
+  const socket = tlsConnect({ socket: nodeSocketOf(options.socket), ...verification(trust) })
   if (inlet !== undefined) {
     socket.on('data', (chunk: Buffer) => {
       if (!inlet.take(chunk.length, chunk)) socket.pause()
@@ -147,11 +171,6 @@ export function upgrade(options: UpgradeOptions, done: (result: DialResult) => v
 function required(trust: Trust | undefined): Trust {
   if (trust === undefined) throw new Error('TLS to a back-end without its trust')
   return trust
-}
-
-/** Several addresses share the time; a slow network needs more than the default of one attempt. */
-function attemptMs(timeoutMs: number): number {
-  return Math.max(250, Math.floor(timeoutMs / 4))
 }
 
 function readInto(inlet: Inlet): OnReadOpts {
@@ -173,7 +192,7 @@ function verification({ context, name, isPinEnough = false }: Trust) {
 }
 
 interface Attempt {
-  readonly socket: Socket
+  readonly socket: Connection
   readonly ready: 'connect' | 'secureConnect'
   readonly timeoutMs: number
   readonly pins?: readonly string[] | undefined
@@ -242,7 +261,7 @@ function otherKey(pin: string): DialFailure {
   return { step: 'tls', reason: 'cert', detail: `its key is none that is pinned: ${pin}` }
 }
 
-function tlsFailure(socket: Socket, error: Error | undefined): DialFailure {
+function tlsFailure(socket: Connection, error: Error | undefined): DialFailure {
   const refused = (socket as TLSSocket).authorizationError
   const isCertificate = refused !== null && refused !== undefined
   const reason = isCertificate ? 'cert' : 'tls_handshake'

@@ -1,10 +1,20 @@
 /** A listening TCP socket. */
-import { createServer, type Socket } from 'node:net'
+import { createServer } from 'node:net'
 import { MailmuxError, messageOf } from '../base/error.ts'
+import type { TlsMode } from '../config/config.ts'
+import type { Connection } from './connection.ts'
 import { ignoreError } from './dial.ts'
+import { Acceptor, descriptorOf } from './direct/acceptor.ts'
+import { directSockets } from './direct/direct-sockets.ts'
 
 /** Connections that the kernel holds while the worker is busy; the kernel has its own bound too. */
 const backlog = 4096
+
+export interface ListenAddress {
+  readonly host: string
+  readonly port: number
+  readonly tls?: TlsMode
+}
 
 export interface Listener {
   /** The bound port, also where 0 was asked for. */
@@ -18,8 +28,8 @@ export interface Listener {
  * Throws LISTEN_FAILED, saying which address and why.
  */
 export function openListener(
-  { host, port }: { readonly host: string; readonly port: number },
-  onSocket: (socket: Socket) => void,
+  { host, port, tls = 'none' }: ListenAddress,
+  onSocket: (socket: Connection) => void,
 ): Promise<Listener> {
   const server = createServer({ noDelay: true }, (socket) => {
     // A reset between accept and the first read must not end the process.
@@ -33,9 +43,19 @@ export function openListener(
       // Such as EMFILE at accept: the connection is lost, the listener is not.
       server.on('error', ignoreError)
       const bound = server.address()
+      // Implicit TLS needs sockets of Node in any case.
+      const poller = tls === 'implicit' ? undefined : directSockets()
+      const descriptor = poller === undefined ? undefined : descriptorOf(server)
+      const acceptor =
+        poller === undefined || descriptor === undefined
+          ? undefined
+          : new Acceptor(poller, descriptor, onSocket)
       resolve({
         port: bound !== null && typeof bound === 'object' ? bound.port : port,
-        close: () => void server.close(),
+        close: () => {
+          acceptor?.close()
+          server.close()
+        },
       })
     })
   })

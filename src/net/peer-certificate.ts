@@ -1,6 +1,6 @@
 /** The certificate that the other side of a connection has shown. */
 import { createHash } from 'node:crypto'
-import type { Socket } from 'node:net'
+import type { Connection } from './connection.ts'
 import { TLSSocket } from 'node:tls'
 
 export interface PeerCertificate {
@@ -12,7 +12,7 @@ export interface PeerCertificate {
 }
 
 /** Undefined where the connection has no TLS. */
-export function certificateOf(socket: Socket): PeerCertificate | undefined {
+export function certificateOf(socket: Connection): PeerCertificate | undefined {
   if (!(socket instanceof TLSSocket)) return undefined
   const certificate = socket.getPeerX509Certificate()
   if (certificate === undefined) return undefined
@@ -25,7 +25,7 @@ export function certificateOf(socket: Socket): PeerCertificate | undefined {
 }
 
 /** The digest of its key (SPKI), as `sha256//BASE64`; '' where there is none. */
-export function pinOf(socket: Socket): string {
+export function pinOf(socket: Connection): string {
   if (!(socket instanceof TLSSocket)) return ''
   const spki = socket.getPeerX509Certificate()?.publicKey.export({ type: 'spki', format: 'der' })
   return spki === undefined ? '' : `sha256//${createHash('sha256').update(spki).digest('base64')}`

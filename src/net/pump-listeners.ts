@@ -1,18 +1,18 @@
 /** What a pump hears of its two sockets: by functions that all pumps share, and none of a session. */
-import type { Socket } from 'node:net'
+import type { Connection } from './connection.ts'
 
 interface Listener {
   takeFromClient(chunk: Buffer): void
   resumeClient(): void
   clientFinished(): void
-  ended(socket: Socket): void
-  failed(socket: Socket): void
-  closed(socket: Socket): void
+  ended(socket: Connection): void
+  failed(socket: Connection): void
+  closed(socket: Connection): void
 }
 
 const listenerOf = Symbol('pump')
 
-interface Joined extends Socket {
+interface Joined extends Connection {
   [listenerOf]?: Listener
 }
 
@@ -22,17 +22,17 @@ export function listenToEnd(socket: Joined, pump: Listener): void {
   socket.on('end', onEnd).on('error', onError).on('close', onClose)
 }
 
-export function listenToClient(client: Socket): void {
+export function listenToClient(client: Connection): void {
   client.on('data', onClientData)
 }
 
 /** What was written to the back-end is on its way. */
-export function awaitDrain(backend: Socket): void {
+export function awaitDrain(backend: Connection): void {
   backend.once('drain', onBackendDrain)
 }
 
 /** What was written to the client, and its end, are on their way. */
-export function awaitFinish(client: Socket): void {
+export function awaitFinish(client: Connection): void {
   client.once('finish', onClientFinish)
 }
 

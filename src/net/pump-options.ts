@@ -1,5 +1,5 @@
 /** What a pump is made with, and what it tells. */
-import type { Socket } from 'node:net'
+import type { Connection } from './connection.ts'
 
 /** What ended a join first. */
 export type PumpEnd =
@@ -20,9 +20,9 @@ export interface PassedBytes {
 }
 
 export interface PumpOptions {
-  readonly client: Socket
+  readonly client: Connection
   /** Dialled; its reads come to the pump from now on, and went to `quietBuffer` before. */
-  readonly backend: Socket
+  readonly backend: Connection
   /** How long no byte may pass in either direction; milliseconds. */
   readonly idleTimeoutMs: number
   /**

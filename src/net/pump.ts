@@ -10,11 +10,11 @@
  * Hot path: no parsing, no timers, no listener or closure per chunk, and no copy but for quiet
  * sessions, whose bytes are in the buffer that all of them share.
  */
-import type { Socket } from 'node:net'
-import { TLSSocket } from 'node:tls'
+import { type Connection, isEncrypted } from './connection.ts'
 import { waits } from '../base/limit.ts'
 import { deadlines, type Timed } from './deadline.ts'
 import type { Inlet } from './dial.ts'
+import { DirectSocket } from './direct/direct-socket.ts'
 import { awaitDrain, awaitFinish, listenToClient, listenToEnd } from './pump-listeners.ts'
 import type { PassedBytes, PumpEnd, PumpOptions } from './pump-options.ts'
 import { borrowLargeBuffer, quietBuffer, returnLargeBuffer } from './read-buffer.ts'
@@ -35,8 +35,8 @@ export class Pump implements Inlet, Timed {
   bytesOut = 0
   /** Sees all that passes. */
   watch: PassedBytes | undefined
-  readonly #client: Socket
-  readonly #backend: Socket
+  readonly #client: Connection
+  readonly #backend: Connection
   readonly #options: PumpOptions
   readonly #encrypted: boolean
   #large: Buffer | undefined
@@ -55,7 +55,7 @@ export class Pump implements Inlet, Timed {
     this.#client = options.client
     this.#backend = options.backend
     this.#options = options
-    this.#encrypted = options.client instanceof TLSSocket
+    this.#encrypted = isEncrypted(options.client)
     this.#silenceMs = options.idleTimeoutMs
   }
 
@@ -134,13 +134,13 @@ export class Pump implements Inlet, Timed {
     this.#client.resume()
   }
 
-  failed(socket: Socket): void {
+  failed(socket: Connection): void {
     if (socket === this.#client) this.#end ??= 'client_error'
     else this.#backendGone('backend_error')
     socket.destroy()
   }
 
-  closed(socket: Socket): void {
+  closed(socket: Connection): void {
     this.#open--
     if (socket === this.#client) {
       this.#end ??= 'client_closed'
@@ -153,13 +153,14 @@ export class Pump implements Inlet, Timed {
 
   /** The bytes are in the buffer that others will use next: TLS takes them at once, TCP may not. */
   #writeQuiet(length: number, waited: boolean): void {
-    if (this.#encrypted && !waited) this.#client.write(quietBuffer.subarray(0, length))
+    if (this.#client instanceof DirectSocket) this.#client.writeLent(quietBuffer, length)
+    else if (this.#encrypted && !waited) this.#client.write(quietBuffer.subarray(0, length))
     else this.#client.write(quietBuffer.toString('latin1', 0, length), 'latin1')
   }
 
   #becomeBusy(): void {
     // Records are no larger than the shared buffer, and may come while a large one is in use.
-    if (this.#backend instanceof TLSSocket) return
+    if (isEncrypted(this.#backend)) return
     this.#large ??= borrowLargeBuffer()
   }
 
@@ -199,7 +200,7 @@ export class Pump implements Inlet, Timed {
     this.#backend.setKeepAlive(true, keepAliveMs)
   }
 
-  ended(socket: Socket): void {
+  ended(socket: Connection): void {
     if (socket === this.#client) {
       this.#end ??= 'client_closed'
       if (this.#isLeftAlone) this.#closeClient()

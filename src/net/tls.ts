@@ -9,7 +9,6 @@
  * is resumed has the identity that it began with. With other authorities no ticket from before is good.
  */
 import { constants, createHash, createPrivateKey, X509Certificate } from 'node:crypto'
-import type { Socket } from 'node:net'
 import {
   createSecureContext,
   getCACertificates,
@@ -19,6 +18,7 @@ import {
 } from 'node:tls'
 import { MailmuxError, messageOf } from '../base/error.ts'
 import { waits } from '../base/limit.ts'
+import { type Connection, nodeSocketOf } from './connection.ts'
 
 export interface ServerTls {
   /** What clients of one service see. */
@@ -241,11 +241,11 @@ function systemAuthorities(): string[] {
  * take them.
  */
 export function acceptTls(
-  raw: Socket,
+  raw: Connection,
   { serverTls, asksCertificate }: { serverTls: ServiceTls; asksCertificate: boolean },
   done: (socket: TLSSocket | undefined) => void,
 ): void {
-  const socket = new TLSSocket(raw, {
+  const socket = new TLSSocket(nodeSocketOf(raw), {
     isServer: true,
     secureContext: serverTls.defaultContext,
     ALPNProtocols: [serverTls.alpn],

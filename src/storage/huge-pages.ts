@@ -3,12 +3,9 @@
  * way to a place in 140 MiB takes longer than the look-up. Not for all that malloc gives: it hands out
  * blocks of 64 KiB of which a TLS session uses a few, and on huge pages it would have all of each.
  *
- * By `node:ffi` (Node 26.1 and newer) and madvise(2) of Linux. Elsewhere everything works, on small pages.
+ * By madvise(2) of Linux. Where it cannot be called everything works, on small pages.
  */
-import type * as ffiModule from 'node:ffi'
-
-/** What a process is started with that wants them: Node warns of modules that are experimental. */
-export const hugePagesFlag = '--disable-warning=ExperimentalWarning'
+import { foreignFunctions } from './foreign-functions.ts'
 
 /** Of what is smaller there is little to gain. */
 const leastBytes = 4 * 1024 * 1024
@@ -19,9 +16,7 @@ const pageBytes = 65_536n
 
 /** `bytes`: a buffer that nobody has written to yet. Returns whether the system takes the advice. */
 export function adviseHugePages(bytes: Uint8Array): boolean {
-  const isWanted = process.platform === 'linux' && process.execArgv.includes(hugePagesFlag)
-  if (!isWanted || bytes.byteLength < leastBytes) return false
-  const ffi = process.getBuiltinModule('node:ffi') as typeof ffiModule | undefined
+  const ffi = bytes.byteLength < leastBytes ? undefined : foreignFunctions()
   if (ffi === undefined) return false
   const start = ffi.getRawPointer(bytes)
   const from = ((start + pageBytes - 1n) / pageBytes) * pageBytes

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
+import { connect } from 'node:net'
 import { test } from 'node:test'
+import type { Connection } from '../../src/net/connection.ts'
 import { MailmuxError } from '../../src/base/error.ts'
 import type { ListenerConfig } from '../../src/config/config.ts'
 import { bindListeners } from '../../src/daemon/bind-listeners.ts'
@@ -30,7 +31,7 @@ async function freeListeners(count: number): Promise<ListenerConfig[]> {
 
 /** A set whose sessions say what they were accepted with. */
 function greeter(): ListenerSet & Disposable {
-  const sockets = new Set<Socket>()
+  const sockets = new Set<Connection>()
   const set = new ListenerSet((socket, { service, tls }) => {
     sockets.add(socket)
     socket.write(`${service} ${tls}\r\n`)

@@ -10,6 +10,7 @@ import {
   TLSSocket,
 } from 'node:tls'
 import type { TlsMode } from '../../src/config/config.ts'
+import type { Connection } from '../../src/net/connection.ts'
 import {
   type DialResult,
   dial,
@@ -51,13 +52,13 @@ function dialTo(
   })
 }
 
-function upgradeOf(socket: Socket, trust = trustOf(), timeoutMs = 5000): Promise<DialResult> {
+function upgradeOf(socket: Connection, trust = trustOf(), timeoutMs = 5000): Promise<DialResult> {
   return new Promise((resolve) => {
     upgrade({ socket, trust, timeoutMs }, resolve)
   })
 }
 
-function opened(result: DialResult): Socket {
+function opened(result: DialResult): Connection {
   assert(result.ok, JSON.stringify(result))
   return result.socket
 }
@@ -198,6 +199,7 @@ for (const [what, make] of Object.entries(certificateCases)) {
     assert.equal(failed(await dialTo(backend.port, 'implicit', { trust })), 'tls cert')
     const socket = opened(await dialTo(backend.port, 'starttls', { trust }))
     socket.write('STARTTLS\r\n')
+    socket.resume()
     await once(socket, 'data')
     assert.equal(failed(await upgradeOf(socket, trust)), 'tls cert')
     assert.equal(data, '')
@@ -218,6 +220,7 @@ for (const tls of ['implicit', 'starttls'] as const) {
     if (tls === 'implicit' || trust === undefined) return result
     const socket = opened(result)
     socket.write('STARTTLS\r\n')
+    socket.resume()
     await once(socket, 'data')
     return upgradeOf(socket, trust)
   }
@@ -353,6 +356,7 @@ for (const tls of ['none', 'implicit'] as const) {
   test(`a preface comes before everything else (TLS: ${tls})`, async () => {
     await using backend = await behindPreface(tls)
     const socket = opened(await dialTo(backend.port, tls, { preface }))
+    socket.resume()
     const [chunk] = (await once(socket, 'data')) as [Buffer]
     assert.equal(chunk.toString(), 'hello\r\n')
     socket.destroy()

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { test } from 'node:test'
-import { adviseHugePages, hugePagesFlag } from '../../src/storage/huge-pages.ts'
+import { foreignFunctionsFlag } from '../../src/storage/foreign-functions.ts'
+import { adviseHugePages } from '../../src/storage/huge-pages.ts'
 
 const module = new URL('../../src/storage/huge-pages.ts', import.meta.url).href
 const isHere = existsSync('/sys/kernel/mm/transparent_hugepage/enabled')
@@ -26,14 +27,14 @@ function advised(megabytes: number, flag: string): { taken: boolean; areas: numb
 }
 
 test('a large buffer is on huge pages, and nothing else is', { skip: !isHere }, () => {
-  const { taken, areas } = advised(9, hugePagesFlag)
+  const { taken, areas } = advised(9, foreignFunctionsFlag)
   assert.equal(taken, true)
   const sum = areas.reduce((total, size) => total + size, 0)
   assert.ok(sum > 8 * 1024 && sum <= 9 * 1024, String(areas))
 })
 
 test('a small one is not, nor one of a process that was not started for it', () => {
-  assert.equal(advised(1, hugePagesFlag).taken, false)
+  assert.equal(advised(1, foreignFunctionsFlag).taken, false)
   assert.equal(advised(9, '--no-warnings').taken, false)
   assert.equal(adviseHugePages(new Uint8Array(9 * 1024 * 1024)), false)
 })

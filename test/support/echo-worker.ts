@@ -3,7 +3,7 @@
  * `generation` tells the number of the map in force, `throw` is a fault of ours, `quit` ends.
  */
 import cluster from 'node:cluster'
-import type { Socket } from 'node:net'
+import type { Connection } from '../../src/net/connection.ts'
 import { Readable } from 'node:stream'
 import type { ListenerConfig } from '../../src/config/config.ts'
 import type { Freeze } from '../../src/daemon/freezes.ts'
@@ -19,12 +19,14 @@ class EchoSession implements Session {
   readonly backend = 'fritz'
   readonly login = 'ann'
   readonly state = 'joined'
-  readonly #socket: Socket
+  bytesIn = 0
+  bytesOut = 0
+  readonly #socket: Connection
   readonly #runtime: Runtime
   #stays = false
   #end: 'logout' | 'client_closed' | 'shutdown' = 'client_closed'
 
-  constructor(socket: Socket, listener: ListenerConfig, runtime: Runtime) {
+  constructor(socket: Connection, listener: ListenerConfig, runtime: Runtime) {
     this.id = runtime.nextSessionId()
     this.service = listener.service
     this.peer = `${socket.remoteAddress}:${socket.remotePort}`
@@ -35,16 +37,12 @@ class EchoSession implements Session {
       leave()
       this.#report()
     })
-    socket.on('data', (chunk: Buffer) => this.#obey(chunk.toString().trim()))
-    socket.write(`${this.service} ${listener.tls} ${process.pid}\r\n`)
-  }
-
-  get bytesIn(): number {
-    return this.#socket.bytesRead
-  }
-
-  get bytesOut(): number {
-    return this.#socket.bytesWritten
+    socket.on('data', (chunk: Buffer) => {
+      this.bytesIn += chunk.length
+      this.#obey(chunk.toString().trim())
+    })
+    socket.resume()
+    this.#say(`${this.service} ${listener.tls} ${process.pid}\r\n`)
   }
 
   concerns(freeze: Freeze): boolean {
@@ -58,7 +56,7 @@ class EchoSession implements Session {
 
   shutdown(): void {
     this.#end = 'shutdown'
-    this.#socket.write('bye\r\n')
+    this.#say('bye\r\n')
     // `stay` is a session that does not come to a boundary.
     if (!this.#stays) this.#socket.end()
   }
@@ -72,7 +70,7 @@ class EchoSession implements Session {
     const { log, counters, current } = this.#runtime
     switch (word) {
       case 'generation':
-        this.#socket.write(`${current.map.generation} ${current.config.hostname}\r\n`)
+        this.#say(`${current.map.generation} ${current.config.hostname}\r\n`)
         break
       case 'throw':
         throw new Error('a fault of ours')
@@ -91,22 +89,28 @@ class EchoSession implements Session {
         break
       case 'stay':
         this.#stays = true
-        this.#socket.write('staying\r\n')
+        this.#say('staying\r\n')
         break
       case 'refuse': {
         const peer = { service: this.service, session: this.id, peer: this.peer }
         for (let n = 0; n < 25; n++) log('refuse', { ...peer, reason: 'bad_commands' })
         counters.count('login', `${this.service},ok`)
-        this.#socket.write('refused\r\n')
+        this.#say('refused\r\n')
         break
       }
       case 'quit':
         this.#end = 'logout'
-        this.#socket.end('bye\r\n')
+        this.#say('bye\r\n')
+        this.#socket.end()
         break
       default:
-        this.#socket.write(`${word}\r\n`)
+        this.#say(`${word}\r\n`)
     }
+  }
+
+  #say(text: string): void {
+    this.bytesOut += text.length
+    this.#socket.write(text)
   }
 
   #report(): void {
@@ -116,8 +120,8 @@ class EchoSession implements Session {
       end: this.#end,
       tls: '',
       duration_ms: Math.round(performance.now() - this.startedAt),
-      bytes_in: this.#socket.bytesRead,
-      bytes_out: this.#socket.bytesWritten,
+      bytes_in: this.bytesIn,
+      bytes_out: this.bytesOut,
       user: this.user,
       backend: this.backend,
       generation: this.#runtime.current.map.generation,

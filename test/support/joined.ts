@@ -10,7 +10,9 @@ import {
 } from 'node:net'
 import { createSecureContext, TLSSocket, connect as tlsConnect } from 'node:tls'
 import type { TlsMode } from '../../src/config/config.ts'
+import type { Connection } from '../../src/net/connection.ts'
 import { type DialResult, dial, type Inlet, upgrade } from '../../src/net/dial.ts'
+import { openListener } from '../../src/net/listener.ts'
 import { Pump } from '../../src/net/pump.ts'
 import type { PumpEnd } from '../../src/net/pump-options.ts'
 import { quietBuffer } from '../../src/net/read-buffer.ts'
@@ -38,7 +40,7 @@ export interface Joined {
   readonly client: Socket
   readonly backend: Socket
   /** Our own ends. */
-  readonly near: { readonly client: Socket; readonly backend: Socket }
+  readonly near: { readonly client: Connection; readonly backend: Connection }
   readonly pump: Pump
   readonly ended: Promise<PumpEnd>
 }
@@ -72,11 +74,14 @@ async function accepted(server: Server): Promise<Socket> {
 
 const imapTls = { name: 'imap', alpn: 'imap', ticketKey: randomBytes(48) }
 
-async function clientPair(mode: 'plain' | 'tls'): Promise<[far: Socket, near: Socket]> {
-  const { server, port } = await listening()
+async function clientPair(mode: 'plain' | 'tls'): Promise<[far: Socket, near: Connection]> {
+  const { promise, resolve: take } = Promise.withResolvers<Connection>()
+  const listener = await openListener({ host: '127.0.0.1', port: 0 }, take)
+  const { port } = listener
   const raw = netConnect({ port, host: '127.0.0.1', noDelay: true, allowHalfOpen: true })
   raw.on('error', () => undefined)
-  const near = await accepted(server)
+  const near = await promise
+  listener.close()
   if (mode === 'plain') return [raw, near]
   const far = tlsConnect({ socket: raw, ca: authority.ca, servername: 'fritz.example.com' })
   far.on('error', () => undefined)
@@ -92,7 +97,7 @@ function serveTls(raw: Socket): TLSSocket {
   return new TLSSocket(raw, { isServer: true, secureContext }).on('error', () => undefined)
 }
 
-async function backendPair(tls: TlsMode, inlet: Inlet): Promise<[far: Socket, near: Socket]> {
+async function backendPair(tls: TlsMode, inlet: Inlet): Promise<[far: Socket, near: Connection]> {
   const { server, port } = await listening()
   const endpoint = { host: '127.0.0.1', port, tls }
   const result = new Promise<DialResult>((resolve) => {

@@ -1,5 +1,5 @@
 /** A worker whose SMTP is a toy: each line is a recipient; what is answered is the queue id, or an error. */
-import type { Socket } from 'node:net'
+import type { Connection } from '../../src/net/connection.ts'
 import { MailmuxError } from '../../src/base/error.ts'
 import type { Runtime } from '../../src/daemon/runtime.ts'
 import { runWorker } from '../../src/daemon/worker.ts'
@@ -16,15 +16,17 @@ async function spool(address: string, { spool: writer }: Runtime): Promise<strin
   }
 }
 
-function serve(socket: Socket, runtime: Runtime): void {
+function serve(socket: Connection, runtime: Runtime): void {
   socket.on('error', () => undefined)
   socket.on('data', (chunk: Buffer) => {
     for (const address of chunk.toString().split('\r\n').filter(Boolean)) {
       void spool(address, runtime).then((answer) => socket.write(`${answer}\r\n`))
     }
   })
+  socket.resume()
 }
 
-const start = async () => (socket: Socket, _: unknown, runtime: Runtime) => serve(socket, runtime)
+const start = async () => (socket: Connection, _: unknown, runtime: Runtime) =>
+  serve(socket, runtime)
 const mail = { smtp: start, lmtp: start }
 runWorker(1, { ...mail, imap: start, pop3: start, sieve: start, submission: start })

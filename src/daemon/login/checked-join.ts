@@ -5,7 +5,7 @@
  * A client that does not read is not asked for more, since no reply is read of the back-end until it
  * has taken the one before; a back-end that does not take a message stops its client.
  */
-import type { Socket } from 'node:net'
+import type { Connection } from '../../net/connection.ts'
 import { waits } from '../../base/limit.ts'
 import type { SessionEnd } from '../../base/log.ts'
 import { assertNever } from '../../base/never.ts'
@@ -25,8 +25,8 @@ export class CheckedJoin implements JoinedSession, Inlet, Timed {
   bytesIn: number
   bytesOut: number
   readonly tls: ClientLine['tls']
-  readonly #client: Socket
-  readonly #backend: Socket
+  readonly #client: Connection
+  readonly #backend: Connection
   readonly #options: JoinOptions
   readonly #machine: CheckedSession
   #end: SessionEnd | 'idle' | undefined
@@ -174,7 +174,7 @@ export class CheckedJoin implements JoinedSession, Inlet, Timed {
   }
 
   /** The other side has nothing to wait for; a back-end that has a whole message keeps it. */
-  #closed(other: Socket): void {
+  #closed(other: Connection): void {
     this.#end ??= 'client_closed'
     this.#open--
     if (other === this.#backend && this.#machine.awaitsVerdict) other.destroySoon()

@@ -3,7 +3,7 @@
  * The client is told why where it would understand: between two responses of its back-end. Where that
  * does not come in time, the connections are closed without a word, as if the network had failed.
  */
-import type { Socket } from 'node:net'
+import type { Connection } from '../../net/connection.ts'
 import { waits } from '../../base/limit.ts'
 import { deadlines, type Timed } from '../../net/deadline.ts'
 import type { Inlet } from '../../net/dial.ts'
@@ -49,7 +49,7 @@ export class Join implements JoinedSession, PassedBytes, Timed {
   readonly #pump: Pump
   readonly #watch: JoinedWatch
   readonly #rewriter: Rewriter | undefined
-  readonly #backend: Socket
+  readonly #backend: Connection
   readonly #onEnd: JoinOptions['onEnd']
   /** What came and went before. */
   readonly #before: Pick<ClientLine, 'bytesIn' | 'bytesOut' | 'tls'>

@@ -6,7 +6,7 @@
  * While a login is under way the client's input is held: what arrives stays in its stream, and goes
  * to the machine or to the back-end afterwards, each byte once.
  */
-import type { Socket } from 'node:net'
+import type { Connection } from '../../net/connection.ts'
 import type { RefusalReason, SessionEnd } from '../../base/log.ts'
 import { assertNever } from '../../base/never.ts'
 import type { ListenerConfig, LoginService, Mechanism } from '../../config/config.ts'
@@ -81,7 +81,7 @@ export class LoginSession implements Session, LineOwner, PatienceOwner {
     return this.#meter?.bytesOut ?? 0
   }
 
-  begin(socket: Socket, listener: ListenerConfig): void {
+  begin(socket: Connection, listener: ListenerConfig): void {
     const line = new ClientLine(socket, this, listener.asksCertificate)
     this.#line = line
     this.#meter = line

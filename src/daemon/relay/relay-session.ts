@@ -3,7 +3,7 @@
  * transaction at a time. A message goes from the client's socket to those of its back-ends chunk by
  * chunk; when one side is slow the other waits.
  */
-import type { Socket } from 'node:net'
+import type { Connection } from '../../net/connection.ts'
 import type { SessionEnd } from '../../base/log.ts'
 import { assertNever } from '../../base/never.ts'
 import type { ListenerConfig } from '../../config/config.ts'
@@ -84,7 +84,7 @@ export class RelaySession implements Session, LineOwner, PatienceOwner, Transact
     return this.#message?.transaction
   }
 
-  begin(socket: Socket): void {
+  begin(socket: Connection): void {
     const line = new ClientLine(socket, this)
     this.#line = line
     const { tls, greetingDelayMs } = this.#listener

@@ -1,0 +1,288 @@
+/**
+ * A TCP connection on system calls, which does what a socket of Node does, for the part that a
+ * `Connection` has, at a third of the user time: no streams, no handles, one call to the kernel for
+ * each read and write.
+ *
+ * The kernel tells each change once: what it has told is remembered until a call says that there is no
+ * more of it.
+ */
+import { Socket } from 'node:net'
+import type { Connection } from '../connection.ts'
+import type { Inlet } from '../dial.ts'
+import type { Polled, Poller } from './poller.ts'
+import { SendQueue, type Written } from './send-queue.ts'
+import type { SocketAddress } from './socket-address.ts'
+import { SocketEnds } from './socket-ends.ts'
+import { closedError, emitClose, emitDrain, emitFinish, systemError } from './socket-events.ts'
+import { pollEvents, wouldBlock } from './system-calls.ts'
+
+/** So much may be unsent before `write` returns false. */
+const highWaterMark = 65_536
+/** So many reads in one turn; then others have theirs. */
+const readsPerTurn = 4
+const scratchBytes = 65_536
+
+/** What is read where nobody gives a buffer; copied at once. */
+const scratch = Buffer.allocUnsafeSlow(scratchBytes)
+const troubled = pollEvents.error | pollEvents.hangUp
+const ended = pollEvents.peerEnded | troubled
+const readable = pollEvents.in | ended
+const writable = pollEvents.out | troubled
+
+interface DirectOptions {
+  /** Of a connection, or one under way, which is the socket's from now on; or a negative error number. */
+  readonly descriptor: number
+  readonly isConnecting?: boolean
+  /** What is read goes there; without one the socket emits `data`. */
+  readonly inlet?: Inlet | undefined
+  /** Where that is known already. */
+  readonly remote?: SocketAddress | undefined
+}
+
+export class DirectSocket extends SocketEnds implements Connection, Polled {
+  allowHalfOpen = false
+  connecting: boolean
+  destroyed = false
+  readableEnded = false
+  writableEnded = false
+  writableNeedDrain = false
+  readonly #poller: Poller
+  readonly #inlet: Inlet | undefined
+  readonly #queue: SendQueue
+  #isFlowing = false
+  /** There may be something to read, and nobody has been told. */
+  #isReadable = false
+  /** Its end, or an error, is there after what there is to read. */
+  #isAtEnd = false
+  #isTroubled = false
+  #hasAskedTurn = false
+  /** All has been sent, our end included. */
+  #isFinished = false
+  #isDestroyedSoon = false
+  #putBack: Buffer | undefined
+
+  constructor(poller: Poller, { descriptor, inlet, remote, isConnecting = false }: DirectOptions) {
+    super(poller.calls, Math.max(descriptor, -1), remote)
+    this.#poller = poller
+    this.#inlet = inlet
+    this.#queue = new SendQueue(poller.calls)
+    this.connecting = isConnecting
+    const result = descriptor < 0 ? descriptor : poller.addConnection(descriptor, this)
+    if (result < 0) this.#fail(isConnecting ? 'connect' : 'epoll_ctl', result)
+  }
+
+  get writable(): boolean {
+    return !this.writableEnded && !this.destroyed
+  }
+
+  get writableLength(): number {
+    return this.#queue.length
+  }
+
+  get readableLength(): number {
+    return this.#putBack?.length ?? 0
+  }
+
+  isPaused(): boolean {
+    return !this.#isFlowing
+  }
+
+  pause(): this {
+    this.#isFlowing = false
+    return this
+  }
+
+  resume(): this {
+    this.#isFlowing = true
+    if (this.#isReadable || this.#putBack !== undefined) this.#askTurn()
+    return this
+  }
+
+  unshift(octets: Buffer): void {
+    this.#putBack = this.#putBack === undefined ? octets : Buffer.concat([octets, this.#putBack])
+  }
+
+  cork(): void {
+    this.#queue.isCorked = true
+  }
+
+  uncork(): void {
+    this.#queue.isCorked = false
+    this.#flush()
+  }
+
+  write(
+    octets: Uint8Array | string,
+    how?: Written | 'latin1' | 'utf8',
+    written: Written | undefined = typeof how === 'function' ? how : undefined,
+  ): boolean {
+    if (!this.writable) {
+      if (written !== undefined) process.nextTick(written, closedError())
+      return false
+    }
+    if (typeof octets !== 'string') {
+      return this.#added(this.#queue.addOctets(this.descriptor, octets, written))
+    }
+    const encoding = typeof how === 'string' ? how : 'utf8'
+    return this.#added(this.#queue.addText(this.descriptor, octets, encoding))
+  }
+
+  /** As `write`, of the first `length` of octets that will be others when it has returned. */
+  writeLent(octets: Uint8Array, length: number): boolean {
+    return this.writable && this.#added(this.#queue.addLent(this.descriptor, octets, length))
+  }
+
+  end(last?: string | (() => void)): this {
+    if (typeof last === 'function') this.once('finish', last)
+    else if (last !== undefined) this.write(last)
+    if (this.writableEnded || this.destroyed) return this
+    this.writableEnded = true
+    this.#queue.isCorked = false
+    if (!this.connecting) this.#flush()
+    return this
+  }
+
+  destroySoon(): void {
+    this.#isDestroyedSoon = true
+    if (!this.writableEnded) this.end()
+    if (this.#isFinished) this.destroy()
+  }
+
+  destroy(error?: Error): this {
+    if (this.destroyed) return this
+    this.destroyed = true
+    this.#isFlowing = false
+    this.#queue.abandon(error)
+    if (this.descriptor >= 0) this.#poller.close(this.descriptor)
+    this.descriptor = -1
+    process.nextTick(emitClose, this, error)
+    return this
+  }
+
+  setKeepAlive(isWanted: boolean, idleMs: number): this {
+    if (!this.destroyed) this.calls.setKeepAlive(this.descriptor, isWanted, idleMs)
+    return this
+  }
+
+  /** Gives the connection, paused and with nothing unsent, to a socket of Node. */
+  intoNodeSocket(): Socket {
+    const { descriptor } = this
+    if (descriptor < 0 || this.writableLength > 0)
+      throw new Error('not a connection to be given away')
+    this.#poller.remove(descriptor)
+    this.descriptor = -1
+    this.destroyed = true
+    const socket = new Socket({ fd: descriptor, allowHalfOpen: this.allowHalfOpen })
+    if (this.#putBack !== undefined) socket.unshift(this.#putBack)
+    return socket
+  }
+
+  noted(events: number): void {
+    if ((events & readable) !== 0) this.#isReadable = true
+    if ((events & ended) !== 0) this.#isAtEnd = true
+    if ((events & pollEvents.error) !== 0) this.#isTroubled = true
+    if ((events & writable) !== 0) this.#queue.isBlocked = false
+    const isToRead = this.#isReadable && (this.#isFlowing || this.#isAtEnd)
+    if (isToRead || this.#queue.isReady || this.#isTroubled || this.connecting) this.#askTurn()
+  }
+
+  haveTurn(): void {
+    this.#hasAskedTurn = false
+    if (this.connecting) this.#connected()
+    if (this.#queue.isReady) this.#flush()
+    if (this.#isFlowing && this.#putBack !== undefined) this.#givePutBack(this.#putBack)
+    if (this.#isFlowing && this.#isReadable && !this.readableEnded) this.#read()
+    else if (this.#isAtEnd) this.#findEnd()
+    if (this.#isTroubled && !this.destroyed) this.#findTrouble()
+  }
+
+  #askTurn(): void {
+    if (this.#hasAskedTurn || this.destroyed) return
+    this.#hasAskedTurn = true
+    this.#poller.askTurn(this)
+  }
+
+  #connected(): void {
+    if (this.destroyed) return
+    const error = this.#isTroubled ? this.calls.takeError(this.descriptor) : 0
+    if (error < 0) return this.#fail('connect', error)
+    this.connecting = false
+    this.emit('connect')
+    this.#flush()
+  }
+
+  /** A client that has left is told of also while nothing is read of it. */
+  #findEnd(): void {
+    const isHidden = this.readableEnded || this.#putBack !== undefined || this.destroyed
+    if (isHidden || this.#inlet !== undefined) return
+    if (this.calls.isAtEnd(this.descriptor)) this.#readNothing(0)
+  }
+
+  /** Who does not read is told of a reset all the same: nothing that has come can be had any more. */
+  #findTrouble(): void {
+    this.#isTroubled = false
+    const error = this.calls.takeError(this.descriptor)
+    if (error < 0) this.#fail('read', error)
+  }
+
+  #givePutBack(octets: Buffer): void {
+    this.#putBack = undefined
+    this.emit('data', octets)
+  }
+
+  #read(): void {
+    for (let reads = 0; reads < readsPerTurn; reads++) {
+      const buffer = this.#inlet === undefined ? scratch : this.#inlet.readBuffer()
+      const count = this.calls.receive(this.descriptor, buffer)
+      if (count <= 0) return this.#readNothing(count)
+      // The kernel had no more, and tells when it has.
+      if (count < buffer.length && !this.#isAtEnd) this.#isReadable = false
+      if (this.#inlet === undefined) this.emit('data', Buffer.from(buffer.subarray(0, count)))
+      else if (!this.#inlet.take(count, buffer)) this.#isFlowing = false
+      if (!this.#isFlowing || !this.#isReadable) return
+    }
+    this.#askTurn()
+  }
+
+  #readNothing(result: number): void {
+    this.#isReadable = false
+    if (result === wouldBlock) return
+    if (result < 0) return this.#fail('read', result)
+    this.readableEnded = true
+    this.emit('end')
+    if (!this.allowHalfOpen) this.end()
+    if (this.#isFinished) this.destroy()
+  }
+
+  #added(result: number): boolean {
+    if (result < 0) this.#fail('write', result)
+    const isRoomy = this.writableLength < highWaterMark
+    if (!isRoomy) this.writableNeedDrain = true
+    return isRoomy
+  }
+
+  #flush(): void {
+    if (this.destroyed) return
+    const result = this.#queue.flush(this.descriptor)
+    if (result < 0) return this.#fail('write', result)
+    if (this.writableLength > 0) return
+    if (this.writableEnded) this.#finish()
+    else if (this.writableNeedDrain) {
+      this.writableNeedDrain = false
+      process.nextTick(emitDrain, this)
+    }
+  }
+
+  #finish(): void {
+    if (this.#isFinished) return
+    this.#isFinished = true
+    process.nextTick(emitFinish, this)
+    if (this.#isDestroyedSoon || this.readableEnded) this.destroy()
+    else this.calls.endSending(this.descriptor)
+  }
+
+  #fail(call: string, result: number): void {
+    const whereTo = call === 'connect' ? `${this.remoteAddress}:${this.remotePort}` : ''
+    this.destroy(systemError(call, result, whereTo))
+  }
+}

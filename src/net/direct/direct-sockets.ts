@@ -1,0 +1,19 @@
+/** The sockets of this process that are made by system calls, where it has such. */
+import { Poller } from './poller.ts'
+import { type ForeignFunctions, SystemCalls } from './system-calls.ts'
+
+let poller: Poller | undefined
+
+/** Plain connections of this process are on system calls from now on, where the system has them. */
+export function useDirectSockets(foreignFunctions: ForeignFunctions): void {
+  try {
+    poller ??= new Poller(new SystemCalls(foreignFunctions))
+  } catch {
+    // A build of Node, or a system, that lacks one of them: Node's own sockets do.
+  }
+}
+
+/** Undefined where there are none: Node's own do. */
+export function directSockets(): Poller | undefined {
+  return poller
+}
