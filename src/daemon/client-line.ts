@@ -3,10 +3,10 @@
  * is said, upgrades to TLS, and ends without losing the last words. After a login the socket goes to
  * the pump and the line is dropped.
  */
-import type { Connection } from '../net/connection.ts'
+import { type Connection, describeTls } from '../net/connection.ts'
 import type { ServiceName } from '../base/log.ts'
 import { type ShownCertificate, shownCertificate } from '../net/client-certificate.ts'
-import { acceptTls } from '../net/tls.ts'
+import { acceptTls } from '../net/accept-tls.ts'
 import { clientTls } from './client-tls.ts'
 import type { Runtime } from './runtime.ts'
 
@@ -112,8 +112,9 @@ export class ClientLine {
       this.#isSecuring = false
       if (socket === undefined) return failed()
       this.#socket = socket
-      this.tls = socket.getProtocol() ?? 'TLS'
-      this.cipher = socket.getCipher().standardName
+      const { protocol, cipher } = describeTls(socket)
+      this.tls = protocol
+      this.cipher = cipher
       this.certificate = asksCertificate ? shownCertificate(socket, clientUser) : undefined
       this.#isHeld = false
       this.#isUnread = false

@@ -3,8 +3,9 @@
  * whether the authorities of the config vouch for it, and the names in it. RFC 5280, RFC 9598.
  */
 import type { X509Certificate } from 'node:crypto'
-import type { TLSSocket } from 'node:tls'
+import { TLSSocket } from 'node:tls'
 import type { CertificateField } from '../config/config.ts'
+import type { Connection } from './connection.ts'
 
 export interface ShownCertificate {
   /** Why it proves nothing, in the words of OpenSSL; undefined where it is vouched for. */
@@ -25,9 +26,11 @@ interface Verifying {
  * Node would believe to be one of the connection.
  */
 export function shownCertificate(
-  socket: TLSSocket,
+  socket: Connection,
   field: CertificateField,
 ): ShownCertificate | undefined {
+  // Others are not asked for theirs.
+  if (!(socket instanceof TLSSocket)) return undefined
   // A session without a certificate that is resumed has no error: there is nothing to verify.
   const certificate = socket.getPeerX509Certificate()
   if (certificate === undefined) return undefined

@@ -6,6 +6,8 @@
 import type { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
+import { DirectSocket } from './direct/direct-socket.ts'
+import { intoNodeSocket } from './direct/into-node-socket.ts'
 
 type Written = (error?: Error | null) => void
 
@@ -45,19 +47,26 @@ export interface Connection extends EventEmitter {
   setKeepAlive(isWanted: boolean, idleMs: number): unknown
 }
 
-export function isEncrypted(connection: Connection): connection is TLSSocket {
-  return connection instanceof TLSSocket
+export function isEncrypted(connection: Connection): boolean {
+  return connection instanceof DirectSocket
+    ? connection.tls !== undefined
+    : connection instanceof TLSSocket
 }
 
-/** A connection that a socket of Node can take over. */
-interface Convertible {
-  /** Gives its descriptor away, with nothing unsent; it is of no more use itself. */
-  intoNodeSocket(): Socket
+/** Such as `TLSv1.3` and `TLS_AES_128_GCM_SHA256`; empty in clear text. */
+export function describeTls(connection: Connection): {
+  readonly protocol: string
+  readonly cipher: string
+} {
+  if (connection instanceof TLSSocket) {
+    const { standardName } = connection.getCipher()
+    return { protocol: connection.getProtocol() ?? 'TLS', cipher: standardName }
+  }
+  const tls = connection instanceof DirectSocket ? connection.tls : undefined
+  return tls?.describe() ?? { protocol: '', cipher: '' }
 }
 
-/** TLS needs a socket of Node below it. */
+/** TLS needs a socket of Node below it, unless it is direct, too. */
 export function nodeSocketOf(connection: Connection): Socket {
-  return 'intoNodeSocket' in connection
-    ? (connection as Connection & Convertible).intoNodeSocket()
-    : (connection as Socket)
+  return connection instanceof DirectSocket ? intoNodeSocket(connection) : (connection as Socket)
 }

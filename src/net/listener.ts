@@ -1,7 +1,6 @@
 /** A listening TCP socket. */
 import { createServer } from 'node:net'
 import { MailmuxError, messageOf } from '../base/error.ts'
-import type { TlsMode } from '../config/config.ts'
 import type { Connection } from './connection.ts'
 import { ignoreError } from './dial.ts'
 import { Acceptor, descriptorOf } from './direct/acceptor.ts'
@@ -13,7 +12,6 @@ const backlog = 4096
 export interface ListenAddress {
   readonly host: string
   readonly port: number
-  readonly tls?: TlsMode
 }
 
 export interface Listener {
@@ -28,7 +26,7 @@ export interface Listener {
  * Throws LISTEN_FAILED, saying which address and why.
  */
 export function openListener(
-  { host, port, tls = 'none' }: ListenAddress,
+  { host, port }: ListenAddress,
   onSocket: (socket: Connection) => void,
 ): Promise<Listener> {
   const server = createServer({ noDelay: true }, (socket) => {
@@ -43,8 +41,7 @@ export function openListener(
       // Such as EMFILE at accept: the connection is lost, the listener is not.
       server.on('error', ignoreError)
       const bound = server.address()
-      // Implicit TLS needs sockets of Node in any case.
-      const poller = tls === 'implicit' ? undefined : directSockets()
+      const poller = directSockets()
       const descriptor = poller === undefined ? undefined : descriptorOf(server)
       const acceptor =
         poller === undefined || descriptor === undefined

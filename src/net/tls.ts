@@ -14,11 +14,10 @@ import {
   getCACertificates,
   type SecureContext,
   type SecureVersion,
-  TLSSocket,
 } from 'node:tls'
 import { MailmuxError, messageOf } from '../base/error.ts'
-import { waits } from '../base/limit.ts'
-import { type Connection, nodeSocketOf } from './connection.ts'
+import { directTls } from './direct/direct-sockets.ts'
+import { TlsContexts } from './direct/tls-contexts.ts'
 
 export interface ServerTls {
   /** What clients of one service see. */
@@ -44,6 +43,8 @@ export interface ServiceTls {
   readonly takesCertificates: boolean
   /** The context for a name that a client asks for (SNI). */
   contextFor(serverName: string): SecureContext
+  /** The same for direct sockets, where this process has such. */
+  readonly direct: TlsContexts | undefined
 }
 
 /** A certificate chain and its key, as PEM text. */
@@ -60,10 +61,15 @@ export interface ClientAuthorities {
   readonly crl: string | undefined
 }
 
-const ciphers = [
+/** Of TLS 1.3. */
+const suites = [
   'TLS_AES_128_GCM_SHA256',
   'TLS_AES_256_GCM_SHA384',
   'TLS_CHACHA20_POLY1305_SHA256',
+].join(':')
+
+/** Of TLS 1.2. */
+const oldCiphers = [
   'ECDHE-ECDSA-AES128-GCM-SHA256',
   'ECDHE-RSA-AES128-GCM-SHA256',
   'ECDHE-ECDSA-AES256-GCM-SHA384',
@@ -71,6 +77,8 @@ const ciphers = [
   'ECDHE-ECDSA-CHACHA20-POLY1305',
   'ECDHE-RSA-CHACHA20-POLY1305',
 ].join(':')
+
+const ciphers = `${suites}:${oldCiphers}`
 
 const ecdhCurve = 'X25519:P-256:P-384'
 
@@ -121,6 +129,8 @@ function serviceTls(
     leaf: leafOf(pair.cert),
     context: createSecureContext({ ...serverOptions(pair, minVersion), ...tickets, ...trust }),
   }))
+  const indexFor = (serverName: string): number =>
+    choices.findIndex(({ leaf }) => leaf.checkHost(serverName) !== undefined)
   const [first] = choices
   if (first === undefined) throw new Error('a service without a certificate')
   return {
@@ -128,8 +138,34 @@ function serviceTls(
     defaultContext: first.context,
     size: choices.length,
     takesCertificates: authorities !== undefined,
-    contextFor: (serverName) =>
-      (choices.find(({ leaf }) => leaf.checkHost(serverName) !== undefined) ?? first).context,
+    contextFor: (serverName) => (choices[indexFor(serverName)] ?? first).context,
+    direct: directContexts(certificates, minVersion, tickets, indexFor),
+  }
+}
+
+interface Tickets {
+  readonly ticketKeys: Buffer
+  readonly sessionIdContext: string
+}
+
+/** Undefined where Node has to do it: it is the one that says what is wrong. */
+function directContexts(
+  certificates: readonly CertificatePair[],
+  leastVersion: SecureVersion,
+  { ticketKeys, sessionIdContext }: Tickets,
+  indexFor: (serverName: string) => number,
+): TlsContexts | undefined {
+  const openSsl = directTls()?.openSsl
+  if (openSsl === undefined || (leastVersion !== 'TLSv1.2' && leastVersion !== 'TLSv1.3')) {
+    return undefined
+  }
+  const own = { certificates, ticketKey: ticketKeys, indexFor }
+  const sessions = Buffer.from(sessionIdContext, 'latin1')
+  const words = { suites, ciphers: oldCiphers, groups: ecdhCurve }
+  try {
+    return new TlsContexts(openSsl, { ...own, ...words, leastVersion, sessions, resumableS })
+  } catch {
+    return undefined
   }
 }
 
@@ -231,48 +267,4 @@ export function createBackendTls(ca: string | undefined, client?: CertificatePai
 function systemAuthorities(): string[] {
   const own = getCACertificates('system')
   return own.length > 0 ? own : getCACertificates('bundled')
-}
-
-/**
- * Takes a client's handshake over an accepted socket, which must have nothing unsent. Answers once:
- * with the socket to go on with, or with undefined when the handshake failed or took longer than
- * ten seconds; then everything is destroyed already. `asksCertificate`: of the client, who need not
- * have one, and whose handshake succeeds whatever it shows: `shownCertificate` tells. `serverTls` must
- * take them.
- */
-export function acceptTls(
-  raw: Connection,
-  { serverTls, asksCertificate }: { serverTls: ServiceTls; asksCertificate: boolean },
-  done: (socket: TLSSocket | undefined) => void,
-): void {
-  const socket = new TLSSocket(nodeSocketOf(raw), {
-    isServer: true,
-    secureContext: serverTls.defaultContext,
-    ALPNProtocols: [serverTls.alpn],
-    requestCert: asksCertificate,
-    rejectUnauthorized: false,
-    ...(serverTls.size > 1 ? { SNICallback: chooser(serverTls) } : {}),
-  })
-  const finish = (result: TLSSocket | undefined): void => {
-    clearTimeout(timer)
-    socket.off('secure', onSecure).off('close', onClose)
-    if (result === undefined) socket.destroy()
-    done(result)
-  }
-  const onSecure = (): void => finish(socket)
-  const onClose = (): void => finish(undefined)
-  const timer = setTimeout(onClose, waits.tlsHandshakeMs)
-  socket.on('secure', onSecure).on('close', onClose).on('error', destroyThis)
-  // Without a tls.Server, Node reports a failure after the handshake by this event alone.
-  socket.on('_tlsError', destroyThis)
-}
-
-function destroyThis(this: TLSSocket): void {
-  this.destroy()
-}
-
-type Choose = (serverName: string, answer: (error: null, context: SecureContext) => void) => void
-
-function chooser(serverTls: ServiceTls): Choose {
-  return (serverName, answer) => answer(null, serverTls.contextFor(serverName))
 }

@@ -4,11 +4,12 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { before, test, type TestContext } from 'node:test'
-import type { ConnectionOptions, TLSSocket } from 'node:tls'
+import { type ConnectionOptions, TLSSocket } from 'node:tls'
 import type { CertificateField } from '../../src/config/config.ts'
 import { MailmuxError } from '../../src/base/error.ts'
 import { type ShownCertificate, shownCertificate } from '../../src/net/client-certificate.ts'
-import { acceptTls, createServerTls, type ServiceTls } from '../../src/net/tls.ts'
+import { acceptTls } from '../../src/net/accept-tls.ts'
+import { createServerTls, type ServiceTls } from '../../src/net/tls.ts'
 import {
   type Authority,
   type ClientCertificate,
@@ -62,7 +63,7 @@ async function connect(
   const { promise: accepted, resolve, reject } = Promise.withResolvers<Omit<Ends, 'client'>>()
   listener.on('connection', (raw) => {
     acceptTls(raw, { serverTls, asksCertificate }, (server) => {
-      if (server === undefined) reject(new Error('no handshake'))
+      if (!(server instanceof TLSSocket)) reject(new Error('no handshake'))
       else resolve({ server, shown: shownCertificate(server, field) })
     })
   })

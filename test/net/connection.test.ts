@@ -4,17 +4,28 @@ import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { test } from 'node:test'
-import { type Connection, nodeSocketOf } from '../../src/net/connection.ts'
+import { connect as tlsConnect } from 'node:tls'
+import { acceptTls } from '../../src/net/accept-tls.ts'
+import {
+  type Connection,
+  describeTls,
+  isEncrypted,
+  nodeSocketOf,
+} from '../../src/net/connection.ts'
 import { type DialResult, dial, type Inlet } from '../../src/net/dial.ts'
 import { connectDirectly } from '../../src/net/direct/connect.ts'
 import { DirectSocket } from '../../src/net/direct/direct-socket.ts'
 import { directSockets } from '../../src/net/direct/direct-sockets.ts'
 import { openListener } from '../../src/net/listener.ts'
+import { createServerTls } from '../../src/net/tls.ts'
+import { makeAuthority } from '../support/certificates.ts'
 import { randomOf } from '../support/random.ts'
 import '../support/direct-sockets.ts'
 
-type Kind = 'node' | 'direct'
-const kinds: readonly Kind[] = ['node', 'direct']
+type Kind = 'node' | 'direct' | 'direct, with TLS'
+const kinds: readonly Kind[] = ['node', 'direct', 'direct, with TLS']
+const authority = makeAuthority()
+const certificate = authority.issue(['localhost'])
 const MiB = 1024 * 1024
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
@@ -29,9 +40,12 @@ interface Pair extends Disposable {
   readonly far: Socket
 }
 
-async function accepted(kind: Kind, host: string): Promise<{ near: Connection; far: Socket }> {
+async function accepted(
+  isDirect: boolean,
+  host: string,
+): Promise<{ near: Connection; far: Socket }> {
   const { promise, resolve } = Promise.withResolvers<Connection>()
-  if (kind === 'direct') {
+  if (isDirect) {
     const listener = await openListener({ host, port: 0 }, resolve)
     // Until its loop has had a turn Node accepts clients, too.
     await turn()
@@ -50,14 +64,31 @@ async function accepted(kind: Kind, host: string): Promise<{ near: Connection; f
   return { near, far }
 }
 
+/** The same, with TLS. */
+async function secured(ends: { near: Connection; far: Socket }): Promise<typeof ends> {
+  const alpn = { name: 'imap', alpn: 'imap', ticketKey: randomBytes(48) }
+  const serverTls = createServerTls([certificate], 'TLSv1.2').forService(alpn)
+  const far = tlsConnect({ socket: ends.far, ca: authority.ca, servername: 'localhost' })
+  const near = await new Promise<Connection | undefined>((resolve) => {
+    acceptTls(ends.near, { serverTls, asksCertificate: false }, resolve)
+  })
+  assert.ok(near !== undefined && isEncrypted(near))
+  assert.deepEqual(describeTls(near), { protocol: 'TLSv1.3', cipher: 'TLS_AES_128_GCM_SHA256' })
+  if (!far.authorized) await once(far, 'secureConnect')
+  return { near, far }
+}
+
 /** A connection that was accepted, and its other end, which reads nothing yet. */
 async function pair(kind: Kind, host = '127.0.0.1'): Promise<Pair> {
-  const { near, far } = await accepted(kind, host)
-  assert.equal(near instanceof DirectSocket, kind === 'direct')
+  const plain = await accepted(kind !== 'node', host)
+  plain.far.on('error', () => undefined)
+  plain.near.allowHalfOpen = true
+  if (plain.far.connecting) await once(plain.far, 'connect')
+  const { near, far } = kind === 'direct, with TLS' ? await secured(plain) : plain
+  assert.equal(near instanceof DirectSocket, kind !== 'node')
   near.on('error', () => undefined)
   far.on('error', () => undefined)
   near.allowHalfOpen = true
-  if (far.connecting) await once(far, 'connect')
   return {
     near,
     far,
@@ -248,32 +279,14 @@ for (const kind of kinds) {
     await Promise.all([closed(near), once(far.resume(), 'end')])
   })
 
-  test_(
-    'a client that leaves, or is cut off, is told of though nothing is read of it',
-    async () => {
-      for (const leave of ['end', 'resetAndDestroy'] as const) {
-        using both = await pair(kind)
-        const { near, far } = both
-        near.resume()
-        near.pause()
-        const told = leave === 'end' ? once(near, 'end') : closed(near)
-        far[leave]()
-        await told
-      }
-    },
-  )
-
-  test_('an error is told with its code, then the close, and nothing afterwards', async () => {
+  test_('a client that leaves is told of though nothing is read of it', async () => {
     using both = await pair(kind)
     const { near, far } = both
-    const told: unknown[] = []
-    near.on('error', ({ code }: NodeJS.ErrnoException) => told.push(code))
-    near.on('close', () => told.push('close'))
-    near.on('data', () => told.push('data'))
     near.resume()
-    far.resetAndDestroy()
-    await closed(near)
-    assert.deepEqual(told, ['ECONNRESET', 'close'])
+    near.pause()
+    const told = once(near, 'end')
+    far.end()
+    await told
   })
 
   test_('keepalive can be asked for, also of one that is closed', async () => {
@@ -283,6 +296,24 @@ for (const kind of kinds) {
     near.destroy()
     near.setKeepAlive(true, 60_000)
     await closed(near)
+  })
+}
+
+for (const kind of ['node', 'direct'] as const) {
+  test(`${kind}: a reset is told with its code, then the close, also to who does not read`, async () => {
+    for (const isRead of [true, false]) {
+      using both = await pair(kind)
+      const { near, far } = both
+      const told: unknown[] = []
+      near.on('error', ({ code }: NodeJS.ErrnoException) => told.push(code))
+      near.on('close', () => told.push('close'))
+      near.on('data', () => told.push('data'))
+      near.resume()
+      if (!isRead) near.pause()
+      far.resetAndDestroy()
+      await closed(near)
+      assert.deepEqual(told, ['ECONNRESET', 'close'])
+    }
   })
 }
 

@@ -6,11 +6,14 @@ import { before, test } from 'node:test'
 import {
   type ConnectionOptions,
   type SecureVersion,
-  type TLSSocket,
+  TLSSocket,
   connect as tlsConnect,
 } from 'node:tls'
 import { MailmuxError } from '../../src/base/error.ts'
-import { acceptTls, createBackendTls, createServerTls, type TlsService } from '../../src/net/tls.ts'
+import { acceptTls } from '../../src/net/accept-tls.ts'
+import type { Connection } from '../../src/net/connection.ts'
+import { type Listener, openListener } from '../../src/net/listener.ts'
+import { createBackendTls, createServerTls, type TlsService } from '../../src/net/tls.ts'
 import { type Authority, type IssuedCertificate, makeAuthority } from '../support/certificates.ts'
 import { Peer } from '../support/peer.ts'
 
@@ -28,31 +31,33 @@ const imap: TlsService = { name: 'imap', alpn: 'imap', ticketKey: randomBytes(48
 
 /** A server that takes every connection's handshake. */
 class Acceptor implements AsyncDisposable {
-  readonly accepted: (TLSSocket | undefined)[] = []
-  readonly raw: Socket[] = []
-  readonly #server = createServer()
+  readonly accepted: (Connection | undefined)[] = []
+  readonly raw: Connection[] = []
+  readonly #listener: Promise<Listener>
   #wake: () => void = () => undefined
 
   constructor(minVersion: SecureVersion = 'TLSv1.2', service: TlsService = imap) {
     const serverTls = createServerTls([first, second], minVersion).forService(service)
-    this.#server.on('connection', (socket) => {
+    this.#listener = openListener({ host: '127.0.0.1', port: 0 }, (socket) => {
       this.raw.push(socket)
-      socket.on('error', () => undefined)
       acceptTls(socket, { serverTls, asksCertificate: false }, (secured) => {
+        secured?.on('error', () => undefined)
+        secured?.resume()
         this.accepted.push(secured)
         this.#wake()
       })
     })
-    this.#server.listen(0, '127.0.0.1')
   }
 
   async connect(): Promise<Peer> {
-    if (!this.#server.listening) await once(this.#server, 'listening')
-    return Peer.connect((this.#server.address() as AddressInfo).port)
+    const { port } = await this.#listener
+    // Where direct sockets are used Node accepts until its loop has had a turn.
+    for (let turns = 0; turns < 2; turns++) await new Promise((resolve) => setImmediate(resolve))
+    return Peer.connect(port)
   }
 
   /** The result of the first handshake. */
-  async result(): Promise<TLSSocket | undefined> {
+  async result(): Promise<Connection | undefined> {
     while (this.accepted.length === 0) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve
@@ -62,9 +67,8 @@ class Acceptor implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const socket of this.raw) socket.destroy()
-    this.#server.close()
-    await once(this.#server, 'close')
+    for (const socket of [...this.raw, ...this.accepted]) socket?.destroy()
+    ;(await this.#listener).close()
   }
 }
 
@@ -189,7 +193,9 @@ async function isResumed(
   // A certificate that was seen once is not sent again.
   assert.equal(again.authorized, true)
   const resumed = again.isSessionReused()
-  assert.equal((await to.result())?.isSessionReused(), resumed)
+  const other = await to.result()
+  // A direct one does not tell.
+  if (other instanceof TLSSocket) assert.equal(other.isSessionReused(), resumed)
   again.destroy()
   return resumed
 }
@@ -277,7 +283,7 @@ test('a damaged record after the handshake ends the connection', async () => {
   await peer.startTls({ ca: authority.ca, servername: 'mx1.example.com' })
   const secured = await acceptor.result()
   assert(secured !== undefined)
-  const closed = once(secured, 'close')
+  const closed = new Promise((resolve) => secured.once('close', resolve))
   raw.write(Buffer.from('1703030020'.padEnd(74, '0'), 'hex'))
   await closed
   peer.socket.destroy()

@@ -16,7 +16,8 @@ import { openListener } from '../../src/net/listener.ts'
 import { Pump } from '../../src/net/pump.ts'
 import type { PumpEnd } from '../../src/net/pump-options.ts'
 import { quietBuffer } from '../../src/net/read-buffer.ts'
-import { acceptTls, createBackendTls, createServerTls } from '../../src/net/tls.ts'
+import { acceptTls } from '../../src/net/accept-tls.ts'
+import { createBackendTls, createServerTls } from '../../src/net/tls.ts'
 import { makeAuthority } from './certificates.ts'
 
 const authority = makeAuthority()
@@ -85,7 +86,7 @@ async function clientPair(mode: 'plain' | 'tls'): Promise<[far: Socket, near: Co
   if (mode === 'plain') return [raw, near]
   const far = tlsConnect({ socket: raw, ca: authority.ca, servername: 'fritz.example.com' })
   far.on('error', () => undefined)
-  const secured = await new Promise<TLSSocket | undefined>((resolve) => {
+  const secured = await new Promise<Connection | undefined>((resolve) => {
     acceptTls(near, { serverTls: serverTls.forService(imapTls), asksCertificate: false }, resolve)
   })
   if (secured === undefined) throw new Error('no TLS with the client')

@@ -6,12 +6,13 @@
  * The kernel tells each change once: what it has told is remembered until a call says that there is no
  * more of it.
  */
-import { Socket } from 'node:net'
 import type { Connection } from '../connection.ts'
 import type { Inlet } from '../dial.ts'
+import type { DirectOptions } from './direct-options.ts'
+import type { Link } from './link.ts'
 import type { Polled, Poller } from './poller.ts'
+import type { TlsSession } from './tls-session.ts'
 import { SendQueue, type Written } from './send-queue.ts'
-import type { SocketAddress } from './socket-address.ts'
 import { SocketEnds } from './socket-ends.ts'
 import { closedError, emitClose, emitDrain, emitFinish, systemError } from './socket-events.ts'
 import { pollEvents, wouldBlock } from './system-calls.ts'
@@ -29,15 +30,8 @@ const ended = pollEvents.peerEnded | troubled
 const readable = pollEvents.in | ended
 const writable = pollEvents.out | troubled
 
-interface DirectOptions {
-  /** Of a connection, or one under way, which is the socket's from now on; or a negative error number. */
-  readonly descriptor: number
-  readonly isConnecting?: boolean
-  /** What is read goes there; without one the socket emits `data`. */
-  readonly inlet?: Inlet | undefined
-  /** Where that is known already. */
-  readonly remote?: SocketAddress | undefined
-}
+/** Who has the connection now. */
+type Heir = { destroy(): unknown }
 
 export class DirectSocket extends SocketEnds implements Connection, Polled {
   allowHalfOpen = false
@@ -46,7 +40,10 @@ export class DirectSocket extends SocketEnds implements Connection, Polled {
   readableEnded = false
   writableEnded = false
   writableNeedDrain = false
-  readonly #poller: Poller
+  /** TLS is spoken. */
+  readonly tls: TlsSession | undefined
+  readonly poller: Poller
+  readonly #link: Link
   readonly #inlet: Inlet | undefined
   readonly #queue: SendQueue
   #isFlowing = false
@@ -60,14 +57,22 @@ export class DirectSocket extends SocketEnds implements Connection, Polled {
   #isFinished = false
   #isDestroyedSoon = false
   #putBack: Buffer | undefined
+  #heir: Heir | undefined
 
-  constructor(poller: Poller, { descriptor, inlet, remote, isConnecting = false }: DirectOptions) {
+  constructor(
+    poller: Poller,
+    { descriptor, inlet, remote, isConnecting = false, tls }: DirectOptions,
+  ) {
     super(poller.calls, Math.max(descriptor, -1), remote)
-    this.#poller = poller
+    this.poller = poller
     this.#inlet = inlet
-    this.#queue = new SendQueue(poller.calls)
+    this.tls = tls
+    this.#link = tls ?? poller.calls
+    this.#queue = new SendQueue(this.#link)
     this.connecting = isConnecting
-    const result = descriptor < 0 ? descriptor : poller.addConnection(descriptor, this)
+    const isToAdd = descriptor >= 0 && tls === undefined
+    if (tls !== undefined) poller.handOver(descriptor, this)
+    const result = isToAdd ? poller.addConnection(descriptor, this) : Math.min(descriptor, 0)
     if (result < 0) this.#fail(isConnecting ? 'connect' : 'epoll_ctl', result)
   }
 
@@ -149,11 +154,13 @@ export class DirectSocket extends SocketEnds implements Connection, Polled {
   }
 
   destroy(error?: Error): this {
+    if (this.destroyed) this.#heir?.destroy()
     if (this.destroyed) return this
     this.destroyed = true
     this.#isFlowing = false
     this.#queue.abandon(error)
-    if (this.descriptor >= 0) this.#poller.close(this.descriptor)
+    this.#link.release()
+    if (this.descriptor >= 0) this.poller.close(this.descriptor)
     this.descriptor = -1
     process.nextTick(emitClose, this, error)
     return this
@@ -164,17 +171,19 @@ export class DirectSocket extends SocketEnds implements Connection, Polled {
     return this
   }
 
-  /** Gives the connection, paused and with nothing unsent, to a socket of Node. */
-  intoNodeSocket(): Socket {
+  /**
+   * Gives away a connection with nothing unsent, of which the poller goes on to tell. Where this one is to
+   * be destroyed from now on, `heir` is.
+   */
+  giveAway(heir: Heir): { readonly descriptor: number; readonly putBack: Buffer | undefined } {
     const { descriptor } = this
-    if (descriptor < 0 || this.writableLength > 0)
+    if (descriptor < 0 || this.writableLength > 0 || this.tls !== undefined) {
       throw new Error('not a connection to be given away')
-    this.#poller.remove(descriptor)
+    }
     this.descriptor = -1
     this.destroyed = true
-    const socket = new Socket({ fd: descriptor, allowHalfOpen: this.allowHalfOpen })
-    if (this.#putBack !== undefined) socket.unshift(this.#putBack)
-    return socket
+    this.#heir = heir
+    return { descriptor, putBack: this.#putBack }
   }
 
   noted(events: number): void {
@@ -190,16 +199,20 @@ export class DirectSocket extends SocketEnds implements Connection, Polled {
     this.#hasAskedTurn = false
     if (this.connecting) this.#connected()
     if (this.#queue.isReady) this.#flush()
-    if (this.#isFlowing && this.#putBack !== undefined) this.#givePutBack(this.#putBack)
+    if (this.#isFlowing && this.#putBack !== undefined) {
+      const octets = this.#putBack
+      this.#putBack = undefined
+      this.emit('data', octets)
+    }
     if (this.#isFlowing && this.#isReadable && !this.readableEnded) this.#read()
-    else if (this.#isAtEnd) this.#findEnd()
     if (this.#isTroubled && !this.destroyed) this.#findTrouble()
+    if (this.#isAtEnd && !this.#isFlowing) this.#findEnd()
   }
 
   #askTurn(): void {
     if (this.#hasAskedTurn || this.destroyed) return
     this.#hasAskedTurn = true
-    this.#poller.askTurn(this)
+    this.poller.askTurn(this)
   }
 
   #connected(): void {
@@ -215,7 +228,7 @@ export class DirectSocket extends SocketEnds implements Connection, Polled {
   #findEnd(): void {
     const isHidden = this.readableEnded || this.#putBack !== undefined || this.destroyed
     if (isHidden || this.#inlet !== undefined) return
-    if (this.calls.isAtEnd(this.descriptor)) this.#readNothing(0)
+    if (this.#link.isAtEnd(this.descriptor)) this.#readNothing(0)
   }
 
   /** Who does not read is told of a reset all the same: nothing that has come can be had any more. */
@@ -225,18 +238,14 @@ export class DirectSocket extends SocketEnds implements Connection, Polled {
     if (error < 0) this.#fail('read', error)
   }
 
-  #givePutBack(octets: Buffer): void {
-    this.#putBack = undefined
-    this.emit('data', octets)
-  }
-
   #read(): void {
     for (let reads = 0; reads < readsPerTurn; reads++) {
       const buffer = this.#inlet === undefined ? scratch : this.#inlet.readBuffer()
-      const count = this.calls.receive(this.descriptor, buffer)
+      const count = this.#link.receive(this.descriptor, buffer)
       if (count <= 0) return this.#readNothing(count)
-      // The kernel had no more, and tells when it has.
-      if (count < buffer.length && !this.#isAtEnd) this.#isReadable = false
+      // The kernel had no more, and tells when it has. TLS may have kept some.
+      if (count < buffer.length && !this.#isAtEnd && this.tls === undefined)
+        this.#isReadable = false
       if (this.#inlet === undefined) this.emit('data', Buffer.from(buffer.subarray(0, count)))
       else if (!this.#inlet.take(count, buffer)) this.#isFlowing = false
       if (!this.#isFlowing || !this.#isReadable) return
@@ -277,8 +286,10 @@ export class DirectSocket extends SocketEnds implements Connection, Polled {
     if (this.#isFinished) return
     this.#isFinished = true
     process.nextTick(emitFinish, this)
-    if (this.#isDestroyedSoon || this.readableEnded) this.destroy()
-    else this.calls.endSending(this.descriptor)
+    const isOver = this.#isDestroyedSoon || this.readableEnded
+    // A close says the same, but nothing of TLS.
+    if (!isOver || this.tls !== undefined) this.#link.endSending(this.descriptor)
+    if (isOver) this.destroy()
   }
 
   #fail(call: string, result: number): void {

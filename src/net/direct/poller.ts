@@ -62,6 +62,12 @@ export class Poller {
     return 0
   }
 
+  /** From now on it is `polled` that is told of the descriptor, beginning with what there may be. */
+  handOver(descriptor: number, polled: Polled): void {
+    this.#polled[descriptor] = polled
+    polled.noted(pollEvents.in | pollEvents.out)
+  }
+
   /** Of a descriptor that goes on. */
   remove(descriptor: number): void {
     this.calls.changePoll(this.#poll, pollChange.remove, descriptor, 0)

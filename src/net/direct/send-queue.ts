@@ -1,6 +1,6 @@
 /** What a connection was given to send: goes to the kernel at once, and waits here where that takes no more. */
 import { closedError } from './socket-events.ts'
-import type { SystemCalls } from './system-calls.ts'
+import type { Link } from './link.ts'
 import { wouldBlock } from './system-calls.ts'
 
 /** Told when all is on its way, or when it never will be. Later, not within the call that gave it. */
@@ -24,11 +24,11 @@ export class SendQueue {
   isBlocked = false
   /** What is added waits for a `flush`. */
   isCorked = false
-  readonly #calls: SystemCalls
+  readonly #link: Link
   #unsent: Unsent[] = []
 
-  constructor(calls: SystemCalls) {
-    this.#calls = calls
+  constructor(link: Link) {
+    this.#link = link
   }
 
   /** Something waits that the kernel may take now. */
@@ -99,9 +99,15 @@ export class SendQueue {
 
   /** Returns how much is sent, or a negative error number. */
   #send(descriptor: number, octets: Uint8Array, length: number): number {
-    const count = this.#calls.send(descriptor, octets, length)
-    if (count < length) this.isBlocked = true
-    return count === wouldBlock ? 0 : count
+    for (let sent = 0; ; ) {
+      const rest = sent === 0 ? octets : octets.subarray(sent, length)
+      const count = this.#link.send(descriptor, rest, length - sent)
+      if (count === wouldBlock) this.isBlocked = true
+      if (count < 0) return count === wouldBlock ? sent : count
+      // A record of TLS is taken at a time; of plain octets, as many as there is room for.
+      sent += count
+      if (sent === length) return length
+    }
   }
 
   #keepRest(

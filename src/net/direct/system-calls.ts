@@ -7,6 +7,7 @@
  */
 import type * as ffi from 'node:ffi'
 import { constants } from 'node:os'
+import type { Link } from './link.ts'
 
 export type ForeignFunctions = typeof ffi
 
@@ -109,7 +110,7 @@ export interface LoopWatch {
   keepAlive(isWanted: boolean): void
 }
 
-export class SystemCalls {
+export class SystemCalls implements Link {
   readonly #calls: ReturnType<typeof bind>
   readonly #number = new Int32Array(1)
   readonly #numberOctets = new Uint8Array(this.#number.buffer)
@@ -163,25 +164,29 @@ export class SystemCalls {
     return this.#result(this.#calls.getpeername(descriptor, this.#address, this.#lengthOctets))
   }
 
-  /** Reads into the whole of `octets`. Returns how many came; 0: the other side has ended. */
   receive(descriptor: number, octets: Uint8Array): number {
     return this.#result(this.#calls.read(descriptor, octets, BigInt(octets.length)))
   }
 
-  /** Whether the other side has ended, and all that it has sent was read. */
   isAtEnd(descriptor: number): boolean {
-    return this.#calls.recv(descriptor, this.#numberOctets, 1n, peek) === 0
+    return this.peek(descriptor, this.#numberOctets) === 0
   }
 
-  /** Returns how many of the first `length` octets the kernel has taken. */
+  /** As `receive`, and what came stays to be received. */
+  peek(descriptor: number, octets: Uint8Array): number {
+    return this.#result(this.#calls.recv(descriptor, octets, BigInt(octets.length), peek))
+  }
+
   send(descriptor: number, octets: Uint8Array, length: number): number {
     return this.#result(this.#calls.write(descriptor, octets, BigInt(length)))
   }
 
-  /** Nothing more will be sent. */
-  endSending(descriptor: number): number {
-    return this.#result(this.#calls.shutdown(descriptor, sendSide))
+  endSending(descriptor: number): void {
+    this.#calls.shutdown(descriptor, sendSide)
   }
+
+  /** Nothing is kept of a connection. */
+  release(): void {}
 
   close(descriptor: number): void {
     this.#calls.close(descriptor)

@@ -1,0 +1,15 @@
+/** How octets get from a connection to the kernel, and from there: as they are, or through TLS. */
+
+/** Results: how many octets, or a negative error number, -EAGAIN where it would have to wait. */
+export interface Link {
+  /** Reads into the whole of `octets`; 0: the other side has ended. */
+  receive(descriptor: number, octets: Uint8Array): number
+  /** Whether the other side has ended, and all that it has sent was received. */
+  isAtEnd(descriptor: number): boolean
+  /** Of the first `length` octets. What was refused comes again, with more behind it maybe. */
+  send(descriptor: number, octets: Uint8Array, length: number): number
+  /** Nothing more will be sent. */
+  endSending(descriptor: number): void
+  /** The connection is closed, and the link of no more use. */
+  release(): void
+}
