@@ -205,7 +205,8 @@ function settle(attempt: Attempt, done: (result: DialResult) => void): Cancel {
   socket.on('error', ignoreError)
   const finish = (): void => {
     clearTimeout(timer)
-    socket.off('connect', onConnect).off(ready, onReady).off('error', onError).off('close', onClose)
+    if (ready !== 'connect') socket.off('connect', onConnect)
+    socket.off(ready, onReady).off('error', onError).off('close', onClose)
   }
   const fail = (failure: DialFailure): void => {
     finish()
@@ -235,7 +236,8 @@ function settle(attempt: Attempt, done: (result: DialResult) => void): Cancel {
       detail: `not ${connected ? 'secure' : 'connected'} after ${timeoutMs} ms`,
     })
   }, timeoutMs)
-  socket.on('connect', onConnect).on(ready, onReady).on('error', onError).on('close', onClose)
+  if (ready !== 'connect') socket.on('connect', onConnect)
+  socket.on(ready, onReady).on('error', onError).on('close', onClose)
   return () => {
     finish()
     socket.destroy()

@@ -14,3 +14,8 @@ export interface DirectOptions {
   /** After its handshake, over a descriptor that the poller knows; the socket's from now on. */
   readonly tls?: TlsSession
 }
+
+/** Who has the connection that was given away. */
+export interface Heir {
+  destroy(): unknown
+}

@@ -8,7 +8,7 @@
  */
 import type { Connection } from '../connection.ts'
 import type { Inlet } from '../dial.ts'
-import type { DirectOptions } from './direct-options.ts'
+import type { DirectOptions, Heir } from './direct-options.ts'
 import type { Link } from './link.ts'
 import type { Polled, Poller } from './poller.ts'
 import type { TlsSession } from './tls-session.ts'
@@ -29,9 +29,6 @@ const troubled = pollEvents.error | pollEvents.hangUp
 const ended = pollEvents.peerEnded | troubled
 const readable = pollEvents.in | ended
 const writable = pollEvents.out | troubled
-
-/** Who has the connection now. */
-type Heir = { destroy(): unknown }
 
 export class DirectSocket extends SocketEnds implements Connection, Polled {
   allowHalfOpen = false
@@ -244,11 +241,13 @@ export class DirectSocket extends SocketEnds implements Connection, Polled {
       const count = this.#link.receive(this.descriptor, buffer)
       if (count <= 0) return this.#readNothing(count)
       // The kernel had no more, and tells when it has. TLS may have kept some.
-      if (count < buffer.length && !this.#isAtEnd && this.tls === undefined)
-        this.#isReadable = false
+      const isLast = count < buffer.length && this.tls === undefined
+      if (isLast && !this.#isAtEnd) this.#isReadable = false
       if (this.#inlet === undefined) this.emit('data', Buffer.from(buffer.subarray(0, count)))
       else if (!this.#inlet.take(count, buffer)) this.#isFlowing = false
       if (!this.#isFlowing || !this.#isReadable) return
+      // Nothing comes after an end that was told of before.
+      if (isLast && !this.#isTroubled) return this.#readNothing(0)
     }
     this.#askTurn()
   }
