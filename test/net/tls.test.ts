@@ -67,7 +67,7 @@ class Acceptor implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const socket of [...this.raw, ...this.accepted]) socket?.destroy()
+    for (const socket of [...this.accepted, ...this.raw]) socket?.destroy()
     ;(await this.#listener).close()
   }
 }
