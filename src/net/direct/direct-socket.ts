@@ -286,8 +286,7 @@ export class DirectSocket extends SocketEnds implements Connection, Polled {
     this.#isFinished = true
     process.nextTick(emitFinish, this)
     const isOver = this.#isDestroyedSoon || this.readableEnded
-    // A close says the same, but nothing of TLS.
-    if (!isOver || this.tls !== undefined) this.#link.endSending(this.descriptor)
+    this.#link.endSending(this.descriptor, isOver)
     if (isOver) this.destroy()
   }
 

@@ -8,8 +8,8 @@ export interface Link {
   isAtEnd(descriptor: number): boolean
   /** Of the first `length` octets. What was refused comes again, with more behind it maybe. */
   send(descriptor: number, octets: Uint8Array, length: number): number
-  /** Nothing more will be sent. */
-  endSending(descriptor: number): void
+  /** Nothing more will be sent. `isClosing`: the connection is closed next, which tells the kernel. */
+  endSending(descriptor: number, isClosing: boolean): void
   /** The connection is closed, and the link of no more use. */
   release(): void
 }

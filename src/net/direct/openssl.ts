@@ -103,6 +103,7 @@ function zeroEnded(text: string): Buffer {
 export class OpenSsl {
   readonly #calls: ReturnType<typeof bind>
   readonly #octet = Buffer.alloc(1)
+  readonly #texts = new Map<bigint, string>()
 
   /** Throws where one of its functions is not there. */
   constructor(foreignFunctions: ForeignFunctions) {
@@ -187,9 +188,17 @@ export class OpenSsl {
     const calls = this.#calls
     const cipher = calls.cipher(session)
     return {
-      protocol: calls.toString(calls.version(session)) ?? '',
-      cipher: cipher === 0n ? '' : (calls.toString(calls.cipherName(cipher)) ?? ''),
+      protocol: this.#textAt(calls.version(session)),
+      cipher: cipher === 0n ? '' : this.#textAt(calls.cipherName(cipher)),
     }
+  }
+
+  /** A text that OpenSSL has for good. */
+  #textAt(pointer: bigint): string {
+    let text = this.#texts.get(pointer)
+    text ??= this.#calls.toString(pointer) ?? ''
+    this.#texts.set(pointer, text)
+    return text
   }
 
   #failure(session: bigint, result: number): number {

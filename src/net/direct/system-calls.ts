@@ -181,8 +181,8 @@ export class SystemCalls implements Link {
     return this.#result(this.#calls.write(descriptor, octets, BigInt(length)))
   }
 
-  endSending(descriptor: number): void {
-    this.#calls.shutdown(descriptor, sendSide)
+  endSending(descriptor: number, isClosing: boolean): void {
+    if (!isClosing) this.#calls.shutdown(descriptor, sendSide)
   }
 
   /** Nothing is kept of a connection. */

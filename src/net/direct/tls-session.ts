@@ -36,9 +36,9 @@ export class TlsSession implements Link {
     return this.#openSsl.write(this.#own, octets, length)
   }
 
-  endSending(descriptor: number): void {
+  endSending(descriptor: number, isClosing: boolean): void {
     this.#openSsl.shutdown(this.#own)
-    this.#calls.endSending(descriptor)
+    this.#calls.endSending(descriptor, isClosing)
   }
 
   release(): void {
