@@ -22,6 +22,7 @@ type Done = (socket: Connection | undefined) => void
  * take them.
  */
 export function acceptTls(raw: Connection, wanted: Wanted, done: Done): void {
+  if (isUnfit(raw)) return refuse(raw, done)
   const [tls, contexts] = [directTls(), wanted.serverTls.direct]
   const isDirect = raw instanceof DirectSocket && raw.readableLength === 0
   if (tls === undefined || contexts === undefined || !isDirect || wanted.asksCertificate) {
@@ -48,7 +49,18 @@ export function acceptTls(raw: Connection, wanted: Wanted, done: Done): void {
   }
 }
 
+/** Who does not read what was said before, or is gone already, gets no handshake. */
+function isUnfit(raw: Connection): boolean {
+  return raw instanceof DirectSocket && (raw.destroyed || raw.writableLength > 0)
+}
+
+function refuse(raw: Connection, done: Done): void {
+  raw.destroy()
+  process.nextTick(done, undefined)
+}
+
 function acceptByNode(raw: Connection, { serverTls, asksCertificate }: Wanted, done: Done): void {
+  if (isUnfit(raw)) return refuse(raw, done)
   const socket = new TLSSocket(nodeSocketOf(raw), {
     isServer: true,
     secureContext: serverTls.defaultContext,

@@ -131,10 +131,10 @@ function dialDirectly(
   done: (result: DialResult) => void,
 ): Cancel {
   const { host, port } = endpoint
-  const tryAddress: HostToTry['tryAddress'] = (address, attemptMs, settled) => {
+  const tryAddress: HostToTry['tryAddress'] = (address, limitMs, settled) => {
     const socket = connectDirectly(poller, { address, port }, inlet)
     if (preface !== undefined) socket.once('connect', () => socket.write(preface(socket)))
-    return settle({ socket, ready: 'connect', timeoutMs: attemptMs }, settled)
+    return settle({ socket, ready: 'connect', timeoutMs: limitMs }, settled)
   }
   return dialEach({ host, timeoutMs, tryAddress, failureOf: connectFailure }, done)
 }
@@ -159,6 +159,7 @@ function dialTwice(options: DialOptions, done: (result: DialResult) => void): Ca
 export function upgrade(options: UpgradeOptions, done: (result: DialResult) => void): Cancel {
   const { trust, timeoutMs, inlet } = options
   options.socket.removeAllListeners('data')
+  if (options.socket.destroyed || options.socket.writableLength > 0) return failLater(options, done)
   const socket = tlsConnect({ socket: nodeSocketOf(options.socket), ...verification(trust) })
   if (inlet !== undefined) {
     socket.on('data', (chunk: Buffer) => {
@@ -166,6 +167,14 @@ export function upgrade(options: UpgradeOptions, done: (result: DialResult) => v
     })
   }
   return settle({ socket, ready: 'secureConnect', timeoutMs, pins: trust.pins }, done)
+}
+
+/** Who has not taken what was said before, or is gone, gets no handshake. */
+function failLater({ socket }: UpgradeOptions, done: (result: DialResult) => void): Cancel {
+  socket.destroy()
+  const failure = { step: 'tls', reason: 'closed', detail: describe(undefined) } as const
+  const immediate = setImmediate(() => done({ ok: false, failure }))
+  return () => clearImmediate(immediate)
 }
 
 function required(trust: Trust | undefined): Trust {

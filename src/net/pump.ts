@@ -39,6 +39,8 @@ export class Pump implements Inlet, Timed {
   readonly #backend: Connection
   readonly #options: PumpOptions
   readonly #encrypted: boolean
+  /** A write is taken at once, and told of later: so does TLS of Node. */
+  readonly #takesAtOnce: boolean
   #large: Buffer | undefined
   #end: PumpEnd | undefined
   /** When bytes last passed, and how long none may: what is left of a join that ends is short. */
@@ -56,6 +58,7 @@ export class Pump implements Inlet, Timed {
     this.#backend = options.backend
     this.#options = options
     this.#encrypted = isEncrypted(options.client)
+    this.#takesAtOnce = this.#encrypted && !(options.client instanceof DirectSocket)
     this.#silenceMs = options.idleTimeoutMs
   }
 
@@ -91,14 +94,14 @@ export class Pump implements Inlet, Timed {
       if (length === buffer.length) this.#becomeBusy()
     } else if (buffer === this.#large) {
       client.write(buffer.subarray(0, length), this.#onWritten())
-      if (length < quietReadBytes) this.#becomeQuiet()
+      if (length < quietReadBytes) this.#becomeQuiet(waited)
     } else {
       client.write(buffer) // a chunk of its own, as upgraded connections give
     }
     this.watch?.fromBackEnd(buffer, length)
     if (client.writableLength === 0) return true
     // TLS reports every write as done a little later: one small one may be on its way.
-    if (this.#encrypted && !waited && length <= quietBuffer.length) return true
+    if (this.#takesAtOnce && !waited && length <= quietBuffer.length) return true
     // A TLS connection goes on giving records that it has decrypted after it was stopped.
     if (!this.#isWaiting && buffer !== this.#large) client.write(nothing, this.#onWritten())
     this.#isWaiting = true
@@ -154,7 +157,7 @@ export class Pump implements Inlet, Timed {
   /** The bytes are in the buffer that others will use next: TLS takes them at once, TCP may not. */
   #writeQuiet(length: number, waited: boolean): void {
     if (this.#client instanceof DirectSocket) this.#client.writeLent(quietBuffer, length)
-    else if (this.#encrypted && !waited) this.#client.write(quietBuffer.subarray(0, length))
+    else if (this.#takesAtOnce && !waited) this.#client.write(quietBuffer.subarray(0, length))
     else this.#client.write(quietBuffer.toString('latin1', 0, length), 'latin1')
   }
 
@@ -164,11 +167,11 @@ export class Pump implements Inlet, Timed {
     this.#large ??= borrowLargeBuffer()
   }
 
-  #becomeQuiet(): void {
+  #becomeQuiet(waited: boolean): void {
     const large = this.#large
     if (large === undefined) return
-    // TLS has taken its input; TCP still needs what it could not write at once.
-    if (this.#client.writableLength > 0 && !this.#encrypted) return
+    // What waits is still in the buffer, unless TLS has taken it: of writes that wait it takes one.
+    if (this.#client.writableLength > 0 && (waited || !this.#takesAtOnce)) return
     this.#large = undefined
     returnLargeBuffer(large, false)
   }

@@ -6,7 +6,7 @@ import { type ClientHello, readClientHello } from './client-hello.ts'
 import { DirectSocket } from './direct-socket.ts'
 import type { OpenSsl } from './openssl.ts'
 import type { Polled, Poller } from './poller.ts'
-import { pollEvents, wouldBlock } from './system-calls.ts'
+import { interrupted, pollEvents, wouldBlock } from './system-calls.ts'
 import type { TlsContexts } from './tls-contexts.ts'
 import { TlsSession } from './tls-session.ts'
 
@@ -45,8 +45,9 @@ class Handshake implements Polled {
   #descriptor: number
   #session: TlsSession | undefined
   #hasAskedTurn = false
-  /** The client sends no more. */
-  #hasEnded = false
+  #events = 0
+  /** What Node goes on with. */
+  #given: DirectSocket | undefined
 
   constructor(tls: DirectTls, contexts: TlsContexts, socket: DirectSocket, outcome: Outcome) {
     this.#tls = tls
@@ -59,7 +60,7 @@ class Handshake implements Polled {
   }
 
   noted(events: number): void {
-    this.#hasEnded ||= (events & ended) !== 0
+    this.#events |= events
     if (this.#hasAskedTurn) return
     this.#hasAskedTurn = true
     this.#tls.poller.askTurn(this)
@@ -87,7 +88,7 @@ class Handshake implements Polled {
     if (hello === undefined) this.#fail()
     else if (hello === 'other') this.#giveToNode()
     else if (hello !== 'incomplete') this.#begin(hello)
-    else if (this.#hasEnded) this.#fail()
+    else if ((this.#events & ended) !== 0) this.#fail()
   }
 
   #begin({ serverName, offersProtocols }: ClientHello): void {
@@ -95,19 +96,26 @@ class Handshake implements Polled {
     if (offersProtocols) return this.#giveToNode()
     const { openSsl, poller } = this.#tls
     const context = this.#contexts.contextFor(serverName)
-    this.#session = new TlsSession(openSsl, poller.calls, context, this.#descriptor)
+    try {
+      this.#session = new TlsSession(openSsl, poller.calls, context, this.#descriptor)
+    } catch {
+      // There is no memory for it.
+      return this.#fail()
+    }
     this.#proceed(this.#session)
   }
 
   #proceed(session: TlsSession): void {
     const result = session.handshake()
     if (result === wouldBlock) return
+    if (result === interrupted) return this.noted(0)
     if (result < 0) return this.#fail()
     this.#outcome.done(this.#socketOf(session))
   }
 
   /** Whoever has given it the connection wants it closed. */
   #giveUp(): void {
+    this.#given?.destroy()
     if (this.#descriptor < 0) return
     this.cancel()
     process.nextTick(() => this.#outcome.done(undefined))
@@ -119,7 +127,9 @@ class Handshake implements Polled {
   }
 
   #giveToNode(): void {
-    this.#outcome.isNodes(this.#socketOf(undefined))
+    const given = this.#socketOf(undefined)
+    this.#given = given
+    this.#outcome.isNodes(given)
   }
 
   #socketOf(tls: TlsSession | undefined): DirectSocket {
@@ -128,6 +138,6 @@ class Handshake implements Polled {
     const { poller } = this.#tls
     if (tls === undefined) poller.remove(descriptor)
     const own = { descriptor, remote: this.#remote }
-    return new DirectSocket(poller, tls === undefined ? own : { ...own, tls })
+    return new DirectSocket(poller, tls === undefined ? own : { ...own, tls, events: this.#events })
   }
 }

@@ -32,8 +32,7 @@ export class Acceptor implements Polled {
     this.#onSocket = onSocket
     // Those that are accepted have it from their listener.
     poller.calls.setOption(descriptor, socketOptions.noDelay, 1)
-    this.#open()
-    this.#hide(mostTries)
+    if (this.#open()) this.#hide(mostTries)
   }
 
   noted(): void {
@@ -67,9 +66,12 @@ export class Acceptor implements Polled {
     this.#pause = setTimeout(() => this.#open(), pauseMs)
   }
 
-  #open(): void {
+  /** Returns whether there will be clients. */
+  #open(): boolean {
     this.#pause = undefined
-    this.#poller.addListener(this.#descriptor, this)
+    const isOpen = this.#poller.addListener(this.#descriptor, this) === 0
+    if (!isOpen) this.#pause = setTimeout(() => this.#open(), pauseMs)
+    return isOpen
   }
 
   /** Where that fails Node accepts clients, too, and they are served as well. */

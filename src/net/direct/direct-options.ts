@@ -13,6 +13,8 @@ export interface DirectOptions {
   readonly remote?: SocketAddress | undefined
   /** After its handshake, over a descriptor that the poller knows; the socket's from now on. */
   readonly tls?: TlsSession
+  /** What was told of the descriptor meanwhile. */
+  readonly events?: number
 }
 
 /** Who has the connection that was given away. */

@@ -9,26 +9,23 @@
 import type { Connection } from '../connection.ts'
 import type { Inlet } from '../dial.ts'
 import type { DirectOptions, Heir } from './direct-options.ts'
-import type { Link } from './link.ts'
+import { type Link, mustSendFirst } from './link.ts'
 import type { Polled, Poller } from './poller.ts'
 import type { TlsSession } from './tls-session.ts'
 import { SendQueue, type Written } from './send-queue.ts'
 import { SocketEnds } from './socket-ends.ts'
 import { closedError, emitClose, emitDrain, emitFinish, systemError } from './socket-events.ts'
-import { pollEvents, wouldBlock } from './system-calls.ts'
+import { interrupted, pollEvents, wouldBlock } from './system-calls.ts'
 
 /** So much may be unsent before `write` returns false. */
 const highWaterMark = 65_536
-/** So many reads in one turn; then others have theirs. */
-const readsPerTurn = 4
 const scratchBytes = 65_536
 
 /** What is read where nobody gives a buffer; copied at once. */
 const scratch = Buffer.allocUnsafeSlow(scratchBytes)
-const troubled = pollEvents.error | pollEvents.hangUp
-const ended = pollEvents.peerEnded | troubled
-const readable = pollEvents.in | ended
-const writable = pollEvents.out | troubled
+const ended = pollEvents.peerEnded | pollEvents.hangUp
+const readable = pollEvents.in | pollEvents.error | ended
+const writable = pollEvents.out | pollEvents.error | pollEvents.hangUp
 
 export class DirectSocket extends SocketEnds implements Connection, Polled {
   allowHalfOpen = false
@@ -58,7 +55,7 @@ export class DirectSocket extends SocketEnds implements Connection, Polled {
 
   constructor(
     poller: Poller,
-    { descriptor, inlet, remote, isConnecting = false, tls }: DirectOptions,
+    { descriptor, inlet, remote, isConnecting = false, tls, events }: DirectOptions,
   ) {
     super(poller.calls, Math.max(descriptor, -1), remote)
     this.poller = poller
@@ -68,7 +65,7 @@ export class DirectSocket extends SocketEnds implements Connection, Polled {
     this.#queue = new SendQueue(this.#link)
     this.connecting = isConnecting
     const isToAdd = descriptor >= 0 && tls === undefined
-    if (tls !== undefined) poller.handOver(descriptor, this)
+    if (tls !== undefined) poller.handOver(descriptor, this, events)
     const result = isToAdd ? poller.addConnection(descriptor, this) : Math.min(descriptor, 0)
     if (result < 0) this.#fail(isConnecting ? 'connect' : 'epoll_ctl', result)
   }
@@ -95,6 +92,7 @@ export class DirectSocket extends SocketEnds implements Connection, Polled {
   }
 
   resume(): this {
+    if (this.destroyed) return this
     this.#isFlowing = true
     if (this.#isReadable || this.#putBack !== undefined) this.#askTurn()
     return this
@@ -125,7 +123,7 @@ export class DirectSocket extends SocketEnds implements Connection, Polled {
     if (typeof octets !== 'string') {
       return this.#added(this.#queue.addOctets(this.descriptor, octets, written))
     }
-    const encoding = typeof how === 'string' ? how : 'utf8'
+    const encoding = how === 'latin1' ? how : 'utf8'
     return this.#added(this.#queue.addText(this.descriptor, octets, encoding))
   }
 
@@ -135,8 +133,9 @@ export class DirectSocket extends SocketEnds implements Connection, Polled {
   }
 
   end(last?: string | (() => void)): this {
-    if (typeof last === 'function') this.once('finish', last)
-    else if (last !== undefined) this.write(last)
+    if (typeof last === 'string') this.write(last)
+    else if (last !== undefined && !this.#isFinished && !this.destroyed) this.once('finish', last)
+    else if (last !== undefined) process.nextTick(last)
     if (this.writableEnded || this.destroyed) return this
     this.writableEnded = true
     this.#queue.isCorked = false
@@ -174,11 +173,11 @@ export class DirectSocket extends SocketEnds implements Connection, Polled {
    */
   giveAway(heir: Heir): { readonly descriptor: number; readonly putBack: Buffer | undefined } {
     const { descriptor } = this
-    if (descriptor < 0 || this.writableLength > 0 || this.tls !== undefined) {
-      throw new Error('not a connection to be given away')
-    }
+    const isWhole = descriptor >= 0 && this.writableLength === 0 && this.tls === undefined
+    if (!isWhole) throw new Error('not a connection to be given away')
     this.descriptor = -1
     this.destroyed = true
+    this.#isFlowing = false
     this.#heir = heir
     return { descriptor, putBack: this.#putBack }
   }
@@ -194,15 +193,17 @@ export class DirectSocket extends SocketEnds implements Connection, Polled {
 
   haveTurn(): void {
     this.#hasAskedTurn = false
+    if (this.destroyed) return
     if (this.connecting) this.#connected()
-    if (this.#queue.isReady) this.#flush()
     if (this.#isFlowing && this.#putBack !== undefined) {
       const octets = this.#putBack
       this.#putBack = undefined
       this.emit('data', octets)
     }
+    // Before anything is sent, for that may fail, and what has come would be lost.
     if (this.#isFlowing && this.#isReadable && !this.readableEnded) this.#read()
-    if (this.#isTroubled && !this.destroyed) this.#findTrouble()
+    if (this.#queue.isReady) this.#flush()
+    if (this.#isTroubled) this.#findTrouble()
     if (this.#isAtEnd && !this.#isFlowing) this.#findEnd()
   }
 
@@ -213,7 +214,6 @@ export class DirectSocket extends SocketEnds implements Connection, Polled {
   }
 
   #connected(): void {
-    if (this.destroyed) return
     const error = this.#isTroubled ? this.calls.takeError(this.descriptor) : 0
     if (error < 0) return this.#fail('connect', error)
     this.connecting = false
@@ -228,31 +228,34 @@ export class DirectSocket extends SocketEnds implements Connection, Polled {
     if (this.#link.isAtEnd(this.descriptor)) this.#readNothing(0)
   }
 
-  /** Who does not read is told of a reset all the same: nothing that has come can be had any more. */
+  /** A client that is gone is told of, too; what a back-end has said last is read first. */
   #findTrouble(): void {
+    if (this.destroyed || (this.#inlet !== undefined && this.#isReadable)) return
     this.#isTroubled = false
     const error = this.calls.takeError(this.descriptor)
     if (error < 0) this.#fail('read', error)
   }
 
+  /** Once in a turn, so that others have theirs, and the other side has time to send on. */
   #read(): void {
-    for (let reads = 0; reads < readsPerTurn; reads++) {
-      const buffer = this.#inlet === undefined ? scratch : this.#inlet.readBuffer()
-      const count = this.#link.receive(this.descriptor, buffer)
-      if (count <= 0) return this.#readNothing(count)
-      // The kernel had no more, and tells when it has. TLS may have kept some.
-      const isLast = count < buffer.length && this.tls === undefined
-      if (isLast && !this.#isAtEnd) this.#isReadable = false
-      if (this.#inlet === undefined) this.emit('data', Buffer.from(buffer.subarray(0, count)))
-      else if (!this.#inlet.take(count, buffer)) this.#isFlowing = false
-      if (!this.#isFlowing || !this.#isReadable) return
-      // Nothing comes after an end that was told of before.
-      if (isLast && !this.#isTroubled) return this.#readNothing(0)
-    }
-    this.#askTurn()
+    const buffer = this.#inlet === undefined ? scratch : this.#inlet.readBuffer()
+    const count = this.#link.receive(this.descriptor, buffer)
+    if (count <= 0) return this.#readNothing(count)
+    // The kernel had no more, and tells when it has. TLS may have kept some.
+    const isLast = count < buffer.length && this.tls === undefined
+    if (isLast && !this.#isAtEnd && !this.#isTroubled) this.#isReadable = false
+    if (this.#inlet === undefined) this.emit('data', Buffer.from(buffer.subarray(0, count)))
+    else if (!this.#inlet.take(count, buffer)) this.#isFlowing = false
+    if (this.destroyed || !this.#isFlowing || !this.#isReadable) return
+    // Nothing comes after an end that was told of before.
+    if (isLast && this.#isAtEnd && !this.#isTroubled) this.#readNothing(0)
+    else this.#askTurn()
   }
 
   #readNothing(result: number): void {
+    // It goes on when the kernel takes something, or when others have had their turns.
+    if (result === mustSendFirst) return
+    if (result === interrupted) return this.#askTurn()
     this.#isReadable = false
     if (result === wouldBlock) return
     if (result < 0) return this.#fail('read', result)

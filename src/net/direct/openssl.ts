@@ -6,8 +6,11 @@
  */
 import { constants } from 'node:os'
 import type * as ffi from 'node:ffi'
+import { mustSendFirst } from './link.ts'
 import type { ForeignFunctions } from './system-calls.ts'
 
+/** SSL_MODE_AUTO_RETRY: with it one call would go on for as long as records without data come. */
+const untiring = 4n
 /** SSL_ERROR_… of ssl.h. */
 const wants = { read: 2, write: 3 } as const
 const endOfData = 6
@@ -16,6 +19,7 @@ const control = {
   extraChainCertificate: 14,
   mode: 33,
   readAhead: 41,
+  clearMode: 78,
   sessionCacheMode: 44,
   ticketKeys: 59,
   groups: 92,
@@ -26,7 +30,7 @@ const modes = 1n | 2n | 0x10n
 /** SSL_OP_IGNORE_UNEXPECTED_EOF, _NO_COMPRESSION, _CIPHER_SERVER_PREFERENCE, _NO_RENEGOTIATION. */
 const serverOptions = (1n << 7n) | (1n << 17n) | (1n << 22n) | (1n << 30n)
 const versions = { 'TLSv1.2': 0x0303n, 'TLSv1.3': 0x0304n } as const
-const { EAGAIN, EPROTO } = constants.errno
+const { EAGAIN, EINTR, EPROTO } = constants.errno
 
 export interface ServerContextOptions {
   /** PEM texts: the chain, our own certificate first; the key without a password. */
@@ -44,7 +48,7 @@ export interface ServerContextOptions {
   readonly resumableS: number
 }
 
-function bind({ DynamicLibrary, toString }: ForeignFunctions) {
+function bind({ DynamicLibrary, toArrayBuffer, toString }: ForeignFunctions) {
   const library = new DynamicLibrary(null)
   const call = <
     const Arguments extends readonly ffi.ArgumentType[],
@@ -54,7 +58,10 @@ function bind({ DynamicLibrary, toString }: ForeignFunctions) {
     parameters: Arguments,
     result: Result,
   ) => library.getFunction(name, { arguments: parameters, return: result })
+  const location = call('__errno_location', [], 'uint64')
   return {
+    library,
+    errorNumber: new Int32Array(toArrayBuffer(location(), 4, false)),
     toString,
     serverMethod: call('TLS_server_method', [], 'uint64'),
     newContext: call('SSL_CTX_new', ['uint64'], 'uint64'),
@@ -148,32 +155,37 @@ export class OpenSsl {
     this.#calls.freeSession(session)
   }
 
-  /** Returns 1 when it is done, -EAGAIN where more must come first, or another negative number. */
+  /** Returns 1 when it is done, -EAGAIN where more must come first, -EINTR to be called again, or another number. */
   handshake(session: bigint): number {
-    this.#calls.clearErrors()
+    this.#begin()
     const result = this.#calls.handshake(session)
-    return result === 1 ? 1 : this.#failure(session, result) || -EPROTO
+    if (result === 1) return 1
+    const failure = this.#failure(session, result) || -EPROTO
+    return failure === mustSendFirst ? -EAGAIN : failure
   }
 
-  /** Returns how many octets came, 0 at the end, or a negative error number. */
+  /** Returns how many octets came, 0 at the end, or a negative error number, as a link does. */
   read(session: bigint, octets: Uint8Array): number {
-    this.#calls.clearErrors()
+    this.#begin()
     const count = this.#calls.read(session, octets, octets.length)
     return count > 0 ? count : this.#failure(session, count)
   }
 
   /** Whether the other side has ended, and all that it has sent was read. */
   isAtEnd(session: bigint): boolean {
-    this.#calls.clearErrors()
+    this.#begin()
     const count = this.#calls.peek(session, this.#octet, 1)
     return count <= 0 && this.#failure(session, count) === 0
   }
 
   /** Returns how many octets were taken, or a negative error number. */
   write(session: bigint, octets: Uint8Array, length: number): number {
-    this.#calls.clearErrors()
+    this.#begin()
     const count = this.#calls.write(session, octets, length)
-    return count > 0 ? count : this.#failure(session, count) || -EPROTO
+    if (count > 0) return count
+    const failure = this.#failure(session, count) || -EPROTO
+    // Of what is to be sent, all that can be wanted is room.
+    return failure === mustSendFirst || failure === -EINTR ? -EAGAIN : failure
   }
 
   /** Tells the other side that nothing more will come. */
@@ -201,9 +213,16 @@ export class OpenSsl {
     return text
   }
 
+  #begin(): void {
+    this.#calls.clearErrors()
+    this.#calls.errorNumber[0] = 0
+  }
+
   #failure(session: bigint, result: number): number {
     const error = this.#calls.getError(session, result)
-    if (error === wants.read || error === wants.write) return -EAGAIN
+    if (error === wants.write) return mustSendFirst
+    // Unless it was the kernel that had no more, there may be more.
+    if (error === wants.read) return this.#calls.errorNumber[0] === EAGAIN ? -EAGAIN : -EINTR
     return error === endOfData ? 0 : -EPROTO
   }
 
@@ -214,6 +233,7 @@ export class OpenSsl {
     }
     calls.setOptions(context, serverOptions)
     set(control.mode, modes)
+    set(control.clearMode, untiring)
     set(control.readAhead, 1n)
     set(control.sessionCacheMode, 0n)
     set(control.leastVersion, versions[options.leastVersion])

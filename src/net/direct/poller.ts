@@ -62,10 +62,10 @@ export class Poller {
     return 0
   }
 
-  /** From now on it is `polled` that is told of the descriptor, beginning with what there may be. */
-  handOver(descriptor: number, polled: Polled): void {
+  /** From now on it is `polled` that is told of the descriptor, beginning with `events` and what there may be. */
+  handOver(descriptor: number, polled: Polled, events = 0): void {
     this.#polled[descriptor] = polled
-    polled.noted(pollEvents.in | pollEvents.out)
+    polled.noted(events | pollEvents.in | pollEvents.out)
   }
 
   /** Of a descriptor that goes on. */

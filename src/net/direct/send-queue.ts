@@ -99,6 +99,7 @@ export class SendQueue {
 
   /** Returns how much is sent, or a negative error number. */
   #send(descriptor: number, octets: Uint8Array, length: number): number {
+    if (length === 0) return 0
     for (let sent = 0; ; ) {
       const rest = sent === 0 ? octets : octets.subarray(sent, length)
       const count = this.#link.send(descriptor, rest, length - sent)

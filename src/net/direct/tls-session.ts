@@ -1,7 +1,11 @@
 /** A client's TLS session, once its handshake has begun. */
+import { constants } from 'node:os'
 import type { Link } from './link.ts'
 import type { OpenSsl } from './openssl.ts'
 import type { SystemCalls } from './system-calls.ts'
+
+/** -EBADF, as of a connection that is closed. */
+const over = -constants.errno.EBADF
 
 export class TlsSession implements Link {
   readonly #openSsl: OpenSsl
@@ -25,19 +29,19 @@ export class TlsSession implements Link {
   }
 
   receive(_descriptor: number, octets: Uint8Array): number {
-    return this.#openSsl.read(this.#own, octets)
+    return this.#session === 0n ? over : this.#openSsl.read(this.#session, octets)
   }
 
   isAtEnd(): boolean {
-    return this.#openSsl.isAtEnd(this.#own)
+    return this.#session !== 0n && this.#openSsl.isAtEnd(this.#session)
   }
 
   send(_descriptor: number, octets: Uint8Array, length: number): number {
-    return this.#openSsl.write(this.#own, octets, length)
+    return this.#session === 0n ? over : this.#openSsl.write(this.#session, octets, length)
   }
 
   endSending(descriptor: number, isClosing: boolean): void {
-    this.#openSsl.shutdown(this.#own)
+    if (this.#session !== 0n) this.#openSsl.shutdown(this.#session)
     this.#calls.endSending(descriptor, isClosing)
   }
 
