@@ -165,3 +165,22 @@ test('nothing is a thing that can be written, also over TLS', async () => {
   far.destroy()
   near.destroy()
 })
+
+test('what was put back is heard before any timer', async () => {
+  const { near, far } = await accepted()
+  const order: string[] = []
+  near.on('data', (chunk: Buffer) => order.push(String(chunk)))
+  near.unshift(Buffer.from('put back'))
+  near.resume()
+  const timer = new Promise<void>((resolve) => {
+    setTimeout(() => {
+      order.push('timer')
+      resolve()
+    }, 1)
+  })
+  // The loop is late.
+  for (const from = performance.now(); performance.now() - from < 5; );
+  await timer
+  assert.deepEqual(order, ['put back', 'timer'])
+  for (const socket of [near, far]) socket.destroy()
+})

@@ -94,7 +94,9 @@ export class DirectSocket extends SocketEnds implements Connection, Polled {
   resume(): this {
     if (this.destroyed) return this
     this.#isFlowing = true
-    if (this.#isReadable || this.#putBack !== undefined) this.#askTurn()
+    // Before anything that waits for time: it was there first.
+    if (this.#putBack !== undefined) process.nextTick(() => this.haveTurn())
+    else if (this.#isReadable) this.#askTurn()
     return this
   }
 
@@ -111,11 +113,8 @@ export class DirectSocket extends SocketEnds implements Connection, Polled {
     this.#flush()
   }
 
-  write(
-    octets: Uint8Array | string,
-    how?: Written | 'latin1' | 'utf8',
-    written: Written | undefined = typeof how === 'function' ? how : undefined,
-  ): boolean {
+  write(octets: Uint8Array | string, how?: Written | 'latin1' | 'utf8'): boolean {
+    const written = typeof how === 'function' ? how : undefined
     if (!this.writable) {
       if (written !== undefined) process.nextTick(written, closedError())
       return false

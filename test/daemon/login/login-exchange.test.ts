@@ -242,13 +242,14 @@ for (const service of saslServices) {
     const startedAt = performance.now()
     client.send(words.start('OAUTHBEARER', bearerOf(login)))
     await challenge(client)
-    assert.ok(performance.now() - startedAt >= 79)
+    // A timer is early by what the loop has been busy when it was set.
+    assert.ok(performance.now() - startedAt >= 70)
     client.send(answer(service, '*'))
     await client.expect(words.cancelled)
     const againAt = performance.now()
     client.send(words.start('OAUTHBEARER', bearerOf(login)))
     await challenge(client)
-    assert.ok(performance.now() - againAt >= 159, 'giving up after it has counted as a failure')
+    assert.ok(performance.now() - againAt >= 140, 'giving up after it has counted as a failure')
   })
 
   /** How a back-end can go wrong, once it has heard the first message. */
