@@ -2,8 +2,8 @@
  * Back-ends that have not said in time what becomes of a message. Its sender was told to try again;
  * here it is heard what they say after all, for the log alone. So many at once, for a bounded time.
  */
-import type { Connection } from '../net/connection.ts'
 import { waits } from '../base/limit.ts'
+import type { Connection } from '../net/connection.ts'
 import { deadlines, type Timed } from '../net/deadline.ts'
 import type { SmtpBackEnd } from '../protocol/smtp/back-end.ts'
 import type { SmtpUser } from './smtp-user.ts'

@@ -3,9 +3,9 @@
  * given. What it reports is a kind of failure, never words for the client. A connection that is not
  * handed over is destroyed.
  */
-import type { Connection } from '../net/connection.ts'
 import { assertNever } from '../base/never.ts'
 import type { Endpoint } from '../config/config.ts'
+import type { Connection } from '../net/connection.ts'
 import { deadlines, type Timed } from '../net/deadline.ts'
 import {
   type Cancel,

@@ -1,7 +1,7 @@
 /** How a back-end is told whom a connection or a message is for. */
-import type { Connection } from '../net/connection.ts'
 import type { ClientPassing, LoginService } from '../config/config.ts'
 import { canonicalHost } from '../mail/network.ts'
+import type { Connection } from '../net/connection.ts'
 import type { Preface } from '../net/dial.ts'
 import { formatProxyHeader, type ProxyHeader } from '../protocol/proxy-header.ts'
 import type { ClientAttributes } from '../protocol/smtp/client-attributes.ts'

@@ -1,8 +1,8 @@
 /** Looks whether a back-end answers on one of its ports, and what it offers before login. */
-import type { Connection } from '../net/connection.ts'
 import { limits } from '../base/limit.ts'
 import { printable } from '../base/log.ts'
 import type { BackendProtocol, ClientPassing, Endpoint } from '../config/config.ts'
+import type { Connection } from '../net/connection.ts'
 import { type DialResult, dial, type Trust, upgrade } from '../net/dial.ts'
 import { certificateOf, type PeerCertificate } from '../net/peer-certificate.ts'
 import { prefaceFor } from './passed-client.ts'

@@ -3,11 +3,11 @@
  * deadlines. It serves one user at a time, who is told what happened, never what to say about it.
  * A connection that failed is destroyed before its user hears of it.
  */
-import type { Connection } from '../net/connection.ts'
 import { waits } from '../base/limit.ts'
 import type { BackendReason } from '../base/log.ts'
 import { assertNever } from '../base/never.ts'
 import type { Endpoint } from '../config/config.ts'
+import type { Connection } from '../net/connection.ts'
 import { deadlines, type Timed } from '../net/deadline.ts'
 import { type Cancel, type DialResult, dial, type Inlet, type Trust, upgrade } from '../net/dial.ts'
 import { quietBuffer } from '../net/read-buffer.ts'

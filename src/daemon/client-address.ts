@@ -1,6 +1,6 @@
 /** Where a client connects from: as its socket tells it, or the proxy before us. */
-import type { Connection } from '../net/connection.ts'
 import { canonicalHost, formatHost, type HostAddress, withoutZone } from '../mail/network.ts'
+import type { Connection } from '../net/connection.ts'
 import type { ClientAttributes } from '../protocol/smtp/client-attributes.ts'
 
 export interface ClientAddress {

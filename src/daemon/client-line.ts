@@ -3,10 +3,10 @@
  * is said, upgrades to TLS, and ends without losing the last words. After a login the socket goes to
  * the pump and the line is dropped.
  */
-import { type Connection, describeTls } from '../net/connection.ts'
 import type { ServiceName } from '../base/log.ts'
 import { type ShownCertificate, shownCertificate } from '../net/client-certificate.ts'
 import { acceptTls } from '../net/accept-tls.ts'
+import { type Connection, describeTls } from '../net/connection.ts'
 import { clientTls } from './client-tls.ts'
 import type { Runtime } from './runtime.ts'
 

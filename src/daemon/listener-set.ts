@@ -2,8 +2,8 @@
  * The listening sockets of a worker. Addresses that old and new settings share stay open all along;
  * what was accepted on a new address waits until the settings are in force.
  */
-import type { Connection } from '../net/connection.ts'
 import type { ListenerConfig } from '../config/config.ts'
+import type { Connection } from '../net/connection.ts'
 import { type Listener, openListener } from '../net/listener.ts'
 import { formatAddress } from './settings.ts'
 

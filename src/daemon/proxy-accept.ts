@@ -2,8 +2,8 @@
  * Takes the header by which a proxy says whose connection it passes on, before anybody speaks. A
  * connection without one is nobody's.
  */
-import type { Connection } from '../net/connection.ts'
 import { waits } from '../base/limit.ts'
+import type { Connection } from '../net/connection.ts'
 import { type ProxyHeader, ProxyHeaderReader } from '../protocol/proxy-header.ts'
 import { clientOf, nameClient } from './client-address.ts'
 

@@ -3,13 +3,13 @@
  * together, as one `Generation`: a session takes `current` when it needs one and keeps it for as
  * long as a decision must not change under it.
  */
-import type { Connection } from '../net/connection.ts'
 import type { SecureContext } from 'node:tls'
 import type { Log, ServiceName } from '../base/log.ts'
 import type { Config, ListenerConfig } from '../config/config.ts'
 import type { BreakerReport } from '../control/messages.ts'
 import type { SessionState } from '../control/session-messages.ts'
 import type { MapReader } from '../map/open.ts'
+import type { Connection } from '../net/connection.ts'
 import type { ServerTls } from '../net/tls.ts'
 import type { FarewellReason } from '../protocol/joined-watch.ts'
 import type { SpoolWriter } from '../spool/spooled-message.ts'

@@ -3,13 +3,15 @@
  * ends. It decides nothing about its own life: it stops when it is told to, or when its supervisor
  * is gone, or when it meets a fault of ours.
  */
-import type { Connection } from '../net/connection.ts'
 import { messageOf } from '../base/error.ts'
 import { limits, waits } from '../base/limit.ts'
 import { printable } from '../base/log.ts'
 import { assertNever } from '../base/never.ts'
 import type { ListenerConfig, Service } from '../config/config.ts'
 import type { KnownChanges } from '../map/state/override-reader.ts'
+import type { Connection } from '../net/connection.ts'
+import { useDirectSockets } from '../net/direct/direct-sockets.ts'
+import { foreignFunctions } from '../storage/foreign-functions.ts'
 import { AcceptShare } from './accept-share.ts'
 import { busyAnswer, type NoRoom } from './busy-answer.ts'
 import { raiseBarrier } from './barrier.ts'
@@ -22,8 +24,6 @@ import {
   isShortOfDescriptors,
   isSoonShortOfDescriptors,
 } from '../net/descriptors.ts'
-import { useDirectSockets } from '../net/direct/direct-sockets.ts'
-import { foreignFunctions } from '../storage/foreign-functions.ts'
 import { ListenerSet } from './listener-set.ts'
 import { type LogWriter, openLog } from './log-writer.ts'
 import { watchLoop } from './loop-watch.ts'

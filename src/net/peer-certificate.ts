@@ -1,7 +1,7 @@
 /** The certificate that the other side of a connection has shown. */
 import { createHash } from 'node:crypto'
-import type { Connection } from './connection.ts'
 import { TLSSocket } from 'node:tls'
+import type { Connection } from './connection.ts'
 
 export interface PeerCertificate {
   readonly subject: string

@@ -10,8 +10,8 @@
  * Hot path: no parsing, no timers, no listener or closure per chunk, and no copy but for quiet
  * sessions, whose bytes are in the buffer that all of them share.
  */
-import { type Connection, isEncrypted } from './connection.ts'
 import { waits } from '../base/limit.ts'
+import { type Connection, isEncrypted } from './connection.ts'
 import { deadlines, type Timed } from './deadline.ts'
 import type { Inlet } from './dial.ts'
 import { DirectSocket } from './direct/direct-socket.ts'

@@ -5,10 +5,10 @@
  * A client that does not read is not asked for more, since no reply is read of the back-end until it
  * has taken the one before; a back-end that does not take a message stops its client.
  */
-import type { Connection } from '../../net/connection.ts'
 import { waits } from '../../base/limit.ts'
 import type { SessionEnd } from '../../base/log.ts'
 import { assertNever } from '../../base/never.ts'
+import type { Connection } from '../../net/connection.ts'
 import { deadlines, type Timed } from '../../net/deadline.ts'
 import type { Inlet } from '../../net/dial.ts'
 import { quietBuffer } from '../../net/read-buffer.ts'

@@ -3,8 +3,8 @@
  * The client is told why where it would understand: between two responses of its back-end. Where that
  * does not come in time, the connections are closed without a word, as if the network had failed.
  */
-import type { Connection } from '../../net/connection.ts'
 import { waits } from '../../base/limit.ts'
+import type { Connection } from '../../net/connection.ts'
 import { deadlines, type Timed } from '../../net/deadline.ts'
 import type { Inlet } from '../../net/dial.ts'
 import { Pump } from '../../net/pump.ts'

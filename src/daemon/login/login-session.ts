@@ -6,11 +6,11 @@
  * While a login is under way the client's input is held: what arrives stays in its stream, and goes
  * to the machine or to the back-end afterwards, each byte once.
  */
-import type { Connection } from '../../net/connection.ts'
 import type { RefusalReason, SessionEnd } from '../../base/log.ts'
 import { assertNever } from '../../base/never.ts'
 import type { ListenerConfig, LoginService, Mechanism } from '../../config/config.ts'
 import { formatHost } from '../../mail/network.ts'
+import type { Connection } from '../../net/connection.ts'
 import type { FarewellReason } from '../../protocol/joined-watch.ts'
 import {
   type FrontEndAction,

@@ -3,11 +3,11 @@
  * transaction at a time. A message goes from the client's socket to those of its back-ends chunk by
  * chunk; when one side is slow the other waits.
  */
-import type { Connection } from '../../net/connection.ts'
 import type { SessionEnd } from '../../base/log.ts'
 import { assertNever } from '../../base/never.ts'
 import type { ListenerConfig } from '../../config/config.ts'
 import type { Reply } from '../../mail/reply.ts'
+import type { Connection } from '../../net/connection.ts'
 import type { SmtpFrontEnd } from '../../protocol/smtp/front-end.ts'
 import type { FrontEndAction } from '../../protocol/smtp/front-end-action.ts'
 import type { Slot } from '../../protocol/smtp/outbox.ts'
