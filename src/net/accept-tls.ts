@@ -1,7 +1,7 @@
 /** TLS with a client, over a connection that was accepted, for STARTTLS and implicit TLS alike. */
 import { type SecureContext, TLSSocket } from 'node:tls'
 import { waits } from '../base/limit.ts'
-import { type Connection, nodeSocketOf } from './connection.ts'
+import { type Connection, isReadyForTls, nodeSocketOf } from './connection.ts'
 import { acceptTlsDirectly } from './direct/accept-tls.ts'
 import { DirectSocket } from './direct/direct-socket.ts'
 import { directTls } from './direct/direct-sockets.ts'
@@ -22,7 +22,7 @@ type Done = (socket: Connection | undefined) => void
  * take them.
  */
 export function acceptTls(raw: Connection, wanted: Wanted, done: Done): void {
-  if (isUnfit(raw)) return refuse(raw, done)
+  if (!isReadyForTls(raw)) return refuse(raw, done)
   const [tls, contexts] = [directTls(), wanted.serverTls.direct]
   const isDirect = raw instanceof DirectSocket && raw.readableLength === 0
   if (tls === undefined || contexts === undefined || !isDirect || wanted.asksCertificate) {
@@ -50,17 +50,13 @@ export function acceptTls(raw: Connection, wanted: Wanted, done: Done): void {
 }
 
 /** Who does not read what was said before, or is gone already, gets no handshake. */
-function isUnfit(raw: Connection): boolean {
-  return raw instanceof DirectSocket && (raw.destroyed || raw.writableLength > 0)
-}
-
 function refuse(raw: Connection, done: Done): void {
   raw.destroy()
   process.nextTick(done, undefined)
 }
 
 function acceptByNode(raw: Connection, { serverTls, asksCertificate }: Wanted, done: Done): void {
-  if (isUnfit(raw)) return refuse(raw, done)
+  if (!isReadyForTls(raw)) return refuse(raw, done)
   const socket = new TLSSocket(nodeSocketOf(raw), {
     isServer: true,
     secureContext: serverTls.defaultContext,

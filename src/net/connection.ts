@@ -66,6 +66,15 @@ export function describeTls(connection: Connection): {
   return tls?.describe() ?? { protocol: '', cipher: '' }
 }
 
+/**
+ * Whether TLS can be put over it: nothing is unsent, and it is there. Node's sockets take care of that by
+ * themselves.
+ */
+export function isReadyForTls(connection: Connection): boolean {
+  const isDirect = connection instanceof DirectSocket
+  return !isDirect || (!connection.destroyed && connection.writableLength === 0)
+}
+
 /** TLS needs a socket of Node below it, unless it is direct, too. */
 export function nodeSocketOf(connection: Connection): Socket {
   return connection instanceof DirectSocket ? intoNodeSocket(connection) : (connection as Socket)

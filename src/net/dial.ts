@@ -16,7 +16,7 @@ import { messageOf } from '../base/error.ts'
 import { limits } from '../base/limit.ts'
 import { type BackendReason, printable } from '../base/log.ts'
 import type { BackendConfig, Endpoint } from '../config/config.ts'
-import { type Connection, nodeSocketOf } from './connection.ts'
+import { type Connection, isReadyForTls, nodeSocketOf } from './connection.ts'
 import { attemptMs, dialEach, type HostToTry } from './dial-each.ts'
 import { isShortOfDescriptors } from './descriptors.ts'
 import { connectDirectly } from './direct/connect.ts'
@@ -159,7 +159,7 @@ function dialTwice(options: DialOptions, done: (result: DialResult) => void): Ca
 export function upgrade(options: UpgradeOptions, done: (result: DialResult) => void): Cancel {
   const { trust, timeoutMs, inlet } = options
   options.socket.removeAllListeners('data')
-  if (options.socket.destroyed || options.socket.writableLength > 0) return failLater(options, done)
+  if (!isReadyForTls(options.socket)) return failLater(options, done)
   const socket = tlsConnect({ socket: nodeSocketOf(options.socket), ...verification(trust) })
   if (inlet !== undefined) {
     socket.on('data', (chunk: Buffer) => {

@@ -3,7 +3,7 @@ import { createServer } from 'node:net'
 import { MailmuxError, messageOf } from '../base/error.ts'
 import type { Connection } from './connection.ts'
 import { ignoreError } from './dial.ts'
-import { Acceptor, descriptorOf } from './direct/acceptor.ts'
+import { acceptDirectly } from './direct/acceptor.ts'
 import { directSockets } from './direct/direct-sockets.ts'
 
 /** Connections that the kernel holds while the worker is busy; the kernel has its own bound too. */
@@ -42,11 +42,7 @@ export function openListener(
       server.on('error', ignoreError)
       const bound = server.address()
       const poller = directSockets()
-      const descriptor = poller === undefined ? undefined : descriptorOf(server)
-      const acceptor =
-        poller === undefined || descriptor === undefined
-          ? undefined
-          : new Acceptor(poller, descriptor, onSocket)
+      const acceptor = poller && acceptDirectly(poller, server, onSocket)
       resolve({
         port: bound !== null && typeof bound === 'object' ? bound.port : port,
         close: () => {

@@ -10,6 +10,7 @@
  * Hot path: no parsing, no timers, no listener or closure per chunk, and no copy but for quiet
  * sessions, whose bytes are in the buffer that all of them share.
  */
+import { TLSSocket } from 'node:tls'
 import { waits } from '../base/limit.ts'
 import { type Connection, isEncrypted } from './connection.ts'
 import { deadlines, type Timed } from './deadline.ts'
@@ -58,7 +59,7 @@ export class Pump implements Inlet, Timed {
     this.#backend = options.backend
     this.#options = options
     this.#encrypted = isEncrypted(options.client)
-    this.#takesAtOnce = this.#encrypted && !(options.client instanceof DirectSocket)
+    this.#takesAtOnce = options.client instanceof TLSSocket
     this.#silenceMs = options.idleTimeoutMs
   }
 

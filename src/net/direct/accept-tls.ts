@@ -6,6 +6,7 @@ import { type ClientHello, readClientHello } from './client-hello.ts'
 import { DirectSocket } from './direct-socket.ts'
 import type { OpenSsl } from './openssl.ts'
 import type { Polled, Poller } from './poller.ts'
+import type { SocketAddress } from './socket-address.ts'
 import { interrupted, pollEvents, wouldBlock } from './system-calls.ts'
 import type { TlsContexts } from './tls-contexts.ts'
 import { TlsSession } from './tls-session.ts'
@@ -41,7 +42,7 @@ class Handshake implements Polled {
   readonly #tls: DirectTls
   readonly #contexts: TlsContexts
   readonly #outcome: Outcome
-  readonly #remote: { readonly address: string; readonly port: number }
+  readonly #remote: SocketAddress
   #descriptor: number
   #session: TlsSession | undefined
   #hasAskedTurn = false

@@ -7,7 +7,7 @@ import { constants } from 'node:os'
 import { DirectSocket } from './direct-socket.ts'
 import type { Polled, Poller } from './poller.ts'
 import { decodeAddress } from './socket-address.ts'
-import { socketOptions } from './system-calls.ts'
+import { interrupted, socketOptions, wouldBlock } from './system-calls.ts'
 
 /** So many at a time; then others have their turns. */
 const acceptedPerTurn = 32
@@ -16,9 +16,9 @@ const pauseMs = 100
 /** Node's loop knows of a socket from its next turn on. */
 const mostTries = 10
 
-const { ECONNABORTED, EINTR } = constants.errno
+const aborted = -constants.errno.ECONNABORTED
 
-export class Acceptor implements Polled {
+class Acceptor implements Polled {
   readonly #poller: Poller
   readonly #descriptor: number
   readonly #onSocket: (socket: DirectSocket) => void
@@ -46,13 +46,12 @@ export class Acceptor implements Polled {
     const { calls } = this.#poller
     for (let count = 0; count < acceptedPerTurn && !this.#isClosed; count++) {
       const descriptor = calls.accept(this.#descriptor)
-      if (descriptor < 0) return this.#acceptNothing(-descriptor)
+      if (descriptor < 0) return this.#acceptNothing(descriptor)
       const remote = decodeAddress(calls, calls.lastAddress)
       this.#onSocket(new DirectSocket(this.#poller, { descriptor, remote }))
     }
   }
 
-  /** To be called before the listening socket is closed. */
   close(): void {
     this.#isClosed = true
     if (this.#pause === undefined) this.#poller.remove(this.#descriptor)
@@ -60,7 +59,7 @@ export class Acceptor implements Polled {
   }
 
   #acceptNothing(error: number): void {
-    if (error === constants.errno.EAGAIN || error === ECONNABORTED || error === EINTR) return
+    if (error === wouldBlock || error === aborted || error === interrupted) return
     // The poller would tell of the same client again and again.
     this.#poller.remove(this.#descriptor)
     this.#pause = setTimeout(() => this.#open(), pauseMs)
@@ -81,9 +80,16 @@ export class Acceptor implements Polled {
   }
 }
 
-/** Undefined where it cannot be told. */
-export function descriptorOf(server: Server): number | undefined {
+/**
+ * Takes the clients of a server that listens. `close` is to be called before the server's own. Undefined
+ * where the server does not tell its descriptor: it accepts by itself.
+ */
+export function acceptDirectly(
+  poller: Poller,
+  server: Server,
+  onSocket: (socket: DirectSocket) => void,
+): { close(): void } | undefined {
   const { _handle: handle } = server as { _handle?: { readonly fd?: number } | null }
   const descriptor = handle?.fd ?? -1
-  return descriptor >= 0 ? descriptor : undefined
+  return descriptor < 0 ? undefined : new Acceptor(poller, descriptor, onSocket)
 }

@@ -9,8 +9,8 @@ export interface DirectOptions {
   readonly isConnecting?: boolean
   /** What is read goes there; without one the socket emits `data`. */
   readonly inlet?: Inlet | undefined
-  /** Where that is known already. */
-  readonly remote?: SocketAddress | undefined
+  /** Where it leads to. */
+  readonly remote: SocketAddress
   /** After its handshake, over a descriptor that the poller knows; the socket's from now on. */
   readonly tls?: TlsSession
   /** What was told of the descriptor meanwhile. */

@@ -7,7 +7,7 @@
 import { constants } from 'node:os'
 import type * as ffi from 'node:ffi'
 import { mustSendFirst } from './link.ts'
-import type { ForeignFunctions } from './system-calls.ts'
+import { errorNumberOf, type ForeignFunctions } from './system-calls.ts'
 
 /** SSL_MODE_AUTO_RETRY: with it one call would go on for as long as records without data come. */
 const untiring = 4n
@@ -48,7 +48,8 @@ export interface ServerContextOptions {
   readonly resumableS: number
 }
 
-function bind({ DynamicLibrary, toArrayBuffer, toString }: ForeignFunctions) {
+function bind(foreignFunctions: ForeignFunctions) {
+  const { DynamicLibrary, toString } = foreignFunctions
   const library = new DynamicLibrary(null)
   const call = <
     const Arguments extends readonly ffi.ArgumentType[],
@@ -58,10 +59,9 @@ function bind({ DynamicLibrary, toArrayBuffer, toString }: ForeignFunctions) {
     parameters: Arguments,
     result: Result,
   ) => library.getFunction(name, { arguments: parameters, return: result })
-  const location = call('__errno_location', [], 'uint64')
   return {
     library,
-    errorNumber: new Int32Array(toArrayBuffer(location(), 4, false)),
+    errorNumber: errorNumberOf(foreignFunctions),
     toString,
     serverMethod: call('TLS_server_method', [], 'uint64'),
     newContext: call('SSL_CTX_new', ['uint64'], 'uint64'),

@@ -13,6 +13,8 @@ export interface SocketAddress {
   readonly port: number
 }
 
+export const nowhere: SocketAddress = { address: '', port: 0 }
+
 /** `address`: of IPv4 or IPv6, without a zone. Returns it with its family at its beginning. */
 export function encodeAddress(calls: SystemCalls, { address, port }: SocketAddress): Buffer {
   const version = address.includes(':') ? 6 : 4
@@ -33,13 +35,13 @@ export function familyOf(encoded: Buffer): number {
   return isLittle ? encoded.readUInt16LE(0) : encoded.readUInt16BE(0)
 }
 
-/** IPv4 in IPv6's clothes is `::ffff:192.0.2.7`, as Node has it. Undefined for other families. */
-export function decodeAddress(calls: SystemCalls, encoded: Buffer): SocketAddress | undefined {
+/** IPv4 in IPv6's clothes is `::ffff:192.0.2.7`, as Node has it. Empty for other families. */
+export function decodeAddress(calls: SystemCalls, encoded: Buffer): SocketAddress {
   const family = familyOf(encoded)
   const port = encoded.readUInt16BE(2)
   if (family === families[4]) {
     return { address: `${encoded[4]}.${encoded[5]}.${encoded[6]}.${encoded[7]}`, port }
   }
-  if (family !== families[6]) return undefined
+  if (family !== families[6]) return nowhere
   return { address: calls.formatHost(family, encoded.subarray(addressAt[6])), port }
 }

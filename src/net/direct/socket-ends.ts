@@ -1,19 +1,16 @@
-/** The addresses of a connection's two ends: asked of the kernel when somebody wants to know. */
+/** The addresses of a connection's two ends: our own is asked of the kernel when somebody wants to know. */
 import { EventEmitter } from 'node:events'
-import { decodeAddress, type SocketAddress } from './socket-address.ts'
+import { decodeAddress, nowhere, type SocketAddress } from './socket-address.ts'
 import type { SystemCalls } from './system-calls.ts'
 
-const nowhere: SocketAddress = { address: '', port: 0 }
-
-/** A socket as far as its ends go. They are empty where it is closed, unless they were known before. */
+/** A socket as far as its ends go. Our own is empty when it is closed. */
 export class SocketEnds extends EventEmitter {
   /** Of this process; -1 when it has none any more. */
   descriptor: number
   protected readonly calls: SystemCalls
-  #remote: SocketAddress | undefined
+  readonly #remote: SocketAddress
 
-  /** `remote`: where that is known already. */
-  constructor(calls: SystemCalls, descriptor: number, remote: SocketAddress | undefined) {
+  constructor(calls: SystemCalls, descriptor: number, remote: SocketAddress) {
     super()
     this.calls = calls
     this.descriptor = descriptor
@@ -21,11 +18,11 @@ export class SocketEnds extends EventEmitter {
   }
 
   get remoteAddress(): string {
-    return this.#remoteEnd().address
+    return this.#remote.address
   }
 
   get remotePort(): number {
-    return this.#remoteEnd().port
+    return this.#remote.port
   }
 
   get localAddress(): string {
@@ -36,17 +33,9 @@ export class SocketEnds extends EventEmitter {
     return this.#localEnd().port
   }
 
-  #remoteEnd(): SocketAddress {
-    const { calls, descriptor } = this
-    if (this.#remote === undefined && descriptor >= 0 && calls.remoteAddress(descriptor) === 0) {
-      this.#remote = decodeAddress(calls, calls.lastAddress)
-    }
-    return this.#remote ?? nowhere
-  }
-
   #localEnd(): SocketAddress {
     const { calls, descriptor } = this
-    if (descriptor < 0 || calls.localAddress(descriptor) < 0) return nowhere
-    return decodeAddress(calls, calls.lastAddress) ?? nowhere
+    const isKnown = descriptor >= 0 && calls.localAddress(descriptor) === 0
+    return isKnown ? decodeAddress(calls, calls.lastAddress) : nowhere
   }
 }

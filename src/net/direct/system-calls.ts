@@ -15,7 +15,7 @@ export type ForeignFunctions = typeof ffi
 const socketFlags = 0o2000000 | 0o4000
 const streamType = 1
 /** MSG_PEEK: what is read stays unread. */
-const peek = 2
+const peekFlag = 2
 const epollCloseOnExec = 0o2000000
 /** UV_POLL of uv.h, and its UV_READABLE. */
 const pollHandle = 8
@@ -56,22 +56,24 @@ export const wouldBlock = -EAGAIN
 export const inProgress = -EINPROGRESS
 export const interrupted = -EINTR
 
-function bind({
-  DynamicLibrary,
-  getCurrentEventLoop,
-  getRawPointer,
-  toArrayBuffer,
-}: ForeignFunctions) {
+/** What the last call of this thread that failed has left as its number. */
+export function errorNumberOf({ DynamicLibrary, toArrayBuffer }: ForeignFunctions): Int32Array {
+  const type = { arguments: [], return: 'uint64' } as const
+  const location = new DynamicLibrary(null).getFunction('__errno_location', type)
+  return new Int32Array(toArrayBuffer(location(), 4, false))
+}
+
+function bind(foreignFunctions: ForeignFunctions) {
+  const { DynamicLibrary, getCurrentEventLoop, getRawPointer } = foreignFunctions
   const library = new DynamicLibrary(null)
   const call = <const Arguments extends readonly ffi.ArgumentType[]>(
     name: string,
     parameters: Arguments,
   ) => library.getFunction(name, { arguments: parameters, return: 'int32' })
   const size = library.getFunction('uv_handle_size', { arguments: ['int32'], return: 'uint64' })
-  const location = library.getFunction('__errno_location', { arguments: [], return: 'uint64' })
   return {
     library,
-    errorNumber: new Int32Array(toArrayBuffer(location(), 4, false)),
+    errorNumber: errorNumberOf(foreignFunctions),
     loop: getCurrentEventLoop(),
     pollHandleBytes: Number(size(pollHandle)),
     pointerTo: (bytes: Uint8Array) => getRawPointer(bytes),
@@ -87,7 +89,6 @@ function bind({
     setsockopt: call('setsockopt', ['int32', 'int32', 'int32', 'buffer', 'uint32']),
     getsockopt: call('getsockopt', ['int32', 'int32', 'int32', 'buffer', 'buffer']),
     getsockname: call('getsockname', ['int32', 'buffer', 'buffer']),
-    getpeername: call('getpeername', ['int32', 'buffer', 'buffer']),
     inet_pton: call('inet_pton', ['int32', 'buffer', 'buffer']),
     inet_ntop: library.getFunction('inet_ntop', {
       arguments: ['int32', 'buffer', 'buffer', 'uint32'],
@@ -149,7 +150,7 @@ export class SystemCalls implements Link {
     return this.#result(accept4(listening, this.#address, this.#lengthOctets, socketFlags))
   }
 
-  /** The address that `accept`, `localAddress` or `remoteAddress` has found; lent until the next. */
+  /** The address that `accept` or `localAddress` has found; lent until the next. */
   get lastAddress(): Buffer {
     return this.#address
   }
@@ -157,11 +158,6 @@ export class SystemCalls implements Link {
   localAddress(descriptor: number): number {
     this.#length[0] = addressBytes
     return this.#result(this.#calls.getsockname(descriptor, this.#address, this.#lengthOctets))
-  }
-
-  remoteAddress(descriptor: number): number {
-    this.#length[0] = addressBytes
-    return this.#result(this.#calls.getpeername(descriptor, this.#address, this.#lengthOctets))
   }
 
   receive(descriptor: number, octets: Uint8Array): number {
@@ -174,7 +170,7 @@ export class SystemCalls implements Link {
 
   /** As `receive`, and what came stays to be received. */
   peek(descriptor: number, octets: Uint8Array): number {
-    return this.#result(this.#calls.recv(descriptor, octets, BigInt(octets.length), peek))
+    return this.#result(this.#calls.recv(descriptor, octets, BigInt(octets.length), peekFlag))
   }
 
   send(descriptor: number, octets: Uint8Array, length: number): number {
