@@ -1,25 +1,8 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { test } from 'node:test'
-import { type ConnectionOptions, connect as tlsConnect } from 'node:tls'
 import { readClientHello } from '../../src/net/direct/client-hello.ts'
+import { clientHello } from '../support/client-hello.ts'
 import { randomOf } from '../support/random.ts'
-
-/** The first words of a client of Node. */
-async function helloOf(options: ConnectionOptions): Promise<Buffer> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const taken = once(server, 'connection') as Promise<[Socket]>
-  const { port } = server.address() as AddressInfo
-  const client = tlsConnect({ port, host: '127.0.0.1', ...options })
-  client.on('error', () => undefined)
-  const [socket] = await taken
-  const [hello] = (await once(socket, 'data')) as [Buffer]
-  socket.destroy()
-  server.close()
-  return hello
-}
 
 test('what a client asks for is read, when all of it is there', async () => {
   for (const [options, expected] of [
@@ -31,7 +14,7 @@ test('what a client asks for is read, when all of it is there', async () => {
     ],
     [{ maxVersion: 'TLSv1.2' as const }, { serverName: '', offersProtocols: false }],
   ] as const) {
-    const hello = await helloOf(options)
+    const hello = await clientHello(options)
     for (let length = 0; length < hello.length; length++) {
       assert.equal(readClientHello(hello.subarray(0, length)), 'incomplete', `${length}`)
     }
@@ -42,7 +25,7 @@ test('what a client asks for is read, when all of it is there', async () => {
 })
 
 test('what is no hello, or not in one record, is left to others', async () => {
-  const hello = await helloOf({ servername: 'mx1.example.com' })
+  const hello = await clientHello({ servername: 'mx1.example.com' })
   const changed = (at: number, octet: number): Buffer => {
     const copy = Buffer.from(hello)
     copy[at] = octet
@@ -67,7 +50,7 @@ test('what is no hello, or not in one record, is left to others', async () => {
 })
 
 test('no octets make it throw', async () => {
-  const hello = await helloOf({ servername: 'mx1.example.com', ALPNProtocols: ['imap'] })
+  const hello = await clientHello({ servername: 'mx1.example.com', ALPNProtocols: ['imap'] })
   const seed = Math.floor(Math.random() * 1e9)
   const random = randomOf(seed)
   for (let round = 0; round < 20_000; round++) {

@@ -16,8 +16,8 @@ import { type DialResult, dial, type Inlet } from '../../src/net/dial.ts'
 import { connectDirectly } from '../../src/net/direct/connect.ts'
 import { DirectSocket } from '../../src/net/direct/direct-socket.ts'
 import { directSockets } from '../../src/net/direct/direct-sockets.ts'
-import { openListener } from '../../src/net/listener.ts'
 import { createServerTls } from '../../src/net/tls.ts'
+import { acceptedPair, listenDirectly, turn } from '../support/accepted.ts'
 import { makeAuthority } from '../support/certificates.ts'
 import { randomOf } from '../support/random.ts'
 import '../support/direct-sockets.ts'
@@ -27,8 +27,6 @@ const kinds: readonly Kind[] = ['node', 'direct', 'direct, with TLS']
 const authority = makeAuthority()
 const certificate = authority.issue(['localhost'])
 const MiB = 1024 * 1024
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 /** Errors that come before are looked at elsewhere. */
 function closed(connection: Connection): Promise<void> {
@@ -40,27 +38,16 @@ interface Pair extends Disposable {
   readonly far: Socket
 }
 
-async function accepted(
-  isDirect: boolean,
-  host: string,
-): Promise<{ near: Connection; far: Socket }> {
+/** As acceptedPair, with a socket of Node. */
+async function nodePair(host: string): Promise<{ near: Connection; far: Socket }> {
   const { promise, resolve } = Promise.withResolvers<Connection>()
-  if (isDirect) {
-    const listener = await openListener({ host, port: 0 }, resolve)
-    // Until its loop has had a turn Node accepts clients, too.
-    await turn()
-    await turn()
-    const far = connect({ host, port: listener.port, allowHalfOpen: true })
-    const near = await promise
-    listener.close()
-    return { near, far }
-  }
   const server = createServer({ noDelay: true, pauseOnConnect: true }, resolve).listen(0, host)
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   const far = connect({ host, port, allowHalfOpen: true })
   const near = await promise
   server.close()
+  if (far.connecting) await once(far, 'connect')
   return { near, far }
 }
 
@@ -80,10 +67,8 @@ async function secured(ends: { near: Connection; far: Socket }): Promise<typeof 
 
 /** A connection that was accepted, and its other end, which reads nothing yet. */
 async function pair(kind: Kind, host = '127.0.0.1'): Promise<Pair> {
-  const plain = await accepted(kind !== 'node', host)
-  plain.far.on('error', () => undefined)
+  const plain = await (kind === 'node' ? nodePair(host) : acceptedPair(host))
   plain.near.allowHalfOpen = true
-  if (plain.far.connecting) await once(plain.far, 'connect')
   const { near, far } = kind === 'direct, with TLS' ? await secured(plain) : plain
   assert.equal(near instanceof DirectSocket, kind !== 'node')
   near.on('error', () => undefined)
@@ -336,7 +321,7 @@ test('a direct connection goes on as a socket of Node, with what was not read', 
 
 test('an inlet gets what it has room for, and the rest when it wants more', async () => {
   const { promise, resolve } = Promise.withResolvers<Connection>()
-  const listener = await openListener({ host: '127.0.0.1', port: 0 }, resolve)
+  const listener = await listenDirectly(resolve)
   const room = Buffer.alloc(10)
   const pieces: string[] = []
   const inlet: Inlet = {

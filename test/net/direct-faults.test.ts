@@ -2,15 +2,16 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { before, test } from 'node:test'
 import { connect as tlsConnect, type TLSSocket } from 'node:tls'
 import { acceptTls } from '../../src/net/accept-tls.ts'
 import type { Connection } from '../../src/net/connection.ts'
 import { type DialResult, dial, type Inlet, upgrade } from '../../src/net/dial.ts'
-import { type Listener, openListener } from '../../src/net/listener.ts'
 import { createBackendTls, createServerTls, type ServiceTls } from '../../src/net/tls.ts'
+import { acceptedPair, turn } from '../support/accepted.ts'
 import { makeAuthority } from '../support/certificates.ts'
+import { clientHello } from '../support/client-hello.ts'
 import '../support/direct-sockets.ts'
 
 const authority = makeAuthority()
@@ -23,21 +24,6 @@ before(() => {
   serverTls = createServerTls([certificate], 'TLSv1.2').forService(imap)
 })
 
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
-
-async function accepted(): Promise<{ near: Connection; far: Socket; listener: Listener }> {
-  const { promise, resolve } = Promise.withResolvers<Connection>()
-  const listener = await openListener({ host: '127.0.0.1', port: 0 }, resolve)
-  await turn()
-  await turn()
-  const far = connect({ host: '127.0.0.1', port: listener.port })
-  far.on('error', () => undefined)
-  const near = await promise
-  listener.close()
-  if (far.connecting) await once(far, 'connect')
-  return { near, far, listener }
-}
-
 function securing(raw: Connection): Promise<Connection | undefined> {
   return new Promise((resolve) => {
     acceptTls(raw, { serverTls, asksCertificate: false }, resolve)
@@ -45,7 +31,7 @@ function securing(raw: Connection): Promise<Connection | undefined> {
 }
 
 async function secured(): Promise<{ near: Connection; far: TLSSocket; raw: Socket }> {
-  const { near: plain, far: raw } = await accepted()
+  const { near: plain, far: raw } = await acceptedPair()
   const far = tlsConnect({ socket: raw, ...trust })
   far.on('error', () => undefined)
   const near = await securing(plain)
@@ -56,11 +42,11 @@ async function secured(): Promise<{ near: Connection; far: TLSSocket; raw: Socke
 }
 
 test('who asks for TLS and has not read what was said before, or is gone, gets none', async () => {
-  const slow = await accepted()
+  const slow = await acceptedPair()
   while (slow.near.writableLength === 0) slow.near.write('x'.repeat(100_000))
   assert.equal(await securing(slow.near), undefined)
   assert.ok(slow.near.destroyed)
-  const gone = await accepted()
+  const gone = await acceptedPair()
   gone.near.destroy()
   assert.equal(await securing(gone.near), undefined)
   for (const { far } of [slow, gone]) far.destroy()
@@ -87,7 +73,7 @@ test('a back-end that has not taken what was said gets no TLS', async () => {
 
 test('who is destroyed in the middle of what has come hears no more of it, TLS or not', async () => {
   for (const kind of ['plain', 'tls'] as const) {
-    const { near, far } = kind === 'plain' ? await accepted() : await secured()
+    const { near, far } = kind === 'plain' ? await acceptedPair() : await secured()
     let heard = 0
     near.on('data', () => {
       heard++
@@ -104,26 +90,15 @@ test('who is destroyed in the middle of what has come hears no more of it, TLS o
 })
 
 test('a handshake that is Node’s ends with its connection, too', async () => {
-  const { near, far } = await accepted()
+  const { near, far } = await acceptedPair()
   const outcome = securing(near)
   // It offers protocols, and does not go on.
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const asking = tlsConnect({
-    port: (server.address() as AddressInfo).port,
-    host: '127.0.0.1',
-    ALPNProtocols: ['imap'],
-  })
-  asking.on('error', () => undefined)
-  const [taken] = (await once(server, 'connection')) as [Socket]
-  const [hello] = (await once(taken, 'data')) as [Buffer]
-  taken.destroy()
-  server.close()
-  far.write(hello)
+  far.write(await clientHello({ ALPNProtocols: ['imap'] }))
   await once(far, 'data')
   near.destroy()
   assert.equal(await outcome, undefined)
-  await once(far.resume(), 'close')
+  await once(far.resume(), 'end')
+  far.destroy()
 })
 
 test('what a back-end has said before it resets is read, though something is unsent', async () => {
@@ -167,7 +142,7 @@ test('nothing is a thing that can be written, also over TLS', async () => {
 })
 
 test('what was put back is heard before any timer', async () => {
-  const { near, far } = await accepted()
+  const { near, far } = await acceptedPair()
   const order: string[] = []
   near.on('data', (chunk: Buffer) => order.push(String(chunk)))
   near.unshift(Buffer.from('put back'))

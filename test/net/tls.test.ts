@@ -1,20 +1,16 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { before, test } from 'node:test'
-import {
-  type ConnectionOptions,
-  type SecureVersion,
-  TLSSocket,
-  connect as tlsConnect,
-} from 'node:tls'
+import { type ConnectionOptions, type SecureVersion, TLSSocket } from 'node:tls'
 import { MailmuxError } from '../../src/base/error.ts'
 import { acceptTls } from '../../src/net/accept-tls.ts'
 import type { Connection } from '../../src/net/connection.ts'
-import { type Listener, openListener } from '../../src/net/listener.ts'
+import type { Listener } from '../../src/net/listener.ts'
 import { createBackendTls, createServerTls, type TlsService } from '../../src/net/tls.ts'
+import { listenDirectly } from '../support/accepted.ts'
 import { type Authority, type IssuedCertificate, makeAuthority } from '../support/certificates.ts'
+import { clientHello } from '../support/client-hello.ts'
 import { Peer } from '../support/peer.ts'
 
 let authority: Authority
@@ -38,7 +34,7 @@ class Acceptor implements AsyncDisposable {
 
   constructor(minVersion: SecureVersion = 'TLSv1.2', service: TlsService = imap) {
     const serverTls = createServerTls([first, second], minVersion).forService(service)
-    this.#listener = openListener({ host: '127.0.0.1', port: 0 }, (socket) => {
+    this.#listener = listenDirectly((socket) => {
       this.raw.push(socket)
       acceptTls(socket, { serverTls, asksCertificate: false }, (secured) => {
         secured?.on('error', () => undefined)
@@ -50,10 +46,7 @@ class Acceptor implements AsyncDisposable {
   }
 
   async connect(): Promise<Peer> {
-    const { port } = await this.#listener
-    // Where direct sockets are used Node accepts until its loop has had a turn.
-    for (let turns = 0; turns < 2; turns++) await new Promise((resolve) => setImmediate(resolve))
-    return Peer.connect(port)
+    return Peer.connect((await this.#listener).port)
   }
 
   /** The result of the first handshake. */
@@ -99,25 +92,9 @@ test('the certificate follows the name that the client asks for', async () => {
   socket.destroy()
 })
 
-/** The first bytes of a client that asks for a name of that many letters. */
-async function helloFor(letters: number): Promise<Buffer> {
-  const server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const taken = once(server, 'connection') as Promise<[Socket]>
-  const port = (server.address() as AddressInfo).port
-  const client = tlsConnect({ port, host: '127.0.0.1', servername: 'a'.repeat(letters) })
-  client.on('error', () => undefined)
-  const [socket] = await taken
-  const [hello] = (await once(socket, 'data')) as [Buffer]
-  socket.destroy()
-  server.close()
-  return hello
-}
-
 test('a name that is none gets the first certificate, or an end, and no name costs memory', async () => {
   await using acceptor = new Acceptor()
-  const hello = await helloFor(200)
+  const hello = await clientHello({ servername: 'a'.repeat(200) })
   const start = hello.indexOf('a'.repeat(200))
   const tried = ['../../etc/passwd', '\\\0x', '%n%s', '\r\n', '*', '.', '\xff'].map((text) => {
     const bytes = Buffer.from(hello)

@@ -1,23 +1,17 @@
 /** A client and a back-end with a pump between them: real sockets, in clear text or TLS. */
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import {
-  type AddressInfo,
-  createServer,
-  connect as netConnect,
-  type Server,
-  type Socket,
-} from 'node:net'
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { createSecureContext, TLSSocket, connect as tlsConnect } from 'node:tls'
 import type { TlsMode } from '../../src/config/config.ts'
 import type { Connection } from '../../src/net/connection.ts'
 import { type DialResult, dial, type Inlet, upgrade } from '../../src/net/dial.ts'
-import { openListener } from '../../src/net/listener.ts'
 import { Pump } from '../../src/net/pump.ts'
 import type { PumpEnd } from '../../src/net/pump-options.ts'
 import { quietBuffer } from '../../src/net/read-buffer.ts'
 import { acceptTls } from '../../src/net/accept-tls.ts'
 import { createBackendTls, createServerTls } from '../../src/net/tls.ts'
+import { acceptedPair } from './accepted.ts'
 import { makeAuthority } from './certificates.ts'
 
 const authority = makeAuthority()
@@ -76,13 +70,7 @@ async function accepted(server: Server): Promise<Socket> {
 const imapTls = { name: 'imap', alpn: 'imap', ticketKey: randomBytes(48) }
 
 async function clientPair(mode: 'plain' | 'tls'): Promise<[far: Socket, near: Connection]> {
-  const { promise, resolve: take } = Promise.withResolvers<Connection>()
-  const listener = await openListener({ host: '127.0.0.1', port: 0 }, take)
-  const { port } = listener
-  const raw = netConnect({ port, host: '127.0.0.1', noDelay: true, allowHalfOpen: true })
-  raw.on('error', () => undefined)
-  const near = await promise
-  listener.close()
+  const { near, far: raw } = await acceptedPair()
   if (mode === 'plain') return [raw, near]
   const far = tlsConnect({ socket: raw, ca: authority.ca, servername: 'fritz.example.com' })
   far.on('error', () => undefined)
