@@ -302,6 +302,25 @@ for (const kind of ['node', 'direct'] as const) {
   })
 }
 
+for (const kind of ['node', 'direct'] as const) {
+  test(`${kind}: what has come before a reset is read before it is told`, async () => {
+    using both = await pair(kind)
+    const { near, far } = both
+    // More than is read at once, and no more than the kernel takes of it.
+    const sent = 100_000
+    let read = 0
+    near.on('data', (chunk: Buffer) => {
+      read += chunk.length
+    })
+    near.resume()
+    await turn()
+    await new Promise<void>((resolve) => far.write('x'.repeat(sent), () => resolve()))
+    far.resetAndDestroy()
+    await closed(near)
+    assert.equal(read, sent)
+  })
+}
+
 test('a direct connection goes on as a socket of Node, with what was not read', async () => {
   using both = await pair('direct')
   const { near, far } = both

@@ -227,9 +227,10 @@ export class DirectSocket extends SocketEnds implements Connection, Polled {
     if (this.#link.isAtEnd(this.descriptor)) this.#readNothing(0)
   }
 
-  /** A client that is gone is told of, too; what a back-end has said last is read first. */
+  /** A client that is gone is told of also while nothing is read of it; else all is read first. */
   #findTrouble(): void {
-    if (this.destroyed || (this.#inlet !== undefined && this.#isReadable)) return
+    const isReadFirst = this.#isFlowing || this.#inlet !== undefined
+    if (this.destroyed || (this.#isReadable && isReadFirst)) return
     this.#isTroubled = false
     const error = this.calls.takeError(this.descriptor)
     if (error < 0) this.#fail('read', error)
