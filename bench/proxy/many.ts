@@ -1,5 +1,5 @@
 /**
- * As many idle sessions as two workers carry, by descriptors: what they hold of memory, whether others
+ * Idle sessions, as many as descriptors carry: what they hold of memory, whether others
  * still log in, and what the list of them costs. No peer: nginx needs other limits for so many.
  */
 import { join } from 'node:path'
@@ -9,7 +9,8 @@ import { median } from '../rig/median.ts'
 import { holdSessions, loading, openRig, stop, useOf } from '../rig/rig.ts'
 import { startMailmux } from './targets.ts'
 
-const workers = 2
+/** Two descriptors each; a process of most systems has 20,000. */
+const sessionsPerWorker = 9_000
 const settledMs = 60_000
 const lists = 5
 
@@ -33,6 +34,7 @@ export async function measureMany(
   { sessions, tls }: { readonly sessions: number; readonly tls: boolean },
   say: (line: string) => void,
 ): Promise<void> {
+  const workers = Math.max(2, Math.ceil(sessions / sessionsPerWorker))
   await using rig = await openRig()
   const child = await startMailmux(rig, workers)
   const pid = child.pid ?? 0

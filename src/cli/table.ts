@@ -14,14 +14,15 @@ export function formatTable(
 ): string[] {
   const titles = columns.map(({ title }) => title)
   const all = titles.some((title) => title !== '') ? [titles, ...rows] : rows
-  const widths = columns.map((_, index) =>
-    Math.max(0, ...all.map((row) => stringWidth(row[index] ?? ''))),
+  const widths = all.map((row) => columns.map((_, index) => stringWidth(row[index] ?? '')))
+  const most = columns.map((_, index) =>
+    widths.reduce((widest, row) => Math.max(widest, row[index] ?? 0), 0),
   )
-  return all.map((row) =>
+  return all.map((row, line) =>
     columns
       .map(({ align }, index) => {
         const cell = row[index] ?? ''
-        const fill = ' '.repeat(Math.max(0, (widths[index] ?? 0) - stringWidth(cell)))
+        const fill = ' '.repeat((most[index] ?? 0) - (widths[line]?.[index] ?? 0))
         return align === 'right' ? fill + cell : cell + fill
       })
       .join('  ')

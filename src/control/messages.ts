@@ -4,6 +4,7 @@
  */
 import type { BackendProtocolName, BackendReason, BackendStep, ServiceName } from '../base/log.ts'
 import type { QueueChange, QueuePage, QueueRequest } from '../mail/queued-message.ts'
+import { JsonOf } from './json-of.ts'
 import {
   type DrainReport,
   type DrainRequest,
@@ -278,6 +279,9 @@ export function parseAnswer(text: string): Answer | undefined {
 
 /** The line for a frame, with its end. */
 export function formatFrame(frame: Request | Answer): string {
+  if ('result' in frame && frame.result instanceof JsonOf) {
+    return `{"v":${frame.v},"result":${frame.result.text}}\n`
+  }
   return `${JSON.stringify(frame)}\n`
 }
 

@@ -6,6 +6,7 @@ import { unlink } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
 import { MailmuxError, messageOf } from '../base/error.ts'
 import { FrameReader } from './frame-reader.ts'
+import type { JsonOf } from './json-of.ts'
 import {
   type Answer,
   type Answers,
@@ -19,7 +20,9 @@ import {
 } from './messages.ts'
 import { controlPath } from './path.ts'
 
-export type Handlers = { readonly [V in Verb]: (details: Details[V]) => Promise<Answers[V]> }
+export type Handlers = {
+  readonly [V in Verb]: (details: Details[V]) => Promise<Answers[V] | JsonOf<Answers[V]>>
+}
 
 /** Administrators and their scripts; more at once is a fault somewhere. */
 const connectionLimit = 64
@@ -128,7 +131,7 @@ async function answerTo(
   }
   try {
     const { do: verb, with: details } = parsed.request
-    const handle = handlers[verb] as (details: unknown) => Promise<Answers[Verb]>
+    const handle = handlers[verb] as (details: unknown) => Promise<unknown>
     const result = await handle(details)
     return { answer: { v: controlVersion, result }, isFault: false }
   } catch (error) {

@@ -18,8 +18,9 @@ export interface SessionFilter {
 }
 
 export interface WhoRequest extends SessionFilter {
-  /** The last session of the page before. */
-  readonly after?: string
+  /** From the page before: the last session there of each worker that has more. */
+  readonly after?: readonly string[]
+  /** Sessions in the answer; at least one of each worker that is asked. */
   readonly limit: number
 }
 
@@ -44,7 +45,7 @@ export interface SessionView {
 export interface WhoPage {
   readonly sessions: readonly SessionView[]
   /** What to ask for next; absent at the end. */
-  readonly after?: string
+  readonly after?: readonly string[]
   /** Workers that did not answer. */
   readonly silent: readonly number[]
 }
@@ -122,7 +123,7 @@ export interface DrainReport {
 }
 
 /** As much as goes into one answer. */
-const pageLimit = 5000
+const pageLimit = 10_000
 const mostMs = 86_400_000
 
 /** Reads what a request comes with; undefined where it is not asked so. */
@@ -132,7 +133,8 @@ export function parseWho(value: unknown): WhoRequest | undefined {
   if (fields === undefined || limit === undefined) return undefined
   const { after } = fields
   const page = { ...filterOf(fields), limit: Math.min(limit, pageLimit) }
-  return typeof after === 'string' ? { ...page, after } : page
+  if (after === undefined) return page
+  return Array.isArray(after) ? { ...page, after: after.map(String) } : undefined
 }
 
 export function parseKick(value: unknown): KickRequest | undefined {

@@ -1,8 +1,9 @@
 /** The sessions of a running daemon, in the order in which a person looks for them. */
 import { askDaemon } from './client.ts'
-import type { SessionFilter, SessionView } from './session-messages.ts'
+import type { SessionFilter, SessionView, WhoPage, WhoRequest } from './session-messages.ts'
 
-const pageSize = 2000
+/** Few answers, each of which keeps a worker from its clients for some milliseconds. */
+const pageSize = 10_000
 const patienceMs = 15_000
 
 export interface Sessions {
@@ -15,18 +16,14 @@ export interface Sessions {
 export async function whoIsThere(runDir: string, filter: SessionFilter): Promise<Sessions> {
   const sessions: SessionView[] = []
   const silent = new Set<number>()
-  for (let after: string | undefined = ''; after !== undefined; ) {
-    const details = { ...filter, limit: pageSize, ...(after === '' ? {} : { after }) }
-    const page: Awaited<ReturnType<typeof askPage>> = await askPage(runDir, details)
-    sessions.push(...page.sessions)
+  let details: WhoRequest | undefined = { ...filter, limit: pageSize }
+  while (details !== undefined) {
+    const page: WhoPage = await askDaemon(runDir, 'who', patienceMs, { details })
+    for (const session of page.sessions) sessions.push(session)
     for (const worker of page.silent) silent.add(worker)
-    after = page.after
+    details = page.after === undefined ? undefined : { ...details, after: page.after }
   }
   return { sessions: sessions.sort(inOrder), silent: [...silent] }
-}
-
-function askPage(runDir: string, details: SessionFilter & { readonly limit: number }) {
-  return askDaemon(runDir, 'who', patienceMs, { details })
 }
 
 /** By user, those of nobody last; of one user by service, the oldest first. */

@@ -5,7 +5,7 @@
  */
 import type { Service } from '../config/config.ts'
 import type { BreakerReport, SpoolStatus } from '../control/messages.ts'
-import type { FreezeAnswer, SessionFilter, SessionView } from '../control/session-messages.ts'
+import type { FreezeAnswer, SessionFilter } from '../control/session-messages.ts'
 import type { QueueChange, QueuePage, QueueRequest } from '../mail/queued-message.ts'
 import type { KnownChanges } from '../map/state/override-reader.ts'
 import type { SpoolUsage } from '../spool/file-spool-writer.ts'
@@ -62,13 +62,20 @@ export interface Replies {
   'backend-up': null
   'spool-usage': null
   queue: QueuePage | QueueChange
-  who: readonly SessionView[]
+  who: SessionPage
   /** How many there were. */
   kick: number
   freeze: FreezeAck
   thaw: null
   /** False where sessions had to be ended. The exit follows. */
   stop: { readonly drained: boolean }
+}
+
+export interface SessionPage {
+  /** SessionViews as JSON, with commas between them. */
+  readonly views: string
+  /** The last of them, where there may be more. */
+  readonly last?: string
 }
 
 export type FreezeAck = Omit<FreezeAnswer, 'worker'>

@@ -2,11 +2,11 @@
 import { waits } from '../base/limit.ts'
 import type { Log } from '../base/log.ts'
 import { MailmuxError } from '../base/error.ts'
+import { JsonOf } from '../control/json-of.ts'
 import type {
   KickReport,
   KickRequest,
   SessionFilter,
-  SessionView,
   WhoPage,
   WhoRequest,
 } from '../control/session-messages.ts'
@@ -46,26 +46,31 @@ function workersOf({ workers }: Daemon): WorkerProcess[] {
   return workers.filter(({ role, isListening }) => role === 'worker' && isListening)
 }
 
-/** A part of the list: by worker, and by when they came. */
-export async function who(request: WhoRequest, daemon: Daemon): Promise<WhoPage> {
-  const { after = '', limit, ...filter } = checked(request, daemon)
-  const [from = 0, afterNumber = 0] =
-    after === '' ? [] : [Number.parseInt(after, 10), numberOf(after)]
-  const sessions: SessionView[] = []
-  const silent: number[] = []
-  const workers = workersOf(daemon)
-    .filter(({ number }) => number >= from)
-    .toSorted((left, right) => left.number - right.number)
-  for (const worker of workers) {
-    const first = worker.number === from ? afterNumber : 0
-    const ask = { do: 'who', filter, after: first, limit: limit - sessions.length } as const
-    const found = await worker.ask(ask, whoMs)
-    if (found !== undefined) sessions.push(...found)
-    else if (!worker.isGone) silent.push(worker.number)
-    if (sessions.length >= limit) break
-  }
-  const last = sessions.length < limit ? undefined : sessions.at(-1)
-  return { sessions, silent, ...(last === undefined ? {} : { after: last.session }) }
+/** A part of the list: an equal share of it from each worker. */
+export async function who(request: WhoRequest, daemon: Daemon): Promise<JsonOf<WhoPage>> {
+  const { after, limit, ...filter } = checked(request, daemon)
+  const places = after?.map((id) => [Number.parseInt(id, 10), numberOf(id)] as const)
+  const seen = new Map(places)
+  const workers = workersOf(daemon).filter(({ number }) => after === undefined || seen.has(number))
+  const share = Math.max(1, Math.floor(limit / workers.length))
+  const pages = await Promise.all(
+    workers.map((worker) => {
+      const last = seen.get(worker.number) ?? 0
+      return worker.ask({ do: 'who', filter, after: last, limit: share }, whoMs)
+    }),
+  )
+  const views = pages.flatMap((page) => (page === undefined || page.views === '' ? [] : page.views))
+  const next = pages.flatMap((page) => page?.last ?? [])
+  const silent = JSON.stringify(silentOf(workers, pages))
+  const more = next.length === 0 ? '' : `,"after":${JSON.stringify(next)}`
+  return new JsonOf(`{"sessions":[${views.join(',')}],"silent":${silent}${more}}`)
+}
+
+/** Those that live and did not answer. */
+function silentOf(workers: readonly WorkerProcess[], answers: readonly unknown[]): number[] {
+  return workers
+    .filter((worker, index) => answers[index] === undefined && !worker.isGone)
+    .map(({ number }) => number)
 }
 
 /** Ends a user's sessions; returns when all are gone. */
@@ -75,13 +80,7 @@ export async function kick(request: KickRequest, daemon: Daemon): Promise<KickRe
   const counts = await Promise.all(
     workers.map((worker) => worker.ask({ do: 'kick', filter }, kickMs)),
   )
-  const isSilent = (worker: WorkerProcess, index: number): boolean =>
-    counts[index] === undefined && !worker.isGone
   const sessions = counts.reduce<number>((sum, count) => sum + (count ?? 0), 0)
   daemon.log('sessions.kicked', { user: filter.user, sessions })
-  return {
-    user: filter.user,
-    sessions,
-    silent: workers.filter(isSilent).map(({ number }) => number),
-  }
+  return { user: filter.user, sessions, silent: silentOf(workers, counts) }
 }

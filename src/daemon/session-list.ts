@@ -2,6 +2,7 @@
 import { waits } from '../base/limit.ts'
 import type { SessionFilter, SessionView } from '../control/session-messages.ts'
 import { NetworkList } from '../mail/network.ts'
+import type { SessionPage } from './channel.ts'
 import { comesTrue } from './comes-true.ts'
 import type { Session } from './runtime.ts'
 
@@ -21,6 +22,13 @@ export function listSessions(
     if (numberOf(session.id) > after && isMeant(session)) views.push(viewOf(session, nowMs))
   }
   return views
+}
+
+/** As text, because whoever hands them on has no need to read them. `limit`: as they were listed. */
+export function pageOf(views: readonly SessionView[], limit: number): SessionPage {
+  const text = JSON.stringify(views).slice(1, -1)
+  const last = views.length < limit ? undefined : views.at(-1)
+  return last === undefined ? { views: text } : { views: text, last: last.session }
 }
 
 /** Ends sessions, each at its next boundary, and returns how many when all are gone. */

@@ -31,7 +31,7 @@ import { NextGeneration } from './next-generation.ts'
 import { acceptProxied } from './proxy-accept.ts'
 import type { FreezeNotice } from './freezes.ts'
 import type { Session, StartSession } from './runtime.ts'
-import { endSessions, listSessions } from './session-list.ts'
+import { endSessions, listSessions, pageOf } from './session-list.ts'
 import { openFileLimit } from './session-share.ts'
 import { type Settings, servicesOf } from './settings.ts'
 import { giveBackMemory } from './spare-memory.ts'
@@ -117,7 +117,7 @@ class Worker implements Supervised {
       case 'report':
         return this.#runtime.report()
       case 'who':
-        return listSessions(this.#runtime.sessions, ask)
+        return pageOf(listSessions(this.#runtime.sessions, ask), ask.limit)
       case 'kick':
         return endSessions(this.#runtime.sessions, ask.filter)
       case 'freeze':

@@ -40,3 +40,10 @@ test('wide characters take two columns, and marks that combine take none', () =>
     ['user  back-end', '田中  fritz', 'e\u0301va   ingrid'],
   )
 })
+
+test('a table may have more rows than a call may have arguments', () => {
+  const rows = Array.from({ length: 200_000 }, (_, index) => [`user${index}`, 'fritz'])
+  const lines = formatTable([{ title: 'USER' }, { title: 'BACK-END' }], rows)
+  assert.equal(lines.length, 200_001)
+  assert.equal(lines.at(-1), 'user199999  fritz')
+})

@@ -57,9 +57,10 @@ const requests = [
   ['who', { limit: 10 }, { limit: 10 }],
   [
     'who',
-    { limit: 1e6, after: '1-2', user: 'ann', evil: 1 },
-    { limit: 5000, after: '1-2', user: 'ann' },
+    { limit: 1e6, after: ['1-2', '3-4'], user: 'ann', evil: 1 },
+    { limit: 10_000, after: ['1-2', '3-4'], user: 'ann' },
   ],
+  ['who', { limit: 10, after: '1-2' }, undefined],
   ['who', { limit: 0 }, undefined],
   ['who', { limit: '10' }, undefined],
   ['who', undefined, undefined],
