@@ -38,12 +38,17 @@ export type AppendOutcome =
 const silenceMs = 300_000
 /** What is written at a time, and more where one message is larger. */
 const writeBytes = 262_144
+const commandEnd = '\r\n'
 
 /** The stream of a message did not have the octets that were announced. */
 export class WrongSize extends Error {}
 
+/** Resolves when a command may end: what is not ended is not stored. What it throws, `append` throws. */
+type MayEnd = () => Promise<void>
+
 interface Command {
   readonly tag: string
+  readonly mayEnd: MayEnd | undefined
   answered: StatusLine | undefined
   readonly answer: PromiseWithResolvers<StatusLine>
 }
@@ -55,7 +60,8 @@ export class AppendConnection implements Disposable {
   readonly #signal: AbortSignal
   readonly #commands = new Map<string, Command>()
   #writing: Promise<void> = Promise.resolve()
-  #unsent: Buffer[] = []
+  /** Written again and again: memory that is new each time costs more than what is sent in it. */
+  #unsent = Buffer.alloc(0)
   #unsentBytes = 0
   #text = ''
   #tags = 0
@@ -82,16 +88,20 @@ export class AppendConnection implements Disposable {
   }
 
   /**
-   * Stores messages in this order, and tells what became of each. Throws BACKEND_UNREACHABLE, or
+   * Stores messages in this order, and tells what became of each; `mayEnd` says when. Throws BACKEND_UNREACHABLE, or
    * BACKEND_THROTTLED, where that is not known, and what the stream of a body throws, WrongSize
    * included: then the message is not stored, and the connection is no longer usable.
    */
-  async append(folder: string, messages: readonly AppendMessage[]): Promise<AppendOutcome[]> {
+  async append(
+    folder: string,
+    messages: readonly AppendMessage[],
+    mayEnd?: MayEnd,
+  ): Promise<AppendOutcome[]> {
     if (messages.length > 1 && !this.offers.multiple) {
-      const each = messages.map((message) => this.append(folder, [message]))
+      const each = messages.map((message) => this.append(folder, [message], mayEnd))
       return (await Promise.all(each)).flat()
     }
-    const status = await this.#send(folder, messages)
+    const status = await this.#send(folder, messages, mayEnd)
     if (status.status === 'OK') return storedAs(status, messages.length)
     const refusal = { kind: 'refused', code: status.code, text: cleanText(status.text) } as const
     const isTooMuch = isThrottled({ command: 'APPEND', ...refusal })
@@ -106,18 +116,21 @@ export class AppendConnection implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#failure ??= new MailmuxError('BACKEND_UNREACHABLE', `${this.#access.server}: closed`)
-    this.#stream.destroy()
+    this.#fail('closed')
   }
 
-  #send(folder: string, messages: readonly AppendMessage[]): Promise<StatusLine> {
+  #send(
+    folder: string,
+    messages: readonly AppendMessage[],
+    mayEnd: MayEnd | undefined,
+  ): Promise<StatusLine> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
     const tag = `A${++this.#tags}`
     const answer = Promise.withResolvers<StatusLine>()
-    const command: Command = { tag, answered: undefined, answer }
+    const command: Command = { tag, mayEnd, answered: undefined, answer }
     this.#commands.set(tag, command)
     this.#writing = this.#writing
-      .then(() => this.#write(command, folder, messages))
+      .then(() => this.#perform(command, folder, messages))
       .catch((error: unknown) => {
         this.#commands.delete(tag)
         answer.reject(error)
@@ -126,7 +139,7 @@ export class AppendConnection implements Disposable {
     return answer.promise
   }
 
-  async #write(
+  async #perform(
     command: Command,
     folder: string,
     messages: readonly AppendMessage[],
@@ -138,36 +151,52 @@ export class AppendConnection implements Disposable {
       const hasNul = Buffer.isBuffer(body) && body.includes(0)
       const isAsked = !Buffer.isBuffer(body)
       const head = messageHead({ ...message, hasNul, isAsked }, this.offers)
-      await this.#put(Buffer.from(text + head.text, 'latin1'))
+      await this.#putText(text + head.text)
       text = ''
       if (head.isAsked && !(await this.#isAskedFor(command))) return
       if (Buffer.isBuffer(body)) await this.#put(body)
       else await this.#putAll(body, message.sizeBytes)
     }
-    await this.#put(Buffer.from('\r\n'))
+    if (command.mayEnd !== undefined) {
+      await this.#flush()
+      await command.mayEnd()
+    }
+    await this.#putText(commandEnd)
     await this.#flush()
+  }
+
+  /** Octets as latin1. */
+  async #putText(text: string): Promise<void> {
+    if (!this.#hasRoom(text.length)) await this.#flush()
+    if (this.#hasRoom(text.length)) {
+      this.#unsentBytes += this.#unsent.write(text, this.#unsentBytes, 'latin1')
+    } else await this.#write(Buffer.from(text, 'latin1'))
   }
 
   /** Small pieces go together, large ones as they are. */
   async #put(bytes: Buffer): Promise<void> {
-    if (bytes.length >= writeBytes) await this.#flush()
-    this.#unsent.push(bytes)
-    this.#unsentBytes += bytes.length
-    if (this.#unsentBytes >= writeBytes) await this.#flush()
+    if (!this.#hasRoom(bytes.length)) await this.#flush()
+    if (this.#hasRoom(bytes.length)) {
+      this.#unsentBytes += bytes.copy(this.#unsent, this.#unsentBytes)
+    } else await this.#write(bytes)
+  }
+
+  #hasRoom(bytes: number): boolean {
+    if (this.#unsent.length === 0) this.#unsent = Buffer.allocUnsafeSlow(writeBytes)
+    return this.#unsentBytes + bytes <= writeBytes
   }
 
   async #flush(): Promise<void> {
-    if (this.#failure !== undefined) throw this.#failure
-    const [first] = this.#unsent
-    if (first === undefined) return
-    const bytes = this.#unsent.length === 1 ? first : Buffer.concat(this.#unsent)
-    this.#unsent = []
+    const bytes = this.#unsent.subarray(0, this.#unsentBytes)
     this.#unsentBytes = 0
-    if (this.#stream.write(bytes)) return
-    const { promise, resolve } = Promise.withResolvers<void>()
-    this.#stream.once('drain', resolve).once('close', resolve)
-    await promise
-    this.#stream.off('drain', resolve).off('close', resolve)
+    await this.#write(bytes)
+  }
+
+  /** Resolves when they have gone, and may be written over. */
+  async #write(bytes: Buffer): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure
+    if (bytes.length === 0) return
+    await this.#stream.send(bytes)
   }
 
   async #putAll(body: AsyncIterable<Buffer>, sizeBytes: number): Promise<void> {

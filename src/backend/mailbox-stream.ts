@@ -164,6 +164,13 @@ export class MailboxStream extends Duplex {
     return isWanted && !isHeld
   }
 
+  /** Resolves when the octets have gone, and their memory is free again, or nothing goes any more. */
+  send(bytes: Buffer): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.write(bytes, () => resolve())
+    return promise
+  }
+
   override _read(): void {
     if (!this.#held.has('read')) this.#socket.resume()
   }
@@ -171,8 +178,7 @@ export class MailboxStream extends Duplex {
   override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
     const go = (): void => {
       this.#askedAt = this.#share?.now()
-      if (this.#socket.write(chunk)) done()
-      else this.#socket.once('drain', () => done())
+      this.#socket.write(chunk, () => done())
     }
     if (!this.#hold('write', chunk.length, go)) go()
   }

@@ -43,6 +43,7 @@ export async function copyFolder(work: FolderWork): Promise<FolderReport> {
   if (work.mirror) await expungeGone(context, known.minus(there))
   const before = work.mirror ? UidSet.empty : belowCursor(work)
   await copyMessages(context, there.minus(known).minus(before))
+  report.isInOrder = work.appends.isInOrder(work.targetName)
   if (work.mirror) {
     await expungeTargets(context, journal.stale(folder))
     // Another connection has added them: until it selects anew, this one may not know them, and a

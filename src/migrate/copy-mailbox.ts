@@ -4,9 +4,9 @@
  */
 import type { CopiedFolder, CopyJournal, CopyRoute } from '../map/state/copy-journal.ts'
 import type { BadMessages } from './bad-messages.ts'
+import { CopyConnections } from './copy-connections.ts'
 import { copyFolder } from './copy-folder.ts'
-import { takeSeats, trySeats } from './copy-seats.ts'
-import { type CopyEnds, CopySession } from './copy-session.ts'
+import type { CopyEnds, CopySession } from './copy-session.ts'
 import { type FolderPair, mapFolders } from './folder-map.ts'
 import type { FolderReport } from './folder-work.ts'
 import { Refusal, selectableIn } from './imap-answers.ts'
@@ -22,6 +22,8 @@ export interface MailboxPlan extends CopyRoute {
   readonly renames: ReadonlyMap<string, string>
   /** Folders that are copied at a time, each over connections of its own. */
   readonly lanes: number
+  /** Connections over which messages are added. */
+  readonly appends: number
   readonly bad: BadMessages
   /** How much goes together, where it is not what serves best. */
   readonly batches?: BatchLimits | undefined
@@ -37,22 +39,13 @@ export class MailboxCopy implements AsyncDisposable {
   readonly plan: MailboxPlan
   readonly #journal: CopyJournal
   readonly #mailbox: number
-  readonly #signal: AbortSignal
-  readonly #sessions: [CopySession, ...CopySession[]]
-  readonly #opened: AsyncDisposableStack
+  readonly #connections: CopyConnections
 
-  private constructor(
-    plan: MailboxPlan,
-    journal: CopyJournal,
-    { session, opened }: { session: CopySession; opened: AsyncDisposableStack },
-    signal: AbortSignal,
-  ) {
+  private constructor(plan: MailboxPlan, journal: CopyJournal, connections: CopyConnections) {
     this.plan = plan
     this.#journal = journal
     this.#mailbox = journal.mailbox(plan)
-    this.#signal = signal
-    this.#sessions = [session]
-    this.#opened = opened
+    this.#connections = connections
   }
 
   /** Waits for room at both ends. Throws as `CopySession.open` does. Nothing is changed. */
@@ -61,14 +54,12 @@ export class MailboxCopy implements AsyncDisposable {
     journal: CopyJournal,
     signal: AbortSignal,
   ): Promise<MailboxCopy> {
-    await using opened = new AsyncDisposableStack()
-    opened.use(await takeSeats(plan.ends, signal))
-    const session = opened.use(await CopySession.open(plan.ends, signal))
-    return new MailboxCopy(plan, journal, { session, opened: opened.move() }, signal)
+    const connections = await CopyConnections.open(plan.ends, plan.appends, signal)
+    return new MailboxCopy(plan, journal, connections)
   }
 
   get session(): CopySession {
-    return this.#sessions[0]
+    return this.#connections.sessions[0]
   }
 
   /** Folders of both ends, and the names that belong together. Changes nothing. */
@@ -165,7 +156,7 @@ export class MailboxCopy implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#opened[Symbol.asyncDispose]()
+    await this.#connections[Symbol.asyncDispose]()
   }
 
   /** The pair with the name that the folder got; undefined where it could not be made. */
@@ -214,9 +205,8 @@ export class MailboxCopy implements AsyncDisposable {
         }
       }
     }
-    const lanes = Math.min(this.plan.lanes, pairs.length)
-    while (this.#sessions.length < lanes && (await this.#openLane())) continue
-    const runs = this.#sessions.slice(0, Math.max(1, lanes)).map((session) =>
+    const lanes = await this.#connections.lanes(Math.min(this.plan.lanes, pairs.length))
+    const runs = lanes.map((session) =>
       run(session).catch((error: unknown) => {
         failed.abort(error)
         throw error
@@ -228,15 +218,6 @@ export class MailboxCopy implements AsyncDisposable {
     return reports
   }
 
-  /** One session more, where there is room for it. */
-  async #openLane(): Promise<boolean> {
-    const seats = trySeats(this.plan.ends)
-    if (seats === undefined) return false
-    this.#opened.use(seats)
-    this.#sessions.push(this.#opened.use(await CopySession.open(this.plan.ends, this.#signal)))
-    return true
-  }
-
   #copyOne(
     session: CopySession,
     { source, target }: FolderPair,
@@ -245,6 +226,7 @@ export class MailboxCopy implements AsyncDisposable {
   ): Promise<FolderReport> {
     return copyFolder({
       session,
+      appends: this.#connections.appends,
       journal: this.#journal,
       mailbox: this.#mailbox,
       sourceName: source.name,

@@ -1,17 +1,19 @@
 /**
- * Brings messages of one folder over, in the order of their UIDs. While a batch is being stored the
- * next is read; what is stored is written down before the one after it is sent.
+ * Brings messages of one folder over, in the order of their UIDs. While batches are being stored the
+ * next is read; what is stored is written down before the one after it comes into being.
  */
 import { type AppendMessage, type AppendOutcome, WrongSize } from '../backend/append-connection.ts'
 import { isThrottled } from '../backend/throttled.ts'
 import { MailmuxError } from '../base/error.ts'
 import type { CopiedMessage } from '../map/state/copy-journal.ts'
+import type { AppendTurn } from './append-pool.ts'
 import { findOrphans, type FolderContext, keepFlags } from './folder-work.ts'
 import { appendDate, type Fetched, secondsOf } from './fetch-attributes.ts'
 import { factsAtOnce, Hasher, hashOf } from './message-hash.ts'
 import { type AheadOctets, octetsOf, readAhead } from './message-octets.ts'
 import { groupFlagChanges, inPieces, planBatches } from './plan-messages.ts'
 import { octetsSpent } from './spent-octets.ts'
+import { StoreLine } from './store-line.ts'
 import type { UidSet } from './uid-set.ts'
 
 /** Codes of a target that may take the message another time. RFC 5530. */
@@ -27,9 +29,9 @@ interface Pending {
 }
 
 export async function copyMessages(context: FolderContext, fresh: UidSet): Promise<void> {
-  const { session } = context.work
+  const { session, appends } = context.work
   const limits = inPieces(context.work.batches, session.source, session.target)
-  let storing: Promise<void> = Promise.resolve()
+  const line = new StoreLine()
   // Servers go on where they were in a message; those asked for two in turn begin again each time.
   let reading: Promise<void> = Promise.resolve()
   try {
@@ -38,24 +40,33 @@ export async function copyMessages(context: FolderContext, fresh: UidSet): Promi
         const { large, bytes } = batch
         await Promise.all([session.source.admit(bytes), session.target.admit(bytes)])
         await reading
+        line.throwIfFailed()
         const begun = large === undefined ? await read(context, batch.uids) : ahead(context, large)
-        await storing
+        const turn = await appends.turn()
         if (large === undefined) octetsSpent(bytes)
+        const stored = line.add(async (before) => {
+          using _turn = turn
+          const adding = { turn, before }
+          await ('octets' in begun
+            ? storeLarge(context, begun, adding)
+            : store(context, begun, adding))
+        })
         if ('octets' in begun) {
-          storing = guarded(storeLarge(context, begun))
-          reading = guarded(Promise.race([begun.wholeRead, storing]))
-        } else storing = guarded(store(context, begun))
+          reading = Promise.race([begun.wholeRead, stored])
+          // Told of by the line.
+          reading.catch(() => undefined)
+        }
       }
     }
   } finally {
-    await storing
+    await line.end()
   }
 }
 
-/** Its failure is told to whoever awaits it, later. */
-function guarded(work: Promise<void>): Promise<void> {
-  work.catch(() => undefined)
-  return work
+/** How messages are added: by whose connection, and after which others. */
+interface Adding {
+  readonly turn: AppendTurn
+  readonly before: Promise<void>
 }
 
 async function read(context: FolderContext, uids: UidSet): Promise<Pending[]> {
@@ -78,13 +89,16 @@ async function presentNow({ work }: FolderContext): Promise<UidSet> {
   return await work.session.source.uids()
 }
 
-async function store(context: FolderContext, pending: readonly Pending[]): Promise<void> {
+async function store(
+  context: FolderContext,
+  pending: readonly Pending[],
+  { turn, before }: Adding,
+): Promise<void> {
   const { work, pool } = context
   const rest = pool.isEmpty ? pending : await adopt(context, pending)
   if (rest.length === 0) return
-  const appending = await work.session.appending()
   const messages = rest.map((one) => messageOf(context, one, one.body ?? Buffer.alloc(0)))
-  await settle(context, rest, await appending.append(work.targetName, messages))
+  await settle(context, rest, await turn.append(work.targetName, () => messages, before))
 }
 
 function messageOf(
@@ -109,20 +123,25 @@ function ahead({ work }: FolderContext, fetched: Fetched): Streaming {
 async function storeLarge(
   context: FolderContext,
   { fetched, octets: begun }: Streaming,
+  { turn, before }: Adding,
 ): Promise<void> {
   const { work, pool } = context
   const { sizeBytes } = fetched
-  let octets = begun
+  let octets: AsyncIterable<Buffer> | undefined = begun
   if (!pool.isEmpty) {
     const sha256 = await Hasher.of(octets)
     const rest = await adopt(context, [{ fetched, sha256, sizeBytes, body: undefined }])
     if (rest.length === 0) return
-    octets = octetsOf(work.session.source, fetched.uid)
+    octets = undefined
   }
-  const hasher = new Hasher()
-  const appending = await work.session.appending()
-  const message = messageOf(context, { fetched, sizeBytes }, hasher.pass(octets))
-  const outcomes = await appending.append(work.targetName, [message]).catch((error: unknown) => {
+  let hasher = new Hasher()
+  const messages = (): AppendMessage[] => {
+    hasher = new Hasher()
+    const read = octets ?? octetsOf(work.session.source, fetched.uid)
+    octets = undefined
+    return [messageOf(context, { fetched, sizeBytes }, hasher.pass(read))]
+  }
+  const outcomes = await turn.append(work.targetName, messages, before).catch((error: unknown) => {
     // Cut off in the middle, it is not stored.
     if (!(error instanceof WrongSize)) throw error
     return [{ kind: 'refused', code: '', text: error.message } as const]

@@ -5,7 +5,7 @@ import type { CopyEnds } from './copy-session.ts'
 /** Its session and one more, to compare by or to ask for what is no message; and one that adds. */
 const ofMailbox = { source: 2, target: 3 } as const
 /** Of each session besides. */
-const ofLane = { source: 1, target: 2 } as const
+const ofLane = { source: 1, target: 1 } as const
 
 /** To be taken before the first connection is made. Throws the reason of `signal`. */
 export async function takeSeats(ends: CopyEnds, signal: AbortSignal): Promise<Disposable> {

@@ -1,5 +1,6 @@
 /** What the copying of one folder works with, and what it tells of it. */
 import type { CopiedFolder, CopyJournal, FolderState } from '../map/state/copy-journal.ts'
+import type { AppendPool } from './append-pool.ts'
 import type { BadMessage } from './bad-messages.ts'
 import type { CopySession } from './copy-session.ts'
 import type { SelectedFolder } from './imap-answers.ts'
@@ -18,6 +19,8 @@ export interface FolderReport {
   flagged: number
   expunged: number
   bad: number
+  /** False: some messages that were added are at other places among them than at the source. */
+  isInOrder: boolean
   /** Flags that the target does not keep. */
   readonly lostFlags: Set<string>
   /** What is not as it should be, for a person. */
@@ -26,6 +29,7 @@ export interface FolderReport {
 
 export interface FolderWork {
   readonly session: CopySession
+  readonly appends: AppendPool
   readonly journal: CopyJournal
   /** The number of the mailbox in the journal. */
   readonly mailbox: number
@@ -52,7 +56,7 @@ export interface FolderContext {
 
 export function emptyReport(source: string, target: string): FolderReport {
   const counts = { copied: 0, bytes: 0, found: 0, flagged: 0, expunged: 0, bad: 0 }
-  return { source, target, ...counts, lostFlags: new Set(), problems: [] }
+  return { source, target, ...counts, isInOrder: true, lostFlags: new Set(), problems: [] }
 }
 
 /**

@@ -266,7 +266,7 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
     if (this.#copy !== undefined) return this.#copy
     const { user, source, target } = move
     const renames = new Map<string, string>()
-    const plan = { user, source, target, ends, renames, lanes, bad, onProgress }
+    const plan = { user, source, target, ends, renames, lanes, appends: lanes, bad, onProgress }
     this.#copy = await MailboxCopy.open(plan, copies, cut.signal)
     return this.#copy
   }

@@ -1,5 +1,5 @@
 /** What a message is known by: the SHA-256 of its octets, in base64url. */
-import { createHash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 import type { Fetched } from './fetch-attributes.ts'
 import type { ImapMailbox } from './imap-mailbox.ts'
 import { octetsOf } from './message-octets.ts'
@@ -10,7 +10,7 @@ import type { UidSet } from './uid-set.ts'
 export const factsAtOnce = 1_000
 
 export function hashOf(body: Buffer): string {
-  return createHash('sha256').update(body).digest('base64url')
+  return hash('sha256', body, 'base64url')
 }
 
 /** Hashes and counts octets on their way. */

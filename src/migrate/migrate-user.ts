@@ -33,6 +33,7 @@ export interface MigrationOptions {
   /** changed: full, but only of folders in which something happened since that was done. */
   readonly verify: VerifyMode | 'changed' | 'none'
   readonly lanes: number
+  readonly appends: number
   /** How much goes together, where it is not what serves best. */
   readonly batches?: BatchLimits
   readonly ignores: readonly Ignorable[]
@@ -249,7 +250,7 @@ class UserMigration {
 
   #plan(): MailboxPlan {
     const { user, ends, options } = this.#work
-    const { from, to, renames, lanes, batches } = options
+    const { from, to, renames, lanes, appends, batches } = options
     return {
       user,
       source: from,
@@ -257,6 +258,7 @@ class UserMigration {
       ends,
       renames,
       lanes,
+      appends,
       batches,
       bad: this.#bad,
       onProgress: ({ messages, bytes }) => {

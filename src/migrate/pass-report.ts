@@ -34,6 +34,7 @@ export function tellOf(report: FolderReport, { notes, problems }: Findings): voi
   problems.push(...report.problems.map((problem) => `${source}: ${problem}`))
   const lost = [...report.lostFlags].sort().join(' ')
   if (lost !== '') notes.push(`${source}: ${target} does not keep ${lost}`)
+  if (!report.isInOrder) notes.push(`${source}: some messages are in another order in ${target}`)
 }
 
 export function isUntouched({ copied, found, flagged, expunged }: FolderReport): boolean {

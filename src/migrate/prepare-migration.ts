@@ -19,9 +19,13 @@ import { type MigratingUser, selectUsers, type UserChoice } from './select-users
 
 /** Folders of one mailbox at a time; each has three connections. */
 const mostLanes = 4
+/** Connections that add messages, where one for each mailbox is fewer. */
+const mostAppends = 6
+/** To one server for one mailbox, beside one that compares: Dovecot refuses more than ten. */
+const mostConnections = 9
 
 export interface MigrationRequest
-  extends Omit<MigrationOptions, 'stateDir' | 'from' | 'to' | 'lanes' | 'batches'> {
+  extends Omit<MigrationOptions, 'stateDir' | 'from' | 'to' | 'lanes' | 'appends' | 'batches'> {
   readonly from: Origin
   readonly to: BackendConfig
   /** A file of users or a pattern of their names; everybody without it. */
@@ -92,8 +96,12 @@ export async function prepareMigration(
   }
   // Where there are fewer mailboxes than may be copied at a time, their folders are.
   const lanes = Math.min(mostLanes, Math.max(1, Math.floor(jobs / users.length)))
-  const batches = batchesFor(lanes * Math.min(jobs, users.length))
-  const own = { stateDir: config.stateDir, from: name, to: to.name, dryRun, lanes, batches }
+  const atOnce = Math.min(jobs, users.length)
+  const adding = Math.min(Math.floor(mostAppends / atOnce), mostConnections - lanes)
+  const appends = Math.max(lanes, adding)
+  const batches = batchesFor(appends * atOnce)
+  const ways = { lanes, appends, batches }
+  const own = { stateDir: config.stateDir, from: name, to: to.name, dryRun, ...ways }
   const doors = {
     source: await limits.through(name, door),
     target: await limits.through(to.name, target),

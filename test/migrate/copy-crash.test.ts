@@ -160,6 +160,7 @@ describe('a copy that is ended anywhere', { skip: skipWithout('dovecot') }, () =
         maxBad: 0,
         verify: 'full',
         lanes: 1,
+        appends: 3,
         ignores: [],
         renames: new Map(),
       },

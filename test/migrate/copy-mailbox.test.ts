@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { CopyJournal } from '../../src/map/state/copy-journal.ts'
 import { MailboxCopy } from '../../src/migrate/copy-mailbox.ts'
-import { doorTo, MailboxPair } from '../support/mailbox-pair.ts'
+import { doorTo, MailboxPair, smallPieces } from '../support/mailbox-pair.ts'
 import { fillNasty, nastyMessages } from '../support/nasty-mailbox.ts'
 import { randomOf } from '../support/random.ts'
 import { plainImap } from '../support/plain-imap.ts'
@@ -235,8 +235,9 @@ describe('a copy', { skip: skipWithout('dovecot') }, () => {
   test('over several connections is the same as over one', async () => {
     using both = await ends('gina')
     const [source, target] = both
-    await fillNasty(source, seed + 4, 15)
-    await pair.pass('gina', { lanes: 3 })
+    await fillNasty(source, seed + 4, 60)
+    const report = await pair.pass('gina', { lanes: 3, appends: 4, batches: smallPieces })
+    assert.ok(report.folders.every(({ isInOrder }) => isInOrder))
     const { Sent: sent, ...rest } = await source.everything()
     assert.deepEqual(await target.everything(), { ...atTarget(rest), 'INBOX.Gesendet': sent })
   })

@@ -8,7 +8,7 @@ import { BadMessages } from '../../src/migrate/bad-messages.ts'
 import { CopySession } from '../../src/migrate/copy-session.ts'
 import { readUidls } from '../../src/migrate/read-uidls.ts'
 import { Cyrus, skipWithoutCyrus } from '../support/cyrus.ts'
-import { doorTo, MailboxPair, passOf, planFor } from '../support/mailbox-pair.ts'
+import { doorTo, MailboxPair, passOf, planFor, smallPieces } from '../support/mailbox-pair.ts'
 import { fillNasty, nastyMessages } from '../support/nasty-mailbox.ts'
 import { randomOf } from '../support/random.ts'
 import { type RawContent, RawImap } from '../support/raw-imap.ts'
@@ -48,7 +48,8 @@ describe('a copy', { skip: skipWithout('dovecot') || skipWithoutCyrus() }, () =>
     await fillNasty(source, seed, 25)
     const bad = new BadMessages(dir.join('state'), 'ann', 1000)
     const ends = { source: pair.endsOf('ann').source, target: atCyrus('ann') }
-    const report = await passOf(dir, planFor(dir, 'ann', ends, { bad }))
+    const batches = { ...smallPieces, largeBytes: 1024 * 1024 }
+    const report = await passOf(dir, planFor(dir, 'ann', ends, { bad, batches }))
     assert.deepEqual(report.problems, [])
     assert.deepEqual(report.notes, [
       '100%_* is called 100___',

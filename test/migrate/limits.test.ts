@@ -113,6 +113,7 @@ describe('a migration within limits', { skip: skipWithout('dovecot') }, () => {
         maxBad: 0,
         verify: 'changed',
         lanes: Math.max(1, Math.floor(jobs / users.length)),
+        appends: 2,
         ignores: [],
         renames: new Map<string, string>(),
       },

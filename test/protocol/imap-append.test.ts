@@ -15,12 +15,18 @@ const head = {
   hasNul: false,
   isAsked: false,
 }
-const offers: AppendOffers = { multiple: true, literals: 'plus', binary: true }
+const offers: AppendOffers = { multiple: true, uids: true, literals: 'plus', binary: true }
 
 test('what is offered is read of capabilities in any case', () => {
-  assert.deepEqual(appendOffers('IMAP4rev1 multiappend Literal+ BINARY'), offers)
-  assert.deepEqual(appendOffers('IMAP4rev1'), { multiple: false, literals: 'asked', binary: false })
-  assert.equal(appendOffers('IMAP4rev2 IMAP4rev1').literals, 'minus')
+  assert.deepEqual(appendOffers('IMAP4rev1 multiappend Literal+ BINARY uidplus'), offers)
+  assert.deepEqual(appendOffers('IMAP4rev1'), {
+    multiple: false,
+    uids: false,
+    literals: 'asked',
+    binary: false,
+  })
+  const { literals, uids } = appendOffers('IMAP4rev2 IMAP4rev1')
+  assert.deepEqual([literals, uids], ['minus', true])
 })
 
 test('names are quoted and in modified UTF-7', () => {

@@ -21,6 +21,7 @@ const plan = {
   },
   renames: new Map(),
   lanes: 1,
+  appends: 3,
   bad: new BadMessages(folder, user, 0),
   batches: smallPieces,
   onProgress: () => undefined,

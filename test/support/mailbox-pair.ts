@@ -156,6 +156,7 @@ export function planFor(
     ends,
     renames: new Map(),
     lanes: 1,
+    appends: 3,
     bad: new BadMessages(dir.join('state'), user, 0),
     onProgress: () => undefined,
     ...changes,

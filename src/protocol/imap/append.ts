@@ -10,6 +10,8 @@ import { writeQuoted } from './grammar.ts'
 /** What a back-end offers that matters here. */
 export interface AppendOffers {
   readonly multiple: boolean
+  /** It tells which numbers it gave. */
+  readonly uids: boolean
   readonly literals: 'plus' | 'minus' | 'asked'
   readonly binary: boolean
 }
@@ -30,6 +32,7 @@ export function appendOffers(capabilities: string): AppendOffers {
   const minus = offered.has('LITERAL-') || offered.has('IMAP4REV2')
   return {
     multiple: offered.has('MULTIAPPEND'),
+    uids: offered.has('UIDPLUS') || offered.has('IMAP4REV2'),
     literals: offered.has('LITERAL+') ? 'plus' : minus ? 'minus' : 'asked',
     binary: offered.has('BINARY'),
   }
