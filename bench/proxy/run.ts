@@ -31,6 +31,18 @@ function loginCost(protocol: 'imap' | 'pop3', tls: boolean, count: number): Work
   }
 }
 
+/** What the proxy adds to the time of one login, or of a NOOP within a session, with nobody beside. */
+function addedTime(mode: 'login' | 'noop', percentile: 'p50_us' | 'p99_us'): Workload['measure'] {
+  const args = (port: number): string[] => [mode, '-P', 'imap', '-p', `${port}`, '-c', '1']
+  return (rig, _pid, scale) => {
+    const count = ['-n', `${Math.ceil(10_000 * scale)}`]
+    load([...args(rig.proxy.imap), '-n', `${Math.ceil(30_000 * scale)}`])
+    const through = load([...args(rig.proxy.imap), ...count])
+    const direct = load([...args(rig.backend.imap), ...count])
+    return Promise.resolve((through[percentile] ?? 0) - (direct[percentile] ?? 0))
+  }
+}
+
 function bulkCost(tls: boolean, connections: number, mebibytes: number): Workload['measure'] {
   return async (rig, pid, scale) => {
     const port = tls ? rig.proxy.imaps : rig.proxy.imap
@@ -104,6 +116,30 @@ const workloads: Readonly<Record<string, Workload>> = {
     peer: nginxLarge,
     measure: bulkCost(true, 8, 1024),
   },
+  'added-login-p50': {
+    what: 'IMAP login, added',
+    unit: 'µs',
+    peer: nginx,
+    measure: addedTime('login', 'p50_us'),
+  },
+  'added-login-p99': {
+    what: 'IMAP login, added',
+    unit: 'µs',
+    peer: nginx,
+    measure: addedTime('login', 'p99_us'),
+  },
+  'added-noop-p50': {
+    what: 'NOOP, added',
+    unit: 'µs',
+    peer: nginx,
+    measure: addedTime('noop', 'p50_us'),
+  },
+  'added-noop-p99': {
+    what: 'NOOP, added',
+    unit: 'µs',
+    peer: nginx,
+    measure: addedTime('noop', 'p99_us'),
+  },
   'idle-plain': {
     what: 'idle session',
     unit: 'KiB',
@@ -140,13 +176,17 @@ async function compare(name: string, pairs: number, scale: number): Promise<void
   }
   const ratios = ours.map((value, index) => value / (theirs[index] ?? Number.NaN))
   const columns = [
-    name.padEnd(15),
+    name.padEnd(17),
     workload.what.padEnd(22),
-    `${median(ours).toPrecision(3)} ${workload.unit}`.padEnd(16),
-    `${workload.peer.name} ${median(theirs).toPrecision(3)}`.padEnd(18),
+    `${figure(median(ours))} ${workload.unit}`.padEnd(16),
+    `${workload.peer.name} ${figure(median(theirs))}`.padEnd(18),
     `ratio ${median(ratios).toFixed(2)} (${Math.min(...ratios).toFixed(2)}–${Math.max(...ratios).toFixed(2)})`,
   ]
   process.stdout.write(`${columns.join('')}\n`)
+}
+
+function figure(value: number): string {
+  return String(Number(value.toPrecision(3)))
 }
 
 const { values, positionals } = parseArgs({
