@@ -159,3 +159,14 @@ test('what was put back is heard before any timer', async () => {
   assert.deepEqual(order, ['put back', 'timer'])
   for (const socket of [near, far]) socket.destroy()
 })
+
+test('a reset under TLS is told as what it is', async () => {
+  const { near, raw } = await secured()
+  const told: unknown[] = []
+  near.on('error', ({ code }: NodeJS.ErrnoException) => told.push(code))
+  near.resume()
+  const closed = new Promise<void>((resolve) => near.on('close', () => resolve()))
+  raw.resetAndDestroy()
+  await closed
+  assert.deepEqual(told, ['ECONNRESET'])
+})

@@ -13,7 +13,7 @@ import { errorNumberOf, type ForeignFunctions } from './system-calls.ts'
 const untiring = 4n
 /** SSL_ERROR_… of ssl.h. */
 const wants = { read: 2, write: 3 } as const
-const endOfData = 6
+const [ofKernel, endOfData] = [5, 6] as const
 /** Commands of SSL_CTX_ctrl. */
 const control = {
   extraChainCertificate: 14,
@@ -222,7 +222,9 @@ export class OpenSsl {
     const error = this.#calls.getError(session, result)
     if (error === wants.write) return mustSendFirst
     // Unless it was the kernel that had no more, there may be more.
-    if (error === wants.read) return this.#calls.errorNumber[0] === EAGAIN ? -EAGAIN : -EINTR
+    const errorNumber = this.#calls.errorNumber[0] ?? 0
+    if (error === wants.read) return errorNumber === EAGAIN ? -EAGAIN : -EINTR
+    if (error === ofKernel && errorNumber > 0) return -errorNumber
     return error === endOfData ? 0 : -EPROTO
   }
 
