@@ -40,6 +40,8 @@ export class Allowance {
   readonly gate: (() => void) | undefined
   readonly bytesPerSecond: number | undefined
   readonly latency: Latency
+  /** Connections that may add to one mailbox at once, as the server was found to bear. */
+  mostAppends = Number.POSITIVE_INFINITY
   readonly #bytes: TokenBucket | undefined
   readonly #commands: TokenBucket | undefined
   #sinceRefusal = 0
@@ -117,6 +119,15 @@ export class Share {
     return this.#allowance.bytesPerSecond
   }
 
+  get mostAppends(): number {
+    return this.#allowance.mostAppends
+  }
+
+  /** More of them than that are of no use, to whichever mailbox. */
+  limitAppends(most: number): void {
+    this.#allowance.mostAppends = Math.min(this.#allowance.mostAppends, most)
+  }
+
   /** Nobody waits for this server any more. */
   get isHopeless(): boolean {
     return this.#allowance.seats.isHopeless
@@ -156,7 +167,7 @@ export class Share {
 
   /** More of them, where there is room now. */
   trySeats(count: number): Disposable | undefined {
-    return this.#allowance.seats.tryTake(count) ? this.#taken(count) : undefined
+    return this.#allowance.seats.trySpare(count) ? this.#taken(count) : undefined
   }
 
   /** Waits until a command may be sent. Throws the reason of `signal`. */

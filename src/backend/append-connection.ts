@@ -16,6 +16,7 @@ import {
   readAppendUid,
 } from '../protocol/imap/append.ts'
 import { cleanText, readStatus, type StatusLine } from '../protocol/imap/grammar.ts'
+import { GatheredWrites } from './gathered-writes.ts'
 import type { MailboxAccess } from './mailbox-access.ts'
 import { type MailboxStream, openMailboxStream } from './mailbox-stream.ts'
 import { isThrottled } from './throttled.ts'
@@ -36,8 +37,6 @@ export type AppendOutcome =
 
 /** No answer for so long ends a connection; milliseconds. */
 const silenceMs = 300_000
-/** What is written at a time, and more where one message is larger. */
-const writeBytes = 262_144
 const commandEnd = '\r\n'
 
 /** The stream of a message did not have the octets that were announced. */
@@ -49,6 +48,7 @@ type MayEnd = () => Promise<void>
 interface Command {
   readonly tag: string
   readonly mayEnd: MayEnd | undefined
+  isEnded: boolean
   answered: StatusLine | undefined
   readonly answer: PromiseWithResolvers<StatusLine>
 }
@@ -59,12 +59,11 @@ export class AppendConnection implements Disposable {
   readonly #stream: MailboxStream
   readonly #signal: AbortSignal
   readonly #commands = new Map<string, Command>()
+  readonly #writes = new GatheredWrites((bytes) => this.#write(bytes))
   #writing: Promise<void> = Promise.resolve()
-  /** Written again and again: memory that is new each time costs more than what is sent in it. */
-  #unsent = Buffer.alloc(0)
-  #unsentBytes = 0
   #text = ''
   #tags = 0
+  #movedBytes = 0
   #goOn: (() => void) | undefined
   #failure: MailmuxError | undefined
 
@@ -77,9 +76,16 @@ export class AppendConnection implements Disposable {
     stream.listen({ take, fail: (reason) => this.#cutOff(reason) }, silenceMs)
   }
 
-  /** `signal` ends what is under way, too. Throws as `openMailboxStream` does. */
-  static async open(access: MailboxAccess, signal: AbortSignal): Promise<AppendConnection> {
-    const stream = await openMailboxStream(access, 'imap', signal)
+  /**
+   * `signal` ends what is under way, too; `isSpare`: a refusal of it is no reason to make fewer of
+   * others. Throws as `openMailboxStream` does.
+   */
+  static async open(
+    access: MailboxAccess,
+    signal: AbortSignal,
+    { isSpare = false } = {},
+  ): Promise<AppendConnection> {
+    const stream = await openMailboxStream(access, 'imap', signal, { isSpare })
     return new AppendConnection(access, stream, signal)
   }
 
@@ -87,10 +93,15 @@ export class AppendConnection implements Disposable {
     return this.#failure === undefined
   }
 
+  /** Octets that have come and gone. */
+  get movedBytes(): number {
+    return this.#movedBytes
+  }
+
   /**
-   * Stores messages in this order, and tells what became of each; `mayEnd` says when. Throws BACKEND_UNREACHABLE, or
-   * BACKEND_THROTTLED, where that is not known, and what the stream of a body throws, WrongSize
-   * included: then the message is not stored, and the connection is no longer usable.
+   * Stores messages in this order, and tells what became of each; `mayEnd` says when. Throws
+   * BACKEND_UNREACHABLE, or BACKEND_THROTTLED, where that is not known, and what the stream of a body
+   * throws, WrongSize included: then the message is not stored, and the connection is no longer usable.
    */
   async append(
     folder: string,
@@ -111,32 +122,36 @@ export class AppendConnection implements Disposable {
       return messages.map(() => refusal)
     }
     const middle = messages.length >> 1
-    const first = await this.append(folder, messages.slice(0, middle))
-    return [...first, ...(await this.append(folder, messages.slice(middle)))]
+    const first = await this.append(folder, messages.slice(0, middle), mayEnd)
+    return [...first, ...(await this.append(folder, messages.slice(middle), mayEnd))]
   }
 
   [Symbol.dispose](): void {
     this.#fail('closed')
   }
 
-  #send(
+  async #send(
     folder: string,
     messages: readonly AppendMessage[],
     mayEnd: MayEnd | undefined,
   ): Promise<StatusLine> {
-    if (this.#failure !== undefined) return Promise.reject(this.#failure)
+    if (this.#failure !== undefined) throw this.#failure
     const tag = `A${++this.#tags}`
     const answer = Promise.withResolvers<StatusLine>()
-    const command: Command = { tag, mayEnd, answered: undefined, answer }
+    const command: Command = { tag, mayEnd, isEnded: false, answered: undefined, answer }
     this.#commands.set(tag, command)
-    this.#writing = this.#writing
+    const written = this.#writing
       .then(() => this.#perform(command, folder, messages))
       .catch((error: unknown) => {
         this.#commands.delete(tag)
         answer.reject(error)
         this.#fail(messageOf(error))
       })
-    return answer.promise
+    this.#writing = written
+    const status = await answer.promise
+    // Of one that is refused early the rest is still on its way.
+    await written
+    return status
   }
 
   async #perform(
@@ -151,52 +166,28 @@ export class AppendConnection implements Disposable {
       const hasNul = Buffer.isBuffer(body) && body.includes(0)
       const isAsked = !Buffer.isBuffer(body)
       const head = messageHead({ ...message, hasNul, isAsked }, this.offers)
-      await this.#putText(text + head.text)
+      await this.#writes.putText(text + head.text)
       text = ''
       if (head.isAsked && !(await this.#isAskedFor(command))) return
-      if (Buffer.isBuffer(body)) await this.#put(body)
+      if (Buffer.isBuffer(body)) await this.#writes.put(body)
       else await this.#putAll(body, message.sizeBytes)
     }
     if (command.mayEnd !== undefined) {
-      await this.#flush()
-      await command.mayEnd()
+      await this.#writes.flush()
+      // What has been refused may end at any time.
+      const answered = command.answer.promise.catch(() => undefined)
+      await Promise.race([command.mayEnd(), answered])
     }
-    await this.#putText(commandEnd)
-    await this.#flush()
-  }
-
-  /** Octets as latin1. */
-  async #putText(text: string): Promise<void> {
-    if (!this.#hasRoom(text.length)) await this.#flush()
-    if (this.#hasRoom(text.length)) {
-      this.#unsentBytes += this.#unsent.write(text, this.#unsentBytes, 'latin1')
-    } else await this.#write(Buffer.from(text, 'latin1'))
-  }
-
-  /** Small pieces go together, large ones as they are. */
-  async #put(bytes: Buffer): Promise<void> {
-    if (!this.#hasRoom(bytes.length)) await this.#flush()
-    if (this.#hasRoom(bytes.length)) {
-      this.#unsentBytes += bytes.copy(this.#unsent, this.#unsentBytes)
-    } else await this.#write(bytes)
-  }
-
-  #hasRoom(bytes: number): boolean {
-    if (this.#unsent.length === 0) this.#unsent = Buffer.allocUnsafeSlow(writeBytes)
-    return this.#unsentBytes + bytes <= writeBytes
-  }
-
-  async #flush(): Promise<void> {
-    const bytes = this.#unsent.subarray(0, this.#unsentBytes)
-    this.#unsentBytes = 0
-    await this.#write(bytes)
+    command.isEnded = true
+    await this.#writes.putText(commandEnd)
+    await this.#writes.flush()
   }
 
   /** Resolves when they have gone, and may be written over. */
   async #write(bytes: Buffer): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure
-    if (bytes.length === 0) return
     await this.#stream.send(bytes)
+    this.#movedBytes += bytes.length
   }
 
   async #putAll(body: AsyncIterable<Buffer>, sizeBytes: number): Promise<void> {
@@ -204,7 +195,7 @@ export class AppendConnection implements Disposable {
     for await (const bytes of body) {
       left -= bytes.length
       if (left < 0) break
-      await this.#put(bytes)
+      await this.#writes.put(bytes)
     }
     if (left !== 0) throw new WrongSize(`${sizeBytes} octets were announced, and not so many came`)
   }
@@ -213,13 +204,14 @@ export class AppendConnection implements Disposable {
   async #isAskedFor(command: Command): Promise<boolean> {
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#goOn = resolve
-    await this.#flush()
+    await this.#writes.flush()
     if (command.answered === undefined && this.#failure === undefined) await promise
     this.#goOn = undefined
     return command.answered === undefined
   }
 
   #take(chunk: Buffer): void {
+    this.#movedBytes += chunk.length
     this.#text += chunk.toString('latin1')
     for (let end = this.#text.indexOf('\n'); end !== -1; end = this.#text.indexOf('\n')) {
       const line = this.#text.slice(0, end).replace(/\r$/, '')
@@ -238,8 +230,10 @@ export class AppendConnection implements Disposable {
       const [tag = ''] = line.split(' ', 1)
       const status = readStatus(line.slice(tag.length + 1))
       const command = this.#commands.get(tag)
-      if (command === undefined || status === undefined) this.#fail(`unexpected answer: ${line}`)
-      else {
+      const isEarly = status?.status === 'OK' && command?.isEnded === false
+      if (command === undefined || status === undefined || isEarly) {
+        this.#fail(`unexpected answer: ${line}`)
+      } else {
         this.#commands.delete(tag)
         command.answered = status
         command.answer.resolve(status)
@@ -251,7 +245,8 @@ export class AppendConnection implements Disposable {
   /** By the back-end, on the way to it, or by the end of the signal, which is no fault of its own. */
   #cutOff(reason: string, code = ''): void {
     if (this.#failure !== undefined) return
-    if (!this.#signal.aborted) this.#access.share?.refused()
+    // One that nobody uses may be closed for that.
+    if (!this.#signal.aborted && this.#commands.size > 0) this.#access.share?.refused()
     this.#fail(
       reason,
       isThrottled({ command: '', code, text: reason }) ? 'BACKEND_THROTTLED' : undefined,

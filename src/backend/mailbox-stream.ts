@@ -26,12 +26,14 @@ const readBytes = 65_536
 /**
  * Throws BACKEND_UNREACHABLE, BACKEND_THROTTLED, BACKEND_LOGIN_REFUSED, BACKEND_PORT_MISSING, or the
  * reason of `signal`, which closes it later, too: nobody waits for an answer then. Who has it destroys
- * it. What comes and goes is counted by the share of `access`, and waits where that says so.
+ * it. What comes and goes is counted by the share of `access`, and waits where that says so; `isSpare`:
+ * that the login is refused is not.
  */
 export function openMailboxStream(
   access: MailboxAccess,
   protocol: MailboxProtocol,
   signal: AbortSignal,
+  { isSpare = false } = {},
 ): Promise<MailboxStream> {
   const endpoint = endpointOf(access, protocol)
   signal.throwIfAborted()
@@ -49,7 +51,11 @@ export function openMailboxStream(
     backendAnswered(outcome) {
       signal.removeEventListener('abort', giveUp)
       if (outcome.kind === 'accepted') resolve(new MailboxStream(client, outcome, limits))
-      else reject(failureOf(access, protocol, outcome))
+      else {
+        // That one more is refused is not held against the server.
+        const share = isSpare ? undefined : access.share
+        reject(failureOf(access, share, protocol, outcome))
+      }
     },
     backendChallenged() {
       // RFC 7628 section 3.2.3: a refused token is told of in a challenge, to be answered by nothing.
@@ -70,7 +76,8 @@ type Accepted = Extract<BackEndOutcome, { kind: 'accepted' }>
 const passing = new Set(['LIMIT', 'INUSE', 'IN-USE', 'LOGIN-DELAY'])
 
 function failureOf(
-  { server, login, share }: MailboxAccess,
+  { server, login }: MailboxAccess,
+  share: Share | undefined,
   protocol: string,
   outcome: Exclude<BackEndOutcome, Accepted>,
 ): MailmuxError {
@@ -106,6 +113,8 @@ export class MailboxStream extends Duplex {
   readonly #signal: AbortSignal
   /** What calls off a wait, by direction. */
   readonly #held = new Map<'read' | 'write', () => void>()
+  /** Of a write that waits. */
+  #endWrite: ((error: Error) => void) | undefined
   #silenceMs = 0
   /** Since when an answer is waited for; undefined where none is. */
   #askedAt: number | undefined
@@ -177,10 +186,12 @@ export class MailboxStream extends Duplex {
 
   override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
     const go = (): void => {
+      this.#endWrite = undefined
       this.#askedAt = this.#share?.now()
       this.#socket.write(chunk, () => done())
     }
-    if (!this.#hold('write', chunk.length, go)) go()
+    if (this.#hold('write', chunk.length, go)) this.#endWrite = done
+    else go()
   }
 
   override _final(done: () => void): void {
@@ -189,6 +200,7 @@ export class MailboxStream extends Duplex {
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     for (const callOff of this.#held.values()) callOff()
+    this.#endWrite?.(error ?? new Error('closed'))
     this.#socket.destroy()
     done(error)
   }

@@ -96,6 +96,11 @@ export class Seats {
     return true
   }
 
+  /** The same, where nobody waits for them who could do nothing without. */
+  trySpare(count: number): boolean {
+    return this.#waiting.size === 0 && this.tryTake(count)
+  }
+
   /** Somebody cannot wait: beyond what is allowed, if it must be. */
   force(count: number): void {
     this.#taken += count

@@ -1,6 +1,7 @@
 /** APPEND towards back-ends that follow a script. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
 import { Allowance } from '../../src/backend/allowance.ts'
 import {
   AppendConnection,
@@ -180,6 +181,24 @@ test('a login that is refused says whose it was', async () => {
     code: 'BACKEND_LOGIN_REFUSED',
     message: 'fritz, imap as ann: the login was refused',
   })
+})
+
+test('a back-end that closes what nobody uses is not blamed', async () => {
+  await using backend = await ScriptedBackend.start(async (peer) => {
+    peer.send('* OK [CAPABILITY IMAP4rev1 LITERAL+] hi\r\n')
+    await peer.expect(/^L LOGIN .*\r\n/)
+    peer.send('L OK [CAPABILITY IMAP4rev1 LITERAL+] In\r\n')
+    await peer.expect(/^A1 APPEND "a" \{1\+\}\r\nx\r\n/)
+    peer.send('A1 OK done\r\n* BYE inactive for too long\r\n')
+    peer.socket.end()
+  })
+  const limits = { connections: undefined, bytesPerSecond: undefined }
+  const allowance = new Allowance({ ...limits, clock: new SimulatedClock() })
+  const access = { ...doorTo('fritz', backend.port).accessTo('ann'), share: allowance.share() }
+  using connection = await AppendConnection.open(access, signal)
+  await connection.append('a', [message('x')])
+  while (connection.isUsable) await turn()
+  assert.ok(allowance.seats.tryTake(1), 'it pauses')
 })
 
 test('one that is not answered is not waited for when its signal ends, and the back-end not blamed', async () => {

@@ -113,6 +113,21 @@ test('octets come and go no faster than they may, whichever way', async () => {
   assert.ok(took >= 3_900 && took <= 4_100, `${took} ms`)
 })
 
+test('who gives up what waits for the rate is told so, in whatever order it was given', async () => {
+  const allowance = new Allowance({
+    connections: undefined,
+    bytesPerSecond: rate,
+    clock: new SimulatedClock(),
+  })
+  const { backend, stream } = await sending(0, allowance)
+  await using _ = backend
+  stream.on('error', () => undefined)
+  await stream.send(Buffer.alloc(rate))
+  const held = [stream.send(Buffer.alloc(rate)), stream.send(Buffer.alloc(1))]
+  stream.destroy()
+  await Promise.all(held)
+})
+
 test('what is urgent waits for nothing, and others wait for what it took', async () => {
   const clock = new SimulatedClock()
   const limits = { connections: undefined, bytesPerSecond: rate, clock }
