@@ -4,7 +4,8 @@
  *
  * A copy too many has one of three causes. The sender heard 4xx and a back-end has the message all the
  * same: the relay has said `uncertain`. The sender heard nothing, since a process of ours was killed or
- * it left: only the sender can know of it. Or the queue has delivered twice: it has said `uncertain`.
+ * it left: only the sender can know of it. Or the queue has delivered what was there already: it has
+ * said `uncertain`, or the relay, which has kept the message for a back-end whose verdict never came.
  */
 import { readFileSync } from 'node:fs'
 import { domain, notified, type Target, targetsOf, unwanted } from './cast.ts'
@@ -54,7 +55,7 @@ export function isBalanced(balance: Balance): boolean {
     losses.length === 0 &&
     strays.length === 0 &&
     refusedCopies <= uncertain.relay + unlogged &&
-    repeatedCopies <= uncertain.queue
+    refusedCopies + repeatedCopies <= uncertain.relay + unlogged + uncertain.queue
   )
 }
 
