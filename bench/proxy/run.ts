@@ -43,11 +43,16 @@ function addedTime(mode: 'login' | 'noop', percentile: 'p50_us' | 'p99_us'): Wor
   }
 }
 
-function bulkCost(tls: boolean, connections: number, mebibytes: number): Workload['measure'] {
+function bulkCost(
+  tls: boolean,
+  connections: number,
+  mebibytes: number,
+  mode: 'fetch' | 'append' = 'fetch',
+): Workload['measure'] {
   return async (rig, pid, scale) => {
     const port = tls ? rig.proxy.imaps : rig.proxy.imap
     const args = [
-      'fetch',
+      mode,
       '-P',
       'imap',
       '-p',
@@ -115,6 +120,30 @@ const workloads: Readonly<Record<string, Workload>> = {
     unit: 'CPU s/GiB',
     peer: nginxLarge,
     measure: bulkCost(true, 8, 1024),
+  },
+  'bulk-1-plain-64k': {
+    what: 'FETCH, 1 connection',
+    unit: 'CPU s/GiB',
+    peer: nginxLarge,
+    measure: bulkCost(false, 1, 3072),
+  },
+  'bulk-1-tls-64k': {
+    what: 'FETCH, 1 conn., TLS',
+    unit: 'CPU s/GiB',
+    peer: nginxLarge,
+    measure: bulkCost(true, 1, 1024),
+  },
+  'append-plain-64k': {
+    what: 'APPEND, 8 conn.',
+    unit: 'CPU s/GiB',
+    peer: nginxLarge,
+    measure: bulkCost(false, 8, 3072, 'append'),
+  },
+  'append-tls-64k': {
+    what: 'APPEND, 8 conn., TLS',
+    unit: 'CPU s/GiB',
+    peer: nginxLarge,
+    measure: bulkCost(true, 8, 1024, 'append'),
   },
   'added-login-p50': {
     what: 'IMAP login, added',
