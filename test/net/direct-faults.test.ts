@@ -160,13 +160,18 @@ test('what was put back is heard before any timer', async () => {
   for (const socket of [near, far]) socket.destroy()
 })
 
-test('a reset under TLS is told as what it is', async () => {
-  const { near, raw } = await secured()
-  const told: unknown[] = []
-  near.on('error', ({ code }: NodeJS.ErrnoException) => told.push(code))
-  near.resume()
-  const closed = new Promise<void>((resolve) => near.on('close', () => resolve()))
-  raw.resetAndDestroy()
-  await closed
-  assert.deepEqual(told, ['ECONNRESET'])
+test('a reset under TLS is told as what it is, after all that came before it', async () => {
+  for (const bytes of [0, 80_000]) {
+    const { near, far, raw } = await secured()
+    const told: unknown[] = []
+    let read = 0
+    near.on('data', (chunk: Buffer) => (read += chunk.length))
+    near.on('error', ({ code }: NodeJS.ErrnoException) => told.push(code))
+    near.on('close', () => told.push('close'))
+    await new Promise<void>((resolve) => far.write(Buffer.alloc(bytes), () => resolve()))
+    raw.resetAndDestroy()
+    near.resume()
+    while (!told.includes('close')) await turn()
+    assert.deepEqual([read, ...told], [bytes, 'ECONNRESET', 'close'])
+  }
 })
