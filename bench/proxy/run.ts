@@ -9,6 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { median } from '../rig/median.ts'
 import { holdSessions, load, openRig, type Rig, stop, useOf } from '../rig/rig.ts'
 import { measureMany } from './many.ts'
+import { measureSlowReaders } from './slow-readers.ts'
 import { mailmux, nginx, nginxLarge, type Target } from './targets.ts'
 
 interface Workload {
@@ -226,14 +227,16 @@ const { values, positionals } = parseArgs({
   },
   allowPositionals: true,
 })
-const known = [...Object.keys(workloads), 'many-plain', 'many-tls']
+const known = [...Object.keys(workloads), 'many-plain', 'many-tls', 'slow-readers']
 const names = positionals.length === 0 ? known : positionals
 process.stdout.write(
   `mailmux beside its peers, ${values.pairs} pairs each, median; less is better\n`,
 )
+const say = (line: string): void => void process.stdout.write(`${line}\n`)
 for (const name of names) {
-  if (name === 'many-plain' || name === 'many-tls') {
+  if (name === 'slow-readers') await measureSlowReaders(say)
+  else if (name === 'many-plain' || name === 'many-tls') {
     const many = { sessions: Number(values.sessions), tls: name === 'many-tls' }
-    await measureMany(many, (line) => process.stdout.write(`${line}\n`))
+    await measureMany(many, say)
   } else await compare(name, Number(values.pairs), Number(values.scale))
 }
