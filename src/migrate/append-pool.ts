@@ -131,7 +131,7 @@ export class AppendPool implements Disposable {
     return {
       append: async (folder, messages, before) => {
         try {
-          return this.#inOrder(
+          return this.#watchOrder(
             folder,
             await this.#appendAfter(before, connection, folder, messages),
           )
@@ -147,7 +147,7 @@ export class AppendPool implements Disposable {
         this.#opened.delete(connection)
         this.#movedBefore += connection.movedBytes
         connection = other
-        return this.#inOrder(folder, await connection.append(folder, messages()))
+        return this.#watchOrder(folder, await connection.append(folder, messages()))
       },
       [Symbol.dispose]: () => this.#give(connection),
     }
@@ -206,7 +206,7 @@ export class AppendPool implements Disposable {
   }
 
   /** A server that numbers messages before their command has ended gets one connection from now on. */
-  #inOrder(folder: string, outcomes: AppendOutcome[]): AppendOutcome[] {
+  #watchOrder(folder: string, outcomes: AppendOutcome[]): AppendOutcome[] {
     for (const outcome of outcomes) {
       if (outcome.kind !== 'stored') continue
       const { uidValidity = 0, uid = 0 } = outcome
