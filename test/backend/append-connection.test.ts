@@ -26,17 +26,20 @@ async function* body() {
 }
 
 /** A connection to a back-end that offers this and goes on as `script` says after the login. */
-async function connected(capabilities: string, script: (peer: Peer) => Promise<void>) {
+async function connected(
+  capabilities: string,
+  script: (peer: Peer) => Promise<void>,
+  allowance?: Allowance,
+) {
   const backend = await ScriptedBackend.start(async (peer) => {
     peer.send(`* OK [CAPABILITY IMAP4rev1 ${capabilities}] hi\r\n`)
     await peer.expect(/^L LOGIN .*\r\n/)
     peer.send(`L OK [CAPABILITY IMAP4rev1 ${capabilities}] In\r\n`)
     await script(peer)
   })
-  const connection = await AppendConnection.open(
-    doorTo('fritz', backend.port).accessTo('ann'),
-    signal,
-  )
+  const access = doorTo('fritz', backend.port).accessTo('ann')
+  const counted = allowance === undefined ? access : { ...access, share: allowance.share() }
+  const connection = await AppendConnection.open(counted, signal)
   return {
     connection,
     backend,
@@ -183,21 +186,18 @@ test('a login that is refused says whose it was', async () => {
   })
 })
 
+async function closeAfterOne(peer: Peer): Promise<void> {
+  await peer.expect(/^A1 APPEND "a" \{1\+\}\r\nx\r\n/)
+  peer.send('A1 OK done\r\n* BYE inactive for too long\r\n')
+  peer.socket.end()
+}
+
 test('a back-end that closes what nobody uses is not blamed', async () => {
-  await using backend = await ScriptedBackend.start(async (peer) => {
-    peer.send('* OK [CAPABILITY IMAP4rev1 LITERAL+] hi\r\n')
-    await peer.expect(/^L LOGIN .*\r\n/)
-    peer.send('L OK [CAPABILITY IMAP4rev1 LITERAL+] In\r\n')
-    await peer.expect(/^A1 APPEND "a" \{1\+\}\r\nx\r\n/)
-    peer.send('A1 OK done\r\n* BYE inactive for too long\r\n')
-    peer.socket.end()
-  })
   const limits = { connections: undefined, bytesPerSecond: undefined }
   const allowance = new Allowance({ ...limits, clock: new SimulatedClock() })
-  const access = { ...doorTo('fritz', backend.port).accessTo('ann'), share: allowance.share() }
-  using connection = await AppendConnection.open(access, signal)
-  await connection.append('a', [message('x')])
-  while (connection.isUsable) await turn()
+  await using both = await connected('LITERAL+', closeAfterOne, allowance)
+  await both.connection.append('a', [message('x')])
+  while (both.connection.isUsable) await turn()
   assert.ok(allowance.seats.tryTake(1), 'it pauses')
 })
 

@@ -3,10 +3,8 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import type { TLSSocket } from 'node:tls'
-import { loadConfig } from '../../src/config/load.ts'
-import { buildMap } from '../../src/map/build.ts'
 import { type IssuedCertificate, makeAuthority } from '../support/certificates.ts'
-import { type Daemon, startDaemon, writeConfig } from '../support/daemon.ts'
+import { buildMapOf, type Daemon, startDaemon } from '../support/daemon.ts'
 import { Peer, ScriptedBackend } from '../support/peer.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
@@ -66,7 +64,7 @@ limits: {auth_failure_delay: 20ms}
 workers: 2
 probe_interval: 0s
 `
-  await buildMap((await loadConfig(writeConfig(dir, config))).config)
+  await buildMapOf(dir, config)
   await using daemon = await startDaemon({ dir, config })
   const ofBefore = before.issueClient({ alternatives })
   const ofAfter = after.issueClient({ alternatives })

@@ -2,11 +2,10 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
-import { loadConfig } from '../../src/config/load.ts'
-import { buildMap } from '../../src/map/build.ts'
 import { formatProxyHeader } from '../../src/protocol/proxy-header.ts'
 import { makeAuthority } from '../support/certificates.ts'
-import { type Daemon, startDaemon, writeConfig } from '../support/daemon.ts'
+import { buildMapOf, type Daemon, startDaemon } from '../support/daemon.ts'
+import { loginServices } from '../support/login-words.ts'
 import { Peer, ScriptedBackend } from '../support/peer.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
@@ -40,7 +39,7 @@ listen: {imap: ${listener}, pop3: ${listener}, sieve: ${listener}, submission: $
 workers: 1
 `
   writeFileSync(dir.join('rules'), '* fritz\n')
-  await buildMap((await loadConfig(writeConfig(dir, config))).config)
+  await buildMapOf(dir, config)
   daemon = stack.use(await startDaemon({ dir, config }))
 })
 
@@ -94,7 +93,7 @@ async function answerTo(service: keyof typeof dialogues, address: string): Promi
   return found
 }
 
-for (const service of ['imap', 'pop3', 'sieve', 'submission'] as const) {
+for (const service of loginServices) {
   test(`${service}: a password in clear text is refused from elsewhere, and goes nowhere`, async () => {
     const before = fritz.peers.length
     for (const address of ['192.0.2.7', '2001:db8::7']) {

@@ -2,9 +2,7 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { loadConfig } from '../../src/config/load.ts'
-import { buildMap } from '../../src/map/build.ts'
-import { startDaemon, writeConfig } from '../support/daemon.ts'
+import { buildMapOf, startDaemon } from '../support/daemon.ts'
 import { ask, deliver, reply } from '../support/message.ts'
 import { MemorySpool } from '../support/memory-spool.ts'
 import { Peer, ScriptedBackend } from '../support/peer.ts'
@@ -215,7 +213,7 @@ listen: {lmtp: ["127.0.0.1:0"], imap: ["127.0.0.1:0"]}
 workers: 1
 `
   writeFileSync(dir.join('rules'), '* fritz\n')
-  await buildMap((await loadConfig(writeConfig(dir, config))).config)
+  await buildMapOf(dir, config)
   await using daemon = await startDaemon({ dir, config, services: ['lmtp'] })
   const { backend: name, offers } = await daemon.waitFor('backend.offers')
   assert.deepEqual([name, offers], ['fritz', ['SIZE 5000', '8BITMIME']])

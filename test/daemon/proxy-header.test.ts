@@ -1,11 +1,9 @@
 /** Listeners behind a proxy, with a real daemon: nobody but the proxy is heard, and what it says counts. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { loadConfig } from '../../src/config/load.ts'
-import { buildMap } from '../../src/map/build.ts'
 import { formatProxyHeader } from '../../src/protocol/proxy-header.ts'
 import { makeAuthority } from '../support/certificates.ts'
-import { type Daemon, startDaemon, writeConfig } from '../support/daemon.ts'
+import { buildMapOf, type Daemon, startDaemon } from '../support/daemon.ts'
 import { deliver } from '../support/message.ts'
 import { Peer, ScriptedBackend } from '../support/peer.ts'
 import { Sink } from '../support/relay.ts'
@@ -65,7 +63,7 @@ workers: 1
 `
   writeFileSync(dir.join('rules'), '* fritz\n')
   writeFileSync(dir.join('popmap'), 'ann@example.com: ingrid\n')
-  await buildMap((await loadConfig(writeConfig(dir, config))).config)
+  await buildMapOf(dir, config)
   daemon = stack.use(await startDaemon({ dir, config }))
 })
 

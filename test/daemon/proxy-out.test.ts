@@ -3,13 +3,11 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { after, before, test } from 'node:test'
-import { loadConfig } from '../../src/config/load.ts'
-import { buildMap } from '../../src/map/build.ts'
-import { type Daemon, startDaemon, writeConfig } from '../support/daemon.ts'
+import { buildMapOf, type Daemon, startDaemon } from '../support/daemon.ts'
+import { loginServices, loginWords } from '../support/login-words.ts'
 import { Peer, ScriptedBackend } from '../support/peer.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
-const services = ['imap', 'pop3', 'sieve', 'submission'] as const
 const stack = new AsyncDisposableStack()
 let daemon: Daemon
 /** A back-end says nothing before it has the header: what comes first is only that. */
@@ -21,7 +19,7 @@ before(async () => {
       await peer.end()
     }),
   )
-  const ports = services.map((service) => `${service}: ${backend.port}`).join(', ')
+  const ports = loginServices.map((service) => `${service}: ${backend.port}`).join(', ')
   const dir = stack.use(tempDir())
   const config = `hostname: mx.example.com
 domains: [example.com]
@@ -31,31 +29,16 @@ backends:
   one: {host: 127.0.0.1, ${ports}, client_address: proxy-v1}
   two: {host: 127.0.0.1, ${ports}, client_address: proxy-v2}
 map: {rules: rules, popmap: popmap}
-listen: {${services.map((service) => `${service}: [{address: "127.0.0.1:0", tls: none}]`).join(', ')}}
+listen: {${loginServices.map((service) => `${service}: [{address: "127.0.0.1:0", tls: none}]`).join(', ')}}
 workers: 1
 `
   writeFileSync(dir.join('rules'), '* one\n')
   writeFileSync(dir.join('popmap'), 'bob@example.com: two\n')
-  await buildMap((await loadConfig(writeConfig(dir, config))).config)
+  await buildMapOf(dir, config)
   daemon = stack.use(await startDaemon({ dir, config }))
 })
 
 after(() => stack.disposeAsync())
-
-const greetings = {
-  imap: /^\* OK .*\r\n/,
-  pop3: /^\+OK .*\r\n/,
-  sieve: /^OK .*\r\n/m,
-  submission: /^220 .*\r\n/,
-}
-
-function loginAs(service: (typeof services)[number], user: string): string {
-  const plain = Buffer.from(`\0${user}\0secret`).toString('base64')
-  if (service === 'imap') return `a LOGIN ${user} secret\r\n`
-  if (service === 'pop3') return `AUTH PLAIN ${plain}\r\n`
-  if (service === 'sieve') return `AUTHENTICATE "PLAIN" "${plain}"\r\n`
-  return `EHLO c\r\nAUTH PLAIN ${plain}\r\n`
-}
 
 /** As the PROXY protocol has it, sections 2.1 and 2.2: TCP over IPv4. */
 function expected(version: 1 | 2, source: number, destination: number): string {
@@ -67,16 +50,16 @@ function expected(version: 1 | 2, source: number, destination: number): string {
   return octets.toString('latin1')
 }
 
-for (const service of services) {
+for (const service of loginServices) {
   for (const [user, version] of [
     ['ann', 1],
     ['bob', 2],
   ] as const) {
     test(`${service}: version ${version} names the client and where it came to`, async () => {
       using client = await Peer.connect(daemon.port(service))
-      await client.expect(greetings[service])
+      await client.expect(loginWords[service].greeting)
       const number = backend.peers.length
-      client.send(loginAs(service, user))
+      client.send(loginWords[service].logIn(user, 'secret'))
       const peer = await backend.peerNumber(number)
       const { port } = client.socket.address() as AddressInfo
       const header = expected(version, port, daemon.port(service))

@@ -6,9 +6,7 @@ import { writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { test } from 'node:test'
 import type { Service } from '../../src/config/config.ts'
-import { loadConfig } from '../../src/config/load.ts'
-import { buildMap } from '../../src/map/build.ts'
-import { type Daemon, startDaemon, writeConfig } from '../support/daemon.ts'
+import { buildMapOf, type Daemon, startDaemon } from '../support/daemon.ts'
 import { Peer, ScriptedBackend } from '../support/peer.ts'
 import { Sink } from '../support/relay.ts'
 import { tempDir } from '../support/temp-dir.ts'
@@ -30,7 +28,7 @@ listen: {imap: ["127.0.0.1:0"], pop3: ["127.0.0.1:0"], sieve: ["127.0.0.1:0"], s
 workers: 2
 `
   await writeFile(dir.join('rules'), '* fritz\n')
-  await buildMap((await loadConfig(writeConfig(dir, config))).config)
+  await buildMapOf(dir, config)
   return { daemon: stack.use(await startDaemon({ dir, config })), silent }
 }
 
@@ -253,7 +251,7 @@ listen: {smtp: ["127.0.0.1:0"]}
 workers: 1
 `
   await writeFile(dir.join('user_map'), 'u0 b0\nu1 b1\nu2 b2\n')
-  await buildMap((await loadConfig(writeConfig(dir, config))).config)
+  await buildMapOf(dir, config)
   await using few = await startDaemon({ dir, config, openFiles: 140 })
   const inside: Peer[] = []
   let refused = 0

@@ -3,13 +3,11 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { setTimeout as pass } from 'node:timers/promises'
-import { loadConfig } from '../../src/config/load.ts'
 import { askDaemon } from '../../src/control/client.ts'
 import { freezeUser, thawUser } from '../../src/control/freeze.ts'
 import type { SessionView, WhoPage, WhoRequest } from '../../src/control/session-messages.ts'
 import { whoIsThere } from '../../src/control/who.ts'
-import { buildMap } from '../../src/map/build.ts'
-import { type Daemon, startDaemon, writeConfig } from '../support/daemon.ts'
+import { buildMapOf, type Daemon, startDaemon } from '../support/daemon.ts'
 import { serveLogin } from '../support/login-backend.ts'
 import { Peer, ScriptedBackend } from '../support/peer.ts'
 import { type TempDir, tempDir } from '../support/temp-dir.ts'
@@ -67,7 +65,7 @@ client_names: none
 workers: 2
 `
   writeFileSync(at.join('rules'), '* fritz\n')
-  await buildMap((await loadConfig(writeConfig(at, config))).config)
+  await buildMapOf(at, config)
   return startDaemon({ dir: at, config })
 }
 

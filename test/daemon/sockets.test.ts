@@ -2,10 +2,8 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readlinkSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { loadConfig } from '../../src/config/load.ts'
-import { buildMap } from '../../src/map/build.ts'
 import { makeAuthority } from '../support/certificates.ts'
-import { type Daemon, startDaemon, writeConfig } from '../support/daemon.ts'
+import { buildMapOf, type Daemon, startDaemon } from '../support/daemon.ts'
 import { serveLogin } from '../support/login-backend.ts'
 import { Peer, ScriptedBackend } from '../support/peer.ts'
 import { type TempDir, tempDir } from '../support/temp-dir.ts'
@@ -39,7 +37,7 @@ tls: {certificates: [{cert: cert.pem, key: key.pem}]}
 listen: {imap: [{address: "127.0.0.1:0"}, {address: "127.0.0.1:0", tls: implicit}]}
 workers: 1
 `
-  await buildMap((await loadConfig(writeConfig(dir, config))).config)
+  await buildMapOf(dir, config)
   return startDaemon({ dir, config, env })
 }
 

@@ -3,9 +3,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { loadConfig } from '../../src/config/load.ts'
-import { buildMap } from '../../src/map/build.ts'
-import { type Daemon, startDaemon, writeConfig } from '../support/daemon.ts'
+import { buildMapOf, type Daemon, startDaemon } from '../support/daemon.ts'
 import { ask, deliver, reply } from '../support/message.ts'
 import { Peer } from '../support/peer.ts'
 import { Sink } from '../support/relay.ts'
@@ -47,7 +45,7 @@ listen: {smtp: ["127.0.0.1:0"]}
 workers: 1
 `
   writeFileSync(dir.join('user_map'), 'ann fritz\nida ingrid\n')
-  await buildMap((await loadConfig(writeConfig(dir, config))).config)
+  await buildMapOf(dir, config)
   const daemon = started.use(await startDaemon({ dir, config, under: under(spool), env }))
   const stack = started.move()
   const client = async (): Promise<Peer> => {

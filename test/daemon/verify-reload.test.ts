@@ -3,9 +3,7 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { loadConfig } from '../../src/config/load.ts'
-import { buildMap } from '../../src/map/build.ts'
-import { startDaemon, writeConfig } from '../support/daemon.ts'
+import { buildMapOf, startDaemon } from '../support/daemon.ts'
 import { Peer, ScriptedBackend } from '../support/peer.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
@@ -37,7 +35,7 @@ limits: {auth_failure_delay: 20ms}
 workers: 1
 probe_interval: 0s
 `
-  await buildMap((await loadConfig(writeConfig(dir, config))).config)
+  await buildMapOf(dir, config)
   await using daemon = await startDaemon({ dir, config })
   const logIn = async (password: string): Promise<string> => {
     using client = await Peer.connect(daemon.port('imap'))

@@ -76,6 +76,12 @@ async function appended(
   return await turn.append(folder, messages(text), before)
 }
 
+/** One after the other, over connections of their own. */
+async function appendedTwo(pool: AppendPool) {
+  const first = appended(await pool.turn(), 'x')
+  return { first, second: appended(await pool.turn(), 'y', settled(first)) }
+}
+
 /** How many connections can be had at once. */
 async function available(pool: AppendPool): Promise<number> {
   let count = 0
@@ -96,8 +102,7 @@ const stored = (uid: number): AppendOutcome[] => [{ kind: 'stored', uidValidity:
 test('what takes its turn later is sent at once, and ended when all before it is stored', async () => {
   await using both = await pooled()
   const { pool, peers } = both
-  const first = appended(await pool.turn(), 'x')
-  const second = appended(await pool.turn(), 'y', settled(first))
+  const { first, second } = await appendedTwo(pool)
   const third = appended(await pool.turn(), 'z', settled(second))
   const [one, two, three] = peers
   await one?.expect(/^A1 APPEND "a" \{1\+\}\r\nx\r\n$/)
@@ -117,8 +122,7 @@ test('what takes its turn later is sent at once, and ended when all before it is
 test('where one fails, what is after it is never ended', async () => {
   await using both = await pooled()
   const { pool, peers } = both
-  const first = appended(await pool.turn(), 'x')
-  const second = appended(await pool.turn(), 'y', settled(first))
+  const { first, second } = await appendedTwo(pool)
   await peers[1]?.expect(/y$/)
   peers[0]?.socket.destroy()
   const cut = { code: 'BACKEND_UNREACHABLE' }
@@ -195,8 +199,7 @@ test('who keeps those before it waiting begins again after them, and is alone fr
   const clock = new SimulatedClock()
   await using both = await pooled({ clock })
   const { pool, peers } = both
-  const first = appended(await pool.turn(), 'x')
-  const second = appended(await pool.turn(), 'y', settled(first))
+  const { first, second } = await appendedTwo(pool)
   const [one, two] = peers
   await two?.expect(/y$/)
   assert.equal(await passTime(clock, two?.end() ?? Promise.resolve('')), '')
@@ -215,8 +218,7 @@ test('who keeps those before it waiting begins again after them, and is alone fr
 test('numbers that are not in order are told of, and one connection is left', async () => {
   await using both = await pooled()
   const { pool, peers } = both
-  const first = appended(await pool.turn(), 'x')
-  const second = appended(await pool.turn(), 'y', settled(first))
+  const { second } = await appendedTwo(pool)
   await peers[0]?.expect(/x\r\n$/)
   peers[0]?.send('A1 OK [APPENDUID 7 2] done\r\n')
   await peers[1]?.expect(/y\r\n$/)
@@ -262,8 +264,7 @@ test('what a server was found not to bear is not tried again, and is no reason t
 test('one that is refused before its end is ended at once, and its connection is of use again', async () => {
   await using both = await pooled({ most: 2 })
   const { pool, peers } = both
-  const first = appended(await pool.turn(), 'x')
-  const second = appended(await pool.turn(), 'y', settled(first))
+  const { first, second } = await appendedTwo(pool)
   await peers[1]?.expect(/y$/)
   peers[1]?.send('A1 NO [CANNOT] not this\r\n')
   assert.equal((await second)[0]?.kind, 'refused')
@@ -344,8 +345,7 @@ test('numbers that are not in order behind one that was in the way are told of, 
   const clock = new SimulatedClock()
   await using both = await pooled({ clock, most: 2 })
   const { pool, peers } = both
-  const first = appended(await pool.turn(), 'x')
-  const second = appended(await pool.turn(), 'y', settled(first))
+  const { second } = await appendedTwo(pool)
   await peers[1]?.expect(/y$/)
   await passTime(clock, peers[1]?.end() ?? Promise.resolve(''))
   await peers[0]?.expect(/x\r\n$/)
@@ -360,8 +360,7 @@ test('numbers that are not in order behind one that was in the way are told of, 
 test('an answer that it is stored, before its end was sent, is no answer', async () => {
   await using both = await pooled({ most: 2 })
   const { pool, peers } = both
-  const first = appended(await pool.turn(), 'x')
-  const second = appended(await pool.turn(), 'y', settled(first))
+  const { first, second } = await appendedTwo(pool)
   await peers[1]?.expect(/y$/)
   peers[1]?.send('A1 OK [APPENDUID 7 1] done\r\n')
   await assert.rejects(second, { code: 'BACKEND_UNREACHABLE', message: /unexpected answer/ })

@@ -10,11 +10,9 @@ import { after, before, describe, test } from 'node:test'
 import { simpleParser } from 'mailparser'
 import { dkimSign } from 'mailauth/lib/dkim/sign.js'
 import { dkimVerify } from 'mailauth/lib/dkim/verify.js'
-import { loadConfig } from '../../src/config/load.ts'
 import { Dovecot } from '../../src/demo/dovecot.ts'
-import { buildMap } from '../../src/map/build.ts'
 import { Cyrus, skipWithoutCyrus } from '../support/cyrus.ts'
-import { type Daemon, startDaemon, writeConfig } from '../support/daemon.ts'
+import { buildMapOf, type Daemon, startDaemon } from '../support/daemon.ts'
 import { ask, reply } from '../support/message.ts'
 import { newestMessage } from '../support/newest-message.ts'
 import { Peer } from '../support/peer.ts'
@@ -68,7 +66,7 @@ workers: 1
 `
     writeFileSync(dir.join('rules'), 'a-j fritz\nk-z klaus\n')
     writeFileSync(dir.join('popmap'), `kim@${domain}:kim@klaus\n`)
-    await buildMap((await loadConfig(writeConfig(dir, config))).config)
+    await buildMapOf(dir, config)
     daemon = await startDaemon({ dir, config })
     started.push(daemon)
     // It takes its time; the first tests do without.

@@ -3,9 +3,7 @@ import assert from 'node:assert/strict'
 import { chmodSync, writeFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import { Dovecot } from '../../src/demo/dovecot.ts'
-import { type Daemon, startDaemon, writeConfig } from '../support/daemon.ts'
-import { loadConfig } from '../../src/config/load.ts'
-import { buildMap } from '../../src/map/build.ts'
+import { buildMapOf, type Daemon, startDaemon, writeConfig } from '../support/daemon.ts'
 import { Postfix, skipWithoutPostfix } from '../support/postfix.ts'
 import { type TempDir, tempDir } from '../support/temp-dir.ts'
 import { runTool, skipWithout, type ToolResult } from '../support/tools.ts'
@@ -59,7 +57,7 @@ listen: {submission: ["127.0.0.1:0"]}
 limits: {auth_failure_delay: 100ms, drain_timeout: 2s}
 `
   const text = config(byPassword)
-  await buildMap((await loadConfig(writeConfig(dir, text))).config)
+  await buildMapOf(dir, text)
   const daemon = resources.use(await startDaemon({ dir, config: text }))
   return { dir, postfix, daemon, config }
 }

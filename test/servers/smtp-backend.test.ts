@@ -2,9 +2,7 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { loadConfig } from '../../src/config/load.ts'
-import { buildMap } from '../../src/map/build.ts'
-import { startDaemon, writeConfig } from '../support/daemon.ts'
+import { buildMapOf, startDaemon } from '../support/daemon.ts'
 import { RealSite } from '../support/real-site.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import { runTool, skipWithout } from '../support/tools.ts'
@@ -24,7 +22,7 @@ map: {rules: rules}
 listen: {smtp: ["127.0.0.1:0"]}
 `
   writeFileSync(dir.join('rules'), '* inner\n')
-  await buildMap((await loadConfig(writeConfig(dir, config))).config)
+  await buildMapOf(dir, config)
   await using edge = await startDaemon({ dir, config })
   const send = (to: string) => {
     const server = ['--server', '127.0.0.1', '--port', String(edge.port('smtp'))]

@@ -2,11 +2,9 @@
 import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
-import { loadConfig } from '../../src/config/load.ts'
-import { buildMap } from '../../src/map/build.ts'
 import type { MigrationReport } from '../../src/migrate/migration-report.ts'
 import { runCommand } from '../support/command.ts'
-import { type Daemon, startDaemon, writeConfig } from '../support/daemon.ts'
+import { buildMapOf, type Daemon, startDaemon } from '../support/daemon.ts'
 import { adminPassword, MailboxPair, password } from '../support/mailbox-pair.ts'
 import { Peer } from '../support/peer.ts'
 import { tempDir } from '../support/temp-dir.ts'
@@ -38,7 +36,7 @@ describe('UIDLs of a user who moves', { skip: skipWithout('dovecot', 'mpop') }, 
     )
     writeFileSync(dir.join('secret'), `${adminPassword}\n`)
     writeFileSync(dir.join('user_map'), 'ann@example.com fritz\nbob@example.com fritz\n')
-    await buildMap((await loadConfig(writeConfig(dir, config()))).config)
+    await buildMapOf(dir, config())
     daemon = resources.use(await startDaemon({ dir, config: config(), services: ['pop3'] }))
   })
   after(() => resources.disposeAsync())

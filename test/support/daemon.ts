@@ -9,8 +9,10 @@ import { writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import type { EventFields, EventName } from '../../src/base/log.ts'
 import type { Service } from '../../src/config/config.ts'
+import { loadConfig } from '../../src/config/load.ts'
 import { askDaemon } from '../../src/control/client.ts'
 import type { StatusReport } from '../../src/control/messages.ts'
+import { buildMap } from '../../src/map/build.ts'
 import { bin, type CommandResult, runCommand, sourceBin } from './command.ts'
 import type { TempDir } from './temp-dir.ts'
 
@@ -87,6 +89,11 @@ export function writeConfig(dir: TempDir, text: string): string {
   const file = dir.join('mailmux.yaml')
   writeFileSync(file, `run_dir: run\nstate_dir: state\n${text}`)
   return file
+}
+
+/** Writes mailmux.yaml into the folder, and builds the map that it names. */
+export async function buildMapOf(dir: TempDir, text: string): Promise<void> {
+  await buildMap((await loadConfig(writeConfig(dir, text))).config)
 }
 
 export class Daemon implements AsyncDisposable {

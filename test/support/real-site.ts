@@ -7,13 +7,11 @@ import { createHmac } from 'node:crypto'
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ImapFlow } from 'imapflow'
-import { loadConfig } from '../../src/config/load.ts'
 import type { Service } from '../../src/config/config.ts'
 import { Dovecot } from '../../src/demo/dovecot.ts'
 import { freePorts } from '../../src/demo/free-port.ts'
-import { buildMap } from '../../src/map/build.ts'
 import { type Authority, makeAuthority } from './certificates.ts'
-import { type Daemon, startDaemon, writeConfig } from './daemon.ts'
+import { buildMapOf, type Daemon, startDaemon } from './daemon.ts'
 import { type TempDir, tempDir } from './temp-dir.ts'
 import { runTool, type ToolResult, versionOf } from './tools.ts'
 
@@ -106,7 +104,7 @@ export class RealSite implements AsyncDisposable {
     writeFileSync(dir.join('key.pem'), own.key)
     for (const [name, text] of Object.entries(sources)) writeFileSync(dir.join(name), text)
     const config = siteConfig([fritz, ingrid], options, submission)
-    await buildMap((await loadConfig(writeConfig(dir, config))).config)
+    await buildMapOf(dir, config)
     const daemon = resources.use(await startDaemon({ dir, config }))
     const site = new RealSite({ dir, fritz, ingrid, daemon, caFile })
     site.#resources.use(resources.move())

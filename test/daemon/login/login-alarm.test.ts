@@ -3,11 +3,9 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import type { EventFields } from '../../../src/base/log.ts'
-import { loadConfig } from '../../../src/config/load.ts'
 import { GuessCounts, sumGuesses } from '../../../src/daemon/admission/guess-counts.ts'
 import { LoginAlarm } from '../../../src/daemon/login/login-alarm.ts'
-import { buildMap } from '../../../src/map/build.ts'
-import { startDaemon, writeConfig } from '../../support/daemon.ts'
+import { buildMapOf, startDaemon } from '../../support/daemon.ts'
 import { Peer } from '../../support/peer.ts'
 import { tempDir } from '../../support/temp-dir.ts'
 import { parseTestConfig } from '../../support/test-runtime.ts'
@@ -103,7 +101,7 @@ probe_interval: 0s
 workers: 2
 `
   writeFileSync(dir.join('user_map'), 'ann@example.com fritz\n')
-  await buildMap((await loadConfig(writeConfig(dir, config))).config)
+  await buildMapOf(dir, config)
   await using daemon = await startDaemon({ dir, config })
   async function guess(name: string, secret: string, from: string): Promise<void> {
     using client = await Peer.connect(daemon.port('imap'), '127.0.0.1', from)

@@ -4,7 +4,7 @@ import { appendFileSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { loadConfig } from '../../../src/config/load.ts'
 import { buildMap } from '../../../src/map/build.ts'
-import { type Daemon, startDaemon, writeConfig } from '../../support/daemon.ts'
+import { buildMapOf, type Daemon, startDaemon } from '../../support/daemon.ts'
 import { serveLogin } from '../../support/login-backend.ts'
 import { loginServices, loginWords } from '../../support/login-words.ts'
 import { Peer, ScriptedBackend } from '../../support/peer.ts'
@@ -44,7 +44,7 @@ listen: {${listeners.join(', ')}}
 workers: 2
 `
   writeFileSync(dir.join('rules'), '* fritz\n')
-  await buildMap((await loadConfig(writeConfig(dir, config))).config)
+  await buildMapOf(dir, config)
   return stack.use(await startDaemon({ dir, config }))
 }
 
