@@ -1,9 +1,16 @@
-/** Kills at random, for as long as messages are sent: back-ends, workers, the queue, all of it. */
+/** Kills at random, for as long as messages are sent: back-ends, workers, the queue, all of it; restarts. */
 import { setTimeout as delay } from 'node:timers/promises'
-import { Life, type Logged, type RecordingBackend, type SiteOptions, writeConfig } from './site.ts'
+import {
+  Life,
+  type Logged,
+  type RecordingBackend,
+  restart,
+  type SiteOptions,
+  writeConfig,
+} from './site.ts'
 
 /** How often each is chosen, of 100. */
-const shares = { backend: 50, hold: 10, worker: 20, queue: 12, daemon: 8 } as const
+const shares = { backend: 46, hold: 10, worker: 20, queue: 12, daemon: 8, restart: 4 } as const
 export type Victim = keyof typeof shares
 
 const pauseMs = 1_200
@@ -67,6 +74,7 @@ export class Faults {
     if (victim === 'backend') void this.#restart(backend, 300 + this.#random() * 1_500)
     else if (victim === 'hold') void this.#hold(backend)
     else if (victim === 'daemon') await this.#anew()
+    else if (victim === 'restart') await restart(this.#site)
     else {
       const alive = [...(victim === 'queue' ? this.life.queues : this.life.workers).values()]
       const pid = alive[Math.floor(this.#random() * alive.length)]

@@ -5,15 +5,15 @@
  */
 import { createWriteStream, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { type Balance, balance, isBalanced } from './account.ts'
 import { backends as roles } from './cast.ts'
 import { randomOf } from '../../test/support/random.ts'
 import { Faults } from './faults.ts'
 import { Senders } from './sender.ts'
 import {
-  command,
+  emptySpool,
   freePort,
+  inSpool,
   layOut,
   Life,
   type Logged,
@@ -26,7 +26,6 @@ const seed = Number(process.argv[3] ?? Math.floor(Math.random() * 2 ** 31))
 const senders = 24
 /** Beyond what messages need at a hundredth of the usual speed. */
 const patienceMs = 120_000 + count * 20
-const drainMs = 240_000
 
 const say = (text: string): void => void process.stdout.write(`${text}\n`)
 
@@ -51,19 +50,6 @@ function hear(line: Logged, life: Life): void {
   if (line.event === 'internal' || line.event === 'spool.quarantined') say(JSON.stringify(line))
 }
 
-function left(): string[] {
-  return readdirSync(spool).filter((name) => /\.msg$|^tmp\./.test(name))
-}
-
-/** Everything that waits is tried, again and again. */
-async function drain(): Promise<void> {
-  const due = performance.now() + drainMs
-  while (left().some((name) => name.endsWith('.msg')) && performance.now() < due) {
-    command(site, 'queue', 'retry', '--all')
-    await delay(1_000)
-  }
-}
-
 /** Ends the daemon in good order, and lets another one look for what was left lying about. */
 async function lookOnceMore(life: Life): Promise<void> {
   life.signal('SIGTERM')
@@ -79,7 +65,7 @@ function report(result: Balance, faults: Faults, seconds: number): boolean {
   const kills = Map.groupBy(faults.kills, ({ victim }) => victim)
   const killed = [...kills].map(([victim, all]) => `${victim} ${all.length}`).join(', ')
   const names = [...events].map(([name, number]) => `${name} ${number}`).sort()
-  const rest = [...left(), ...readdirSync(join(spool, 'quarantine'))]
+  const rest = [...inSpool(site), ...readdirSync(join(spool, 'quarantine'))]
   say(`seed ${seed}: ${count} messages in ${seconds.toFixed(0)} s; killed or held: ${killed}`)
   say(`events: ${names.join(', ')}`)
   say(`promised deliveries ${promises}, copies ${copies}`)
@@ -114,7 +100,7 @@ async function main(): Promise<boolean> {
   try {
     const life = await Life.begin(site, hear)
     faults = new Faults(site, { backends, random, life, heard: hear })
-    const all = new Senders({ count, seed, ports: site.ports, senders })
+    const all = new Senders({ count, seed, ports: site.ports, senders, leavesShare: 0.001 })
     const startedAt = performance.now()
     const raging = faults.run()
     const timer = setTimeout(() => all.stop(), patienceMs)
@@ -123,7 +109,7 @@ async function main(): Promise<boolean> {
     faults.stop()
     await raging
     const seconds = (performance.now() - startedAt) / 1000
-    await drain()
+    await emptySpool(site)
     await lookOnceMore(faults.life)
     const isGood = report(
       balance(all.tasks, backends, { uncertain, kills: faults.kills }),

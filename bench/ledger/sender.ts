@@ -32,10 +32,10 @@ export interface SendersOptions {
   readonly seed: number
   readonly ports: { readonly smtp: number; readonly lmtp: number }
   readonly senders: number
+  /** Share of messages whose sender does not wait for the reply. */
+  readonly leavesShare?: number
 }
 
-/** Shares: of messages whose sender does not wait for the reply. */
-const leavesShare = 0.001
 const retryMs = 300
 const patienceMs = 60_000
 
@@ -44,6 +44,8 @@ class Gone extends Error {}
 export class Senders {
   readonly tasks: Task[] = []
   done = 0
+  /** Connections that could not be made, or were not greeted. */
+  unwelcome = 0
   /** Recipients that were refused for good: there should be none. */
   readonly refused: string[] = []
   readonly #options: SendersOptions
@@ -73,6 +75,7 @@ export class Senders {
   }
 
   async #send(isLmtp: boolean): Promise<void> {
+    const { leavesShare = 0 } = this.#options
     let client: Client | undefined
     while (!this.#isStopped && !this.isDone) {
       const task = this.#next()
@@ -85,6 +88,7 @@ export class Senders {
         await client.send(task, this.#random() < leavesShare, this.refused)
       } catch (error) {
         if (!(error instanceof Gone)) throw error
+        if (client === undefined) this.unwelcome++
         client?.close()
         client = undefined
       }

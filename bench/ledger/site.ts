@@ -1,7 +1,7 @@
 /** The processes of a ledger run: back-ends and `mailmux serve`, each ended by its own id. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -11,6 +11,7 @@ import { type BackendRole, backends, domain, mapSources } from './cast.ts'
 const bin = new URL('../../bin/run.js', import.meta.url).pathname
 const backendProgram = new URL('./backend.ts', import.meta.url).pathname
 const patienceMs = 60_000
+const drainMs = 240_000
 
 /** A line of the log. */
 export type Logged = { readonly event: string } & Readonly<Record<string, unknown>>
@@ -57,13 +58,16 @@ export interface SiteOptions {
   readonly folder: string
   readonly ports: { readonly smtp: number; readonly lmtp: number }
   readonly backendPorts: readonly number[]
+  /** An IMAP proxy beside the relay, and the back-end of its users: user0, user1 and so on. */
+  readonly imap?: { readonly port: number; readonly backendPort: number; readonly users: number }
 }
 
 /** Writes sources and config, and builds the map. */
 export function layOut(options: SiteOptions): void {
   mkdirSync(options.folder, { recursive: true })
   const { users, aliases } = mapSources()
-  writeFileSync(join(options.folder, 'user_map'), users)
+  const proxied = Array.from({ length: options.imap?.users ?? 0 }, (_, at) => `user${at} fritz\n`)
+  writeFileSync(join(options.folder, 'user_map'), users + proxied.join(''))
   writeFileSync(join(options.folder, 'aliases'), aliases)
   writeConfig(options, 'answer')
   execFileSync(process.execPath, [bin, 'build-map', ...configOf(options)], { stdio: 'ignore' })
@@ -71,12 +75,14 @@ export function layOut(options: SiteOptions): void {
 
 /** With the one policy or the other for back-ends that are down. */
 export function writeConfig(
-  { folder, ports, backendPorts }: SiteOptions,
+  { folder, ports, backendPorts, imap }: SiteOptions,
   onBackendDown: 'answer' | 'spool',
 ): void {
+  const retrieval = imap === undefined ? '' : `, imap: ${imap.backendPort}`
+  const proxy = imap === undefined ? '' : `, imap: ["127.0.0.1:${imap.port}"]`
   const places = backends.map(
     ({ name, protocol }, at) =>
-      `  ${name}: {host: 127.0.0.1, ${protocol}: ${backendPorts[at]}, connections: 40}\n`,
+      `  ${name}: {host: 127.0.0.1, ${protocol}: ${backendPorts[at]}, connections: 40${at === 0 ? retrieval : ''}}\n`,
   )
   writeFileSync(
     join(folder, 'mailmux.yaml'),
@@ -84,7 +90,7 @@ export function writeConfig(
 domains: [${domain}]
 backends:
 ${places.join('')}map: {user_map: user_map, aliases: aliases, database: map.db}
-listen: {smtp: ["127.0.0.1:${ports.smtp}"], lmtp: ["127.0.0.1:${ports.lmtp}"]}
+listen: {smtp: ["127.0.0.1:${ports.smtp}"], lmtp: ["127.0.0.1:${ports.lmtp}"]${proxy}}
 client_names: none
 limits: {login_timeout: 3s, command_timeout: 10s, data_timeout: 2s, drain_timeout: 5s}
 on_backend_down: ${onBackendDown}
@@ -103,6 +109,29 @@ function configOf({ folder }: SiteOptions): string[] {
 export function command(options: SiteOptions, ...args: readonly string[]): string {
   const all = [bin, ...args, ...configOf(options)]
   return execFileSync(process.execPath, all, { encoding: 'utf8', timeout: patienceMs })
+}
+
+/** Puts new workers in the place of all; false where one of them did not come to serve. */
+export async function restart(options: SiteOptions, within = '1s'): Promise<boolean> {
+  const all = [bin, 'restart', '--within', within, ...configOf(options)]
+  const child = spawn(process.execPath, all, { stdio: 'ignore' })
+  const [code] = (await once(child, 'exit')) as unknown[]
+  return code === 0
+}
+
+/** Files of messages that wait, or have been begun. */
+export function inSpool({ folder }: SiteOptions): string[] {
+  const names = readdirSync(join(folder, 'state', 'spool'))
+  return names.filter((name) => /\.msg$|^tmp\./.test(name))
+}
+
+/** Everything that waits is tried, again and again. */
+export async function emptySpool(options: SiteOptions): Promise<void> {
+  const due = performance.now() + drainMs
+  while (inSpool(options).some((name) => name.endsWith('.msg')) && performance.now() < due) {
+    command(options, 'queue', 'retry', '--all')
+    await delay(1_000)
+  }
 }
 
 /** One life of the daemon. */

@@ -104,6 +104,10 @@ const catalogue = {
     exit: 78,
     hint: 'mend what is named and reload again; the daemon goes on with what it has',
   },
+  RESTART_REFUSED: {
+    exit: 78,
+    hint: 'the daemon goes on with the workers that it has; see its log',
+  },
   RUN_DIR_UNUSABLE: { exit: 73, hint: 'check permissions of `run_dir`, or name another one' },
   BACKEND_UNREACHABLE: {
     exit: 75,

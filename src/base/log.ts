@@ -120,6 +120,10 @@ export interface EventFields {
   'reload.done': { generation: number; workers: number; listeners: readonly string[] }
   /** A reload changed nothing. `reason` is the code of the first problem. */
   'reload.refused': { reason: string; problems: readonly string[] }
+  /** New workers serve; `sessions` go on in those of before. */
+  'restart.done': { workers: number; sessions: number }
+  /** A restart changed nothing. */
+  'restart.refused': { problems: readonly string[] }
   /** A worker serves. */
   'worker.started': { worker: number; pid: number }
   'worker.exited': { worker: number; pid: number; code: number | null; signal: string | null }

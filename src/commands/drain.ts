@@ -1,9 +1,8 @@
 import { Flags } from '@oclif/core'
 import { counted } from '../base/counted.ts'
-import { MailmuxError } from '../base/error.ts'
 import { MailmuxCommand } from '../cli/base-command.ts'
+import { parseWithinMs, withinFlag } from '../cli/within-flag.ts'
 import { findRunDir } from '../config/run-dir.ts'
-import { parseDurationMs } from '../config/unit.ts'
 import { drainDaemon, sessionsLeft } from '../control/drain.ts'
 import type { DrainReport } from '../control/session-messages.ts'
 
@@ -18,11 +17,7 @@ export default class Drain extends MailmuxCommand {
     '<%= config.bin %> <%= command.id %> --within 2h --no-wait',
   ]
   static override flags = {
-    within: Flags.string({
-      summary: 'How long sessions may go on.',
-      default: '30m',
-      helpValue: 'TIME',
-    }),
+    ...withinFlag,
     wait: Flags.boolean({
       summary: 'Wait until the daemon has ended.',
       default: true,
@@ -32,11 +27,9 @@ export default class Drain extends MailmuxCommand {
 
   async run(): Promise<DrainReport> {
     const { flags } = await this.parse(Drain)
-    if (!/^[0-9]+ ?(ms|s|m|h|d)$/.test(flags.within)) {
-      throw new MailmuxError('USAGE', `${flags.within} is no time such as 90s, 30m or 2h`)
-    }
+    const withinMs = parseWithinMs(flags.within)
     const runDir = await findRunDir(flags.config)
-    const report = await drainDaemon(runDir, parseDurationMs(flags.within))
+    const report = await drainDaemon(runDir, withinMs)
     if (!flags.wait) this.log(`draining, ${counted(report.sessions, 'session')} left`)
     else {
       for await (const left of sessionsLeft(runDir, report.pid)) {

@@ -26,12 +26,11 @@ export default class Serve extends MailmuxCommand {
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Serve)
     const config = await this.loadConfig(flags)
-    const { supervise } = await import('../daemon/supervisor.ts')
+    const { supervise } = await import('../daemon/supervise.ts')
     const named = new Set<string>(args.service)
     await supervise({
       config,
       services: services.filter((service) => named.has(service)),
-      version: this.config.version,
       warn: (problems) => this.warnOf(problems),
     })
   }

@@ -24,8 +24,8 @@ export interface AskOptions<V extends Verb> {
 
 /**
  * One request, one answer. Throws DAEMON_UNREACHABLE where none runs or none answers within
- * `timeoutMs` or until `signal` ends the wait, RELOAD_REFUSED or DAEMON_REFUSED with the daemon's
- * words.
+ * `timeoutMs` or until `signal` ends the wait; RELOAD_REFUSED, RESTART_REFUSED or DAEMON_REFUSED with
+ * the daemon's words.
  */
 export async function askDaemon<V extends Verb>(
   runDir: string,
@@ -82,6 +82,7 @@ function explain(error: NodeJS.ErrnoException): string {
 }
 
 function refused({ code, message, problems }: Refusal): MailmuxError {
-  const known = code === 'RELOAD_REFUSED' ? code : 'DAEMON_REFUSED'
+  const isKnown = code === 'RELOAD_REFUSED' || code === 'RESTART_REFUSED'
+  const known = isKnown ? code : 'DAEMON_REFUSED'
   return new MailmuxError(known, [...problems, message].join('\n'))
 }

@@ -17,6 +17,7 @@ import {
   parseKick,
   parseThaw,
   parseWho,
+  type RestartReport,
   type ThawReport,
   type ThawRequest,
   type WhoPage,
@@ -39,6 +40,7 @@ export interface Details {
   freeze: FreezeRequest
   thaw: ThawRequest
   drain: DrainRequest
+  restart: DrainRequest
 }
 
 export type Verb = keyof Details
@@ -201,6 +203,7 @@ export interface Answers {
   freeze: FreezeReport
   thaw: ThawReport
   drain: DrainReport
+  restart: RestartReport
 }
 
 /** Why a request was not done. `problems`: every one of them, a line each. */
@@ -245,6 +248,7 @@ const readers: { readonly [V in Verb]: ((value: unknown) => Details[V] | undefin
     freeze: parseFreeze,
     thaw: parseThaw,
     drain: parseDrain,
+    restart: parseDrain,
   }
 const verbs = Object.keys(readers) as readonly Verb[]
 

@@ -116,6 +116,13 @@ export interface DrainRequest {
   readonly within_ms: number
 }
 
+export interface RestartReport {
+  /** Those that serve now. */
+  readonly workers: number
+  /** Sessions that go on in those of before. */
+  readonly sessions: number
+}
+
 export interface DrainReport {
   readonly pid: number
   /** Sessions that are open. */

@@ -77,9 +77,11 @@ function spoolLine({ messages, bytes, live, quarantined, oldest_ms: oldest }: Sp
 
 /** What runs beside the first process. */
 function runningOf(all: readonly WorkerStatus[]): string {
-  const count = all.filter(({ role }) => role === 'worker').length
-  const workers = counted(count, 'worker')
-  return count < all.length ? `${workers} and the queue` : workers
+  const staying = all.filter(({ state }) => state !== 'leaving')
+  const count = staying.filter(({ role }) => role === 'worker').length
+  const queue = count < staying.length ? ' and the queue' : ''
+  const leaving = staying.length < all.length ? `, ${all.length - staying.length} leaving` : ''
+  return `${counted(count, 'worker')}${queue}${leaving}`
 }
 
 export function statusTables(report: StatusReport): StatusTable[] {

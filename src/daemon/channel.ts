@@ -46,11 +46,17 @@ export type Ask =
   /** To all: let nothing change that mailbox, and answer when nothing is under way to it any more. */
   | { readonly do: 'freeze'; readonly notice: FreezeNotice }
   | { readonly do: 'thaw'; readonly user: string; readonly epoch: number }
-  /**
-   * Take nothing new, let sessions end for `drainMs`, end them, exit. `patient`: joined ones are not
-   * asked to end before that time is over.
-   */
-  | { readonly do: 'stop'; readonly drainMs: number; readonly patient?: boolean }
+  /** Take nothing new, let sessions end, end them, exit. */
+  | ({ readonly do: 'stop' } & Drain)
+
+export interface Drain {
+  /** How long sessions may take to end. */
+  readonly drainMs: number
+  /** Joined ones are asked to end only after that time. */
+  readonly patient?: boolean
+  /** The first part of that time, in which nobody is asked to end, and who logs in is joined. */
+  readonly graceMs?: number
+}
 
 export interface Replies {
   prepare: PrepareReply
@@ -115,8 +121,8 @@ export interface ToWorker {
 }
 
 export type FromWorker =
-  /** The worker listens to its supervisor. */
-  | { readonly kind: 'hello' }
+  /** The worker listens to its supervisor. `version`: of the package that it runs. */
+  | { readonly kind: 'hello'; readonly version: string }
   | { readonly kind: 'reply'; readonly id: number; readonly reply: Replies[Ask['do']] }
   /** The last numbers, before the exit. */
   | { readonly kind: 'report'; readonly report: WorkerReport }

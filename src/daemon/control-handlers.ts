@@ -1,7 +1,7 @@
 /** What the control socket is answered, by the daemon once it runs. */
 import type { ReloadReport, StatusReport } from '../control/messages.ts'
 import type { Handlers } from '../control/server.ts'
-import type { DrainReport, DrainRequest } from '../control/session-messages.ts'
+import type { DrainReport, DrainRequest, RestartReport } from '../control/session-messages.ts'
 import type { QueueChange, QueuePage, QueueRequest } from '../mail/queued-message.ts'
 import type { FreezeKeeper } from './freeze-keeper.ts'
 import { type Daemon, kick, who } from './session-control.ts'
@@ -12,6 +12,7 @@ interface Asked {
   reload(): Promise<ReloadReport>
   queue(request: QueueRequest): Promise<QueuePage | QueueChange>
   drain(request: DrainRequest): Promise<DrainReport>
+  restart(request: DrainRequest): Promise<RestartReport>
 }
 
 /** A client that connects before the daemon runs waits for it. */
@@ -25,5 +26,6 @@ export function handlersFor(started: Promise<Asked>): Handlers {
     freeze: async (request) => (await started).pool.freezes.freeze(request),
     thaw: async (request) => (await started).pool.freezes.thaw(request),
     drain: async (request) => (await started).drain(request),
+    restart: async (request) => (await started).restart(request),
   }
 }

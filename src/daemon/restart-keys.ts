@@ -18,7 +18,7 @@ export function refuseRestartKeys(config: Settings['config'], inForce: Settings)
   return keys
     .filter(([, field]) => config[field] !== inForce.config[field])
     .map(([key]) => {
-      const text = `${config.file}: ${key}: can be changed by a restart only`
+      const text = `${config.file}: ${key}: is read when the daemon is started, and cannot be changed before`
       return new MailmuxError('CONFIG_INVALID', text)
     })
 }

@@ -1,16 +1,11 @@
 /** The end of a worker that is wanted no more, or that met a fault of ours. */
 import { waits } from '../base/limit.ts'
+import type { Drain } from './channel.ts'
+import type { Place } from './worker-place.ts'
 import type { WorkerProcess } from './worker-process.ts'
 
 /** What a worker may take beyond the drain, to write its log out, before it is killed. */
 const exitMs = 4_000
-
-export interface Drain {
-  /** How long its sessions may take to end. */
-  readonly drainMs: number
-  /** Joined ones are asked to end only after that time. */
-  readonly patient?: boolean
-}
 
 /** Why the daemon ends, and how. */
 export interface Ending extends Drain {
@@ -18,18 +13,22 @@ export interface Ending extends Drain {
 }
 
 /** Lets its sessions end, and it; true where none had to be forced. */
-export async function retire(
-  worker: WorkerProcess,
-  { drainMs, patient = false }: Drain,
-): Promise<boolean> {
+export async function retire(worker: WorkerProcess, drain: Drain): Promise<boolean> {
   worker.state = 'leaving'
   // After a drain sessions are told of their end.
-  const mostMs = drainMs + exitMs + (patient ? 2 * waits.boundaryMs : 0)
+  const mostMs = drain.drainMs + exitMs + (drain.patient === true ? 2 * waits.boundaryMs : 0)
   const timer = setTimeout(() => worker.kill(), mostMs)
-  const reply = await worker.ask({ do: 'stop', drainMs, patient }, mostMs)
+  const reply = await worker.ask({ do: 'stop', ...drain }, mostMs)
   await worker.exited
   clearTimeout(timer)
   return reply?.drained ?? false
+}
+
+/** Has places given up; returns when their workers, whose sessions may take their time, have ended. */
+export async function leave(places: readonly Place[], drain: Drain): Promise<void> {
+  for (const { timer } of places) clearTimeout(timer)
+  const workers = places.flatMap(({ worker }) => worker ?? [])
+  await Promise.all(workers.map((worker) => retire(worker, drain)))
 }
 
 /** One that ends by itself; if it cannot, it is ended. */

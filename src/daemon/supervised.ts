@@ -1,4 +1,5 @@
 /** What every child of the supervisor does as a process: it answers, and it ends with it. */
+import { ownVersion } from './own-version.ts'
 import type { Ask, FromWorker, Replies, ToWorker } from './channel.ts'
 
 export interface Supervised {
@@ -16,7 +17,7 @@ export function serveSupervisor(child: Supervised): void {
   process.on('unhandledRejection', (error) => child.fail(error))
   process.on('exit', () => child.flush())
   process.on('message', (message: ToWorker) => void answer(child, message))
-  tell({ kind: 'hello' })
+  tell({ kind: 'hello', version: ownVersion() })
 }
 
 async function answer(child: Supervised, { id, ask }: ToWorker): Promise<void> {

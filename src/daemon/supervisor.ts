@@ -1,92 +1,55 @@
 /**
- * The daemon's first process: checks settings, keeps the workers running, answers the control
- * socket, and obeys signals. It touches no client. SIGTERM and SIGINT stop it, sessions first; a
- * second one at once. SIGHUP reloads.
+ * The daemon's first process: checks settings, keeps the workers running, and knows how all of it
+ * is. It touches no client.
  */
 import { fileURLToPath } from 'node:url'
 import { MailmuxError } from '../base/error.ts'
 import { moduleFile } from '../base/module-file.ts'
+import { ownVersion } from './own-version.ts'
 import type { Problem } from '../base/problem.ts'
 import type { Config, Service } from '../config/config.ts'
 import { loadConfig } from '../config/load.ts'
 import type { ReloadReport, StatusReport } from '../control/messages.ts'
-import { openControl } from '../control/server.ts'
-import type { DrainReport, DrainRequest } from '../control/session-messages.ts'
+import type { DrainReport, DrainRequest, RestartReport } from '../control/session-messages.ts'
 import type { QueueChange, QueuePage, QueueRequest } from '../mail/queued-message.ts'
-import { BoardKeeper } from './admission/boards.ts'
-import { claimRunDir } from './claim-run-dir.ts'
-import { cleanEnvironment } from './clean-environment.ts'
+import type { BoardKeeper } from './admission/boards.ts'
 import { coalesce } from './coalesce.ts'
 import { combined } from './combined-problem.ts'
-import { handlersFor } from './control-handlers.ts'
 import { freePortAttempts, hasLostFreePort, type Refused } from './free-port.ts'
+import { InTurn } from './in-turn.ts'
 import { type LoadedSettings, loadSettings } from './load-settings.ts'
-import { type LogWriter, openLog } from './log-writer.ts'
+import type { LogWriter } from './log-writer.ts'
 import { refuseRestartKeys } from './restart-keys.ts'
+import { restartWorkers } from './restart-workers.ts'
 import type { Ending } from './retire-worker.ts'
-import { findRunAs, type FoundUser, refuseUnless } from './run-as.ts'
+import { type FoundUser, refuseUnless } from './run-as.ts'
 import { formatAddress } from './settings.ts'
-import { listenForSignals, type Signals } from './signals.ts'
+import type { Signals } from './signals.ts'
 import type { Counts } from './counters.ts'
 import type { Sample } from './metrics/exposition.ts'
-import { MetricsListeners } from './metrics/listeners.ts'
-import { type Check, metricsPages } from './metrics/pages.ts'
+import type { MetricsListeners } from './metrics/listeners.ts'
+import type { Check } from './metrics/pages.ts'
 import { Monitor } from './monitor.ts'
-import { notStarted, readinessOf } from './readiness.ts'
+import { readinessOf } from './readiness.ts'
 import { refuseReload } from './refuse-reload.ts'
 import { reportStatus } from './report-status.ts'
-import { type CheckedSettings, WorkerPool } from './worker-pool.ts'
+import type { CheckedSettings } from './bring-settings.ts'
+import { WorkerPool } from './worker-pool.ts'
 
 export interface SuperviseOptions {
   readonly config: Config
   /** Only these services; all that the config listens for where it is empty. */
   readonly services: readonly Service[]
-  readonly version: string
   /** Where workers begin; the real one by default. */
   readonly workerEntry?: URL
   /** Is shown what a reload finds worth a warning. */
   readonly warn: (problems: readonly Problem[]) => void
 }
 
-/** Runs the daemon until it is told to stop. Throws what keeps it from starting, with nothing left running. */
-export async function supervise(options: SuperviseOptions): Promise<void> {
-  await using resources = new AsyncDisposableStack()
-  const logWriter = resources.use(openLog())
-  resources.use(await claimRunDir(options.config.runDir))
-  const boards = resources.use(await BoardKeeper.create(options.config))
-  cleanEnvironment()
-  const found = findRunAs(options.config)
-  const signals = resources.use(listenForSignals())
-  // Set once the workers run; a client that connects before waits for it.
-  const started = Promise.withResolvers<Supervisor>()
-  started.promise.catch(() => undefined)
-  let running: Supervisor | undefined
-  const pages = metricsPages({
-    sample: async () => (await started.promise).sample(),
-    checks: () => running?.readiness() ?? notStarted,
-  })
-  const metrics = resources.use(new MetricsListeners(pages))
-  const opened = await metrics.prepare(options.config.metrics)
-  opened.commit()
-  resources.use(await openControl(options.config.runDir, handlersFor(started.promise)))
-  try {
-    const means = { logWriter, metrics, boards }
-    const supervisor = await Supervisor.start({ ...options, ...found }, means, signals)
-    running = supervisor
-    resources.defer(() => supervisor.release())
-    signals.onReload = () => void supervisor.reload().catch(() => undefined)
-    started.resolve(supervisor)
-    await supervisor.stop(await supervisor.awaitEnd(signals), signals)
-  } catch (error) {
-    started.reject(error)
-    throw error
-  }
-}
-
 /** With what was found out at the start. */
 type StartOptions = SuperviseOptions & FoundUser
 
-class Supervisor {
+export class Supervisor {
   /** Takes a new config and map, whole or not at all. Throws RELOAD_REFUSED with every problem. */
   readonly reload: () => Promise<ReloadReport>
   readonly #options: StartOptions
@@ -95,6 +58,8 @@ class Supervisor {
   readonly pool: WorkerPool
   readonly #monitor: Monitor
   readonly #startedAt = new Date()
+  readonly #version = ownVersion()
+  readonly #turns = new InTurn()
   readonly #drain = Promise.withResolvers<Ending>()
   #inForce: LoadedSettings
   #isStopping = false
@@ -111,7 +76,7 @@ class Supervisor {
     this.#inForce = settings
     this.pool = pool
     this.#monitor = new Monitor(pool, settings.settings, logWriter.log)
-    this.reload = coalesce(() => this.#reloadOnce())
+    this.reload = coalesce(() => this.#turns.run(() => this.#reloadOnce()))
   }
 
   static async start(options: StartOptions, means: Means, signals: Signals): Promise<Supervisor> {
@@ -173,7 +138,7 @@ class Supervisor {
 
   #report(counts: Counts): StatusReport {
     return reportStatus({
-      version: this.#options.version,
+      version: this.#version,
       startedAt: this.#startedAt,
       isStopping: this.#isStopping,
       inForce: this.#inForce,
@@ -193,6 +158,15 @@ class Supervisor {
     this.#drain.resolve({ reason: 'drain', drainMs, patient: true })
     const { services } = await this.status()
     return { pid: process.pid, sessions: services.reduce((sum, one) => sum + one.sessions, 0) }
+  }
+
+  /**
+   * Puts new workers, of the code that is installed now, in the place of all. Throws RESTART_REFUSED;
+   * then nothing has changed.
+   */
+  restart({ within_ms: drainMs }: DrainRequest): Promise<RestartReport> {
+    const means = { pool: this.pool, version: this.#version, log: this.#logWriter.log }
+    return this.#turns.run(() => restartWorkers(drainMs, means))
   }
 
   /** What makes the daemon end. */
@@ -288,7 +262,7 @@ class Supervisor {
 }
 
 /** What is there before the workers, and after them. */
-interface Means {
+export interface Means {
   readonly logWriter: LogWriter
   readonly metrics: MetricsListeners
   readonly boards: BoardKeeper

@@ -9,31 +9,23 @@ import type { Log } from '../base/log.ts'
 import type { Naming } from '../mail/address.ts'
 import type { QueueChange, QueuePage, QueueRequest } from '../mail/queued-message.ts'
 import type { SpoolUsage } from '../spool/file-spool-writer.ts'
+import { type CheckedSettings, commit, commitMs, prepare } from './bring-settings.ts'
+import type { Drain } from './channel.ts'
 import { coalesce } from './coalesce.ts'
 import { type Counts, sumCounts } from './counters.ts'
 import { FreezeKeeper } from './freeze-keeper.ts'
-import type { KeptChanges } from './kept-changes.ts'
 import { RestartPolicy } from './restart-policy.ts'
-import { awaitEnd, type Drain, retire } from './retire-worker.ts'
+import { awaitEnd, leave, retire } from './retire-worker.ts'
 import type { Daemon } from './session-control.ts'
-import { needsQueue, type Settings } from './settings.ts'
+import { needsQueue } from './settings.ts'
 import { type ChildStart, emptyPlace, forkInto, isCrash, type Place } from './worker-place.ts'
 import { type Exit, WorkerProcess } from './worker-process.ts'
 
-/** Opening a very large map on a slow disk included. */
-const prepareMs = 60_000
-const commitMs = 10_000
 /** A part of a long list on a slow disk included. */
 const queueMs = 20_000
 
-/** Settings with the number of the map that was found good with them. */
-export interface CheckedSettings {
-  readonly settings: Settings
-  readonly generation: number
-  readonly workers: number
-  /** Changes of the map since its build. */
-  readonly changes: KeptChanges
-}
+/** Why a process that has just started will not do; undefined where it will. */
+type Refuse = (worker: WorkerProcess) => string | undefined
 
 type PoolStart = Omit<ChildStart, 'workerEntry'> & { readonly entry: URL }
 
@@ -61,12 +53,12 @@ export class WorkerPool implements Daemon {
     this.#start = { workerEntry: fileURLToPath(entry), ...shared }
   }
 
-  get naming(): Naming {
-    return this.#inForce.settings.config.naming
+  get #drainTimeoutMs(): number {
+    return this.#inForce.settings.config.limits.drainTimeoutMs
   }
 
-  get inForce(): CheckedSettings {
-    return this.#inForce
+  get naming(): Naming {
+    return this.#inForce.settings.config.naming
   }
 
   /** Every worker that lives, those that are leaving included. */
@@ -100,19 +92,41 @@ export class WorkerPool implements Daemon {
   /** Gives every worker new settings, or none of them. Returns why not. */
   async replaceSettings(next: CheckedSettings): Promise<readonly string[]> {
     const serving = this.workers.filter(({ state }) => state === 'serving')
-    const answers = await Promise.all(serving.map((worker) => this.#prepare(worker, next)))
+    const answers = await Promise.all(
+      serving.map((worker) => prepare(worker, next, this.freezes.notices)),
+    )
     const problems = [...new Set(answers.flat())]
     if (problems.length > 0 || this.#phase !== 'serving') {
       await Promise.all(serving.map((worker) => worker.ask({ do: 'abort' }, commitMs)))
       return problems.length > 0 ? problems : ['the daemon is stopping']
     }
     this.#inForce = next
-    await Promise.all(serving.map((worker) => this.#commit(worker, next)))
+    await Promise.all(serving.map((worker) => commit(worker, next)))
     // Workers that came into being meanwhile have the settings of before.
     const late = this.workers.filter(({ state }) => state === 'serving')
     await Promise.all(late.map((worker) => this.#bring(worker)))
     await this.#resize(next.workers)
     return []
+  }
+
+  /**
+   * Starts new workers and a new queue, of the code that is there now; when all the workers serve, the
+   * old take no more clients, and leave when theirs have ended. Returns why not; then nothing has
+   * changed. `refuse`: why a new one will not do, before it is given anything.
+   */
+  async restart(drain: Drain, refuse: Refuse): Promise<readonly string[]> {
+    const next = this.#places.map(() => emptyPlace('worker'))
+    const problems = (await Promise.all(next.map((place) => this.#fill(place, refuse)))).flat()
+    if (this.#phase !== 'serving') problems.push('the daemon is stopping')
+    else if (next.some(({ worker }) => worker?.state !== 'serving' || worker.isGone)) {
+      problems.push('a new worker did not stay')
+    }
+    // Those that do serve may have clients by now.
+    const going = problems.length > 0 ? next : this.#places
+    if (problems.length === 0) this.#places = next
+    void leave(going, drain)
+    if (problems.length === 0) await this.#restartQueue()
+    return [...new Set(problems)]
   }
 
   /** Asks every worker for its numbers; one that is hung is ended. */
@@ -172,17 +186,12 @@ export class WorkerPool implements Daemon {
       ...this.#addQueue(),
     ]
     const removed = [...this.#places.splice(count), ...this.#removeQueue()]
-    const { drainTimeoutMs } = this.#inForce.settings.config.limits
-    for (const { worker, timer } of removed) {
-      clearTimeout(timer)
-      // Its sessions may take their time; nobody waits for them.
-      if (worker !== undefined) void retire(worker, { drainMs: drainTimeoutMs })
-    }
+    void leave(removed, { drainMs: this.#drainTimeoutMs })
     await Promise.all(added.map((place) => this.#fill(place)))
   }
 
   /** Starts a worker at a place and gives it the settings in force. Returns why it does not serve. */
-  async #fill(place: Place): Promise<readonly string[]> {
+  async #fill(place: Place, refuse: Refuse = () => undefined): Promise<readonly string[]> {
     const { role, restarts } = place
     const worker = new WorkerProcess(
       forkInto(place, this.#start),
@@ -197,7 +206,9 @@ export class WorkerPool implements Daemon {
     place.worker = worker
     this.#living.add(worker)
     await worker.ready
-    const problems = await this.#bring(worker)
+    const problem = worker.isGone ? undefined : refuse(worker)
+    const problems =
+      problem === undefined ? await this.#bring(worker) : this.#turnAway(worker, [problem])
     if (problems.length > 0) return problems
     if (worker.isGone) return [`worker ${worker.number} ended before it was ready`]
     if (worker.state === 'starting') {
@@ -207,6 +218,16 @@ export class WorkerPool implements Daemon {
       this.#tellUsage(worker)
     }
     return []
+  }
+
+  /** One after the other: both would have the spool. */
+  async #restartQueue(): Promise<void> {
+    const before = this.#queuePlaces
+    if (before.length === 0) return
+    const next = emptyPlace('queue')
+    this.#queue = next
+    await leave(before, { drainMs: this.#drainTimeoutMs })
+    if (this.#phase === 'serving') await this.#fill(next)
   }
 
   /** What the spool holds, from the queue to those who fill it. */
@@ -224,35 +245,17 @@ export class WorkerPool implements Daemon {
   async #bring(worker: WorkerProcess): Promise<readonly string[]> {
     while (!worker.isGone && worker.given !== this.#inForce) {
       const next = this.#inForce
-      const problems = await this.#prepare(worker, next)
-      if (problems.length > 0) {
-        this.log('worker.refused', { worker: worker.number, problems })
-        worker.kill()
-        return problems
-      }
-      await this.#commit(worker, next)
+      const problems = await prepare(worker, next, this.freezes.notices)
+      if (problems.length > 0) return this.#turnAway(worker, problems)
+      await commit(worker, next)
     }
     return []
   }
 
-  /** Returns why the worker cannot take the settings; nothing where it can, or has died. */
-  async #prepare(worker: WorkerProcess, next: CheckedSettings): Promise<readonly string[]> {
-    const own = { board: worker.board, freezes: this.freezes.notices }
-    const { settings, changes } = next
-    const ask = { do: 'prepare', settings, changes: changes.known, ...own } as const
-    const reply = await worker.ask(ask, prepareMs)
-    // What comes in the place of a worker that died gets the settings that are in force by then.
-    if (reply === undefined && worker.isGone) return []
-    if (reply === undefined) return [`worker ${worker.number} does not answer`]
-    if (!reply.prepared) return reply.problems
-    if (reply.generation === next.generation) return []
-    return [`${next.settings.config.map.database}: has been replaced meanwhile, try again`]
-  }
-
-  async #commit(worker: WorkerProcess, next: CheckedSettings): Promise<void> {
-    const reply = await worker.ask({ do: 'commit' }, commitMs)
-    worker.given = next
-    if (reply === undefined) worker.kill()
+  #turnAway(worker: WorkerProcess, problems: readonly string[]): readonly string[] {
+    this.log('worker.refused', { worker: worker.number, problems })
+    worker.kill()
+    return problems
   }
 
   async #refresh(worker: WorkerProcess): Promise<void> {
@@ -276,8 +279,7 @@ export class WorkerPool implements Daemon {
 
   /** One that met a fault of ours ends by itself; if it cannot, it is ended. */
   #letGo(failing: WorkerProcess): void {
-    const { drainTimeoutMs } = this.#inForce.settings.config.limits
-    awaitEnd(failing, drainTimeoutMs)
+    awaitEnd(failing, this.#drainTimeoutMs)
     this.#replace(failing, true)
   }
 

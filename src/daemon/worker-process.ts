@@ -28,6 +28,8 @@ export interface WorkerPlace {
   readonly board: BoardShare | undefined
 }
 
+/** From the start of the process until it listens to us. */
+const startMs = 60_000
 const reportMs = 2_000
 const hungAnswers = 10
 
@@ -57,6 +59,8 @@ export class WorkerProcess {
   readonly exited: Promise<Exit>
   /** The newest that it told of itself. */
   lastReport: WorkerReport = emptyReport
+  /** Of the package that it runs; '' until it listens to us. */
+  version = ''
   /** We have ended it, and not for anything that it did. */
   isBlameless = false
   readonly #worker: Worker
@@ -76,8 +80,12 @@ export class WorkerProcess {
     this.#events = events
     this.role = role
     this.restarts = restarts
+    const timer = setTimeout(() => this.kill('hung'), startMs)
     this.ready = new Promise((resolve) => {
-      this.#becomeReady = resolve
+      this.#becomeReady = () => {
+        clearTimeout(timer)
+        resolve()
+      }
     })
     this.exited = new Promise((resolve) => {
       worker.on('exit', (code, signal) => {
@@ -161,6 +169,7 @@ export class WorkerProcess {
     switch (message.kind) {
       case 'hello':
         this.isListening = true
+        this.version = message.version
         this.#becomeReady()
         return
       case 'reply':

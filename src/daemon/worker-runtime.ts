@@ -14,7 +14,7 @@ import { LoginBrakes } from './admission/login-brakes.ts'
 import { RoomBoard } from './admission/room-board.ts'
 import { BackendTroubles } from './backend-troubles.ts'
 import type { NoRoom } from './busy-answer.ts'
-import type { SessionCount, WorkerReport } from './channel.ts'
+import type { Drain, SessionCount, WorkerReport } from './channel.ts'
 import type { CounterTable } from './counters.ts'
 import { FreezeTable } from './freezes.ts'
 import type { LogWriter } from './log-writer.ts'
@@ -48,7 +48,7 @@ export class WorkerRuntime implements Runtime {
   #current: Generation | undefined
   #spool: FileSpoolWriter | undefined
   #lastSession = 0
-  #whenEmpty: (() => void) | undefined
+  readonly #whenEmpty = new Set<() => void>()
   #admission: Admission | undefined
   #logins: { readonly brakes: LoginBrakes; readonly turns: LoginTurns } | undefined
   /** What the end of the session must call that is about to begin. */
@@ -113,7 +113,7 @@ export class WorkerRuntime implements Runtime {
       leave?.()
       this.#retired.leave(session)
       this.onLeft()
-      if (this.#sessions.size === 0) this.#whenEmpty?.()
+      if (this.#sessions.size === 0) for (const tell of this.#whenEmpty) tell()
     }
   }
 
@@ -177,19 +177,20 @@ export class WorkerRuntime implements Runtime {
   }
 
   /**
-   * Asks every session to end at its next boundary and ends those that are left after `drainMs`;
-   * `patient`: those that are joined to a back-end are asked only then. Returns true where none had
-   * to be forced.
+   * Asks every session to end at its next boundary, when its time for that has come, and ends those
+   * that are left. Returns true where none had to be forced.
    */
-  async drain(drainMs: number, patient = false): Promise<boolean> {
+  async drain({ drainMs, patient = false, graceMs = 0 }: Drain): Promise<boolean> {
+    if (graceMs > 0) await this.#isEmptyWithin(graceMs)
     this.draining = true
     for (const session of this.#sessions) {
       if (!patient || session.state !== 'joined') session.shutdown()
     }
-    if (patient && !(await this.#isEmptyWithin(drainMs))) {
+    const leftMs = drainMs - graceMs
+    if (patient && !(await this.#isEmptyWithin(leftMs))) {
       for (const session of this.#sessions) session.shutdown()
     }
-    const isDrained = await this.#isEmptyWithin(patient ? waits.boundaryMs * 2 : drainMs)
+    const isDrained = await this.#isEmptyWithin(patient ? waits.boundaryMs * 2 : leftMs)
     for (const session of this.#sessions) session.kill()
     return isDrained
   }
@@ -202,11 +203,14 @@ export class WorkerRuntime implements Runtime {
   #isEmptyWithin(ms: number): Promise<boolean> {
     if (this.#sessions.size === 0) return Promise.resolve(true)
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms, false)
-      this.#whenEmpty = () => {
+      const settle = (isEmpty: boolean): void => {
         clearTimeout(timer)
-        resolve(true)
+        this.#whenEmpty.delete(tell)
+        resolve(isEmpty)
       }
+      const tell = (): void => settle(true)
+      const timer = setTimeout(settle, ms, false)
+      this.#whenEmpty.add(tell)
     })
   }
 

@@ -15,7 +15,7 @@ import { foreignFunctions } from '../storage/foreign-functions.ts'
 import { AcceptShare } from './accept-share.ts'
 import { busyAnswer, type NoRoom } from './busy-answer.ts'
 import { raiseBarrier } from './barrier.ts'
-import type { Ask, FreezeAck, PrepareReply, Replies } from './channel.ts'
+import type { Ask, Drain, FreezeAck, PrepareReply, Replies } from './channel.ts'
 import { clientOf, peerOf } from './client-address.ts'
 import { CounterTable } from './counters.ts'
 import { isTrusted } from './login/client-knowledge.ts'
@@ -67,6 +67,7 @@ class Worker implements Supervised {
   #failing = false
   /** Connections whose proxy has not yet said whose they are. */
   #unnamed = 0
+  #whenNamed: () => void = () => undefined
   /** So many sessions have needed nearly all descriptors. */
   #carriedSessions = Number.POSITIVE_INFINITY
   /** Clients that are being told that there is no room for them. */
@@ -126,7 +127,7 @@ class Worker implements Supervised {
         this.#runtime.freezes.thaw(ask.user, ask.epoch)
         return null
       case 'stop':
-        return this.#stop(ask.drainMs, ask.patient)
+        return this.#stop(ask)
       case 'spool-usage':
         this.#runtime.spoolUsage = ask.usage
         return null
@@ -205,10 +206,19 @@ class Worker implements Supervised {
     this.#unnamed++
     acceptProxied(socket, (outcome) => {
       this.#unnamed--
+      if (this.#unnamed === 0) this.#whenNamed()
       if (outcome === 'refused') refuse()
       else if (outcome === 'gone' || this.#runtime.draining) socket.destroy()
       else this.#start(socket, listener)
     })
+  }
+
+  /** Returns when no proxy has to say any more whose connection it passed on. */
+  async #allNamed(): Promise<void> {
+    if (this.#unnamed === 0) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#whenNamed = resolve
+    await promise
   }
 
   #refuse(socket: Connection, listener: ListenerConfig, reason: NoRoom): void {
@@ -239,10 +249,11 @@ class Worker implements Supervised {
     return raiseBarrier(freeze, { sessions, deliveries: all.filter(isMail) })
   }
 
-  async #stop(drainMs: number, patient = false): Promise<{ drained: boolean }> {
+  async #stop(drain: Drain): Promise<{ drained: boolean }> {
     this.#share.end()
     this.#listeners.close()
-    const drained = await this.#runtime.drain(drainMs, patient)
+    if (drain.graceMs !== undefined) await this.#allNamed()
+    const drained = await this.#runtime.drain(drain)
     await this.#logWriter.finish()
     tell({ kind: 'report', report: this.#runtime.report() })
     return { drained }
@@ -261,7 +272,7 @@ class Worker implements Supervised {
   }
 
   async #exitDrained(): Promise<void> {
-    await this.#runtime.drain(this.#failingDrainMs())
+    await this.#runtime.drain({ drainMs: this.#failingDrainMs() })
     await this.#logWriter.finish()
     process.exit(1)
   }

@@ -20,6 +20,7 @@ const handlers = {
   freeze: () => Promise.reject(new Error('not asked')),
   thaw: () => Promise.reject(new Error('not asked')),
   drain: () => Promise.resolve({ pid: 1, sessions: 0 }),
+  restart: () => Promise.resolve({ workers: 1, sessions: 0 }),
 }
 
 async function talk(dir: TempDir, bytes: string): Promise<{ socket: Socket; text: string }> {

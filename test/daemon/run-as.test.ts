@@ -184,7 +184,10 @@ test('root that is to stay root says so only where nobody has asked for it', {
   writeFileSync(file, readFileSync(file, 'utf8').replace('user: root', 'user: nobody'))
   daemon.signal('SIGHUP')
   const refused = await daemon.waitFor('reload.refused')
-  assert.match(refused.problems[0] ?? '', /user: can be changed by a restart only/)
+  assert.match(
+    refused.problems[0] ?? '',
+    /user: is read when the daemon is started, and cannot be changed before/,
+  )
 })
 
 test('a directory that everybody may write is refused for state and for the control socket', async () => {

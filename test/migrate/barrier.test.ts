@@ -21,6 +21,7 @@ function startDaemon(runDir: string, answer: Answer = () => ({})): Promise<Async
     who: unasked,
     kick: unasked,
     drain: unasked,
+    restart: unasked,
     freeze: async (request) => ({
       user,
       epoch: request.epoch,

@@ -5,7 +5,7 @@
 import { MailmuxError } from '../../src/base/error.ts'
 import type { Service } from '../../src/config/config.ts'
 import { loadConfig } from '../../src/config/load.ts'
-import { supervise } from '../../src/daemon/supervisor.ts'
+import { supervise } from '../../src/daemon/supervise.ts'
 
 const echoWorker = new URL('./echo-worker.ts', import.meta.url)
 const named = process.env['WORKER_ENTRY']
@@ -15,7 +15,6 @@ try {
   await supervise({
     config,
     services: services as Service[],
-    version: '0.0.0-test',
     workerEntry: named === undefined ? echoWorker : new URL(named),
     warn: () => undefined,
   })

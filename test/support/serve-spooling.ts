@@ -1,14 +1,13 @@
 /** The daemon with spooling-worker.ts: `node serve-spooling.ts CONFIG`. */
 import { MailmuxError } from '../../src/base/error.ts'
 import { loadConfig } from '../../src/config/load.ts'
-import { supervise } from '../../src/daemon/supervisor.ts'
+import { supervise } from '../../src/daemon/supervise.ts'
 
 try {
   const { config } = await loadConfig(process.argv[2] ?? '')
   await supervise({
     config,
     services: [],
-    version: '0.0.0-test',
     workerEntry: new URL('./spooling-worker.ts', import.meta.url),
     warn: () => undefined,
   })

@@ -1,0 +1,18 @@
+/** `--within TIME`: how long sessions may go on. */
+import { Flags } from '@oclif/core'
+import { MailmuxError } from '../base/error.ts'
+import { parseDurationMs } from '../config/unit.ts'
+
+export const withinFlag = {
+  within: Flags.string({
+    summary: 'How long sessions may go on.',
+    default: '30m',
+    helpValue: 'TIME',
+  }),
+}
+
+/** Milliseconds. Throws USAGE where the text is no time with a unit. */
+export function parseWithinMs(text: string): number {
+  if (/^[0-9]+ ?(ms|s|m|h|d)$/.test(text)) return parseDurationMs(text)
+  throw new MailmuxError('USAGE', `${text} is no time such as 90s, 30m or 2h`)
+}
