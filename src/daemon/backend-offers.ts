@@ -51,6 +51,12 @@ export class BackendOffers<Plan extends { readonly backend: string }, Offered ex
     return backends
   }
 
+  /** What is known of one place; undefined where nothing is. */
+  protected knownAt(place: string): Offered | undefined {
+    const known = this.#known.get(place)
+    return known === asked ? undefined : known
+  }
+
   learn(plan: Plan, offered: Offered): void {
     const place = this.#kind.placeOf(plan)
     const offers = this.#kind.describe(offered)

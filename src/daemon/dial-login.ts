@@ -6,6 +6,7 @@ import type { Trust } from '../net/dial.ts'
 import type { LoginProof } from '../protocol/login.ts'
 import type { ClientAttributes } from '../protocol/smtp/client-attributes.ts'
 import { loginGateOf } from './login/login-gates.ts'
+import { loginOffersOf } from './login/login-offers.ts'
 import type { LoginProtocol } from './login/login-protocol.ts'
 import type { Generation, Runtime } from './runtime.ts'
 
@@ -47,6 +48,7 @@ export function dialLogin(
   const introduction = {
     hostname,
     client: told === undefined ? introduced : { ...client, login: told },
+    isPipelining: loginOffersOf(runtime, protocol.service).isPipelining(port),
   }
   const machine = protocol.createBackEnd(endpoint.tls, proof, introduction)
   const preface = prefaceFor(passed)

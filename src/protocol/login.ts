@@ -24,6 +24,8 @@ export interface Introduction {
   readonly hostname: string
   /** The client; undefined where the back-end is told nothing. */
   readonly client: ClientAttributes | undefined
+  /** The back-end has offered to take commands in a row. RFC 2449 section 6.6. */
+  readonly isPipelining?: boolean
 }
 
 /** What a client logs in with: what we know all of, or what only its back-end can judge. */

@@ -431,6 +431,46 @@ const pop3: readonly Dialogue[] = [
     lines: ['< +OK hi\r\n', '> USER ann@example.com\r\n', '< -ERR\r\n', '= refused'],
   },
   {
+    name: 'name and password go together to who takes commands in a row',
+    isPipelining: true,
+    lines: [
+      '< +OK hi\r\n',
+      '> USER ann@example.com\r\nPASS secret\r\n',
+      '< +OK\r\n+OK In\r\n',
+      '= accepted In||',
+    ],
+  },
+  {
+    name: 'of two replies to them the first refusal counts',
+    isPipelining: true,
+    lines: [
+      '< +OK hi\r\n',
+      '> USER ann@example.com\r\nPASS secret\r\n',
+      '< -ERR [SYS/TEMP] not now\r\n+OK In\r\n',
+      '= failed login/login_unavailable',
+    ],
+  },
+  {
+    name: 'or the second',
+    isPipelining: true,
+    lines: [
+      '< +OK hi\r\n',
+      '> USER ann@example.com\r\nPASS secret\r\n',
+      '< +OK\r\n-ERR [AUTH] no\r\n',
+      '= refused',
+    ],
+  },
+  {
+    name: 'an answer before the question is none, in a row or not',
+    isPipelining: true,
+    isOneSegment: true,
+    lines: [
+      '< +OK hi\r\n+OK\r\n+OK In\r\n',
+      '> USER ann@example.com\r\nPASS secret\r\n',
+      '= failed login/desync',
+    ],
+  },
+  {
     name: 'USER and PASS, and what follows belongs to the client',
     isOneSegment: true,
     lines: [

@@ -23,6 +23,8 @@ export interface Dialogue {
   readonly credentials?: LoginProof
   /** Whom the back-end is told of. */
   readonly client?: ClientAttributes
+  /** It has offered to take commands in a row. */
+  readonly isPipelining?: boolean
   /** The bytes of a turn belong together: it matters that they come at once. */
   readonly isOneSegment?: boolean
   readonly lines: readonly string[]
@@ -47,11 +49,15 @@ type Create = (tls: TlsMode, proof: LoginProof, introduction: Introduction) => L
 
 /** Plays it at once and, where the bytes of a turn need not come together, in whatever pieces. */
 export function playDialogue(
-  { lines, tls = 'none', credentials = ann, client, isOneSegment }: Dialogue,
+  { lines, tls = 'none', credentials = ann, client, isPipelining, isOneSegment }: Dialogue,
   create: Create,
 ): void {
   const machine = (): LoginBackEnd =>
-    create(tls, credentials, { hostname: 'mx.example.com', client })
+    create(tls, credentials, {
+      hostname: 'mx.example.com',
+      client,
+      isPipelining: isPipelining === true,
+    })
   play(machine(), lines, (bytes) => [bytes])
   if (isOneSegment) return
   play(machine(), lines, (bytes) => Array.from(bytes, (byte) => Buffer.of(byte)))

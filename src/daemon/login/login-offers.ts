@@ -27,10 +27,15 @@ export function loginPlans(service: Service, { config, backendTls }: Generation)
     .map((port) => planOf(config, backendTls, port))
 }
 
+function placeOf({ backend, endpoint }: Pick<ProbePlan, 'backend' | 'endpoint'>): string {
+  const { host, port, tls } = endpoint
+  return `${backend} ${host} ${port} ${tls}`
+}
+
 function loginsBy(service: Service): OfferKind<ProbePlan, LoginOffer> {
   return {
     plansOf: (generation) => loginPlans(service, generation),
-    placeOf: ({ backend, endpoint: { host, port, tls } }) => `${backend} ${host} ${port} ${tls}`,
+    placeOf,
     protocolOf: () => service,
     ask: async (plan) => {
       const { ok, mechanisms, capabilities = [] } = await probeBackend(plan)
@@ -59,6 +64,11 @@ class LoginOffers extends BackendOffers<ProbePlan, LoginOffer> {
     return isCertified && this.#takesCertificates(generation)
       ? [...mechanisms, 'EXTERNAL']
       : mechanisms
+  }
+
+  /** Whether a back-end has offered to take commands in a row. */
+  isPipelining(port: Pick<ProbePlan, 'backend' | 'endpoint'>): boolean {
+    return this.knownAt(placeOf(port))?.capabilities.includes('PIPELINING') === true
   }
 
   /** Wherever a user may be, somebody must be able to log in there for who shows a certificate. */

@@ -23,8 +23,16 @@ class Pop3BackEnd extends BackEndMachine {
   /** What answers the `+` to AUTH. */
   #message = ''
   #awaited: Awaited = 'greeting'
+  /** The name and the password go together where a server takes commands in a row. */
+  readonly #isPipelining: boolean
+  #hasSentPassword = false
   /** Dovecot says so in its greeting, to those whom it believes. */
   #takesXclient = false
+
+  constructor(tls: TlsMode, proof: LoginProof, introduction?: Introduction) {
+    super(tls, proof, introduction)
+    this.#isPipelining = introduction?.isPipelining === true
+  }
 
   tlsStarted(): BackEndAction[] {
     this.#introduce()
@@ -88,6 +96,10 @@ class Pop3BackEnd extends BackEndMachine {
     } else if (actsFor !== undefined || Math.max(user.length, password.length) > argumentBytes) {
       this.#message = writePlain(proof)
       this.#ask('AUTH', 'PLAIN')
+    } else if (this.#isPipelining) {
+      this.#awaited = 'USER'
+      this.#hasSentPassword = true
+      this.send(`USER ${user}\r\nPASS ${password}\r\n`)
     } else this.#ask('USER', user)
   }
 
@@ -105,7 +117,8 @@ class Pop3BackEnd extends BackEndMachine {
         this.startTls()
         break
       case 'USER':
-        this.#ask('PASS', 'password' in this.proof ? this.proof.password : '')
+        if (this.#hasSentPassword) this.#awaited = 'PASS'
+        else this.#ask('PASS', 'password' in this.proof ? this.proof.password : '')
         break
       case 'PASS':
       case 'exchange':

@@ -150,3 +150,32 @@ test('what the config does not name is not offered, nor taken: passwords in no f
     assert.doesNotMatch(client.received, /^USER|AUTH=PLAIN/m)
   }
 })
+
+for (const offered of ['PIPELINING\r\n', '']) {
+  const how = offered === '' ? 'one by one' : 'in a row'
+  test(`POP3 back-ends are sent name and password ${how}, as they offer`, async () => {
+    const seen: string[] = []
+    await using backend = await ScriptedBackend.start(async (peer) => {
+      peer.send('+OK hi\r\n')
+      const first = await peer.line()
+      if (first === 'CAPA') peer.send(`+OK\r\nUSER\r\n${offered}.\r\n`)
+      else {
+        if (offered === '') {
+          seen.push(peer.unread)
+          peer.send('+OK\r\n')
+        }
+        seen.push(first, await peer.line())
+        peer.send(offered === '' ? '+OK In\r\n' : '+OK\r\n+OK In\r\n')
+      }
+      await peer.end()
+    })
+    const options = { service: 'pop3', start: startPop3Session, backendPort: backend.port } as const
+    await using front = await FrontEnd.start(options)
+    await loginOffersOf(front.runtime, 'pop3').ask()
+    using client = await front.connect()
+    client.send('USER ann\r\nPASS secret\r\n')
+    await client.expect(/^\+OK In\r\n/m)
+    const both = ['USER ann', 'PASS secret']
+    assert.deepEqual(seen, offered === '' ? ['', ...both] : both)
+  })
+}
