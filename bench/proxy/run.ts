@@ -7,10 +7,10 @@
 import { parseArgs } from 'node:util'
 import { setTimeout as delay } from 'node:timers/promises'
 import { median } from '../rig/median.ts'
-import { holdSessions, load, openRig, type Rig, stop, useOf } from '../rig/rig.ts'
+import { holdSessions, load, openRig, type Ports, type Rig, stop, useOf } from '../rig/rig.ts'
 import { measureMany } from './many.ts'
 import { measureSlowReaders } from './slow-readers.ts'
-import { mailmux, nginx, nginxLarge, type Target } from './targets.ts'
+import { dovecot, mailmux, nginx, nginxLarge, type Target } from './targets.ts'
 
 interface Workload {
   readonly what: string
@@ -20,10 +20,10 @@ interface Workload {
   measure(rig: Rig, pid: number, scale: number): Promise<number>
 }
 
-function loginCost(protocol: 'imap' | 'pop3', tls: boolean, count: number): Workload['measure'] {
+/** `at`: where clients come to, and `how`: what the generator speaks there. */
+function loginCost(at: keyof Ports, how: readonly string[], count: number): Workload['measure'] {
   return async (rig, pid, scale) => {
-    const port = protocol === 'pop3' ? rig.proxy.pop3 : tls ? rig.proxy.imaps : rig.proxy.imap
-    const args = ['login', '-P', protocol, '-p', `${port}`, '-c', '50', ...(tls ? ['-t'] : [])]
+    const args = ['login', ...how, '-p', `${rig.proxy[at]}`, '-c', '50']
     // Three times as many before: a daemon runs for months, and compiles what it runs often.
     load([...args, '-n', `${Math.ceil(3 * count * scale)}`])
     const before = useOf(pid).cpu_us
@@ -90,19 +90,37 @@ const workloads: Readonly<Record<string, Workload>> = {
     what: 'IMAP login',
     unit: 'CPU µs',
     peer: nginx,
-    measure: loginCost('imap', false, 20_000),
+    measure: loginCost('imap', ['-P', 'imap'], 20_000),
   },
   'login-tls': {
     what: 'IMAP login, TLS 1.3',
     unit: 'CPU µs',
     peer: nginx,
-    measure: loginCost('imap', true, 5000),
+    measure: loginCost('imaps', ['-P', 'imap', '-t'], 5000),
   },
   'login-pop3': {
     what: 'POP3 login',
     unit: 'CPU µs',
     peer: nginx,
-    measure: loginCost('pop3', false, 20_000),
+    measure: loginCost('pop3', ['-P', 'pop3'], 20_000),
+  },
+  'login-pop3-tls': {
+    what: 'POP3 login, TLS 1.3',
+    unit: 'CPU µs',
+    peer: nginx,
+    measure: loginCost('pop3s', ['-P', 'pop3', '-t'], 5000),
+  },
+  'login-submission': {
+    what: 'submission login',
+    unit: 'CPU µs',
+    peer: nginx,
+    measure: loginCost('submission', ['-P', 'smtp'], 20_000),
+  },
+  'login-sieve': {
+    what: 'ManageSieve login',
+    unit: 'CPU µs',
+    peer: dovecot,
+    measure: loginCost('sieve', ['-P', 'sieve'], 10_000),
   },
   'bulk-plain': {
     what: 'FETCH, 8 connections',

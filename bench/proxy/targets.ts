@@ -1,6 +1,6 @@
 /** The proxies that are measured beside each other, each on one processor with one worker. */
 import { execFileSync, type ChildProcess } from 'node:child_process'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { answering, proxyCpu, type Rig, startPinned } from '../rig/rig.ts'
 
@@ -21,11 +21,14 @@ export async function startMailmux(rig: Rig, workers = 1): Promise<ChildProcess>
     join(folder, 'mailmux.yaml'),
     `hostname: proxy.example
 domains: [example.com]
-backends: {fritz: {host: 127.0.0.1, imap: ${backend.imap}, pop3: ${backend.pop3}}}
+backends:
+  fritz: {host: 127.0.0.1, imap: ${backend.imap}, pop3: ${backend.pop3}, submission: ${backend.smtp}, sieve: ${backend.sieve}}
 map: {user_map: user_map, database: map.db}
 listen:
   imap: [{address: "127.0.0.1:${proxy.imap}", tls: none}, {address: "127.0.0.1:${proxy.imaps}", tls: implicit}]
-  pop3: [{address: "127.0.0.1:${proxy.pop3}", tls: none}]
+  pop3: [{address: "127.0.0.1:${proxy.pop3}", tls: none}, {address: "127.0.0.1:${proxy.pop3s}", tls: implicit}]
+  submission: [{address: "127.0.0.1:${proxy.submission}", tls: none}]
+  sieve: [{address: "127.0.0.1:${proxy.sieve}", tls: none}]
 tls: {certificates: [{cert: ${rig.cert}, key: ${rig.key}}]}
 limits: {message_size: 100MiB}
 workers: ${workers}
@@ -39,7 +42,7 @@ run_dir: .
   const bin = join(root, 'bin/run.js')
   execFileSync(process.execPath, [bin, 'build-map', ...config], { stdio: 'ignore' })
   const cpus = workers === 1 ? proxyCpu : '0-1'
-  const child = startPinned(cpus, process.execPath, [bin, 'serve', 'imap', 'pop3', ...config])
+  const child = startPinned(cpus, process.execPath, [bin, 'serve', ...config])
   return await answering(child, proxy.imap)
 }
 
@@ -61,10 +64,12 @@ mail {
   auth_http 127.0.0.1:${backend.http}/auth; server_name proxy.example;
   imap_capabilities IMAP4rev1 LITERAL+ SASL-IR IDLE ID; imap_auth plain login;
   pop3_auth plain; pop3_capabilities TOP USER UIDL;
+  smtp_auth plain; proxy_smtp_auth on; xclient off;
   ssl_certificate ${rig.cert}; ssl_certificate_key ${rig.key};
   ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache none; ssl_session_tickets off;
   ${buffer}
   ${nginxServer(proxy.imap, 'imap')} ${nginxServer(proxy.imaps, 'imap', 'ssl')} ${nginxServer(proxy.pop3, 'pop3')}
+  ${nginxServer(proxy.pop3s, 'pop3', 'ssl')} ${nginxServer(proxy.submission, 'smtp')}
 }
 `,
   )
@@ -79,9 +84,56 @@ mail {
   return await answering(child, proxy.imap)
 }
 
+/** ManageSieve alone, which nginx does not know: one login process for many clients, as it is quickest. */
+async function startDovecot(rig: Rig): Promise<ChildProcess> {
+  const { backend, proxy } = rig
+  const folder = join(rig.folder, 'dovecot')
+  mkdirSync(folder)
+  chmodSync(rig.folder, 0o755)
+  const file = join(folder, 'dovecot.conf')
+  writeFileSync(
+    file,
+    `base_dir = ${folder}/run
+state_dir = ${folder}
+log_path = ${folder}/log
+protocols = sieve
+listen = 127.0.0.1
+ssl = no
+disable_plaintext_auth = no
+auth_mechanisms = plain login
+login_log_format_elements =
+auth_verbose = no
+mail_max_userip_connections = 0
+default_vsz_limit = 4G
+default_client_limit = 20000
+service anvil {
+  client_limit = 20000
+}
+service auth {
+  client_limit = 20000
+}
+service managesieve-login {
+  service_count = 0
+  process_min_avail = 1
+  process_limit = 1
+  client_limit = 19000
+  inet_listener sieve {
+    port = ${proxy.sieve}
+  }
+}
+passdb {
+  driver = static
+  args = proxy=y nopassword=y host=127.0.0.1 port=${backend.sieve} proxy_timeout=30
+}
+`,
+  )
+  return await answering(startPinned(proxyCpu, 'dovecot', ['-F', '-c', file]), proxy.sieve)
+}
+
 export const mailmux: Target = { name: 'mailmux', start: (rig) => startMailmux(rig) }
 /** As Debian ships it: a buffer of one page. */
 export const nginx: Target = { name: 'nginx', start: (rig) => startNginx(rig, '') }
+export const dovecot: Target = { name: 'dovecot', start: startDovecot }
 export const nginxLarge: Target = {
   name: 'nginx-64k',
   start: (rig) => startNginx(rig, 'proxy_buffer 64k;'),

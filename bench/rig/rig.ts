@@ -22,7 +22,10 @@ export interface Ports {
   readonly imap: number
   readonly imaps: number
   readonly pop3: number
+  readonly pop3s: number
   readonly smtp: number
+  readonly submission: number
+  readonly sieve: number
 }
 
 export interface Rig extends AsyncDisposable {
@@ -34,6 +37,7 @@ export interface Rig extends AsyncDisposable {
     readonly imap: number
     readonly pop3: number
     readonly smtp: number
+    readonly sieve: number
     readonly http: number
     readonly pid: number
   }
@@ -56,9 +60,18 @@ export async function openRig(): Promise<Rig> {
   if (!existsSync(cert)) makeCertificate(cert, key)
   const folder = mkdtempSync(join(tmpdir(), 'mailmux-bench-'))
   const base = 20_000 + Math.floor(Math.random() * 400) * 30
-  const backend = { imap: base, pop3: base + 1, smtp: base + 2, http: base + 4 }
-  const proxy = { imap: base + 10, imaps: base + 11, pop3: base + 12, smtp: base + 14 }
-  const ports = { i: backend.imap, p: backend.pop3, s: backend.smtp, l: base + 3, a: backend.http }
+  const [imap, pop3, smtp, lmtp, http, sieve] = [
+    base,
+    base + 1,
+    base + 2,
+    base + 3,
+    base + 4,
+    base + 5,
+  ]
+  const backend = { imap, pop3, smtp, sieve, http }
+  const mailbox = { imap: base + 10, imaps: base + 11, pop3: base + 12, pop3s: base + 20 }
+  const proxy = { ...mailbox, smtp: base + 14, submission: base + 21, sieve: base + 22 }
+  const ports = { i: imap, p: pop3, s: smtp, l: lmtp, m: sieve, a: http }
   const args = Object.entries(ports).flatMap(([flag, port]) => [`-${flag}`, `${port}`])
   const child = startPinned(loadCpu, join(built, 'backend'), args)
   await waitForPort(backend.http)
