@@ -137,7 +137,7 @@ class SieveFrontEnd extends SaslMachine {
   }
 
   protected accepted({ response }: Extract<LoginOutcome, { kind: 'accepted' }>): string {
-    return `OK ${writeQuoted(response.text || 'Logged in.')}\r\n`
+    return response.text === '' ? 'OK\r\n' : `OK ${writeQuoted(response.text)}\r\n`
   }
 
   protected failed(outcome: Exclude<LoginOutcome, { kind: 'accepted' }>): string {
