@@ -230,7 +230,7 @@ username_attribute = sub
 }
 
 /** `ports`: of the relay, and of each Dovecot for submission. */
-function submissionLines([relay = 0, ...ports]: readonly number[], index: number): string[] {
+export function submissionLines([relay = 0, ...ports]: readonly number[], index: number): string[] {
   const chroot = process.getuid?.() === 0 ? [] : ['  chroot =']
   return [
     'protocols = $protocols submission',
