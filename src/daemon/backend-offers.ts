@@ -32,8 +32,8 @@ export class BackendOffers<Plan extends { readonly backend: string }, Offered ex
   readonly #known = new Map<string, Offered | typeof asked>()
   #timer: NodeJS.Timeout | undefined
   #askedAt = Number.NEGATIVE_INFINITY
-  /** Counts what became known, for who keeps what follows from it. */
-  protected version = 0
+  /** Counts what became known. */
+  #version = 0
 
   constructor(runtime: Runtime, kind: OfferKind<Plan, Offered>) {
     this.#runtime = runtime
@@ -49,6 +49,20 @@ export class BackendOffers<Plan extends { readonly backend: string }, Offered ex
       if (known !== asked) backends.push(known)
     }
     return backends
+  }
+
+  /** What `make` makes of a generation, kept for it until something else is known. */
+  protected kept<Value>(
+    make: (generation: Generation) => Value,
+  ): (generation: Generation) => Value {
+    const made = new WeakMap<Generation, { readonly version: number; readonly value: Value }>()
+    return (generation) => {
+      const before = made.get(generation)
+      if (before?.version === this.#version) return before.value
+      const value = make(generation)
+      made.set(generation, { version: this.#version, value })
+      return value
+    }
   }
 
   /** What is known of one place; undefined where nothing is. */
@@ -96,6 +110,6 @@ export class BackendOffers<Plan extends { readonly backend: string }, Offered ex
 
   #set(place: string, known: Offered | typeof asked): void {
     this.#known.set(place, known)
-    this.version++
+    this.#version++
   }
 }

@@ -1,7 +1,7 @@
 /** What ManageSieve clients are told before their login, as the back-ends come and go. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { capabilitiesFor, loginOffersOf } from '../../src/daemon/login/login-offers.ts'
+import { loginOffersOf, offersFollowing } from '../../src/daemon/login/login-offers.ts'
 import { commonOffers } from '../../src/protocol/sieve/offers.ts'
 import { type Peer, ScriptedBackend } from '../support/peer.ts'
 import { TestRuntime } from '../support/test-runtime.ts'
@@ -26,7 +26,8 @@ backends:
 `
   const runtime = new TestRuntime({ config: config('') })
   const offers = loginOffersOf(runtime, 'sieve')
-  const told = () => commonOffers(capabilitiesFor(runtime, 'sieve')).extensions
+  const offersFor = offersFollowing('sieve', commonOffers)
+  const told = () => offersFor(runtime).extensions
   assert.equal(told(), 'fileinto', 'nothing is known')
   await offers.ask()
   assert.equal(told(), 'fileinto reject')

@@ -4,13 +4,14 @@ import { createSieveFrontEnd } from '../../protocol/sieve/front-end.ts'
 import { SieveWatch } from '../../protocol/sieve/joined-watch.ts'
 import { commonOffers } from '../../protocol/sieve/offers.ts'
 import { Join } from '../login/join.ts'
-import { capabilitiesFor } from '../login/login-offers.ts'
+import { offersFollowing } from '../login/login-offers.ts'
 import { startLoginSession } from '../login/start-login-session.ts'
+
+const offersFor = offersFollowing('sieve', commonOffers)
 
 export const startSieveSession = startLoginSession({
   service: 'sieve',
-  createFrontEnd: (options, runtime) =>
-    createSieveFrontEnd(options, commonOffers(capabilitiesFor(runtime, 'sieve'))),
+  createFrontEnd: (options, runtime) => createSieveFrontEnd(options, offersFor(runtime)),
   createBackEnd: createSieveBackEnd,
   createJoin: (options) => new Join(options, new SieveWatch()),
 })

@@ -6,13 +6,15 @@ import { checkedExtensions, commonExtensions } from '../../protocol/smtp/submiss
 import { SubmissionWatch } from '../../protocol/smtp/joined-watch.ts'
 import { CheckedJoin } from '../login/checked-join.ts'
 import { Join } from '../login/join.ts'
-import { capabilitiesFor } from '../login/login-offers.ts'
+import { offersFollowing } from '../login/login-offers.ts'
 import type { Runtime } from '../runtime.ts'
 import { judgeSender } from '../login/sender-check.ts'
 import { startLoginSession } from '../login/start-login-session.ts'
 
+const commonFor = offersFollowing('submission', commonExtensions)
+
 function extensionsFor(runtime: Runtime): string[] {
-  const common = commonExtensions(capabilitiesFor(runtime, 'submission'))
+  const common = commonFor(runtime)
   const { checkSender, limits } = runtime.current.config
   return checkSender === 'none' ? common : checkedExtensions(common, limits.messageSizeBytes)
 }

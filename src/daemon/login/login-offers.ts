@@ -49,9 +49,6 @@ function loginsBy(service: Service): OfferKind<ProbePlan, LoginOffer> {
 
 class LoginOffers extends BackendOffers<ProbePlan, LoginOffer> {
   readonly #service: Service
-  #mechanisms: readonly Mechanism[] = leastMechanisms
-  #generation: Generation | undefined
-  #version = 0
 
   constructor(runtime: Runtime, service: Service) {
     super(runtime, loginsBy(service))
@@ -81,21 +78,25 @@ class LoginOffers extends BackendOffers<ProbePlan, LoginOffer> {
     )
   }
 
-  #withoutCertificate(generation: Generation): readonly Mechanism[] {
-    if (generation !== this.#generation || this.version !== this.#version) {
-      const known = this.knownFor(generation)
-      const common =
-        known === undefined
-          ? leastMechanisms
-          : commonMechanisms(known.map(({ mechanisms }) => mechanisms))
-      // An exchange proves something to the back-end alone.
-      const judged = this.#needsPassword(generation) ? leastMechanisms : common
-      const allowed = generation.config.mechanisms[this.#service] ?? common
-      this.#mechanisms = judged.filter((mechanism) => allowed.includes(mechanism))
-      this.#generation = generation
-      this.#version = this.version
-    }
-    return this.#mechanisms
+  readonly #withoutCertificate = this.kept((generation): readonly Mechanism[] => {
+    const known = this.knownFor(generation)
+    const common =
+      known === undefined
+        ? leastMechanisms
+        : commonMechanisms(known.map(({ mechanisms }) => mechanisms))
+    // An exchange proves something to the back-end alone.
+    const judged = this.#needsPassword(generation) ? leastMechanisms : common
+    const allowed = generation.config.mechanisms[this.#service] ?? common
+    return judged.filter((mechanism) => allowed.includes(mechanism))
+  })
+
+  /** What follows from what each back-end offers before login: from none while not all were asked. */
+  following<Value>(
+    make: (backends: readonly (readonly string[])[]) => Value,
+  ): (generation: Generation) => Value {
+    return this.kept((generation) =>
+      make((this.knownFor(generation) ?? []).map(({ capabilities }) => capabilities)),
+    )
   }
 
   #needsPassword({ verifier, config }: Generation): boolean {
@@ -112,11 +113,13 @@ export function loginOffersOf(runtime: Runtime, service: Service): LoginOffers {
   return offers.of(runtime, service)
 }
 
-/** What each back-end offers before login, to a client that comes now; none while not all were asked. */
-export function capabilitiesFor(
-  runtime: Runtime,
+/** What follows from what each back-end of a service offers before login, for clients that come now. */
+export function offersFollowing<Value>(
   service: Service,
-): readonly (readonly string[])[] {
-  const known = loginOffersOf(runtime, service).knownFor(runtime.current) ?? []
-  return known.map(({ capabilities }) => capabilities)
+  make: (backends: readonly (readonly string[])[]) => Value,
+): (runtime: Runtime) => Value {
+  const following = new PerRuntime((runtime: Runtime, of: Service) =>
+    loginOffersOf(runtime, of).following(make),
+  )
+  return (runtime) => following.of(runtime, service)(runtime.current)
 }

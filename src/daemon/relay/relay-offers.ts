@@ -20,19 +20,14 @@ const messages: OfferKind<SmtpPlan, Capabilities> = {
 }
 
 class RelayOffers extends BackendOffers<SmtpPlan, Capabilities> {
-  readonly #kept = new WeakMap<Generation, { readonly version: number; readonly offers: Offers }>()
-
   /** What to offer to a client that comes now. */
-  offersFor(generation: Generation): Offers {
-    const kept = this.#kept.get(generation)
-    if (kept?.version === this.version) return kept.offers
+  readonly offersFor: (generation: Generation) => Offers = this.kept((generation) => {
     const { messageSizeBytes } = generation.config.limits
     const known = this.knownFor(generation)
-    const offers =
-      known === undefined ? leastOffers(messageSizeBytes) : commonOffers(messageSizeBytes, known)
-    this.#kept.set(generation, { version: this.version, offers })
-    return offers
-  }
+    return known === undefined
+      ? leastOffers(messageSizeBytes)
+      : commonOffers(messageSizeBytes, known)
+  })
 }
 
 const ofRuntime = new WeakMap<Runtime, RelayOffers>()
