@@ -106,7 +106,7 @@ const catalogue = {
   },
   RESTART_REFUSED: {
     exit: 78,
-    hint: 'the daemon goes on with the workers that it has; see its log',
+    hint: 'the workers stay those that they were; see the log of the daemon',
   },
   RUN_DIR_UNUSABLE: { exit: 73, hint: 'check permissions of `run_dir`, or name another one' },
   BACKEND_UNREACHABLE: {

@@ -2,6 +2,7 @@
 import { Flags } from '@oclif/core'
 import { MailmuxError } from '../base/error.ts'
 import { parseDurationMs } from '../config/unit.ts'
+import { mostWithinMs } from '../control/session-messages.ts'
 
 export const withinFlag = {
   within: Flags.string({
@@ -11,8 +12,12 @@ export const withinFlag = {
   }),
 }
 
-/** Milliseconds. Throws USAGE where the text is no time with a unit. */
+/** Milliseconds. Throws USAGE where the text is no time with a unit, or too long a one. */
 export function parseWithinMs(text: string): number {
-  if (/^[0-9]+ ?(ms|s|m|h|d)$/.test(text)) return parseDurationMs(text)
-  throw new MailmuxError('USAGE', `${text} is no time such as 90s, 30m or 2h`)
+  if (!/^[0-9]+ ?(ms|s|m|h|d)$/.test(text)) {
+    throw new MailmuxError('USAGE', `${text} is no time such as 90s, 30m or 2h`)
+  }
+  const ms = parseDurationMs(text)
+  if (ms > mostWithinMs) throw new MailmuxError('USAGE', `${text} is more than 7d`)
+  return ms
 }

@@ -131,7 +131,8 @@ export interface DrainReport {
 
 /** As much as goes into one answer. */
 const pageLimit = 10_000
-const mostMs = 86_400_000
+/** The longest that sessions may go on in workers that leave. */
+export const mostWithinMs = 7 * 86_400_000
 
 /** Reads what a request comes with; undefined where it is not asked so. */
 export function parseWho(value: unknown): WhoRequest | undefined {
@@ -166,7 +167,7 @@ export function parseThaw(value: unknown): ThawRequest | undefined {
 
 export function parseDrain(value: unknown): DrainRequest | undefined {
   const within = numberOf(fieldsOf(value), 'within_ms', 0)
-  return within === undefined ? undefined : { within_ms: Math.min(within, mostMs) }
+  return within === undefined ? undefined : { within_ms: Math.min(within, mostWithinMs) }
 }
 
 type Fields = Readonly<Record<string, unknown>>

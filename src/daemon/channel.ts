@@ -121,8 +121,8 @@ export interface ToWorker {
 }
 
 export type FromWorker =
-  /** The worker listens to its supervisor. `version`: of the package that it runs. */
-  | { readonly kind: 'hello'; readonly version: string }
+  /** The worker listens to its supervisor. `version`: of the package that it runs, if it is new enough. */
+  | { readonly kind: 'hello'; readonly version?: string }
   | { readonly kind: 'reply'; readonly id: number; readonly reply: Replies[Ask['do']] }
   /** The last numbers, before the exit. */
   | { readonly kind: 'report'; readonly report: WorkerReport }

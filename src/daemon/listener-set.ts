@@ -23,6 +23,7 @@ export class ListenerSet {
   #added = new Map<string, Entry>()
   #wanted: readonly ListenerConfig[] = []
   #isPaused = false
+  #isClosed = false
 
   constructor(accept: Accept) {
     this.#accept = accept
@@ -34,7 +35,10 @@ export class ListenerSet {
     try {
       for (const config of wanted) {
         const address = formatAddress(config)
-        if (!this.#entries.has(address)) this.#added.set(address, await this.#open(config))
+        if (this.#entries.has(address)) continue
+        const entry = await this.#open(config)
+        if (this.#isClosed) entry.listener?.close()
+        else this.#added.set(address, entry)
       }
     } catch (error) {
       this.abort()
@@ -94,6 +98,7 @@ export class ListenerSet {
 
   /** Accepts nothing more. */
   close(): void {
+    this.#isClosed = true
     this.abort()
     this.#closeEntries()
     this.#entries = new Map()

@@ -28,7 +28,7 @@ export class Monitor implements Disposable {
     this.#settings = settings
     this.health = new BackendHealth(settings.config, log, Date.now())
     this.health.onUp = ({ backend, protocol }) => {
-      if (protocol === 'smtp' || protocol === 'lmtp') pool.tellOfBackend(backend)
+      if (protocol === 'smtp' || protocol === 'lmtp') pool.queue.tellOfBackend(backend)
     }
     this.alarm = new LoginAlarm(log)
     this.alarm.use(settings.config)

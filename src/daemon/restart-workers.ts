@@ -43,9 +43,10 @@ export async function restartWorkers(
  */
 function refuseVersion(theirs: string, ours: string): string | undefined {
   if (release(theirs) === release(ours)) return undefined
+  const installed = theirs === '' ? 'an older version' : `version ${theirs}`
   return (
-    `version ${theirs} is installed and version ${ours} runs: for that the daemon itself has to ` +
-    'end (`mailmux drain`) and to be started anew'
+    `${installed} is installed and version ${ours} runs: for that the daemon itself has to end ` +
+    '(`mailmux drain`) and to be started anew'
   )
 }
 

@@ -120,7 +120,7 @@ export class Supervisor {
 
   /** Throws DAEMON_REFUSED where there is no queue, or it is busy. */
   async queue(request: QueueRequest): Promise<QueuePage | QueueChange> {
-    const answer = await this.pool.askQueue(request)
+    const answer = await this.pool.queue.ask(request)
     if (answer !== undefined) return answer
     throw new MailmuxError('DAEMON_REFUSED', 'the queue of this daemon does not answer')
   }

@@ -24,7 +24,7 @@ export interface ChildStart {
   readonly workerEntry: string
   readonly runAs: RunAs | undefined
   /** The counts that workers share. */
-  readonly boards: Pick<BoardKeeper, 'descriptor' | 'take' | 'giveBack'>
+  readonly boards: Pick<BoardKeeper, 'descriptor' | 'free' | 'take' | 'giveBack'>
 }
 
 /** How a person ends a process: that says nothing of what it did. The kernel kills by SIGKILL. */

@@ -7,42 +7,39 @@ import cluster from 'node:cluster'
 import { fileURLToPath } from 'node:url'
 import type { Log } from '../base/log.ts'
 import type { Naming } from '../mail/address.ts'
-import type { QueueChange, QueuePage, QueueRequest } from '../mail/queued-message.ts'
-import type { SpoolUsage } from '../spool/file-spool-writer.ts'
 import { type CheckedSettings, commit, commitMs, prepare } from './bring-settings.ts'
 import type { Drain } from './channel.ts'
 import { coalesce } from './coalesce.ts'
-import { type Counts, sumCounts } from './counters.ts'
+import type { Counts } from './counters.ts'
 import { FreezeKeeper } from './freeze-keeper.ts'
+import { QueueSeat } from './queue-seat.ts'
 import { RestartPolicy } from './restart-policy.ts'
+import { RetiredFigures } from './retired-figures.ts'
 import { awaitEnd, leave, retire } from './retire-worker.ts'
 import type { Daemon } from './session-control.ts'
-import { needsQueue } from './settings.ts'
-import { type ChildStart, emptyPlace, forkInto, isCrash, type Place } from './worker-place.ts'
-import { type Exit, WorkerProcess } from './worker-process.ts'
-
-/** A part of a long list on a slow disk included. */
-const queueMs = 20_000
+import { startChild } from './start-child.ts'
+import { type ChildStart, emptyPlace, isCrash, type Place } from './worker-place.ts'
+import type { Exit, WorkerProcess } from './worker-process.ts'
 
 /** Why a process that has just started will not do; undefined where it will. */
 type Refuse = (worker: WorkerProcess) => string | undefined
+
+const tooManyLeave =
+  'workers of restarts before still have sessions, and there are no places for more: try again later'
 
 type PoolStart = Omit<ChildStart, 'workerEntry'> & { readonly entry: URL }
 
 export class WorkerPool implements Daemon {
   readonly log: Log
   readonly freezes = new FreezeKeeper(this)
+  readonly queue = new QueueSeat()
   readonly #start: ChildStart
   readonly #policy = new RestartPolicy()
+  readonly #retired = new RetiredFigures()
   readonly #living = new Set<WorkerProcess>()
   #places: Place[] = []
   #inForce: CheckedSettings
   #phase: 'starting' | 'serving' | 'stopping' = 'starting'
-  /** Where there are services that may take messages into the spool. */
-  #queue: Place | undefined
-  #spoolUsage: SpoolUsage | undefined
-  #retiredCounts: Counts = {}
-  #retiredDrops = 0
 
   constructor(start: PoolStart, log: Log, settings: CheckedSettings) {
     const { entry, ...shared } = start
@@ -68,16 +65,19 @@ export class WorkerPool implements Daemon {
 
   /** Counts of all workers, also of those that are gone. */
   get counts(): Counts {
-    return sumCounts([this.#retiredCounts, ...this.workers.map((w) => w.lastReport.counters)])
+    return this.#retired.countsWith(this.workers)
   }
 
   get logDropped(): number {
-    return this.workers.reduce((sum, w) => sum + w.lastReport.logDropped, this.#retiredDrops)
+    return this.#retired.droppedWith(this.workers)
   }
 
   /** Starts the workers; returns when all serve. Problems: nothing serves, no worker is left. */
   async start(): Promise<readonly string[]> {
-    const added = [...this.#addPlaces(this.#inForce.workers), ...this.#addQueue()]
+    const added = [
+      ...this.#addPlaces(this.#inForce.workers),
+      ...this.queue.add(this.#inForce.settings),
+    ]
     const problems = (await Promise.all(added.map((place) => this.#fill(place)))).flat()
     if (problems.length > 0) {
       this.killAll()
@@ -110,23 +110,24 @@ export class WorkerPool implements Daemon {
   }
 
   /**
-   * Starts new workers and a new queue, of the code that is there now; when all the workers serve, the
-   * old take no more clients, and leave when theirs have ended. Returns why not; then nothing has
-   * changed. `refuse`: why a new one will not do, before it is given anything.
+   * Starts new workers, of the code that is there now; when all of them serve, the old take no more
+   * clients, and leave when theirs have ended. A new queue comes when the old one has ended. Returns
+   * why not; then nothing has changed. `refuse`: why a new process will not do, before it is given
+   * anything.
    */
   async restart(drain: Drain, refuse: Refuse): Promise<readonly string[]> {
+    if (this.#phase !== 'serving') return ['the daemon is stopping']
+    for (const worker of this.#living) if (worker.state === 'leaving') void retire(worker, drain)
+    if (this.#start.boards.free < this.#places.length) return [tooManyLeave]
     const next = this.#places.map(() => emptyPlace('worker'))
-    const problems = (await Promise.all(next.map((place) => this.#fill(place, refuse)))).flat()
-    if (this.#phase !== 'serving') problems.push('the daemon is stopping')
-    else if (next.some(({ worker }) => worker?.state !== 'serving' || worker.isGone)) {
-      problems.push('a new worker did not stay')
-    }
+    const problems = [...(await this.#tryQueue(refuse)), ...(await this.#fillAll(next, refuse))]
     // Those that do serve may have clients by now.
     const going = problems.length > 0 ? next : this.#places
     if (problems.length === 0) this.#places = next
+    for (const { worker } of going) if (worker?.state === 'starting') worker.kill()
     void leave(going, drain)
-    if (problems.length === 0) await this.#restartQueue()
-    return [...new Set(problems)]
+    if (problems.length === 0) void this.#renewQueue()
+    return problems
   }
 
   /** Asks every worker for its numbers; one that is hung is ended. */
@@ -137,18 +138,9 @@ export class WorkerPool implements Daemon {
   /** Ends all workers; true where every session ended by itself in its time. */
   async stop(drain: Drain): Promise<boolean> {
     this.#phase = 'stopping'
-    for (const { timer } of [...this.#places, ...this.#queuePlaces]) clearTimeout(timer)
+    for (const { timer } of [...this.#places, ...this.queue.places]) clearTimeout(timer)
     const drained = await Promise.all(this.workers.map((worker) => retire(worker, drain)))
     return drained.every(Boolean)
-  }
-
-  /** Undefined where there is no queue, or it does not answer in time. */
-  async askQueue(request: QueueRequest): Promise<QueuePage | QueueChange | undefined> {
-    return this.#queue?.worker?.ask({ do: 'queue', request }, queueMs)
-  }
-
-  tellOfBackend(backend: string): void {
-    void this.#queue?.worker?.ask({ do: 'backend-up', backend }, commitMs)
   }
 
   killAll(): void {
@@ -161,84 +153,80 @@ export class WorkerPool implements Daemon {
     return added
   }
 
-  get #queuePlaces(): Place[] {
-    return this.#queue === undefined ? [] : [this.#queue]
-  }
-
-  /** Gives the queue a place, where it needs one and has none yet. */
-  #addQueue(): Place[] {
-    if (this.#queue !== undefined || !needsQueue(this.#inForce.settings)) return []
-    this.#queue = emptyPlace('queue')
-    return [this.#queue]
-  }
-
-  /** Takes its place from the queue where it is not needed any more. */
-  #removeQueue(): Place[] {
-    if (needsQueue(this.#inForce.settings)) return []
-    const removed = this.#queuePlaces
-    this.#queue = undefined
-    return removed
-  }
-
   async #resize(count: number): Promise<void> {
     const added = [
       ...this.#addPlaces(Math.max(0, count - this.#places.length)),
-      ...this.#addQueue(),
+      ...this.queue.add(this.#inForce.settings),
     ]
-    const removed = [...this.#places.splice(count), ...this.#removeQueue()]
+    const removed = [...this.#places.splice(count), ...this.queue.remove(this.#inForce.settings)]
     void leave(removed, { drainMs: this.#drainTimeoutMs })
     await Promise.all(added.map((place) => this.#fill(place)))
   }
 
+  #begin(place: Place): WorkerProcess | string {
+    const worker = startChild(place, this.#start, {
+      failing: (failing) => this.#letGo(failing),
+      exited: (gone, exit) => this.#noteExit(gone, exit),
+      spooled: (ids) => this.queue.tellOfSpooled(ids),
+      spoolUsage: (usage) => this.queue.passOn(usage, this.workers),
+    })
+    if (typeof worker !== 'string') this.#living.add(worker)
+    return worker
+  }
+
   /** Starts a worker at a place and gives it the settings in force. Returns why it does not serve. */
   async #fill(place: Place, refuse: Refuse = () => undefined): Promise<readonly string[]> {
-    const { role, restarts } = place
-    const worker = new WorkerProcess(
-      forkInto(place, this.#start),
-      { role, restarts, board: role === 'worker' ? this.#start.boards.take() : undefined },
-      {
-        failing: (failing) => this.#letGo(failing),
-        exited: (gone, exit) => this.#noteExit(gone, exit),
-        spooled: (ids) => void this.#queue?.worker?.ask({ do: 'spooled', ids }, commitMs),
-        spoolUsage: (usage) => this.#passOn(usage),
-      },
-    )
+    const { role } = place
+    const worker = this.#begin(place)
+    if (typeof worker === 'string') {
+      this.#fillLater(place)
+      return [worker]
+    }
     place.worker = worker
-    this.#living.add(worker)
     await worker.ready
-    const problem = worker.isGone ? undefined : refuse(worker)
+    if (worker.isGone) return [worker.earlyEnd]
+    const problem = refuse(worker)
     const problems =
       problem === undefined ? await this.#bring(worker) : this.#turnAway(worker, [problem])
     if (problems.length > 0) return problems
-    if (worker.isGone) return [`worker ${worker.number} ended before it was ready`]
+    if (worker.isGone) return [worker.earlyEnd]
     if (worker.state === 'starting') {
       worker.state = 'serving'
       const event = role === 'queue' ? 'queue.started' : 'worker.started'
       this.log(event, { worker: worker.number, pid: worker.pid })
-      this.#tellUsage(worker)
+      this.queue.tellUsage(worker)
     }
     return []
   }
 
+  /** Returns why not all of them serve. */
+  async #fillAll(places: readonly Place[], refuse?: Refuse): Promise<readonly string[]> {
+    const all = await Promise.all(places.map((place) => this.#fill(place, refuse)))
+    const problems = [...new Set(all.flat())]
+    if (this.#phase === 'stopping') return ['the daemon is stopping']
+    const haveStayed = places.every(({ worker }) => worker?.state === 'serving' && !worker.isGone)
+    return problems.length > 0 || haveStayed ? problems : ['a new worker did not stay']
+  }
+
+  /** Whether the code of the queue can be started: it does not get the spool. */
+  async #tryQueue(refuse: Refuse): Promise<readonly string[]> {
+    if (this.queue.places.length === 0) return []
+    const worker = this.#begin(emptyPlace('queue'))
+    if (typeof worker === 'string') return [worker]
+    await worker.ready
+    const problem = worker.isGone ? worker.earlyEnd : refuse(worker)
+    worker.kill()
+    return problem === undefined ? [] : [problem]
+  }
+
   /** One after the other: both would have the spool. */
-  async #restartQueue(): Promise<void> {
-    const before = this.#queuePlaces
-    if (before.length === 0) return
-    const next = emptyPlace('queue')
-    this.#queue = next
-    await leave(before, { drainMs: this.#drainTimeoutMs })
-    if (this.#phase === 'serving') await this.#fill(next)
-  }
-
-  /** What the spool holds, from the queue to those who fill it. */
-  #passOn(usage: SpoolUsage): void {
-    this.#spoolUsage = usage
-    for (const { worker } of this.#places) if (worker?.state === 'serving') this.#tellUsage(worker)
-  }
-
-  #tellUsage(worker: WorkerProcess): void {
-    const usage = this.#spoolUsage
-    if (usage !== undefined) void worker.ask({ do: 'spool-usage', usage }, commitMs)
+  async #renewQueue(): Promise<void> {
+    const renewed = this.queue.renew()
+    if (renewed === undefined) return
+    await leave(renewed.before, { drainMs: this.#drainTimeoutMs })
+    // It may be wanted no more, or anew once more.
+    const isWanted = this.queue.places.includes(renewed.next)
+    if (isWanted && this.#phase === 'serving') await this.#fill(renewed.next)
   }
 
   /** Gives a worker the settings in force; one that cannot take them is ended. Returns why. */
@@ -269,11 +257,10 @@ export class WorkerPool implements Daemon {
     this.#living.delete(worker)
     // At a stop nobody looks at the counts any more.
     if (this.#phase !== 'stopping') this.#start.boards.giveBack(worker.board)
-    this.#retiredCounts = sumCounts([this.#retiredCounts, worker.lastReport.counters])
-    this.#retiredDrops += worker.lastReport.logDropped
+    this.#retired.add(worker)
     this.log('worker.exited', { worker: worker.number, pid: worker.pid, ...exit })
     // What it put into the spool last, it may have told nobody.
-    if (worker.role === 'worker') void this.#queue?.worker?.ask({ do: 'look' }, queueMs)
+    if (worker.role === 'worker') this.queue.letLook()
     this.#replace(worker, isCrash(exit) && !worker.isBlameless)
   }
 
@@ -285,12 +272,19 @@ export class WorkerPool implements Daemon {
 
   /** Puts another worker in the place of one that is lost, at once or after a wait. */
   #replace(lost: WorkerProcess, hasCrashed: boolean): void {
-    const places = [...this.#places, ...this.#queuePlaces]
+    const places = [...this.#places, ...this.queue.places]
     const place = places.find(({ worker }) => worker === lost)
     if (place === undefined || this.#phase !== 'serving') return
     place.hasCrashed = hasCrashed
     place.worker = undefined
     place.restarts++
+    this.#fillLater(place)
+  }
+
+  /** At once or after a wait; not where the place is none of ours, or any more. */
+  #fillLater(place: Place): void {
+    const isOurs = [...this.#places, ...this.queue.places].includes(place)
+    if (!isOurs || this.#phase !== 'serving') return
     const delayMs = this.#policy.delayAfterCrash(performance.now())
     if (delayMs > 0) {
       this.log('worker.delayed', { crashes: this.#policy.crashes, delay_ms: delayMs })

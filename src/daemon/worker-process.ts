@@ -71,6 +71,7 @@ export class WorkerProcess {
   #unanswered = 0
   #lastId = 0
   #hasExited = false
+  #startFault: string | undefined
   #isUnreachable = false
   #becomeReady: () => void = () => undefined
 
@@ -88,16 +89,20 @@ export class WorkerProcess {
       }
     })
     this.exited = new Promise((resolve) => {
-      worker.on('exit', (code, signal) => {
-        const exit = { code, signal }
+      const leave = (exit: Exit): void => {
         this.#leave(exit)
         resolve(exit)
+      }
+      worker.on('exit', (code, signal) => leave({ code, signal }))
+      worker.on('error', (error: Error) => {
+        // One that breaks later is a channel, and followed by the exit.
+        if (worker.process.pid !== undefined || this.#hasExited) return
+        this.#startFault = error.message
+        leave({ code: null, signal: null })
       })
     })
     worker.on('message', (message: FromWorker) => this.#receive(message))
     worker.on('disconnect', () => this.#settleAll())
-    // A channel that breaks is followed by the exit.
-    worker.on('error', () => undefined)
   }
 
   get number(): number {
@@ -111,6 +116,13 @@ export class WorkerProcess {
   /** It has exited, or its channel has broken, which happens a moment before. */
   get isGone(): boolean {
     return this.#hasExited || this.#isUnreachable || !this.#worker.isConnected()
+  }
+
+  /** Why it was never ready, when it is gone. */
+  get earlyEnd(): string {
+    const fault = this.#startFault
+    if (fault !== undefined) return `a process cannot be started: ${fault}`
+    return `${this.role} ${this.number} ended before it was ready`
   }
 
   /** Asks one thing; undefined where the worker is gone or silent for `timeoutMs`. */
@@ -169,7 +181,7 @@ export class WorkerProcess {
     switch (message.kind) {
       case 'hello':
         this.isListening = true
-        this.version = message.version
+        this.version = message.version ?? ''
         this.#becomeReady()
         return
       case 'reply':

@@ -1,16 +1,13 @@
 /** New workers in the place of old ones, while clients come and stay. */
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { copyFileSync, rmSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
-import { formatProxyHeader } from '../../src/protocol/proxy-header.ts'
+import { askDaemon } from '../../src/control/client.ts'
 import type { WorkerStatus } from '../../src/control/messages.ts'
-import type { CommandResult } from '../support/command.ts'
-import { buildMapOf, type Daemon, startDaemon } from '../support/daemon.ts'
+import type { Daemon } from '../support/daemon.ts'
 import { startEcho } from '../support/echo-daemon.ts'
-import { serveLogin } from '../support/login-backend.ts'
-import { Peer, ScriptedBackend } from '../support/peer.ts'
-import { Sink } from '../support/relay.ts'
+import { Peer } from '../support/peer.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
 const echoWorker = new URL('../support/echo-worker.ts', import.meta.url).href
@@ -142,11 +139,16 @@ async function startInstalled(dir: ReturnType<typeof tempDir>): Promise<{
 }
 
 const badCode: readonly (readonly [what: string, code: string, refusal: RegExp])[] = [
-  ['ends at once', 'process.exit(3)', /^worker \d+ ended before it was ready$/m],
+  ['ends at once', 'process.exit(3)', /worker \d+ ended before it was ready/],
   [
     'is of a version that this daemon does not understand',
     `process.send({ kind: 'hello', version: '99.1.0' }); setInterval(() => {}, 1000)`,
-    /^version 99\.1\.0 is installed and version \S+ runs: .*`mailmux drain`/m,
+    /^(?:mailmux: )?version 99\.1\.0 is installed and version \S+ runs: .*`mailmux drain`/m,
+  ],
+  [
+    'is so old that it does not say which it is',
+    `process.send({ kind: 'hello' }); setInterval(() => {}, 1000)`,
+    /^(?:mailmux: )?an older version is installed and version \S+ runs: /m,
   ],
 ]
 
@@ -160,8 +162,10 @@ for (const [what, code, refusal] of badCode) {
     const refused = await daemon.command('restart')
     assert.equal(refused.code, 78, refused.stderr)
     assert.match(refused.stderr, refusal)
-    assert.match(refused.stderr, /the daemon goes on with the workers that it has/)
-    assert.equal((await daemon.waitFor('restart.refused')).problems.length > 0, true)
+    assert.match(refused.stderr, /the workers stay those that they were/)
+    for (const problem of (await daemon.waitFor('restart.refused')).problems) {
+      assert.match(problem, refusal)
+    }
     await daemon.waitFor('worker.exited', 2)
     assert.deepEqual(new Set((await sessionsOnAll(daemon)).keys()), new Set(old.keys()))
     for (const peer of old.values()) {
@@ -172,97 +176,75 @@ for (const [what, code, refusal] of badCode) {
   })
 }
 
+test('a process that cannot be started is told of, and nothing waits for it', async () => {
+  using dir = tempDir()
+  const node = dir.join('node')
+  copyFileSync(process.execPath, node)
+  const under = ['/bin/sh', '-c', 'shift; exec "$0" "$@"', node]
+  await using daemon = await startEcho(dir, '', { under })
+  const old = await sessionsOnAll(daemon)
+  rmSync(node)
+  const refused = await daemon.command('restart')
+  assert.equal(refused.code, 78, refused.stderr)
+  assert.match(refused.stderr, /a process cannot be started: spawn \S+ ENOENT/)
+  assert.equal((await daemon.command('reload')).code, 0)
+  const { workers } = await daemon.status()
+  assert.deepEqual(
+    workers.map(({ state }) => state),
+    ['serving', 'serving'],
+  )
+  for (const peer of old.values()) peer[Symbol.dispose]()
+  assert.equal((await daemon.stop()).code, 0)
+})
+
+test('a daemon that drains is not restarted', async () => {
+  using dir = tempDir()
+  await using daemon = await startEcho(dir)
+  const old = await sessionsOnAll(daemon)
+  assert.equal((await daemon.command('drain', '--within', '1h', '--no-wait')).code, 0)
+  const refused = await daemon.command('restart')
+  assert.deepEqual([refused.code, /the daemon is stopping/.test(refused.stderr)], [78, true])
+  for (const peer of old.values()) peer.send('quit\r\n')
+  assert.equal((await daemon.exited).code, 0)
+  assert.equal(daemon.eventsOf('worker.started').length, 2)
+})
+
+test('restarts end where too many workers of earlier ones have sessions yet', async () => {
+  using dir = tempDir()
+  await using daemon = await startEcho(dir, 'workers: 1\n')
+  const restartOnce = (): Promise<unknown> =>
+    askDaemon(dir.join('run'), 'restart', 20_000, { details: { within_ms: 3_600_000 } })
+  const clients: Peer[] = []
+  const enter = async (): Promise<void> => {
+    const peer = await Peer.connect(daemon.port('imap'))
+    await peer.line()
+    clients.push(peer)
+  }
+  await enter()
+  // One place for each worker that can be counted.
+  while (clients.length < 16) {
+    await restartOnce()
+    await enter()
+  }
+  await assert.rejects(restartOnce, /still have sessions.*try again later/)
+  await daemon.waitFor('worker.started', 16)
+  assert.equal(daemon.eventsOf('worker.started').length, 16)
+  assert.match(await (clients[0] ?? assert.fail()).send('quit\r\n').end(), /bye/)
+  await daemon.waitFor('worker.exited')
+  await restartOnce()
+  // A shorter time holds for all who leave.
+  assert.equal((await daemon.command('restart', '--within', '1ms')).code, 78)
+  for (const peer of clients.slice(1)) assert.equal(await peer.end(), 'bye\r\n')
+})
+
 test('a time without a unit is refused, and where no daemon runs that is said', async () => {
   using dir = tempDir()
   await using daemon = await startEcho(dir)
   const bad = await daemon.command('restart', '--within', 'soon')
   assert.deepEqual([bad.code, /soon is no time such as 90s/.test(bad.stderr)], [2, true])
+  const long = await daemon.command('restart', '--within', '8d')
+  assert.deepEqual([long.code, /8d is more than 7d/.test(long.stderr)], [2, true])
   await daemon.stop()
   const none = await daemon.command('restart')
   assert.deepEqual([none.code, /no daemon is running/.test(none.stderr)], [69, true])
-})
-
-/** A site with a proxy and a relay; the back-ends answer as they are asked. */
-async function startSite(stack: AsyncDisposableStack): Promise<{ daemon: Daemon; sink: Sink }> {
-  const dir = stack.use(tempDir())
-  const { sink, backend: mailbox } = await Sink.start()
-  stack.use(mailbox)
-  const certificate = { cert: '', key: '' }
-  const fritz = stack.use(
-    await ScriptedBackend.start(async (peer) => {
-      peer.send('* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] ready\r\n')
-      await serveLogin(peer, { service: 'imap', certificate })
-      await peer.end()
-    }),
-  )
-  const config = `hostname: mx.example.com
-domains: [example.com]
-backends: {fritz: {host: 127.0.0.1, imap: ${fritz.port}, smtp: ${mailbox.port}}}
-map: {rules: rules}
-listen: {imap: ["127.0.0.1:0", {address: "127.0.0.1:0", proxy: require}], smtp: ["127.0.0.1:0"]}
-trusted_proxies: [127.0.0.1]
-probe_interval: 0s
-client_names: none
-workers: 1
-`
-  writeFileSync(dir.join('rules'), '* fritz\n')
-  await buildMapOf(dir, config)
-  return { daemon: stack.use(await startDaemon({ dir, config })), sink }
-}
-
-async function restart(daemon: Daemon, within: string): Promise<void> {
-  const done: CommandResult = await daemon.command('restart', '--within', within)
-  assert.equal(done.code, 0, done.stderr)
-}
-
-const loggedIn = /^b OK .*\r\n/m
-
-test('who was about to log in does so, also behind a proxy, and is joined until the end', async () => {
-  await using stack = new AsyncDisposableStack()
-  const { daemon } = await startSite(stack)
-  const [plain = 0, proxied = 0] = daemon.ports.imap
-  using greeted = await Peer.connect(plain)
-  await greeted.expect(/^\* OK .*\r\n/)
-  using unnamed = await Peer.connect(proxied)
-  // Accepted before: both were.
-  unnamed.send('PROXY TCP4 ')
-  using asked = await Peer.connect(plain)
-  await asked.expect(/^\* OK .*\r\n/)
-  await restart(daemon, '1h')
-  const source = { address: '127.0.0.7', port: 1 }
-  const header = formatProxyHeader(1, { kind: 'proxied', source, destination: source })
-  unnamed.send(header.subarray('PROXY TCP4 '.length))
-  for (const client of [greeted, unnamed]) {
-    client.send('b LOGIN ann secret\r\n')
-    await client.expect(loggedIn)
-  }
-  const { workers } = await daemon.status()
-  assert.deepEqual(
-    workers.flatMap(({ role, state, sessions }) => (role === 'worker' ? [[state, sessions]] : [])),
-    [
-      ['leaving', 3],
-      ['serving', 0],
-    ],
-  )
-  const kicked = await daemon.command('user', 'kick', 'ann')
-  assert.match(kicked.stdout, /2 sessions/)
-  for (const client of [greeted, unnamed]) assert.match(await client.end(), /\* BYE/)
-})
-
-test('a message under way is taken, and its client is asked to come again', async () => {
-  await using stack = new AsyncDisposableStack()
-  const { daemon, sink } = await startSite(stack)
-  using client = await Peer.connect(daemon.port('smtp'))
-  await client.expect(/^220 .*\r\n/)
-  client.send('EHLO client\r\n')
-  await client.expect(/^250 .*\r\n/m)
-  client.send('MAIL FROM:<>\r\nRCPT TO:<ann@example.com>\r\nDATA\r\n')
-  await client.expect(/^354 .*\r\n/m)
-  client.send('Subject: one\r\n\r\nfirst half, ')
-  await restart(daemon, '200ms')
-  client.send('second half\r\n.\r\n')
-  await client.expect(/^250 .*\r\n/m)
-  assert.match(await client.end(), /^421 4\.3\.2 /m)
-  assert.match(sink.stored[0]?.data ?? '', /first half, second half/)
-  await daemon.waitFor('queue.started', 2)
 })

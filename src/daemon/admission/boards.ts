@@ -36,8 +36,8 @@ export interface BoardShare {
   readonly secret: string
 }
 
-/** Workers that are leaving have their columns beside those that came in their place. */
-const columnsFor = (workers: number): number => Math.max(16, workers * 2 + 8)
+/** Workers that are leaving, of several restarts, have theirs beside those that came in their place. */
+const columnsFor = (workers: number): number => Math.max(16, workers * 4 + 8)
 
 function boardsIn(bytes: SharedBytes, share: BoardShare): Boards {
   const made = boardNames.map((name, index) => {
@@ -99,6 +99,11 @@ export class BoardKeeper implements Disposable {
   /** For workers to inherit as `boardDescriptor`. */
   get descriptor(): number {
     return this.#bytes.descriptor
+  }
+
+  /** So many more workers can be counted. */
+  get free(): number {
+    return this.#free.length
   }
 
   /** Undefined where more workers live than there are columns: one more counts for itself alone. */

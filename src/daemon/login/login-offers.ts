@@ -49,6 +49,8 @@ function loginsBy(service: Service): OfferKind<ProbePlan, LoginOffer> {
 
 class LoginOffers extends BackendOffers<ProbePlan, LoginOffer> {
   readonly #service: Service
+  /** Places that are asked one thing at a time. */
+  readonly #doubted = new Set<string>()
 
   constructor(runtime: Runtime, service: Service) {
     super(runtime, loginsBy(service))
@@ -65,7 +67,14 @@ class LoginOffers extends BackendOffers<ProbePlan, LoginOffer> {
 
   /** Whether a back-end has offered to take commands in a row. */
   isPipelining(port: Pick<ProbePlan, 'backend' | 'endpoint'>): boolean {
-    return this.knownAt(placeOf(port))?.capabilities.includes('PIPELINING') === true
+    const place = placeOf(port)
+    const offered = this.knownAt(place)?.capabilities.includes('PIPELINING')
+    return offered === true && !this.#doubted.has(place)
+  }
+
+  /** A login there came to no end: it may not take commands in a row, whatever it offers. */
+  doubtPipelining(port: Pick<ProbePlan, 'backend' | 'endpoint'>): void {
+    this.#doubted.add(placeOf(port))
   }
 
   /** Wherever a user may be, somebody must be able to log in there for who shows a certificate. */

@@ -100,13 +100,18 @@ export class RelaySession implements Session, LineOwner, PatienceOwner, Transact
     }
   }
 
+  /** Nothing can be said in the middle of a handshake. */
+  get #canSpeak(): boolean {
+    return this.#listener.tls !== 'implicit' || this.#line?.tls !== ''
+  }
+
   shutdown(): void {
-    // Nothing can be said in the middle of a handshake.
-    if (this.#listener.tls === 'implicit' && this.#line?.tls === '') this.kill()
-    else this.#react(this.#machine.shutDown())
+    if (this.#canSpeak) this.#react(this.#machine.shutDown())
+    else this.kill()
   }
 
   kill(): void {
+    if (this.#end === undefined && this.#canSpeak) this.#react(this.#machine.stopNow())
     this.#end ??= 'shutdown'
     this.#line?.destroy()
   }

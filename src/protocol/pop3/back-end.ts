@@ -66,9 +66,9 @@ class Pop3BackEnd extends BackEndMachine {
     return true
   }
 
-  #ask(command: Exclude<Awaited, 'greeting' | 'exchange'>, argument = ''): void {
-    this.#awaited = command
-    this.send(argument === '' ? `${command}\r\n` : `${command} ${argument}\r\n`)
+  #ask(verb: Exclude<Awaited, 'greeting' | 'exchange'>, argument = ''): void {
+    this.#awaited = verb
+    this.send(command(verb, argument))
   }
 
   #introduce(): void {
@@ -99,7 +99,7 @@ class Pop3BackEnd extends BackEndMachine {
     } else if (this.#isPipelining) {
       this.#awaited = 'USER'
       this.#hasSentPassword = true
-      this.send(`USER ${user}\r\nPASS ${password}\r\n`)
+      this.send(`${command('USER', user)}${command('PASS', password)}`)
     } else this.#ask('USER', user)
   }
 
@@ -142,6 +142,10 @@ class Pop3BackEnd extends BackEndMachine {
       this.#ask('USER', octetsOf(this.proof.login))
     } else this.finish({ kind: 'refused' })
   }
+}
+
+function command(verb: string, argument: string): string {
+  return argument === '' ? `${verb}\r\n` : `${verb} ${argument}\r\n`
 }
 
 export function createPop3BackEnd(

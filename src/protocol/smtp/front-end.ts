@@ -151,6 +151,13 @@ export class SmtpFrontEnd {
     return this.#run()
   }
 
+  /** The daemon waits no longer for a transaction to end. */
+  stopNow(): FrontEndAction[] {
+    this.#core.abort()
+    this.#core.close(replies.stopping, 'shutdown')
+    return this.#run()
+  }
+
   /** Takes what may be taken now; returns what is to be done, what is to be said first. */
   #run(): FrontEndAction[] {
     const core = this.#core

@@ -179,3 +179,27 @@ for (const offered of ['PIPELINING\r\n', '']) {
     assert.deepEqual(seen, offered === '' ? ['', ...both] : both)
   })
 }
+
+test('a POP3 back-end that does not take in a row what it offers to is asked one by one', async () => {
+  let logins = 0
+  await using backend = await ScriptedBackend.start(async (peer) => {
+    peer.send('+OK hi\r\n')
+    if ((await peer.line()) === 'CAPA') peer.send('+OK\r\nUSER\r\nPIPELINING\r\n.\r\n')
+    else if (logins++ === 0) return void peer.socket.destroy()
+    else {
+      assert.equal(peer.unread, '')
+      peer.send('+OK\r\n')
+      await peer.line()
+      peer.send('+OK In\r\n')
+    }
+    await peer.end()
+  })
+  const options = { service: 'pop3', start: startPop3Session, backendPort: backend.port } as const
+  await using front = await FrontEnd.start(options)
+  await loginOffersOf(front.runtime, 'pop3').ask()
+  using client = await front.connect()
+  client.send('USER ann\r\nPASS secret\r\n')
+  await client.expect(/^-ERR \[SYS\/TEMP\] .*\r\n/m)
+  client.send('USER ann\r\nPASS secret\r\n')
+  await client.expect(/^\+OK In\r\n/m)
+})
