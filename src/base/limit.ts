@@ -91,6 +91,8 @@ export const waits = {
   /** For a proxy to say whose connection it passes on. */
   proxyHeaderMs: 3_000,
   closeMs: 1_000,
+  /** The longest that sessions may go on in workers that leave. */
+  mostDrainMs: 604_800_000,
   /** For a place in the stream of a joined session at which its client can be told of its end. */
   boundaryMs: 2_000,
   /** How long a message whose end was sent may keep a mailbox from being frozen. */

@@ -1,8 +1,8 @@
 /** `--within TIME`: how long sessions may go on. */
 import { Flags } from '@oclif/core'
 import { MailmuxError } from '../base/error.ts'
+import { waits } from '../base/limit.ts'
 import { parseDurationMs } from '../config/unit.ts'
-import { mostWithinMs } from '../control/session-messages.ts'
 
 export const withinFlag = {
   within: Flags.string({
@@ -18,6 +18,6 @@ export function parseWithinMs(text: string): number {
     throw new MailmuxError('USAGE', `${text} is no time such as 90s, 30m or 2h`)
   }
   const ms = parseDurationMs(text)
-  if (ms > mostWithinMs) throw new MailmuxError('USAGE', `${text} is more than 7d`)
+  if (ms > waits.mostDrainMs) throw new MailmuxError('USAGE', `${text} is more than 7d`)
   return ms
 }

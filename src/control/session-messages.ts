@@ -1,4 +1,5 @@
 /** What a daemon can be asked of its sessions, and of users whose mailboxes are to be left alone. */
+import { waits } from '../base/limit.ts'
 import type { ServiceName } from '../base/log.ts'
 
 /**
@@ -131,8 +132,6 @@ export interface DrainReport {
 
 /** As much as goes into one answer. */
 const pageLimit = 10_000
-/** The longest that sessions may go on in workers that leave. */
-export const mostWithinMs = 7 * 86_400_000
 
 /** Reads what a request comes with; undefined where it is not asked so. */
 export function parseWho(value: unknown): WhoRequest | undefined {
@@ -167,7 +166,7 @@ export function parseThaw(value: unknown): ThawRequest | undefined {
 
 export function parseDrain(value: unknown): DrainRequest | undefined {
   const within = numberOf(fieldsOf(value), 'within_ms', 0)
-  return within === undefined ? undefined : { within_ms: Math.min(within, mostWithinMs) }
+  return within === undefined ? undefined : { within_ms: Math.min(within, waits.mostDrainMs) }
 }
 
 type Fields = Readonly<Record<string, unknown>>

@@ -25,7 +25,8 @@ import type { Exit, WorkerProcess } from './worker-process.ts'
 type Refuse = (worker: WorkerProcess) => string | undefined
 
 const tooManyLeave =
-  'workers of restarts before still have sessions, and there are no places for more: try again later'
+  'workers of restarts before still have sessions, and there is no room to count more: now they, ' +
+  'too, end within the time that was given; try again then'
 
 type PoolStart = Omit<ChildStart, 'workerEntry'> & { readonly entry: URL }
 
@@ -117,8 +118,10 @@ export class WorkerPool implements Daemon {
    */
   async restart(drain: Drain, refuse: Refuse): Promise<readonly string[]> {
     if (this.#phase !== 'serving') return ['the daemon is stopping']
-    for (const worker of this.#living) if (worker.state === 'leaving') void retire(worker, drain)
-    if (this.#start.boards.free < this.#places.length) return [tooManyLeave]
+    if (this.#start.boards.free < this.#places.length) {
+      for (const worker of this.#living) if (worker.state === 'leaving') void retire(worker, drain)
+      return [tooManyLeave]
+    }
     const next = this.#places.map(() => emptyPlace('worker'))
     const problems = [...(await this.#tryQueue(refuse)), ...(await this.#fillAll(next, refuse))]
     // Those that do serve may have clients by now.

@@ -4,8 +4,7 @@ import { cpSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { buildMapOf, type Daemon, startDaemon } from '../support/daemon.ts'
-import { ScriptedBackend } from '../support/peer.ts'
-import { Peer } from '../support/peer.ts'
+import { Peer, ScriptedBackend } from '../support/peer.ts'
 import { type TempDir, tempDir } from '../support/temp-dir.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -76,7 +75,10 @@ test('a delivery that takes its time holds up neither the restart nor a reload',
   const asked = Promise.withResolvers<void>()
   let isDown = true
   await using fritz = await ScriptedBackend.start(async (peer) => {
-    if (isDown) return void peer.socket.destroy()
+    if (isDown) {
+      peer.socket.destroy()
+      return
+    }
     peer.send('220 fritz ESMTP\r\n')
     for (let line = await peer.line(); line !== 'DATA'; line = await peer.line()) {
       peer.send('250 2.1.0 ok\r\n')

@@ -226,13 +226,13 @@ test('restarts end where too many workers of earlier ones have sessions yet', as
     await restartOnce()
     await enter()
   }
-  await assert.rejects(restartOnce, /still have sessions.*try again later/)
+  await assert.rejects(restartOnce, /still have sessions.*try again then/)
   await daemon.waitFor('worker.started', 16)
   assert.equal(daemon.eventsOf('worker.started').length, 16)
   assert.match(await (clients[0] ?? assert.fail()).send('quit\r\n').end(), /bye/)
   await daemon.waitFor('worker.exited')
   await restartOnce()
-  // A shorter time holds for all who leave.
+  // Then a shorter time holds for all who leave.
   assert.equal((await daemon.command('restart', '--within', '1ms')).code, 78)
   for (const peer of clients.slice(1)) assert.equal(await peer.end(), 'bye\r\n')
 })

@@ -24,9 +24,6 @@ import { loginResults } from './login-report.ts'
 import { type FoundRoute as Route, freezeOn, routeLogin } from './login-route.ts'
 import type { Generation } from '../runtime.ts'
 
-/** How a back-end fares that does not take commands in a row, though it was seen to offer it. */
-const unanswered: ReadonlySet<BackendReason> = new Set(['timeout', 'closed', 'bad_reply', 'desync'])
-
 export class LoginAttempt implements LoginWaiter, HoldWaiter {
   readonly #options: LoginAttemptOptions
   #generation: Generation
@@ -274,9 +271,7 @@ export class LoginAttempt implements LoginWaiter, HoldWaiter {
   #fail(route: Route, step: BackendStep, reason: BackendReason, detail: string): void {
     const { runtime, protocol, fields } = this.#options
     runtime.log('backend', { ...fields, backend: route.backend, step, reason, detail })
-    const offers = loginOffersOf(runtime, protocol.service)
-    if (reason === 'no_mechanism') offers.doubt()
-    if (step === 'login' && unanswered.has(reason)) offers.doubtPipelining(route)
+    loginOffersOf(runtime, protocol.service).failed(route, step, reason)
     this.#answer({ kind: 'unavailable', retrySeconds: someSeconds() })
   }
 

@@ -3,6 +3,7 @@
  * the config.
  */
 import { type ProbePlan, probeBackend } from '../../backend/probe.ts'
+import type { BackendReason, BackendStep } from '../../base/log.ts'
 import type { Mechanism } from '../../config/config.ts'
 import { commonMechanisms, leastMechanisms } from '../../protocol/sasl/mechanism.ts'
 import { BackendOffers, type OfferKind } from '../backend-offers.ts'
@@ -27,7 +28,12 @@ export function loginPlans(service: Service, { config, backendTls }: Generation)
     .map((port) => planOf(config, backendTls, port))
 }
 
-function placeOf({ backend, endpoint }: Pick<ProbePlan, 'backend' | 'endpoint'>): string {
+type Port = Pick<ProbePlan, 'backend' | 'endpoint'>
+
+/** How a back-end fares that does not take commands in a row. */
+const unanswered: ReadonlySet<BackendReason> = new Set(['timeout', 'closed', 'bad_reply', 'desync'])
+
+function placeOf({ backend, endpoint }: Port): string {
   const { host, port, tls } = endpoint
   return `${backend} ${host} ${port} ${tls}`
 }
@@ -66,15 +72,16 @@ class LoginOffers extends BackendOffers<ProbePlan, LoginOffer> {
   }
 
   /** Whether a back-end has offered to take commands in a row. */
-  isPipelining(port: Pick<ProbePlan, 'backend' | 'endpoint'>): boolean {
+  isPipelining(port: Port): boolean {
     const place = placeOf(port)
     const offered = this.knownAt(place)?.capabilities.includes('PIPELINING')
     return offered === true && !this.#doubted.has(place)
   }
 
-  /** A login there came to no end: it may not take commands in a row, whatever it offers. */
-  doubtPipelining(port: Pick<ProbePlan, 'backend' | 'endpoint'>): void {
-    this.#doubted.add(placeOf(port))
+  /** A login there has failed: what it was seen to offer may not hold. */
+  failed(port: Port, step: BackendStep, reason: BackendReason): void {
+    if (reason === 'no_mechanism') this.doubt()
+    if (step === 'login' && unanswered.has(reason)) this.#doubted.add(placeOf(port))
   }
 
   /** Wherever a user may be, somebody must be able to log in there for who shows a certificate. */

@@ -100,18 +100,14 @@ export class RelaySession implements Session, LineOwner, PatienceOwner, Transact
     }
   }
 
-  /** Nothing can be said in the middle of a handshake. */
-  get #canSpeak(): boolean {
-    return this.#listener.tls !== 'implicit' || this.#line?.tls !== ''
-  }
-
   shutdown(): void {
-    if (this.#canSpeak) this.#react(this.#machine.shutDown())
-    else this.kill()
+    // Nothing can be said in the middle of a handshake.
+    if (this.#listener.tls === 'implicit' && this.#line?.tls === '') this.kill()
+    else this.#react(this.#machine.shutDown())
   }
 
   kill(): void {
-    if (this.#end === undefined && this.#canSpeak) this.#react(this.#machine.stopNow())
+    if (this.#end === undefined) this.#react(this.#machine.stopNow())
     this.#end ??= 'shutdown'
     this.#line?.destroy()
   }
@@ -183,10 +179,8 @@ export class RelaySession implements Session, LineOwner, PatienceOwner, Transact
     this.#flush(line)
     if (this.#end !== undefined) return
     const { awaitsClient } = machine
-    if (this.#hasClientEnded && awaitsClient !== undefined) {
-      this.#close(line, 'client_closed')
-      return
-    }
+    const isLeft = this.#hasClientEnded && awaitsClient !== undefined
+    if (isLeft) return this.#close(line, 'client_closed')
     const isBlocked = this.#transaction?.isBlocked === true
     if (isBlocked || !machine.wantsInput) line.hold()
     else line.release()

@@ -185,7 +185,7 @@ test('a POP3 back-end that does not take in a row what it offers to is asked one
   await using backend = await ScriptedBackend.start(async (peer) => {
     peer.send('+OK hi\r\n')
     if ((await peer.line()) === 'CAPA') peer.send('+OK\r\nUSER\r\nPIPELINING\r\n.\r\n')
-    else if (logins++ === 0) return void peer.socket.destroy()
+    else if (logins++ === 0) peer.socket.destroy()
     else {
       assert.equal(peer.unread, '')
       peer.send('+OK\r\n')
