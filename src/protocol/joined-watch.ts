@@ -27,10 +27,14 @@ export function endsInCommand(chunk: Buffer, name: string): boolean {
   return end >= name.length && isWordAt(chunk, end - name.length, name)
 }
 
-/** `{4294967295+}` with its CRLF, and room for zeros. */
+/** `{4294967295+}`, and room for zeros. */
 const announcementBytes = 24
 const announcementEnd = Buffer.from('}\r\n')
 const announcement = /\{(\d+)\+?\}$/
+/** As much as is looked at may be the end of a longer one. */
+const longAnnouncement = new RegExp(`^(?=.{${announcementBytes}}$)\\d+\\+?\\}$`)
+/** With its CRLF. */
+const lineEndBytes = announcementBytes + 2
 const lineFeed = 0x0a
 const carriageReturn = 0x0d
 
@@ -89,28 +93,30 @@ export abstract class LiteralWatch implements JoinedWatch {
 
   /** A line that began in the chunk before may end in an announcement. Returns where to go on. */
   #finishLine(view: Buffer): number {
-    const head = view.toString('latin1', 0, Math.min(view.length, announcementBytes))
+    const head = view.toString('latin1', 0, Math.min(view.length, lineEndBytes))
     const end = head.indexOf('\n')
-    const tail = this.#tail
+    const line = this.#tail + (end === -1 ? head : head.slice(0, end))
     this.#tail = ''
-    if (end === -1 && head.length < announcementBytes) {
-      this.#tail = (tail + head).slice(-announcementBytes)
+    if (end === -1 && head.length < lineEndBytes) {
+      this.#tail = line.slice(-lineEndBytes)
       return view.length
     }
     if (end === -1) return 0
-    this.#announce((tail + head.slice(0, end)).replace(/\r$/, ''))
+    this.#announce(line.endsWith('\r') ? line.slice(-announcementBytes - 1, -1) : '')
     return this.#skipLiteral(end + 1, view.length)
   }
 
-  #announce(line: string): void {
-    const [, size] = announcement.exec(line) ?? []
-    this.#literalLeft = size === undefined ? 0 : Number(size)
-    this.#isWithinLine = size !== undefined
+  /** `end`: of a line, no more of it than an announcement takes. */
+  #announce(end: string): void {
+    const [, size] = announcement.exec(end) ?? []
+    this.#isWithinLine = size !== undefined || longAnnouncement.test(end)
+    // Of one that is too long to be read nobody knows where it ends.
+    this.#literalLeft = this.#isWithinLine ? Number(size ?? Number.POSITIVE_INFINITY) : 0
   }
 }
 
 /** As much of it as may announce a literal. */
 function lastLineOf(view: Buffer, at: number): string {
-  const text = view.toString('latin1', Math.max(at, view.length - announcementBytes))
+  const text = view.toString('latin1', Math.max(at, view.length - lineEndBytes))
   return text.slice(text.lastIndexOf('\n') + 1)
 }

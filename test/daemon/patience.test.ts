@@ -3,13 +3,15 @@ import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { mock, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
-import { createServerTls } from '../../src/net/tls.ts'
-import { makeAuthority } from '../support/certificates.ts'
 import { FrontEnd } from '../support/front-end.ts'
+import { serveLogin } from '../support/login-backend.ts'
+import { loginWords } from '../support/login-words.ts'
+import { ScriptedBackend } from '../support/peer.ts'
 import { seen, Sink, TestRelay } from '../support/relay.ts'
+import { tlsParties } from '../support/tls-parties.ts'
 
 const envelope = 'MAIL FROM:<bob@example.net>\r\nRCPT TO:<ann@example.com>\r\nDATA\r\n'
-const serverTls = createServerTls([makeAuthority().issue(['mx1.example.com'])], 'TLSv1.2')
+const { certificate, serverTls } = tlsParties()
 
 // For all tests at once: what one leaves behind keeps the interval, and the next one moves it.
 mock.timers.enable({ apis: ['setInterval'] })
@@ -34,6 +36,46 @@ test('clients that say little more than nothing before a login are gone after a 
   await pass(6)
   assert.match(await client.end(), /^\* BYE /)
   assert.equal((await front.runtime.waitFor('refuse')).reason, 'preauth_timeout')
+})
+
+test('a literal that is begun and not ended is waited for no longer than anything else', async () => {
+  await using front = await FrontEnd.start({ service: 'imap' })
+  using client = await front.connect()
+  await client.line()
+  client.send('a LOGIN {5}\r\n')
+  await client.expect(/^\+ .*\r\n/)
+  client.send('abc')
+  await pass(58)
+  assert.deepEqual(front.runtime.eventsOf('refuse'), [])
+  await pass(3)
+  assert.match(await client.end(), /^\* BYE /)
+  assert.equal((await front.runtime.waitFor('refuse')).reason, 'preauth_timeout')
+})
+
+test('a session may be silent for thirty-one minutes, and a word of either side begins them anew', async () => {
+  await using backend = await ScriptedBackend.start(async (peer) => {
+    peer.send(loginWords.imap.backendGreeting)
+    await serveLogin(peer, { service: 'imap', certificate })
+    await peer.expect(/^c IDLE\r\n/)
+    peer.send('+ idling\r\n')
+  })
+  await using front = await FrontEnd.start({ service: 'imap', backendPort: backend.port })
+  using client = await front.connect()
+  client.send('b LOGIN ann secret\r\n')
+  await client.expect(/^b OK .*\r\n/m)
+  const minute = 60
+  await pass(30 * minute)
+  // What IDLE is renewed by at the latest (RFC 2177), and what a back-end says meanwhile.
+  await client.send('c IDLE\r\n').expect(/^\+ .*\r\n/)
+  await pass(30 * minute)
+  backend.peers[0]?.send('* OK still here\r\n')
+  await client.expect(/^\* OK still here\r\n/)
+  await pass(31 * minute - 1)
+  assert.deepEqual([client.closed, front.runtime.eventsOf('refuse')], [false, []])
+  await pass(2)
+  await client.end()
+  assert.equal((await front.runtime.waitFor('refuse')).reason, 'idle_timeout')
+  assert.equal((await front.runtime.waitFor('session.end')).end, 'refused')
 })
 
 test('a client that has said that it leaves is not waited for, though it does not close', async () => {

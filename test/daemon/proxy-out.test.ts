@@ -1,4 +1,7 @@
-/** The PROXY header that back-ends of mail programs get, octet for octet, in both versions. */
+/**
+ * Whom back-ends of mail programs are told of, octet for octet: by the PROXY header in both versions, and
+ * by XCLIENT.
+ */
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
@@ -13,12 +16,43 @@ let daemon: Daemon
 /** A back-end says nothing before it has the header: what comes first is only that. */
 let backend: ScriptedBackend
 
+const xclientServices = ['pop3', 'sieve', 'submission'] as const
+type XclientService = (typeof xclientServices)[number]
+/** What back-ends say that take XCLIENT, until they are told. */
+const offers = {
+  pop3: ['+OK [XCLIENT] ready\r\n'],
+  sieve: ['"SASL" "PLAIN"\r\n"XCLIENT"\r\nOK "ready"\r\n'],
+  submission: [
+    '220 ready\r\n',
+    '250-fritz\r\n250-AUTH PLAIN\r\n250 XCLIENT ADDR PORT DESTADDR DESTPORT\r\n',
+  ],
+} as const
+/** By their services. */
+const toldOf = new Map<string, (line: string) => void>()
+
+/** A back-end that takes XCLIENT, and hands on what it is told. */
+async function startTrusting(service: XclientService): Promise<ScriptedBackend> {
+  const trusting = await ScriptedBackend.start(async (peer) => {
+    const [greeting, ...answers] = offers[service]
+    peer.send(greeting)
+    for (const answer of answers) {
+      await peer.line()
+      peer.send(answer)
+    }
+    toldOf.get(service)?.(await peer.line())
+    peer.socket.destroy()
+  })
+  return stack.use(trusting)
+}
+
 before(async () => {
   backend = stack.use(
     await ScriptedBackend.start(async (peer) => {
       await peer.end()
     }),
   )
+  const trusting = await Promise.all(xclientServices.map(startTrusting))
+  const xclientPorts = trusting.map(({ port }, index) => `${xclientServices[index]}: ${port}`)
   const ports = loginServices.map((service) => `${service}: ${backend.port}`).join(', ')
   const dir = stack.use(tempDir())
   const config = `hostname: mx.example.com
@@ -28,12 +62,13 @@ probe_interval: 0s
 backends:
   one: {host: 127.0.0.1, ${ports}, client_address: proxy-v1}
   two: {host: 127.0.0.1, ${ports}, client_address: proxy-v2}
+  three: {host: 127.0.0.1, ${xclientPorts.join(', ')}, client_address: xclient}
 map: {rules: rules, popmap: popmap}
 listen: {${loginServices.map((service) => `${service}: [{address: "127.0.0.1:0", tls: none}]`).join(', ')}}
 workers: 1
 `
   writeFileSync(dir.join('rules'), '* one\n')
-  writeFileSync(dir.join('popmap'), 'bob@example.com: two\n')
+  writeFileSync(dir.join('popmap'), 'bob@example.com: two\neve@example.com: three\n')
   await buildMapOf(dir, config)
   daemon = stack.use(await startDaemon({ dir, config }))
 })
@@ -67,4 +102,18 @@ for (const service of loginServices) {
       assert.equal(peer.received, header)
     })
   }
+}
+
+for (const service of xclientServices) {
+  test(`${service}: XCLIENT names the client and where it came to, before anything else`, async () => {
+    const { promise: told, resolve } = Promise.withResolvers<string>()
+    toldOf.set(service, resolve)
+    using client = await Peer.connect(daemon.port(service))
+    await client.expect(loginWords[service].greeting)
+    client.send(loginWords[service].logIn('eve', 'secret'))
+    const { port } = client.socket.address() as AddressInfo
+    const reached = `ADDR=127.0.0.1 PORT=${port} DESTADDR=127.0.0.1 DESTPORT=${daemon.port(service)}`
+    // How many proxies more it may pass is known to those that speak as Dovecot does.
+    assert.equal(await told, `XCLIENT ${reached}${service === 'submission' ? '' : ' TTL=7'}`)
+  })
 }

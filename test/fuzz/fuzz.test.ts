@@ -1,12 +1,16 @@
-/** Parsers before the login, and inputs that nobody wrote: `script/fuzz` for many, and to keep them. */
+/** Parsers before and after the login, and inputs that nobody wrote: `script/fuzz` for many, and to keep them. */
 import assert from 'node:assert/strict'
 import { randomInt } from 'node:crypto'
 import { test } from 'node:test'
 import { ProxyHeaderReader, type ProxyRead } from '../../src/protocol/proxy-header.ts'
 import { runs } from '../support/runs.ts'
 import { backEnds } from './back-ends.ts'
+import { checkedSession } from './checked-session.ts'
+import { firstWords } from './client-hello.ts'
+import { exchangeTargets } from './exchanges.ts'
 import { explore, type Target } from './explore.ts'
 import { frontEnds } from './front-ends.ts'
+import { joinedTargets } from './joined.ts'
 
 function readIn(chunks: readonly Buffer[]): { answer: ProxyRead | undefined; rest: Buffer } {
   const reader = new ProxyHeaderReader()
@@ -49,7 +53,17 @@ const proxyHeader: Target = {
 const seed = Number(process.env['SEED'] ?? randomInt(2 ** 32))
 const keeps = process.env['FUZZ_KEEP'] === '1'
 
-for (const target of [...frontEnds, ...backEnds, proxyHeader]) {
+const targets = [
+  ...frontEnds,
+  ...backEnds,
+  proxyHeader,
+  ...joinedTargets,
+  ...exchangeTargets,
+  checkedSession,
+  firstWords,
+]
+
+for (const target of targets) {
   test(`${target.name}: whatever comes, what is promised is kept`, () => {
     explore(target, { runs: runs(500).numRuns, seed, keeps })
   })

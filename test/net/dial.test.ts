@@ -178,6 +178,12 @@ const certificateCases = {
     issued: authority.issue(['fritz.example.com']),
     name: '127.0.0.1',
   }),
+  'a key that is too short': () => {
+    const alternatives = 'DNS:fritz.example.com'
+    const weak = authority.issueClient({ alternatives, kind: 'rsa:1024' })
+    // Who has one must be allowed to show it.
+    return { issued: { ...weak, ciphers: 'DEFAULT@SECLEVEL=0' } }
+  },
   'an address that is another': () => ({ issued: certificate, name: '127.0.0.2' }),
 }
 

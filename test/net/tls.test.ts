@@ -253,6 +253,23 @@ test('a silent client is cut off when the handshake has taken too long', async (
   await peer.end()
 })
 
+test('a hello that comes octet by octet has no longer than one that does not come', async (t) => {
+  const hello = await clientHello({ servername: 'mx1.example.com' })
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  await using acceptor = new Acceptor()
+  using peer = await acceptor.connect()
+  while (acceptor.raw.length === 0) await new Promise((resolve) => setImmediate(resolve))
+  for (let second = 0; second < 10; second++) {
+    assert.equal(acceptor.accepted.length, 0)
+    await new Promise((resolve) => peer.socket.write(hello.subarray(second, second + 1), resolve))
+    await new Promise((resolve) => setImmediate(resolve))
+    t.mock.timers.tick(1_000)
+  }
+  assert.deepEqual(acceptor.accepted, [undefined])
+  t.mock.timers.reset()
+  await peer.end()
+})
+
 test('a damaged record after the handshake ends the connection', async () => {
   await using acceptor = new Acceptor()
   const peer = await acceptor.connect()

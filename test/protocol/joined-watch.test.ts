@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import * as fc from 'fast-check'
 import { ImapWatch } from '../../src/protocol/imap/joined-watch.ts'
 import type { JoinedWatch } from '../../src/protocol/joined-watch.ts'
@@ -208,6 +210,29 @@ test('a client leaves by its last command, until it says something else', () => 
   }
 })
 
+setFlagsFromString('--expose-gc')
+const collect = runInNewContext('gc') as () => void
+
+test('of lines without an end, of either side, nothing is kept that grows', () => {
+  const block = Buffer.alloc(65_536, 'a{1 ')
+  const watches = [new ImapWatch(), new Pop3Watch(), new SieveWatch(), new SubmissionWatch()]
+  for (const watch of watches) {
+    watch.fromClient(Buffer.from('RETR 1\r\n'))
+    watch.fromBackEnd(Buffer.from('+OK '), 4)
+    collect()
+    const before = process.memoryUsage().heapUsed
+    // A hundred MiB from the back-end, and as much from the client.
+    for (let count = 0; count < 1_600; count++) {
+      watch.fromBackEnd(block, block.length)
+      watch.fromClient(block)
+    }
+    assert.equal(watch.isAtBoundary, false)
+    collect()
+    const grown = process.memoryUsage().heapUsed - before
+    assert.ok(grown < 1024 * 1024, `${watch.constructor.name}: ${grown} bytes`)
+  }
+})
+
 test('a farewell is one line that names what is to be done', () => {
   const watches = [new ImapWatch(), new Pop3Watch(), new SieveWatch(), new SubmissionWatch()]
   const kicked = watches.map((watch) => watch.farewell('kicked'))
@@ -216,4 +241,24 @@ test('a farewell is one line that names what is to be done', () => {
   assert.match(kicked[2] ?? '', /^BYE \(TRYLATER\) "[ -~]+"\r\n$/)
   assert.match(kicked[3] ?? '', /^421 4\.3\.2 [ -~]+\r\n$/)
   for (const watch of watches) assert.notEqual(watch.farewell('shutdown'), watch.farewell('kicked'))
+})
+
+test('IMAP: announcements that no server should write are taken alike wherever they are cut', () => {
+  const texts = [
+    '* X {5}\n{9}\r\nab\r\n',
+    ...[17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 40].map(
+      (zeros) => `* X {${'0'.repeat(zeros)}3}\r\n`,
+    ),
+  ]
+  for (const text of texts) {
+    for (let at = 0; at < text.length; at++) {
+      for (let then = at; then < text.length; then++) {
+        const watch = new ImapWatch()
+        for (const part of [text.slice(0, at), text.slice(at, then), text.slice(then)]) {
+          pass(watch, part)
+        }
+        assert.equal(watch.isAtBoundary, false, JSON.stringify([text, at, then]))
+      }
+    }
+  }
 })

@@ -35,6 +35,8 @@ export interface ClientCertificate {
   readonly extensions?: readonly string[]
   /** As for `issue`. */
   readonly days?: number
+  /** As `openssl req -newkey` takes it, in the place of EC P-256. */
+  readonly kind?: string
 }
 
 interface Signing {
@@ -129,16 +131,15 @@ function layOut(authority: Signing, dir: TempDir): void {
   for (const [file, text] of Object.entries(files)) writeFileSync(dir.join(file), text)
 }
 
-function issue(
-  authority: Signing,
-  { alternatives, subject = '/CN=somebody', extensions = [], days = 2 }: ClientCertificate,
-): IssuedCertificate {
+function issue(authority: Signing, client: ClientCertificate): IssuedCertificate {
+  const { alternatives, subject = '/CN=somebody', extensions = [], days = 2, kind } = client
   using dir = tempDir()
   const own = ['authorityKeyIdentifier=keyid']
   if (alternatives !== undefined) own.push(`subjectAltName=${alternatives}`)
   layOut(authority, dir)
   writeFileSync(dir.join('extensions'), `${[...own, ...extensions].join('\n')}\n`)
-  openssl(dir, `req -newkey ${newKey} -subj ${subject} -keyout key -out request`)
+  const key = kind === undefined ? newKey : `${kind} -nodes`
+  openssl(dir, `req -newkey ${key} -subj ${subject} -keyout key -out request`)
   openssl(
     dir,
     'ca -batch -notext -config ca.cnf -cert ca.pem -keyfile ca.key -in request -out cert ' +

@@ -147,7 +147,7 @@ for (const service of services) {
     using client = await front.connect()
     await client.expect(words.greeting)
     const startedAt = performance.now()
-    client.send(words.logIn('bob', 'x').repeat(4))
+    client.send(words.logIn('bob', 'x').repeat(100))
     await client.end()
     assert(performance.now() - startedAt >= 60 + 120 + 240 - 5)
     assert.equal(client.received.match(/Authentication failed/g)?.length, 3)
