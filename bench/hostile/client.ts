@@ -16,9 +16,12 @@ export interface Client {
 
 let number = 0
 
+function nextAddress(): string {
+  return `127.3.0.${1 + (number++ % addresses)}`
+}
+
 /** Connects and reads what comes first. */
-function open(port: number): Promise<Client> {
-  const localAddress = `127.3.0.${1 + (number++ % addresses)}`
+export function open(port: number, localAddress = nextAddress()): Promise<Client> {
   const socket = connect({ port, host: '127.0.0.1', localAddress, noDelay: true })
   const client: Client = { socket, text: '', openedAt: performance.now(), closedAt: undefined }
   return new Promise((resolve, reject) => {

@@ -10,6 +10,8 @@ import { measureHerd } from './herd.ts'
 import { measureNames } from './names.ts'
 import { pinUs } from './site.ts'
 import { measureSlow } from './slow.ts'
+import { measureStuffing } from './stuffing.ts'
+import { measureVanished } from './vanished.ts'
 
 const { values, positionals } = parseArgs({
   options: {
@@ -35,6 +37,8 @@ const parts: Readonly<Record<string, () => Promise<void>>> = {
   caps: () => measureCaps(Number(values.sessions), say),
   group: () => measureGroup({ idleSessions: 9000, each: 500, mebibytes: 512 }, say),
   herd: () => measureHerd(say),
+  stuffing: () => measureStuffing(say),
+  vanished: () => measureVanished(say),
 }
 
 pinUs()

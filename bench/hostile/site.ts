@@ -10,7 +10,7 @@ import { median } from '../rig/median.ts'
 import { answering, endedWithUs, loadCpu, loading, proxyCpu, type Rig, stop } from '../rig/rig.ts'
 
 const bin = new URL('../../bin/run.js', import.meta.url).pathname
-const users = 1000
+const fewUsers = 1000
 
 export interface SiteOptions {
   /** Lines of the config's `limits`. */
@@ -18,6 +18,12 @@ export interface SiteOptions {
   /** Logins under way at the back-end at once. */
   readonly logins?: number
   readonly workers?: number
+  /** user0, user1 and so on; 1,000 if not said. */
+  readonly users?: number
+  /** Where its back-end listens for IMAP, in the place of the stand-in. */
+  readonly imapPort?: number
+  /** Besides the loopback address it listens there for IMAP. */
+  readonly host?: string
   /** What its processes may have of memory, all together; a cgroup of version 1. */
   readonly memoryBytes?: number
 }
@@ -42,6 +48,7 @@ export class Site implements AsyncDisposable {
     const folder = join(rig.folder, 'mailmux')
     mkdirSync(folder, { recursive: true })
     writeFileSync(join(folder, 'mailmux.yaml'), configText(rig, options))
+    const { users = fewUsers } = options
     const lines = Array.from({ length: users }, (_, index) => `user${index}@example.com fritz\n`)
     writeFileSync(join(folder, 'user_map'), lines.join(''))
     const config = ['--config', join(folder, 'mailmux.yaml')]
@@ -124,9 +131,14 @@ function sievePort(rig: Rig): number {
   return rig.proxy.smtp + 1
 }
 
-function configText(rig: Rig, { limits = '', logins = 500, workers = 1 }: SiteOptions): string {
+function configText(rig: Rig, options: SiteOptions): string {
+  const { limits = '', logins = 500, workers = 1, imapPort, host } = options
   const { backend, proxy } = rig
-  const ports = `imap: ${backend.imap}, pop3: ${backend.pop3}, smtp: ${backend.smtp}, sieve: 1`
+  const further =
+    host === undefined
+      ? ''
+      : `, {address: "${host}:${proxy.imap}", tls: none, auth_allow_cleartext: true}`
+  const ports = `imap: ${imapPort ?? backend.imap}, pop3: ${backend.pop3}, smtp: ${backend.smtp}, sieve: 1`
   return `hostname: proxy.example
 domains: [example.com]
 client_names: none
@@ -134,7 +146,7 @@ probe_interval: 0s
 backends: {fritz: {host: 127.0.0.1, ${ports}, logins: ${logins}}}
 map: {user_map: user_map, database: map.db}
 listen:
-  imap: [{address: "127.0.0.1:${proxy.imap}", tls: none}, {address: "127.0.0.1:${proxy.imaps}", tls: implicit}]
+  imap: [{address: "127.0.0.1:${proxy.imap}", tls: none}, {address: "127.0.0.1:${proxy.imaps}", tls: implicit}${further}]
   pop3: [{address: "127.0.0.1:${proxy.pop3}", tls: none}]
   sieve: [{address: "127.0.0.1:${sievePort(rig)}", tls: none}]
   smtp: [{address: "127.0.0.1:${proxy.smtp}", tls: none}]
