@@ -122,8 +122,10 @@ export class WorkerPool implements Daemon {
       for (const worker of this.#living) if (worker.state === 'leaving') void retire(worker, drain)
       return [tooManyLeave]
     }
+    const problem = await this.#tryQueue(refuse)
+    if (problem !== undefined) return [problem]
     const next = this.#places.map(() => emptyPlace('worker'))
-    const problems = [...(await this.#tryQueue(refuse)), ...(await this.#fillAll(next, refuse))]
+    const problems = await this.#fillAll(next, refuse)
     // Those that do serve may have clients by now.
     const going = problems.length > 0 ? next : this.#places
     if (problems.length === 0) this.#places = next
@@ -211,15 +213,16 @@ export class WorkerPool implements Daemon {
     return problems.length > 0 || haveStayed ? problems : ['a new worker did not stay']
   }
 
-  /** Whether the code of the queue can be started: it does not get the spool. */
-  async #tryQueue(refuse: Refuse): Promise<readonly string[]> {
-    if (this.queue.places.length === 0) return []
+  /** Why the code of the queue cannot be started, in a process that does not get the spool. */
+  async #tryQueue(refuse: Refuse): Promise<string | undefined> {
+    if (this.queue.places.length === 0) return undefined
     const worker = this.#begin(emptyPlace('queue'))
-    if (typeof worker === 'string') return [worker]
+    if (typeof worker === 'string') return worker
     await worker.ready
     const problem = worker.isGone ? worker.earlyEnd : refuse(worker)
-    worker.kill()
-    return problem === undefined ? [] : [problem]
+    if (problem === undefined) await retire(worker, { drainMs: 0 })
+    else worker.kill()
+    return problem
   }
 
   /** One after the other: both would have the spool. */
