@@ -12,6 +12,7 @@ import { Site } from './site.ts'
 
 const sessions = 20
 const mostMs = 600_000
+const acknowledgedMs = 2_000
 
 const ip = (...words: string[]): void => void execFileSync('ip', words, { stdio: 'inherit' })
 
@@ -70,6 +71,8 @@ export async function measureVanished(say: (line: string) => void): Promise<void
       return services.find(({ service }) => service === 'imap')?.sessions ?? 0
     }
     if ((await count()) !== sessions) throw new Error('not all are logged in')
+    // What it was told last it has acknowledged: else the kernel tells it again for a quarter of an hour.
+    await delay(acknowledgedMs)
     network.cut()
     const cutAt = performance.now()
     const age = (): string => ((performance.now() - cutAt) / 1000).toFixed(0)
