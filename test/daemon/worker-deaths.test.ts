@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { Daemon } from '../support/daemon.ts'
-import { startEcho } from '../support/echo-daemon.ts'
+import { connectUntil, startEcho } from '../support/echo-daemon.ts'
 import { Peer } from '../support/peer.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
@@ -27,20 +27,6 @@ async function openSessions(open: DisposableStack): Promise<Map<number, Peer[]>>
   return byPid
 }
 
-/** Connects, one client after the other, until `until` is settled: each must be served. */
-async function knockUntil(until: Promise<unknown>): Promise<number> {
-  const over = new AbortController()
-  const noteEnd = (): void => over.abort()
-  void until.then(noteEnd, noteEnd)
-  let count = 0
-  while (!over.signal.aborted) {
-    using peer = await Peer.connect(daemon.port('imap'))
-    assert.match(await peer.line(), /^imap none \d+$/)
-    count++
-  }
-  return count
-}
-
 /** Ends a worker; returns when there is another. Clients are served all the time. */
 async function replace(victim: number, signal: NodeJS.Signals): Promise<void> {
   const [starts, deaths] = [daemon.eventsOf('worker.started'), daemon.eventsOf('worker.exited')]
@@ -48,7 +34,7 @@ async function replace(victim: number, signal: NodeJS.Signals): Promise<void> {
   const exited = await daemon.waitFor('worker.exited', deaths.length + 1)
   assert.deepEqual([exited.pid, exited.code, exited.signal], [victim, null, signal])
   const replaced = daemon.waitFor('worker.started', starts.length + 1)
-  const served = knockUntil(replaced)
+  const served = connectUntil(replaced, daemon)
   await replaced
   assert.ok((await served) > 0)
 }

@@ -1,7 +1,9 @@
 /** Daemons with the toy front ends of echo-worker.ts and a map that names nobody. */
+import assert from 'node:assert/strict'
 import { fileURLToPath } from 'node:url'
 import { type Daemon, type DaemonOptions, launchDaemon } from './daemon.ts'
 import { writeEmptyMap } from './map-file.ts'
+import { Peer } from './peer.ts'
 import type { TempDir } from './temp-dir.ts'
 
 const program = fileURLToPath(new URL('./serve-echo.ts', import.meta.url))
@@ -42,4 +44,22 @@ export async function startEcho(
 /** Starts one without a map and without waiting. */
 export function launchEcho(dir: TempDir, more = '', options: Partial<DaemonOptions> = {}): Daemon {
   return launchDaemon({ dir, config: echoConfig(more), program, ...options })
+}
+
+/**
+ * Connects, one client after the other, until `until` is settled: each must be served. Returns how many
+ * there were.
+ */
+export async function connectUntil(until: Promise<unknown>, daemon: Daemon): Promise<number> {
+  const over = new AbortController()
+  const noteEnd = (): void => over.abort()
+  void until.then(noteEnd, noteEnd)
+  let count = 0
+  while (!over.signal.aborted) {
+    using peer = await Peer.connect(daemon.port('imap'))
+    assert.match(await peer.line(), /^imap none \d+$/)
+    assert.match(await peer.send('quit\r\n').end(), /bye\r\n$/)
+    count++
+  }
+  return count
 }
