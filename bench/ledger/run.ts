@@ -3,7 +3,7 @@
  * `node bench/ledger/run.ts [MESSAGES [SEED]]`; ends with 1 where a message is lost, turns up where it
  * should not, or more than once without anybody having said so.
  */
-import { createWriteStream, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { createWriteStream, mkdtempSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Balance, balance, isBalanced } from './account.ts'
 import { backends as roles } from './cast.ts'
@@ -14,6 +14,7 @@ import {
   emptySpool,
   freePort,
   inSpool,
+  keptUnlessGood,
   layOut,
   Life,
   type Logged,
@@ -125,11 +126,4 @@ async function main(): Promise<boolean> {
   }
 }
 
-let isGood = false
-try {
-  isGood = await main()
-} finally {
-  if (isGood) rmSync(folder, { recursive: true })
-  else say(`kept: ${folder}`)
-}
-process.exitCode = isGood ? 0 : 1
+process.exitCode = (await keptUnlessGood(folder, main)) ? 0 : 1

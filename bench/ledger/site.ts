@@ -1,7 +1,7 @@
 /** The processes of a ledger run: back-ends and `mailmux serve`, each ended by its own id. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -132,6 +132,21 @@ export async function emptySpool(options: SiteOptions): Promise<void> {
     command(options, 'queue', 'retry', '--all')
     await delay(1_000)
   }
+}
+
+/** The outcome of a run; where it is not good, what it has left behind stays, and is named. */
+export async function keptUnlessGood(
+  folder: string,
+  run: () => Promise<boolean>,
+): Promise<boolean> {
+  let isGood = false
+  try {
+    isGood = await run()
+  } finally {
+    if (isGood) rmSync(folder, { recursive: true })
+    else process.stdout.write(`kept: ${folder}\n`)
+  }
+  return isGood
 }
 
 /** One life of the daemon. */

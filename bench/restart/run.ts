@@ -4,7 +4,7 @@
  * where a client finds nobody, a session is lost before its time, or a message is lost or there twice.
  * `node bench/restart/run.ts [RESTARTS [SESSIONS]]`.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync } from 'node:fs'
 import { join } from 'node:path'
 import { balance, isBalanced } from '../ledger/account.ts'
 import { backends as roles } from '../ledger/cast.ts'
@@ -13,6 +13,7 @@ import {
   command,
   emptySpool,
   freePort,
+  keptUnlessGood,
   layOut,
   Life,
   RecordingBackend,
@@ -110,11 +111,4 @@ async function main(): Promise<boolean> {
   }
 }
 
-let isGood = false
-try {
-  isGood = await main()
-} finally {
-  if (isGood) rmSync(folder, { recursive: true })
-  else say(`kept: ${folder}`)
-}
-process.exitCode = isGood ? 0 : 1
+process.exitCode = (await keptUnlessGood(folder, main)) ? 0 : 1

@@ -151,6 +151,14 @@ test('what the config does not name is not offered, nor taken: passwords in no f
   }
 })
 
+/** A POP3 proxy that has asked its back-end what it offers. */
+async function frontOf(backend: ScriptedBackend): Promise<FrontEnd> {
+  const options = { service: 'pop3', start: startPop3Session, backendPort: backend.port } as const
+  const front = await FrontEnd.start(options)
+  await loginOffersOf(front.runtime, 'pop3').ask()
+  return front
+}
+
 for (const offered of ['PIPELINING\r\n', '']) {
   const how = offered === '' ? 'one by one' : 'in a row'
   test(`POP3 back-ends are sent name and password ${how}, as they offer`, async () => {
@@ -169,9 +177,7 @@ for (const offered of ['PIPELINING\r\n', '']) {
       }
       await peer.end()
     })
-    const options = { service: 'pop3', start: startPop3Session, backendPort: backend.port } as const
-    await using front = await FrontEnd.start(options)
-    await loginOffersOf(front.runtime, 'pop3').ask()
+    await using front = await frontOf(backend)
     using client = await front.connect()
     client.send('USER ann\r\nPASS secret\r\n')
     await client.expect(/^\+OK In\r\n/m)
@@ -194,9 +200,7 @@ test('a POP3 back-end that does not take in a row what it offers to is asked one
     }
     await peer.end()
   })
-  const options = { service: 'pop3', start: startPop3Session, backendPort: backend.port } as const
-  await using front = await FrontEnd.start(options)
-  await loginOffersOf(front.runtime, 'pop3').ask()
+  await using front = await frontOf(backend)
   using client = await front.connect()
   client.send('USER ann\r\nPASS secret\r\n')
   await client.expect(/^-ERR \[SYS\/TEMP\] .*\r\n/m)
