@@ -9,6 +9,7 @@ import { measureGarbage } from './garbage.ts'
 import { measureHerd } from './herd.ts'
 import { measureNames } from './names.ts'
 import { pinUs } from './site.ts'
+import { measureSilent } from './silent.ts'
 import { measureSlow } from './slow.ts'
 import { measureStuffing } from './stuffing.ts'
 import { measureVanished } from './vanished.ts'
@@ -37,6 +38,7 @@ const parts: Readonly<Record<string, () => Promise<void>>> = {
   caps: () => measureCaps(Number(values.sessions), say),
   group: () => measureGroup({ idleSessions: 9000, each: 500, mebibytes: 512 }, say),
   herd: () => measureHerd(say),
+  silent: () => measureSilent(say),
   stuffing: () => measureStuffing(say),
   vanished: () => measureVanished(say),
 }

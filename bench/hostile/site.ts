@@ -11,6 +11,8 @@ import { answering, endedWithUs, loadCpu, loading, proxyCpu, type Rig, stop } fr
 
 const bin = new URL('../../bin/run.js', import.meta.url).pathname
 const fewUsers = 1000
+/** At least. */
+export const usersOfFritz = 900
 
 export interface SiteOptions {
   /** Lines of the config's `limits`. */
@@ -22,6 +24,8 @@ export interface SiteOptions {
   readonly users?: number
   /** Where its back-end listens for IMAP, in the place of the stand-in. */
   readonly imapPort?: number
+  /** Where another back-end, ingrid, listens for IMAP: of those users whose numbers are from 900 on. */
+  readonly ingridPort?: number
   /** Besides the loopback address it listens there for IMAP. */
   readonly host?: string
   /** What its processes may have of memory, all together; a cgroup of version 1. */
@@ -48,8 +52,13 @@ export class Site implements AsyncDisposable {
     const folder = join(rig.folder, 'mailmux')
     mkdirSync(folder, { recursive: true })
     writeFileSync(join(folder, 'mailmux.yaml'), configText(rig, options))
-    const { users = fewUsers } = options
-    const lines = Array.from({ length: users }, (_, index) => `user${index}@example.com fritz\n`)
+    const { users = fewUsers, ingridPort } = options
+    const homeOf = (index: number): string =>
+      ingridPort !== undefined && index >= usersOfFritz ? 'ingrid' : 'fritz'
+    const lines = Array.from(
+      { length: users },
+      (_, index) => `user${index}@example.com ${homeOf(index)}\n`,
+    )
     writeFileSync(join(folder, 'user_map'), lines.join(''))
     const config = ['--config', join(folder, 'mailmux.yaml')]
     execFileSync(process.execPath, [bin, 'build-map', ...config], { stdio: 'ignore' })
@@ -99,7 +108,8 @@ export class Site implements AsyncDisposable {
 
   /** Logins by IMAP, four at once: the time that 99 of 100 take at most, in ms. */
   async goodP99(): Promise<number> {
-    const args = ['login', '-P', 'imap', '-p', `${this.ports.imap}`, '-c', '4', '-n', '3000']
+    const to = ['-P', 'imap', '-p', `${this.ports.imap}`, '-u', `${usersOfFritz}`]
+    const args = ['login', ...to, '-c', '4', '-n', '3000']
     const { p99_us: p99 = Number.NaN } = await loading(args)
     return p99 / 1000
   }
@@ -132,8 +142,10 @@ function sievePort(rig: Rig): number {
 }
 
 function configText(rig: Rig, options: SiteOptions): string {
-  const { limits = '', logins = 500, workers = 1, imapPort, host } = options
+  const { limits = '', logins = 500, workers = 1, imapPort, ingridPort, host } = options
   const { backend, proxy } = rig
+  const ingrid =
+    ingridPort === undefined ? '' : `\n  ingrid: {host: 127.0.0.1, imap: ${ingridPort}}`
   const further =
     host === undefined
       ? ''
@@ -143,7 +155,8 @@ function configText(rig: Rig, options: SiteOptions): string {
 domains: [example.com]
 client_names: none
 probe_interval: 0s
-backends: {fritz: {host: 127.0.0.1, ${ports}, logins: ${logins}}}
+backends:
+  fritz: {host: 127.0.0.1, ${ports}, logins: ${logins}}${ingrid}
 map: {user_map: user_map, database: map.db}
 listen:
   imap: [{address: "127.0.0.1:${proxy.imap}", tls: none}, {address: "127.0.0.1:${proxy.imaps}", tls: implicit}${further}]

@@ -1,7 +1,7 @@
 /** Where the queue stands beside the workers, and what it is told and asked by the first process. */
 import type { QueueChange, QueuePage, QueueRequest } from '../mail/queued-message.ts'
 import type { SpoolUsage } from '../spool/file-spool-writer.ts'
-import { commitMs } from './bring-settings.ts'
+import { commitMs } from './settings-in-force.ts'
 import { needsQueue, type Settings } from './settings.ts'
 import { emptyPlace, type Place } from './worker-place.ts'
 import type { WorkerProcess } from './worker-process.ts'

@@ -20,17 +20,16 @@ export function serveSupervisor(child: Supervised): void {
   tell({ kind: 'hello', version: ownVersion() })
 }
 
-/** What is being done, but for the end. */
-const underWay = new Set<Promise<void>>()
+/** Answers that wait for sessions to end: who asked hears of it before the process is gone. */
+const awaited = new Set<Promise<void>>()
 
 async function answer(child: Supervised, { id, ask }: ToWorker): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>()
-  if (ask.do !== 'stop') underWay.add(promise)
+  if (ask.do === 'kick' || ask.do === 'freeze') awaited.add(promise)
   const reply = await child.perform(ask)
-  // Whoever waits for a session to end hears of it before the process does.
-  if (ask.do === 'stop') await Promise.all(underWay)
+  if (ask.do === 'stop') await Promise.all(awaited)
   tell({ kind: 'reply', id, reply }, () => {
-    underWay.delete(promise)
+    awaited.delete(promise)
     resolve()
     if (ask.do === 'stop') process.exit(0)
   })

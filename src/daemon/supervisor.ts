@@ -33,7 +33,7 @@ import { Monitor } from './monitor.ts'
 import { readinessOf } from './readiness.ts'
 import { refuseReload } from './refuse-reload.ts'
 import { reportStatus } from './report-status.ts'
-import type { CheckedSettings } from './bring-settings.ts'
+import type { CheckedSettings } from './settings-in-force.ts'
 import { WorkerPool } from './worker-pool.ts'
 
 export interface SuperviseOptions {

@@ -7,7 +7,7 @@ import cluster from 'node:cluster'
 import { fileURLToPath } from 'node:url'
 import type { Log } from '../base/log.ts'
 import type { Naming } from '../mail/address.ts'
-import { type CheckedSettings, commit, commitMs, prepare } from './bring-settings.ts'
+import { type CheckedSettings, isStopping, SettingsInForce } from './settings-in-force.ts'
 import type { Drain } from './channel.ts'
 import { coalesce } from './coalesce.ts'
 import type { Counts } from './counters.ts'
@@ -39,24 +39,24 @@ export class WorkerPool implements Daemon {
   readonly #retired = new RetiredFigures()
   readonly #living = new Set<WorkerProcess>()
   #places: Place[] = []
-  #inForce: CheckedSettings
+  readonly #settings: SettingsInForce
   #phase: 'starting' | 'serving' | 'stopping' = 'starting'
 
   constructor(start: PoolStart, log: Log, settings: CheckedSettings) {
     const { entry, ...shared } = start
     this.log = log
-    this.#inForce = settings
+    this.#settings = new SettingsInForce(settings, log, () => this.freezes.notices)
     // The kernel hands connections to whichever worker is free; none goes through this process.
     cluster.schedulingPolicy = cluster.SCHED_NONE
     this.#start = { workerEntry: fileURLToPath(entry), ...shared }
   }
 
   get #drainTimeoutMs(): number {
-    return this.#inForce.settings.config.limits.drainTimeoutMs
+    return this.#settings.current.settings.config.limits.drainTimeoutMs
   }
 
   get naming(): Naming {
-    return this.#inForce.settings.config.naming
+    return this.#settings.current.settings.config.naming
   }
 
   /** Every worker that lives, those that are leaving included. */
@@ -76,8 +76,8 @@ export class WorkerPool implements Daemon {
   /** Starts the workers; returns when all serve. Problems: nothing serves, no worker is left. */
   async start(): Promise<readonly string[]> {
     const added = [
-      ...this.#addPlaces(this.#inForce.workers),
-      ...this.queue.add(this.#inForce.settings),
+      ...this.#addPlaces(this.#settings.current.workers),
+      ...this.queue.add(this.#settings.current.settings),
     ]
     const problems = (await Promise.all(added.map((place) => this.#fill(place)))).flat()
     if (problems.length > 0) {
@@ -92,22 +92,13 @@ export class WorkerPool implements Daemon {
 
   /** Gives every worker new settings, or none of them. Returns why not. */
   async replaceSettings(next: CheckedSettings): Promise<readonly string[]> {
-    const serving = this.workers.filter(({ state }) => state === 'serving')
-    const answers = await Promise.all(
-      serving.map((worker) => prepare(worker, next, this.freezes.notices)),
+    const problems = await this.#settings.replace(next, () =>
+      this.#phase === 'serving'
+        ? this.workers.filter(({ state }) => state === 'serving')
+        : undefined,
     )
-    const problems = [...new Set(answers.flat())]
-    if (problems.length > 0 || this.#phase !== 'serving') {
-      await Promise.all(serving.map((worker) => worker.ask({ do: 'abort' }, commitMs)))
-      return problems.length > 0 ? problems : ['the daemon is stopping']
-    }
-    this.#inForce = next
-    await Promise.all(serving.map((worker) => commit(worker, next)))
-    // Workers that came into being meanwhile have the settings of before.
-    const late = this.workers.filter(({ state }) => state === 'serving')
-    await Promise.all(late.map((worker) => this.#bring(worker)))
-    await this.#resize(next.workers)
-    return []
+    if (problems.length === 0) await this.#resize(next.workers)
+    return problems
   }
 
   /**
@@ -117,13 +108,17 @@ export class WorkerPool implements Daemon {
    * anything.
    */
   async restart(drain: Drain, refuse: Refuse): Promise<readonly string[]> {
-    if (this.#phase !== 'serving') return ['the daemon is stopping']
+    if (this.#phase !== 'serving') return [isStopping]
     if (this.#start.boards.free < this.#places.length) {
-      for (const worker of this.#living) if (worker.state === 'leaving') void retire(worker, drain)
+      const leaving = this.workers.filter(
+        ({ role, state }) => role === 'worker' && state === 'leaving',
+      )
+      for (const worker of leaving) void retire(worker, drain)
       return [tooManyLeave]
     }
     const problem = await this.#tryQueue(refuse)
     if (problem !== undefined) return [problem]
+    if (this.#phase !== 'serving') return [isStopping]
     const next = this.#places.map(() => emptyPlace('worker'))
     const problems = await this.#fillAll(next, refuse)
     // Those that do serve may have clients by now.
@@ -131,7 +126,7 @@ export class WorkerPool implements Daemon {
     if (problems.length === 0) this.#places = next
     for (const { worker } of going) if (worker?.state === 'starting') worker.kill()
     void leave(going, drain)
-    if (problems.length === 0) void this.#renewQueue()
+    if (problems.length === 0) this.#renewQueue()
     return problems
   }
 
@@ -161,14 +156,29 @@ export class WorkerPool implements Daemon {
   async #resize(count: number): Promise<void> {
     const added = [
       ...this.#addPlaces(Math.max(0, count - this.#places.length)),
-      ...this.queue.add(this.#inForce.settings),
+      ...this.queue.add(this.#settings.current.settings),
     ]
-    const removed = [...this.#places.splice(count), ...this.queue.remove(this.#inForce.settings)]
+    const removed = [
+      ...this.#places.splice(count),
+      ...this.queue.remove(this.#settings.current.settings),
+    ]
     void leave(removed, { drainMs: this.#drainTimeoutMs })
-    await Promise.all(added.map((place) => this.#fill(place)))
+    // A queue may have to wait until the one before has left the spool.
+    const isSpoolFree = this.#queues.length === 0
+    const filling = added.map(async (place) => {
+      const filled = this.#fill(place)
+      if (place.role === 'worker' || isSpoolFree) await filled
+    })
+    await Promise.all(filling)
+  }
+
+  /** Those that live, of which one has the spool. */
+  get #queues(): WorkerProcess[] {
+    return this.workers.filter(({ role }) => role === 'queue')
   }
 
   #begin(place: Place): WorkerProcess | string {
+    if (this.#phase === 'stopping') return isStopping
     const worker = startChild(place, this.#start, {
       failing: (failing) => this.#letGo(failing),
       exited: (gone, exit) => this.#noteExit(gone, exit),
@@ -182,6 +192,11 @@ export class WorkerPool implements Daemon {
   /** Starts a worker at a place and gives it the settings in force. Returns why it does not serve. */
   async #fill(place: Place, refuse: Refuse = () => undefined): Promise<readonly string[]> {
     const { role } = place
+    if (role === 'queue') {
+      await Promise.all(this.#queues.map(({ exited }) => exited))
+      // It may be wanted no more, or in another place.
+      if (!this.queue.places.includes(place)) return []
+    }
     const worker = this.#begin(place)
     if (typeof worker === 'string') {
       this.#fillLater(place)
@@ -192,7 +207,9 @@ export class WorkerPool implements Daemon {
     if (worker.isGone) return [worker.earlyEnd]
     const problem = refuse(worker)
     const problems =
-      problem === undefined ? await this.#bring(worker) : this.#turnAway(worker, [problem])
+      problem === undefined
+        ? await this.#settings.bring(worker)
+        : this.#settings.turnAway(worker, [problem])
     if (problems.length > 0) return problems
     if (worker.isGone) return [worker.earlyEnd]
     if (worker.state === 'starting') {
@@ -208,7 +225,7 @@ export class WorkerPool implements Daemon {
   async #fillAll(places: readonly Place[], refuse?: Refuse): Promise<readonly string[]> {
     const all = await Promise.all(places.map((place) => this.#fill(place, refuse)))
     const problems = [...new Set(all.flat())]
-    if (this.#phase === 'stopping') return ['the daemon is stopping']
+    if (this.#phase === 'stopping') return [isStopping]
     const haveStayed = places.every(({ worker }) => worker?.state === 'serving' && !worker.isGone)
     return problems.length > 0 || haveStayed ? problems : ['a new worker did not stay']
   }
@@ -225,31 +242,11 @@ export class WorkerPool implements Daemon {
     return problem
   }
 
-  /** One after the other: both would have the spool. */
-  async #renewQueue(): Promise<void> {
+  #renewQueue(): void {
     const renewed = this.queue.renew()
     if (renewed === undefined) return
-    await leave(renewed.before, { drainMs: this.#drainTimeoutMs })
-    // It may be wanted no more, or anew once more.
-    const isWanted = this.queue.places.includes(renewed.next)
-    if (isWanted && this.#phase === 'serving') await this.#fill(renewed.next)
-  }
-
-  /** Gives a worker the settings in force; one that cannot take them is ended. Returns why. */
-  async #bring(worker: WorkerProcess): Promise<readonly string[]> {
-    while (!worker.isGone && worker.given !== this.#inForce) {
-      const next = this.#inForce
-      const problems = await prepare(worker, next, this.freezes.notices)
-      if (problems.length > 0) return this.#turnAway(worker, problems)
-      await commit(worker, next)
-    }
-    return []
-  }
-
-  #turnAway(worker: WorkerProcess, problems: readonly string[]): readonly string[] {
-    this.log('worker.refused', { worker: worker.number, problems })
-    worker.kill()
-    return problems
+    void leave(renewed.before, { drainMs: this.#drainTimeoutMs })
+    void this.#fill(renewed.next)
   }
 
   async #refresh(worker: WorkerProcess): Promise<void> {

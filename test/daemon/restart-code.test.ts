@@ -70,25 +70,45 @@ test('of new code the next patch is taken, another release and a queue that fail
   await daemon.waitFor('queue.started', 2)
 })
 
-test('a delivery that takes its time holds up neither the restart nor a reload', async () => {
+test('a daemon that is stopped while it tries the code of the queue begins nothing more', async () => {
   using dir = tempDir()
+  await using daemon = await startCopy(dir, 1)
+  const restarted = daemon.command('restart')
+  const over = AbortSignal.timeout(10_000)
+  // The third is the trial.
+  while ((await daemon.status()).workers.length < 3) over.throwIfAborted()
+  assert.equal((await daemon.stop()).code, 0)
+  assert.equal((await restarted).code, 78)
+  const names = daemon.events.map(({ event }) => event)
+  const after = names.slice(names.indexOf('daemon.stopping'))
+  assert.deepEqual(
+    after.filter((name) => name === 'worker.started' || name === 'worker.refused'),
+    [],
+  )
+})
+
+/** A relay whose queue is in the middle of a delivery that does not end by itself. */
+async function startDelivering(stack: AsyncDisposableStack): Promise<Daemon> {
   const asked = Promise.withResolvers<void>()
   let isDown = true
-  await using fritz = await ScriptedBackend.start(async (peer) => {
-    if (isDown) {
-      peer.socket.destroy()
-      return
-    }
-    peer.send('220 fritz ESMTP\r\n')
-    for (let line = await peer.line(); line !== 'DATA'; line = await peer.line()) {
-      peer.send('250 2.1.0 ok\r\n')
-    }
-    peer.send('354 go on\r\n')
-    await peer.message()
-    asked.resolve()
-    await peer.end()
-  })
-  await using daemon = await startCopy(dir, fritz.port, 'limits: {drain_timeout: 3s}\n')
+  const fritz = stack.use(
+    await ScriptedBackend.start(async (peer) => {
+      if (isDown) {
+        peer.socket.destroy()
+        return
+      }
+      peer.send('220 fritz ESMTP\r\n')
+      for (let line = await peer.line(); line !== 'DATA'; line = await peer.line()) {
+        peer.send('250 2.1.0 ok\r\n')
+      }
+      peer.send('354 go on\r\n')
+      await peer.message()
+      asked.resolve()
+      await peer.end()
+    }),
+  )
+  const dir = stack.use(tempDir())
+  const daemon = stack.use(await startCopy(dir, fritz.port, 'limits: {drain_timeout: 3s}\n'))
   using client = await Peer.connect(daemon.port('smtp'))
   client.send('EHLO c\r\nMAIL FROM:<>\r\nRCPT TO:<ann@example.com>\r\nDATA\r\n')
   await client.expect(/^354 .*\r\n/m)
@@ -97,10 +117,28 @@ test('a delivery that takes its time holds up neither the restart nor a reload',
   isDown = false
   assert.equal((await daemon.command('queue', 'retry', '--all')).code, 0)
   await asked.promise
+  return daemon
+}
+
+test('a delivery that takes its time holds up no restart and no reload, and is waited for', async () => {
+  await using stack = new AsyncDisposableStack()
+  const daemon = await startDelivering(stack)
   const [queue] = daemon.eventsOf('queue.started')
-  assert.equal((await daemon.command('restart', '--within', '1h')).code, 0)
-  assert.equal((await daemon.command('reload')).code, 0)
-  const gone = daemon.eventsOf('worker.exited').map(({ worker }) => worker)
-  assert.ok(!gone.includes(queue?.worker ?? 0), 'the delivery was waited for')
+  for (const command of ['restart', 'reload', 'restart']) {
+    assert.equal((await daemon.command(command)).code, 0, command)
+  }
   await daemon.waitFor('queue.started', 2)
+  const exits = daemon.eventsOf('worker.exited')
+  assert.ok(exits.some(({ worker }) => worker === queue?.worker))
+  // None was begun while another one had the spool.
+  assert.deepEqual([daemon.eventsOf('worker.refused'), daemon.eventsOf('worker.delayed')], [[], []])
+})
+
+test('a stop soon after a restart ends the queue in good order', async () => {
+  await using stack = new AsyncDisposableStack()
+  const daemon = await startDelivering(stack)
+  assert.equal((await daemon.command('restart', '--within', '1s')).code, 0)
+  assert.equal((await daemon.stop()).code, 0)
+  assert.deepEqual(daemon.eventsOf('internal'), [])
+  assert.deepEqual([...new Set(daemon.eventsOf('worker.exited').map(({ code }) => code))], [0])
 })

@@ -51,6 +51,8 @@ export class QueueHost implements Supervised {
   #queue: Queue | undefined
   #told = ''
   #failing = false
+  #stopped: Promise<void> | undefined
+  #closed: Promise<void> | undefined
 
   constructor(options: QueueHostOptions) {
     const counters = new CounterTable()
@@ -179,18 +181,23 @@ export class QueueHost implements Supervised {
     this.#queue?.cameUp(backend)
   }
 
+  /** May be asked again, with less time. */
   async #stop(drainMs: number): Promise<{ drained: boolean }> {
-    const stopped = this.#queue?.stop() ?? Promise.resolve()
+    const stopped = (this.#stopped ??= this.#queue?.stop() ?? Promise.resolve())
     const drained = await isOverWithin(stopped, drainMs)
     if (!drained) {
       for (const delivery of this.#deliveries) delivery.abort()
       await isOverWithin(stopped, afterAbortMs)
     }
+    await (this.#closed ??= this.#close())
+    return { drained }
+  }
+
+  async #close(): Promise<void> {
     this.#pool.close()
     this.#store?.[Symbol.dispose]()
     await this.#logWriter.finish()
     tell({ kind: 'report', report: this.#runtime.report() })
-    return { drained }
   }
 
   #tellUsage(): void {
