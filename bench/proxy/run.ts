@@ -21,8 +21,8 @@ interface Workload {
 }
 
 /** `at`: where clients come to, and `how`: what the generator speaks there. */
-function loginCost(at: keyof Ports, how: readonly string[], count: number): Workload['measure'] {
-  return async (rig, pid, scale) => {
+function logins(what: string, at: keyof Ports, how: readonly string[], count: number): Workload {
+  const measure: Workload['measure'] = async (rig, pid, scale) => {
     const args = ['login', ...how, '-p', `${rig.proxy[at]}`, '-c', '50']
     // Three times as many before: a daemon runs for months, and compiles what it runs often.
     load([...args, '-n', `${Math.ceil(3 * count * scale)}`])
@@ -30,6 +30,7 @@ function loginCost(at: keyof Ports, how: readonly string[], count: number): Work
     const { done = 0 } = load([...args, '-n', `${Math.ceil(count * scale)}`])
     return (useOf(pid).cpu_us - before) / done
   }
+  return { what, unit: 'CPU µs', peer: nginx, measure }
 }
 
 /** What the proxy adds to the time of one login, or of a NOOP within a session, with nobody beside. */
@@ -86,41 +87,14 @@ function idleMemory(tls: boolean, count: number): Workload['measure'] {
 }
 
 const workloads: Readonly<Record<string, Workload>> = {
-  'login-plain': {
-    what: 'IMAP login',
-    unit: 'CPU µs',
-    peer: nginx,
-    measure: loginCost('imap', ['-P', 'imap'], 20_000),
-  },
-  'login-tls': {
-    what: 'IMAP login, TLS 1.3',
-    unit: 'CPU µs',
-    peer: nginx,
-    measure: loginCost('imaps', ['-P', 'imap', '-t'], 5000),
-  },
-  'login-pop3': {
-    what: 'POP3 login',
-    unit: 'CPU µs',
-    peer: nginx,
-    measure: loginCost('pop3', ['-P', 'pop3'], 20_000),
-  },
-  'login-pop3-tls': {
-    what: 'POP3 login, TLS 1.3',
-    unit: 'CPU µs',
-    peer: nginx,
-    measure: loginCost('pop3s', ['-P', 'pop3', '-t'], 5000),
-  },
-  'login-submission': {
-    what: 'submission login',
-    unit: 'CPU µs',
-    peer: nginx,
-    measure: loginCost('submission', ['-P', 'smtp'], 20_000),
-  },
+  'login-plain': logins('IMAP login', 'imap', ['-P', 'imap'], 20_000),
+  'login-tls': logins('IMAP login, TLS 1.3', 'imaps', ['-P', 'imap', '-t'], 5000),
+  'login-pop3': logins('POP3 login', 'pop3', ['-P', 'pop3'], 20_000),
+  'login-pop3-tls': logins('POP3 login, TLS 1.3', 'pop3s', ['-P', 'pop3', '-t'], 5000),
+  'login-submission': logins('submission login', 'submission', ['-P', 'smtp'], 20_000),
   'login-sieve': {
-    what: 'ManageSieve login',
-    unit: 'CPU µs',
+    ...logins('ManageSieve login', 'sieve', ['-P', 'sieve'], 10_000),
     peer: dovecot,
-    measure: loginCost('sieve', ['-P', 'sieve'], 10_000),
   },
   'bulk-plain': {
     what: 'FETCH, 8 connections',
