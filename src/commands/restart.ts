@@ -5,7 +5,7 @@ import { findRunDir } from '../config/run-dir.ts'
 import { askDaemon } from '../control/client.ts'
 import type { RestartReport } from '../control/session-messages.ts'
 
-/** New workers open the map, and the queue of before finishes what it is about to deliver. */
+/** Two processes start one after the other, and a very large map is opened. */
 const patienceMs = 180_000
 
 export default class Restart extends MailmuxCommand {

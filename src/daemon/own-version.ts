@@ -1,7 +1,7 @@
 /** The version of this package, as the files beside this one have it: new ones may have come since. */
 import { readFileSync } from 'node:fs'
 
-/** Both src/base and the folders of the bundle lie two below the package. */
+/** Both src/daemon and the folders of the bundle lie two below the package. */
 const packageFile = new URL('../../package.json', import.meta.url)
 
 export function ownVersion(): string {

@@ -11,7 +11,7 @@ const prepareMs = 60_000
 export const commitMs = 10_000
 
 /** Why nothing new is begun. */
-export const isStopping = 'the daemon is stopping'
+export const stoppingText = 'the daemon is stopping'
 
 /** Settings with the number of the map that was found good with them. */
 export interface CheckedSettings {
@@ -48,7 +48,7 @@ export class SettingsInForce {
     const problems = [...new Set(answers.flat())]
     if (problems.length > 0 || serving() === undefined) {
       await Promise.all(workers.map((worker) => worker.ask({ do: 'abort' }, commitMs)))
-      return problems.length > 0 ? problems : [isStopping]
+      return problems.length > 0 ? problems : [stoppingText]
     }
     this.#current = next
     await Promise.all(workers.map((worker) => commit(worker, next)))

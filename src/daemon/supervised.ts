@@ -1,6 +1,6 @@
 /** What every child of the supervisor does as a process: it answers, and it ends with it. */
-import { ownVersion } from './own-version.ts'
 import type { Ask, FromWorker, Replies, ToWorker } from './channel.ts'
+import { ownVersion } from './own-version.ts'
 
 export interface Supervised {
   perform(ask: Ask): Promise<Replies[Ask['do']]>

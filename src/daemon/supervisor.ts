@@ -5,7 +5,6 @@
 import { fileURLToPath } from 'node:url'
 import { MailmuxError } from '../base/error.ts'
 import { moduleFile } from '../base/module-file.ts'
-import { ownVersion } from './own-version.ts'
 import type { Problem } from '../base/problem.ts'
 import type { Config, Service } from '../config/config.ts'
 import { loadConfig } from '../config/load.ts'
@@ -30,6 +29,7 @@ import type { Sample } from './metrics/exposition.ts'
 import type { MetricsListeners } from './metrics/listeners.ts'
 import type { Check } from './metrics/pages.ts'
 import { Monitor } from './monitor.ts'
+import { ownVersion } from './own-version.ts'
 import { readinessOf } from './readiness.ts'
 import { refuseReload } from './refuse-reload.ts'
 import { reportStatus } from './report-status.ts'
@@ -262,7 +262,7 @@ export class Supervisor {
 }
 
 /** What is there before the workers, and after them. */
-export interface Means {
+interface Means {
   readonly logWriter: LogWriter
   readonly metrics: MetricsListeners
   readonly boards: BoardKeeper

@@ -7,7 +7,6 @@ import cluster from 'node:cluster'
 import { fileURLToPath } from 'node:url'
 import type { Log } from '../base/log.ts'
 import type { Naming } from '../mail/address.ts'
-import { type CheckedSettings, isStopping, SettingsInForce } from './settings-in-force.ts'
 import type { Drain } from './channel.ts'
 import { coalesce } from './coalesce.ts'
 import type { Counts } from './counters.ts'
@@ -17,6 +16,7 @@ import { RestartPolicy } from './restart-policy.ts'
 import { RetiredFigures } from './retired-figures.ts'
 import { awaitEnd, leave, retire } from './retire-worker.ts'
 import type { Daemon } from './session-control.ts'
+import { type CheckedSettings, SettingsInForce, stoppingText } from './settings-in-force.ts'
 import { startChild } from './start-child.ts'
 import { type ChildStart, emptyPlace, isCrash, type Place } from './worker-place.ts'
 import type { Exit, WorkerProcess } from './worker-process.ts'
@@ -108,7 +108,7 @@ export class WorkerPool implements Daemon {
    * anything.
    */
   async restart(drain: Drain, refuse: Refuse): Promise<readonly string[]> {
-    if (this.#phase !== 'serving') return [isStopping]
+    if (this.#phase !== 'serving') return [stoppingText]
     if (this.#start.boards.free < this.#places.length) {
       const leaving = this.workers.filter(
         ({ role, state }) => role === 'worker' && state === 'leaving',
@@ -118,12 +118,13 @@ export class WorkerPool implements Daemon {
     }
     const problem = await this.#tryQueue(refuse)
     if (problem !== undefined) return [problem]
-    if (this.#phase !== 'serving') return [isStopping]
+    if (this.#phase !== 'serving') return [stoppingText]
     const next = this.#places.map(() => emptyPlace('worker'))
     const problems = await this.#fillAll(next, refuse)
     // Those that do serve may have clients by now.
     const going = problems.length > 0 ? next : this.#places
     if (problems.length === 0) this.#places = next
+    // One that is only starting has none, and may never be ready.
     for (const { worker } of going) if (worker?.state === 'starting') worker.kill()
     void leave(going, drain)
     if (problems.length === 0) this.#renewQueue()
@@ -178,7 +179,7 @@ export class WorkerPool implements Daemon {
   }
 
   #begin(place: Place): WorkerProcess | string {
-    if (this.#phase === 'stopping') return isStopping
+    if (this.#phase === 'stopping') return stoppingText
     const worker = startChild(place, this.#start, {
       failing: (failing) => this.#letGo(failing),
       exited: (gone, exit) => this.#noteExit(gone, exit),
@@ -225,7 +226,7 @@ export class WorkerPool implements Daemon {
   async #fillAll(places: readonly Place[], refuse?: Refuse): Promise<readonly string[]> {
     const all = await Promise.all(places.map((place) => this.#fill(place, refuse)))
     const problems = [...new Set(all.flat())]
-    if (this.#phase === 'stopping') return [isStopping]
+    if (this.#phase === 'stopping') return [stoppingText]
     const haveStayed = places.every(({ worker }) => worker?.state === 'serving' && !worker.isGone)
     return problems.length > 0 || haveStayed ? problems : ['a new worker did not stay']
   }

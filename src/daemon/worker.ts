@@ -67,7 +67,7 @@ class Worker implements Supervised {
   #failing = false
   /** Connections whose proxy has not yet said whose they are. */
   #unnamed = 0
-  #whenNamed: () => void = () => undefined
+  #naming: PromiseWithResolvers<void> | undefined
   /** So many sessions have needed nearly all descriptors. */
   #carriedSessions = Number.POSITIVE_INFINITY
   /** Clients that are being told that there is no room for them. */
@@ -206,7 +206,7 @@ class Worker implements Supervised {
     this.#unnamed++
     acceptProxied(socket, (outcome) => {
       this.#unnamed--
-      if (this.#unnamed === 0) this.#whenNamed()
+      if (this.#unnamed === 0) this.#naming?.resolve()
       if (outcome === 'refused') refuse()
       else if (outcome === 'gone' || this.#runtime.draining) socket.destroy()
       else this.#start(socket, listener)
@@ -216,9 +216,9 @@ class Worker implements Supervised {
   /** Returns when no proxy has to say any more whose connection it passed on. */
   async #allNamed(): Promise<void> {
     if (this.#unnamed === 0) return
-    const { promise, resolve } = Promise.withResolvers<void>()
-    this.#whenNamed = resolve
-    await promise
+    // Once for all who ask: nobody comes in any more.
+    this.#naming ??= Promise.withResolvers()
+    await this.#naming.promise
   }
 
   #refuse(socket: Connection, listener: ListenerConfig, reason: NoRoom): void {
