@@ -27,6 +27,8 @@ const offers = {
     '250-fritz\r\n250-AUTH PLAIN\r\n250 XCLIENT ADDR PORT DESTADDR DESTPORT\r\n',
   ],
 } as const
+/** What those say who ask what a back-end offers. */
+const asked = /^(?:CAPA|LOGOUT|QUIT)$/
 /** By their services. */
 const toldOf = new Map<string, (line: string) => void>()
 
@@ -39,7 +41,9 @@ async function startTrusting(service: XclientService): Promise<ScriptedBackend> 
       await peer.line()
       peer.send(answer)
     }
-    toldOf.get(service)?.(await peer.line())
+    const said = await peer.line()
+    // Who asks what it offers comes when it likes, and leaves.
+    if (!asked.test(said)) toldOf.get(service)?.(said)
     peer.socket.destroy()
   })
   return stack.use(trusting)
