@@ -63,6 +63,7 @@ describe('TLS to the back-ends', { skip }, () => {
       using sieve = await Peer.connect(site.port('sieve'))
       sieve.send(plainLogin('bob', password))
       await sieve.expect(/^NO \(TRYLATER\)/m)
+      await site.daemon.waitFor('backend')
       const steps = site.daemon.eventsOf('backend').map(({ step, reason }) => `${step} ${reason}`)
       assert.deepEqual([...new Set(steps)], ['tls cert'])
       assert.deepEqual(await site.subjects(site.fritz, 'bob'), [])
