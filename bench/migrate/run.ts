@@ -1,9 +1,10 @@
 /**
  * Copies of one mailbox from Dovecot to Dovecot, by mailmux, by mbsync (Debian: isync) and by
- * `doveadm backup` over IMAP, a first and a second run of each in turn, every time into mailboxes that are new: the time, and the CPU time
- * and the most memory of the copying program alone.
- * `run.ts [--pairs N] [--scale F]`; `run.ts jobs` copies several mailboxes at once; `run.ts freeze [--moves N] [--scale F]` see freeze.ts; `run.ts ledger [--moves N]
- * [--seed S]` see ledger.ts.
+ * `doveadm backup` over IMAP, as it comes and with messages asked for ahead: a first and a second run
+ * of each in turn, every time into mailboxes that are new. The time, and the CPU time and the most
+ * memory of the copying program alone.
+ * `run.ts [--pairs N] [--scale F]`; `run.ts jobs` copies several mailboxes at once; `run.ts freeze
+ * [--moves N] [--scale F]` see freeze.ts; `run.ts ledger [--moves N] [--seed S]` see ledger.ts.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -97,14 +98,19 @@ function mbsync(dir: TempDir, pair: MailboxPair): Tool {
   }
 }
 
+/** What makes `doveadm backup` ask for messages before it needs them; by itself it does not. */
+const ahead = { imapc_features: 'rfc822.size fetch-headers', mail_prefetch_count: 20 }
+
 /** It writes the new mailbox itself, into the store, as the server there would. */
-function doveadm({ source, target }: MailboxPair): Tool {
+function doveadm(
+  { source, target }: MailboxPair,
+  more: Readonly<Record<string, unknown>> = {},
+): Tool {
   const settings = {
     imapc_host: '127.0.0.1',
     imapc_port: source.ports.imap,
     imapc_password: password,
-    imapc_features: 'rfc822.size fetch-headers',
-    mail_prefetch_count: 20,
+    ...more,
   }
   const options = Object.entries(settings).flatMap(([key, value]) => ['-o', `${key}=${value}`])
   return (user) => {
@@ -148,12 +154,18 @@ function describe({ seconds, cpuSeconds, peakMiB }: Cost): string {
 
 async function measure(workload: Workload): Promise<void> {
   using dir = tempDir()
-  const names = ['mailmux', ...(skipWithout('mbsync') === false ? ['mbsync'] : []), 'doveadm']
+  const names = [
+    'mailmux',
+    ...(skipWithout('mbsync') === false ? ['mbsync'] : []),
+    'doveadm',
+    'doveadm-ahead',
+  ]
   await using pair = await prepare(dir, names)
   const tools = new Map([
     ['mailmux', mailmux(dir)],
     ['mbsync', mbsync(dir, pair)],
     ['doveadm', doveadm(pair)],
+    ['doveadm-ahead', doveadm(pair, ahead)],
   ])
   for (const name of names) await fill(pair, name, workload)
   for (const name of names) {
