@@ -48,7 +48,7 @@ export async function copyFolder(work: FolderWork): Promise<FolderReport> {
     await expungeTargets(context, journal.stale(folder))
     // Another connection has added them: until it selects anew, this one may not know them, and a
     // STORE of them does nothing, and is answered OK (Dovecot 2.3).
-    if (report.copied > 0) await session.target.select(work.targetName, 'write')
+    if (hadRows && report.copied > 0) await session.target.select(work.targetName, 'write')
     if (hadRows) await followFlags(context, source, there)
   }
   const isWhole = report.bad === 0 && report.problems.length === 0
