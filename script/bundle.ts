@@ -24,7 +24,7 @@ await build({
   platform: 'node',
   target: 'node24',
   // Loaded by few commands, and large: they stay where npm puts them.
-  external: ['imapflow', 'ldapts', 'mysql2', 'nodemailer', 'pg', 'pg-cursor'],
+  external: ['ldapts', 'mysql2', 'nodemailer', 'pg', 'pg-cursor'],
   // Packages in CommonJS call for Node's own modules by `require`.
   banner: {
     js: "import { createRequire as requireOf } from 'node:module'\nconst require = requireOf(import.meta.url)",
