@@ -73,7 +73,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
 
 /** Client libraries that one file each knows: what they throw is translated there. */
 const oneFileEach: Readonly<Record<string, readonly string[]>> = {
-  imapflow: ['src/migrate/imap-mailbox.ts'],
+  imapflow: ['src/migrate/imap-client.ts'],
   // Entries for a build, and passwords for a login.
   ldapts: ['src/map/sources/ldap.ts', 'src/daemon/login/ldap-bind.ts'],
   mysql2: ['src/map/sources/mysql.ts'],

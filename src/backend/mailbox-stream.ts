@@ -27,13 +27,13 @@ const readBytes = 65_536
  * Throws BACKEND_UNREACHABLE, BACKEND_THROTTLED, BACKEND_LOGIN_REFUSED, BACKEND_PORT_MISSING, or the
  * reason of `signal`, which closes it later, too: nobody waits for an answer then. Who has it destroys
  * it. What comes and goes is counted by the share of `access`, and waits where that says so; `isSpare`:
- * that the login is refused is not.
+ * that the login is refused is not; what comes goes through `sieve`.
  */
 export function openMailboxStream(
   access: MailboxAccess,
   protocol: MailboxProtocol,
   signal: AbortSignal,
-  { isSpare = false } = {},
+  { isSpare = false, sieve }: { readonly isSpare?: boolean; readonly sieve?: Sieve } = {},
 ): Promise<MailboxStream> {
   const endpoint = endpointOf(access, protocol)
   signal.throwIfAborted()
@@ -46,11 +46,11 @@ export function openMailboxStream(
     loginTimeoutMs: access.loginTimeoutMs,
     preface: prefaceFor({ clientAddress: access.clientAddress, client: undefined }),
   }
-  const limits = { share: access.share, signal }
+  const options = { share: access.share, signal, sieve }
   const client = new LoginClient(plan, {
     backendAnswered(outcome) {
       signal.removeEventListener('abort', giveUp)
-      if (outcome.kind === 'accepted') resolve(new MailboxStream(client, outcome, limits))
+      if (outcome.kind === 'accepted') resolve(new MailboxStream(client, outcome, options))
       else {
         // That one more is refused is not held against the server.
         const share = isSpare ? undefined : access.share
@@ -68,6 +68,15 @@ export function openMailboxStream(
   }
   signal.addEventListener('abort', giveUp, { once: true })
   return promise
+}
+
+/** What there is to read of bytes that have come, in order; it may keep them. */
+export type Sieve = (bytes: Buffer) => readonly Buffer[]
+
+interface StreamOptions {
+  readonly share: Share | undefined
+  readonly signal: AbortSignal
+  readonly sieve: Sieve | undefined
 }
 
 type Accepted = Extract<BackEndOutcome, { kind: 'accepted' }>
@@ -111,6 +120,7 @@ export class MailboxStream extends Duplex {
   readonly #socket: Socket
   readonly #share: Share | undefined
   readonly #signal: AbortSignal
+  readonly #sieve: Sieve | undefined
   /** What calls off a wait, by direction. */
   readonly #held = new Map<'read' | 'write', () => void>()
   /** Of a write that waits. */
@@ -122,7 +132,7 @@ export class MailboxStream extends Duplex {
   constructor(
     client: LoginClient,
     { response, surplus }: Accepted,
-    { share, signal }: { readonly share: Share | undefined; readonly signal: AbortSignal },
+    { share, signal, sieve }: StreamOptions,
   ) {
     super({ highWaterMark: readBytes * 4 })
     const giveUp = (): void => void this.destroy()
@@ -130,6 +140,7 @@ export class MailboxStream extends Duplex {
     this.once('close', () => signal.removeEventListener('abort', giveUp))
     this.#share = share
     this.#signal = signal
+    this.#sieve = sieve
     const { socket } = client
     if (socket === undefined) throw new Error('accepted without a connection')
     this.#socket = nodeSocketOf(socket)
@@ -168,7 +179,7 @@ export class MailboxStream extends Duplex {
   /** Takes bytes that have come. False: no more of them now. */
   took(bytes: Buffer): boolean {
     this.#tellLatency()
-    const isWanted = this.push(bytes)
+    const isWanted = this.#push(bytes)
     const isHeld = this.#hold('read', bytes.length, () => this.#socket.resume())
     return isWanted && !isHeld
   }
@@ -203,6 +214,14 @@ export class MailboxStream extends Duplex {
     this.#endWrite?.(error ?? new Error('closed'))
     this.#socket.destroy()
     done(error)
+  }
+
+  /** False: there is enough to read. */
+  #push(bytes: Buffer): boolean {
+    if (this.#sieve === undefined) return this.push(bytes)
+    let isWanted = true
+    for (const piece of this.#sieve(bytes)) isWanted = this.push(piece)
+    return isWanted
   }
 
   #tellLatency(): void {

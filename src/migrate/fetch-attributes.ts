@@ -1,4 +1,5 @@
 /** What FETCH answers, out of the tokens that imapflow's parser makes of it. RFC 9051 section 7.5.2. */
+import type { FetchedItems } from './fetch-filter.ts'
 import { flagText } from './plan-messages.ts'
 
 /** As imapflow's parser makes them: a list, or one with a value. */
@@ -27,6 +28,8 @@ export class FetchAnswers {
   readonly #wanted: readonly (keyof Fetched)[]
   readonly #isAsked: (uid: number) => boolean
   readonly #parts = new Map<number, FetchedPart>()
+  /** By what a server wrote: most messages have one of few. */
+  readonly #flagTexts = new Map<string, string>()
 
   constructor(wanted: readonly (keyof Fetched)[], isAsked: (uid: number) => boolean) {
     this.#wanted = wanted
@@ -35,17 +38,37 @@ export class FetchAnswers {
 
   take(attributes: readonly Token[]): void {
     const part = readFetched(attributes)
-    if (part === undefined || !this.#isAsked(part.uid)) return
-    this.#parts.set(part.uid, { ...this.#parts.get(part.uid), ...part })
+    if (part !== undefined) this.#add(part)
+  }
+
+  /** The same of a response that is read already. */
+  takeItems({ flags, ...items }: FetchedItems): void {
+    this.#add(flags === undefined ? items : { ...items, flags: this.#flagTextOf(flags) })
   }
 
   /** By rising UID: what others change may be told of first. */
   get whole(): Fetched[] {
-    const none = { flags: '', date: '', sizeBytes: 0, body: undefined }
     return [...this.#parts.values()]
       .filter((part) => this.#wanted.every((name) => part[name] !== undefined))
-      .map((part) => ({ ...none, ...part }))
+      .map(({ uid, flags = '', date = '', sizeBytes = 0, body }) => {
+        return { uid, flags, date, sizeBytes, body }
+      })
       .sort((one, other) => one.uid - other.uid)
+  }
+
+  #flagTextOf(written: string): string {
+    const known = this.#flagTexts.get(written)
+    if (known !== undefined) return known
+    const text = flagText(written.split(' ').filter((flag) => flag !== ''))
+    this.#flagTexts.set(written, text)
+    return text
+  }
+
+  #add(part: FetchedPart): void {
+    const { uid } = part
+    if (!this.#isAsked(uid)) return
+    const before = this.#parts.get(uid)
+    this.#parts.set(uid, before === undefined ? part : { ...before, ...part })
   }
 }
 

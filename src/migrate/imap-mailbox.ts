@@ -1,27 +1,24 @@
 /**
- * One mailbox over IMAP, by imapflow: folders, flags, dates and octets as the server has them. The
- * one file that knows imapflow, whose failures become ours here. Messages are put elsewhere
- * (backend/append-connection.ts): imapflow has one command under way at a time, and each message of
- * its APPEND waits to be asked for.
+ * One mailbox over IMAP, by imapflow: folders, flags, dates and octets as the server has them. Its
+ * failures become ours here. Messages are put elsewhere (backend/append-connection.ts): imapflow has
+ * one command under way at a time, and each message of its APPEND waits to be asked for.
  */
-import { ImapFlow } from 'imapflow'
 import type { MailboxAccess } from '../backend/mailbox-access.ts'
-import { type MailboxStream, openMailboxStream } from '../backend/mailbox-stream.ts'
+import { openMailboxStream } from '../backend/mailbox-stream.ts'
 import { MailmuxError } from '../base/error.ts'
+import { FetchFilter } from './fetch-filter.ts'
 import type { Fetched, Token } from './fetch-attributes.ts'
+import { ImapClient } from './imap-client.ts'
 import {
   answersTo,
   atom,
   type Attribute,
   type Attributes,
-  type Executing,
   factNames,
   flagNames,
   messageIdOnly,
   nameOf,
-  pace,
   sequence,
-  takenBy,
   uidSearch,
   type Untagged,
   wholeBody,
@@ -31,7 +28,6 @@ import {
   type FolderList,
   folderListOf,
   hasCapability,
-  type Namespaces,
   type Quota,
   quotaOf,
   Refusal,
@@ -40,18 +36,17 @@ import {
 } from './imap-answers.ts'
 import { UidSet } from './uid-set.ts'
 
-const silenceMs = 300_000
 /** UIDs that one command names; a set of single ones is still a line that servers read. */
 const uidsAtOnce = 1_000
 
 export class ImapMailbox implements AsyncDisposable {
   readonly server: string
   readonly #access: MailboxAccess
-  readonly #client: ImapFlow
+  readonly #client: ImapClient
   readonly #signal: AbortSignal
-  readonly #close = (): void => this.#client.close()
+  readonly #close = (): void => this.#client.flow.close()
 
-  private constructor(access: MailboxAccess, client: ImapFlow, signal: AbortSignal) {
+  private constructor(access: MailboxAccess, client: ImapClient, signal: AbortSignal) {
     this.server = access.server
     this.#access = access
     this.#client = client
@@ -61,11 +56,13 @@ export class ImapMailbox implements AsyncDisposable {
 
   /** Throws as `openMailboxStream` does. */
   static async open(access: MailboxAccess, signal: AbortSignal): Promise<ImapMailbox> {
-    const stream = await openMailboxStream(access, 'imap', signal)
-    const client = clientOver(stream, access.server)
+    const filter = new FetchFilter()
+    const sieve = (bytes: Buffer): readonly Buffer[] => filter.pass(bytes)
+    const stream = await openMailboxStream(access, 'imap', signal, { sieve })
+    const client = new ImapClient(stream, filter, access.server)
     const mailbox = new ImapMailbox(access, client, signal)
     try {
-      await mailbox.#ask(() => client.connect())
+      await mailbox.#ask(() => client.flow.connect())
       return mailbox
     } catch (error) {
       stream.destroy()
@@ -85,7 +82,7 @@ export class ImapMailbox implements AsyncDisposable {
 
   /** Whether a capability is offered, by its name in capitals; `NAME=` is any of those. */
   offers(capability: string): boolean {
-    return hasCapability(this.#client.capabilities, capability)
+    return hasCapability(this.#client.flow.capabilities, capability)
   }
 
   /** Folders of the user's own, each with its state where it can be selected. */
@@ -93,9 +90,9 @@ export class ImapMailbox implements AsyncDisposable {
     // STATUS of the selected folder is as this session knows it else: RFC 9051 section 6.3.11.
     await this.#exec('NOOP', [])
     const statusQuery = { messages: true, uidNext: true, uidValidity: true, highestModseq: true }
-    const listed = await this.#ask(() => this.#client.list({ statusQuery }))
+    const listed = await this.#ask(() => this.#client.flow.list({ statusQuery }))
     const isInboxSubscribed = await this.#isSubscribed('INBOX')
-    return folderListOf(listed, this.#client as unknown as Namespaces, isInboxSubscribed)
+    return folderListOf(listed, this.#client.namespaces, isInboxSubscribed)
   }
 
   async #isSubscribed(folder: string): Promise<boolean> {
@@ -118,7 +115,7 @@ export class ImapMailbox implements AsyncDisposable {
   /** Throws Refusal. */
   async select(folder: string, access: 'read' | 'write'): Promise<SelectedFolder> {
     const opened = await this.#ask(() =>
-      this.#client.mailboxOpen(folder, { readOnly: access === 'read' }),
+      this.#client.flow.mailboxOpen(folder, { readOnly: access === 'read' }),
     )
     const { permanentFlags, exists: messages } = opened
     return { state: stateOf({ ...opened, messages }), permanentFlags }
@@ -129,7 +126,7 @@ export class ImapMailbox implements AsyncDisposable {
     if (!this.offers('STATUS=SIZE')) return undefined
     let total = 0
     for (const folder of folders) {
-      const status = await this.#ask(() => this.#client.status(folder, { size: true }))
+      const status = await this.#ask(() => this.#client.flow.status(folder, { size: true }))
       if (status === false || status.size === undefined) return undefined
       total += status.size
     }
@@ -156,15 +153,15 @@ export class ImapMailbox implements AsyncDisposable {
     const { asked, untagged, uids } = uidSearch(this.offers('ESEARCH'))
     const counts: number[] = []
     const count = (): void => {
-      const { exists = 0 } = this.#client.mailbox || {}
+      const { exists = 0 } = this.#client.flow.mailbox || {}
       counts.push(exists)
     }
     count()
-    this.#client.on('exists', count).on('expunge', count)
+    this.#client.flow.on('exists', count).on('expunge', count)
     try {
       await this.#exec('UID SEARCH', asked, untagged)
     } finally {
-      this.#client.off('exists', count).off('expunge', count)
+      this.#client.flow.off('exists', count).off('expunge', count)
     }
     return { found: uids(), counts }
   }
@@ -186,7 +183,7 @@ export class ImapMailbox implements AsyncDisposable {
   async changedFlags(since: string): Promise<Fetched[]> {
     const answers = answersTo(flagNames, () => true)
     const asked = [sequence('1:*'), flagNames, [atom('CHANGEDSINCE'), atom(since)]]
-    await this.#exec('UID FETCH', asked, takenBy(answers))
+    await this.#ask(() => this.#client.fetch(asked, answers))
     return answers.whole
   }
 
@@ -217,7 +214,7 @@ export class ImapMailbox implements AsyncDisposable {
 
   /** Throws Refusal. */
   async remove(folder: string): Promise<void> {
-    await this.#ask(() => this.#client.mailboxDelete(folder))
+    await this.#ask(() => this.#client.flow.mailboxDelete(folder))
   }
 
   /** Gives messages of the selected folder these flags and no others. */
@@ -238,26 +235,25 @@ export class ImapMailbox implements AsyncDisposable {
 
   /** Of what INBOX counts against; undefined where the server tells of none. */
   async quota(): Promise<Quota | undefined> {
-    return quotaOf(await this.#ask(() => this.#client.getQuota('INBOX')))
+    return quotaOf(await this.#ask(() => this.#client.flow.getQuota('INBOX')))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#signal.removeEventListener('abort', this.#close)
-    if (this.#client.usable) await this.#client.logout().catch(() => undefined)
-    this.#client.close()
+    if (this.#client.flow.usable) await this.#client.flow.logout().catch(() => undefined)
+    this.#client.flow.close()
   }
 
   async #fetch(uids: UidSet, names: readonly Attribute[]): Promise<Fetched[]> {
     const answers = answersTo(names, (uid) => uids.has(uid))
     for (const part of uids.chunks(uidsAtOnce)) {
-      await this.#exec('UID FETCH', [sequence(part), names], takenBy(answers))
+      await this.#ask(() => this.#client.fetch([sequence(part), names], answers))
     }
     return answers.whole
   }
 
   async #exec(command: string, attributes: Attributes, untagged: Untagged = {}): Promise<void> {
-    const client = this.#client as unknown as Executing
-    await this.#ask(async () => (await client.exec(command, attributes, { untagged })).next())
+    await this.#ask(() => this.#client.exec(command, attributes, untagged))
   }
 
   /** Failures become ours, as `failureOf` has them. */
@@ -270,31 +266,4 @@ export class ImapMailbox implements AsyncDisposable {
       throw failureOf(this.#access, error)
     }
   }
-}
-
-function clientOver(stream: MailboxStream, host: string): ImapFlow {
-  // We are logged in already: imapflow is told so as RFC 9051 section 7.1.4 has it.
-  const client = new ImapFlow({
-    host,
-    port: 0,
-    secure: false,
-    doSTARTTLS: false,
-    logger: false,
-    clientInfo: { name: 'mailmux', version: false, vendor: false, 'support-url': false },
-    disableAutoIdle: true,
-    disableCompression: true,
-    disableAutoEnable: true,
-    socketTimeout: silenceMs,
-    transport: {
-      connect(_options, onConnect) {
-        stream.unshift(Buffer.from(`* PREAUTH [CAPABILITY ${stream.capabilities}] logged in\r\n`))
-        setImmediate(onConnect)
-        return stream
-      },
-    },
-  })
-  pace(client as unknown as Executing, () => stream.untilTurn())
-  // What goes wrong is thrown by the calls; the event tells the same once more.
-  client.on('error', () => undefined)
-  return client
 }

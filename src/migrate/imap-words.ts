@@ -38,24 +38,6 @@ interface UntaggedData {
 
 export type Untagged = Readonly<Record<string, (data: UntaggedData) => Promise<void>>>
 
-/** What imapflow has and its types keep to itself. All of its own commands go through `exec`, too. */
-export interface Executing {
-  exec: (
-    command: string,
-    attributes: Attributes,
-    options: { readonly untagged: Untagged },
-  ) => Promise<{ next(): void }>
-}
-
-/** From now on each command waits for `untilTurn` before it is sent. */
-export function pace(client: Executing, untilTurn: () => Promise<void>): void {
-  const exec = client.exec.bind(client)
-  client.exec = async (...command) => {
-    await untilTurn()
-    return await exec(...command)
-  }
-}
-
 /** What FETCH tells of by these names. */
 const told: Readonly<Record<string, keyof Fetched>> = {
   FLAGS: 'flags',
@@ -71,10 +53,6 @@ export function answersTo(
 ): FetchAnswers {
   const wanted = names.flatMap(({ value }) => told[String(value)] ?? [])
   return new FetchAnswers(wanted, isAsked)
-}
-
-export function takenBy(answers: FetchAnswers): Untagged {
-  return { FETCH: async ({ attributes = [] }) => answers.take(attributes) }
 }
 
 /** UID SEARCH for all there is, in ranges where `isExtended`: RFC 4731. */

@@ -9,6 +9,7 @@ import { checkedSession } from './checked-session.ts'
 import { firstWords } from './client-hello.ts'
 import { exchangeTargets } from './exchanges.ts'
 import { explore, type Target } from './explore.ts'
+import { imapFetches } from './fetches.ts'
 import { frontEnds } from './front-ends.ts'
 import { joinedTargets } from './joined.ts'
 
@@ -58,6 +59,7 @@ const targets = [
   ...backEnds,
   proxyHeader,
   ...joinedTargets,
+  imapFetches,
   ...exchangeTargets,
   checkedSession,
   firstWords,

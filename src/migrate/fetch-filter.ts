@@ -1,0 +1,225 @@
+/**
+ * Takes whole responses to FETCH out of what a server says, and lets everything else pass as it came:
+ * a short cut past a parser that makes many objects of each. RFC 9051 section 7.5.2.
+ *
+ * What is not written as servers write it passes, too, for a parser that knows all of the grammar.
+ */
+
+/** What one response tells of a message, as far as it does. */
+export interface FetchedItems {
+  uid: number
+  /** As the server wrote them, between blanks. */
+  flags?: string
+  /** INTERNALDATE, as IMAP writes it. */
+  date?: string
+  sizeBytes?: number
+  /** Octets of BODY[…]; none where it is NIL. */
+  body?: Buffer
+}
+
+type Taker = (items: FetchedItems) => void
+
+/** A response of which literals are still to come. */
+interface Reading {
+  readonly items: FetchedItems
+  /** All of it so far, should it have to pass after all. */
+  readonly raw: Buffer[]
+  /** Octets of the body that are still to come. */
+  left: number
+  /** Where they are put, if not all of them came at once. */
+  body: Buffer | undefined
+}
+
+const lineFeed = 0x0a
+const carriageReturn = 0x0d
+const closingBrace = 0x7d
+/** A line that is longer is no answer to what we ask for. */
+const mostLineBytes = 65_536
+/** Of such a line, what is kept to see whether a literal follows it. */
+const lineEndBytes = 32
+/** More of them are no size of a literal. */
+const mostDigits = 15
+/** Larger ones pass: nobody asks for so much at once. */
+const mostLiteralBytes = 8 * 1024 * 1024
+
+const responseForm = /^\* \d+ FETCH \(/i
+const itemForm =
+  /(?:UID (\d{1,10})|FLAGS \(([^()"]*)\)|INTERNALDATE "([^"\\]*)"|RFC822\.SIZE (\d{1,15})|MODSEQ \(\d+\)|BODY\[[^\]"]*\](?:<\d+>)? (?:(NIL)|"([^"\\]*)"|~?\{(\d{1,10})\}$))/iy
+const literalForm = /(\{?)(\d+)\}\r?\n$/
+const printable = /^[ -~]*$/
+
+export class FetchFilter {
+  /** Gets what is taken; where there is none, everything passes. */
+  taker: Taker | undefined
+  /** Of a line that has not ended. */
+  #held: Buffer[] = []
+  #heldBytes = 0
+  /** The last of a line that passes before it has ended. */
+  #longEnd: Buffer | undefined
+  /** Octets of a literal that passes. */
+  #passing = 0
+  /** What comes next goes on with a response that passes. */
+  #isWithin = false
+  #reading: Reading | undefined
+  /** Lines can no longer be told apart. */
+  #isLost = false
+
+  /** Takes bytes that have come, which must stay as they are; returns those that pass, in their order. */
+  pass(bytes: Buffer): readonly Buffer[] {
+    const passed: Buffer[] = []
+    let from = 0
+    const passUntil = (end: number, next: number, instead: readonly Buffer[] = []): void => {
+      if (end > from) passed.push(bytes.subarray(from, end))
+      passed.push(...instead)
+      from = next
+    }
+    for (let at = 0; at < bytes.length && !this.#isLost; ) {
+      const start = at
+      if (this.#passing > 0) {
+        at = Math.min(at + this.#passing, bytes.length)
+        this.#passing -= at - start
+      } else if (this.#reading !== undefined && this.#reading.left > 0) {
+        at = fill(this.#reading, bytes, at)
+        passUntil(start, at)
+      } else {
+        at = bytes.indexOf(lineFeed, at) + 1 || bytes.length
+        const piece = bytes.subarray(start, at)
+        const isEnd = piece[piece.length - 1] === lineFeed
+        if (this.#longEnd !== undefined) this.#goOn(piece, isEnd)
+        else if (!isEnd) passUntil(start, at, this.#hold(piece))
+        else {
+          const line = this.#held.length === 0 ? piece : this.#release(piece)
+          const instead = this.#line(line)
+          if (instead !== undefined) passUntil(start, at, instead)
+          else if (line !== piece) passUntil(start, at, [line])
+        }
+      }
+    }
+    passUntil(bytes.length, bytes.length)
+    return passed
+  }
+
+  /** Keeps the beginning of a line; returns what passes, where it becomes too long. */
+  #hold(piece: Buffer): readonly Buffer[] {
+    this.#held.push(piece)
+    this.#heldBytes += piece.length
+    if (this.#heldBytes <= mostLineBytes) return []
+    const passed = [...(this.#reading?.raw ?? []), this.#release()]
+    this.#reading = undefined
+    this.#longEnd = passed.at(-1)?.subarray(-lineEndBytes)
+    return passed
+  }
+
+  #release(...end: readonly Buffer[]): Buffer {
+    const line = Buffer.concat([...this.#held, ...end])
+    this.#held = []
+    this.#heldBytes = 0
+    return line
+  }
+
+  /** Follows a line that passes already. */
+  #goOn(piece: Buffer, isEnd: boolean): void {
+    const longEnd = Buffer.concat([this.#longEnd ?? piece, piece.subarray(-lineEndBytes)])
+    this.#longEnd = isEnd ? undefined : longEnd.subarray(-lineEndBytes)
+    if (isEnd) this.#passes(longEnd)
+  }
+
+  /** Undefined: the line passes; else what passes in its stead. */
+  #line(line: Buffer): readonly Buffer[] | undefined {
+    const isAnswer = this.taker !== undefined && !this.#isWithin
+    const text = isAnswer || this.#reading !== undefined ? textOf(line) : ''
+    const reading = this.#reading ?? begin(text)
+    if (reading === undefined) return this.#passes(line)
+    const { raw, items } = reading
+    const end = readItems(text, raw.length === 0 ? text.indexOf('(') : 0, items)
+    this.#reading = undefined
+    if (end === undefined || end.literal > mostLiteralBytes) {
+      this.#passes(line)
+      return raw.length === 0 ? undefined : [...raw, line]
+    }
+    raw.push(line)
+    if (!end.isEnd) {
+      this.#reading = { items, raw, left: end.literal, body: undefined }
+      if (end.literal === 0) items.body = Buffer.alloc(0)
+      return []
+    }
+    // Of an update that nobody asked for the UID may not be told.
+    if (items.uid === 0 || this.taker === undefined) return raw
+    this.taker(items)
+    return []
+  }
+
+  /** Takes note of what follows a line that passes. */
+  #passes(line: Buffer): undefined {
+    this.#isWithin = false
+    const last = line[line.length - 2] === carriageReturn ? line.length - 3 : line.length - 2
+    if (line[last] !== closingBrace) return
+    const [, brace, padded = ''] = literalForm.exec(line.toString('latin1')) ?? []
+    const digits = padded.replace(/^0+(?=.)/, '')
+    this.#isLost = digits.length > mostDigits
+    if (brace !== '{') return
+    this.#isWithin = true
+    this.#passing = Number(digits)
+  }
+}
+
+/** Reads on in the octets of a body; returns where they have ended. */
+function fill(reading: Reading, bytes: Buffer, at: number): number {
+  const { items, raw, left } = reading
+  const end = Math.min(at + left, bytes.length)
+  reading.left -= end - at
+  if (reading.body === undefined && reading.left === 0) {
+    // What came at once is not copied.
+    items.body = bytes.subarray(at, end)
+    raw.push(items.body)
+    return end
+  }
+  reading.body ??= Buffer.allocUnsafeSlow(left)
+  const { body } = reading
+  bytes.copy(body, body.length - left, at, end)
+  if (reading.left === 0) {
+    items.body = body
+    raw.push(body)
+  }
+  return end
+}
+
+function textOf(line: Buffer): string {
+  const end = line[line.length - 2] === carriageReturn ? 2 : 1
+  return line.toString('latin1', 0, line.length - end)
+}
+
+function begin(text: string): Reading | undefined {
+  return responseForm.test(text)
+    ? { items: { uid: 0 }, raw: [], left: 0, body: undefined }
+    : undefined
+}
+
+/** Where a line of a response ends: with it, or with the announcement of so many octets. */
+interface LineEnd {
+  readonly isEnd: boolean
+  readonly literal: number
+}
+
+/** Of a line from `start` on, which is where the list begins or goes on. Undefined: not understood. */
+function readItems(text: string, start: number, items: FetchedItems): LineEnd | undefined {
+  if (!printable.test(text)) return undefined
+  if (start === 0 && text === ')') return { isEnd: true, literal: 0 }
+  if (start === 0 && text[0] !== ' ') return undefined
+  for (let at = start + 1; ; at++) {
+    itemForm.lastIndex = at
+    const found = itemForm.exec(text)
+    if (found === null) return undefined
+    const [whole, uid, flags, date, size, nil, quoted, literal] = found
+    if (uid !== undefined) items.uid = Number(uid)
+    else if (flags !== undefined) items.flags = flags
+    else if (date !== undefined) items.date = date
+    else if (size !== undefined) items.sizeBytes = Number(size)
+    else if (nil !== undefined) items.body = Buffer.alloc(0)
+    else if (quoted !== undefined) items.body = Buffer.from(quoted, 'latin1')
+    else if (literal !== undefined) return { isEnd: false, literal: Number(literal) }
+    at += whole.length
+    if (text[at] === ')' && at === text.length - 1) return { isEnd: true, literal: 0 }
+    if (text[at] !== ' ') return undefined
+  }
+}
