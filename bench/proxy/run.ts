@@ -33,16 +33,40 @@ function logins(what: string, at: keyof Ports, how: readonly string[], count: nu
   return { what, unit: 'CPU µs', peer: nginx, measure }
 }
 
-/** What the proxy adds to the time of one login, or of a NOOP within a session, with nobody beside. */
-function addedTime(mode: 'login' | 'noop', percentile: 'p50_us' | 'p99_us'): Workload['measure'] {
+/**
+ * What the proxy adds to the time of one login, or of a NOOP within a session, with nobody beside;
+ * where clients speak TLS, all that this costs, since the back-end is asked without.
+ */
+function addedTime(
+  mode: 'login' | 'noop',
+  percentile: 'p50_us' | 'p99_us',
+  tls = false,
+): Workload['measure'] {
   const args = (port: number): string[] => [mode, '-P', 'imap', '-p', `${port}`, '-c', '1']
   return (rig, _pid, scale) => {
+    const proxy = tls ? [...args(rig.proxy.imaps), '-t'] : args(rig.proxy.imap)
     const count = ['-n', `${Math.ceil(10_000 * scale)}`]
-    load([...args(rig.proxy.imap), '-n', `${Math.ceil(30_000 * scale)}`])
-    const through = load([...args(rig.proxy.imap), ...count])
+    load([...proxy, '-n', `${Math.ceil(30_000 * scale)}`])
+    const through = load([...proxy, ...count])
     const direct = load([...args(rig.backend.imap), ...count])
     return Promise.resolve((through[percentile] ?? 0) - (direct[percentile] ?? 0))
   }
+}
+
+function addedTimes(tls: boolean): Readonly<Record<string, Workload>> {
+  const found: Record<string, Workload> = {}
+  for (const mode of ['login', 'noop'] as const) {
+    for (const percentile of ['p50_us', 'p99_us'] as const) {
+      const name = percentile.slice(0, 3)
+      found[`added-${mode}-${name}${tls ? '-tls' : ''}`] = {
+        what: `${mode === 'login' ? 'IMAP login' : 'NOOP'}${tls ? ', TLS' : ''}, added, ${name}`,
+        unit: 'µs',
+        peer: nginx,
+        measure: addedTime(mode, percentile, tls),
+      }
+    }
+  }
+  return found
 }
 
 function bulkCost(
@@ -138,30 +162,8 @@ const workloads: Readonly<Record<string, Workload>> = {
     peer: nginxLarge,
     measure: bulkCost(true, 8, 1024, 'append'),
   },
-  'added-login-p50': {
-    what: 'IMAP login, added',
-    unit: 'µs',
-    peer: nginx,
-    measure: addedTime('login', 'p50_us'),
-  },
-  'added-login-p99': {
-    what: 'IMAP login, added',
-    unit: 'µs',
-    peer: nginx,
-    measure: addedTime('login', 'p99_us'),
-  },
-  'added-noop-p50': {
-    what: 'NOOP, added',
-    unit: 'µs',
-    peer: nginx,
-    measure: addedTime('noop', 'p50_us'),
-  },
-  'added-noop-p99': {
-    what: 'NOOP, added',
-    unit: 'µs',
-    peer: nginx,
-    measure: addedTime('noop', 'p99_us'),
-  },
+  ...addedTimes(false),
+  ...addedTimes(true),
   'idle-plain': {
     what: 'idle session',
     unit: 'KiB',
