@@ -19,6 +19,9 @@ export interface Fetched {
 /** What one response tells of a message. */
 export type FetchedPart = Pick<Fetched, 'uid'> & { -readonly [Key in keyof Fetched]?: Fetched[Key] }
 
+/** Lists of flags that are known again: characters of one, and how many. */
+const [longestKept, mostKept] = [100, 100]
+
 /**
  * What was asked for, of those that were asked for, out of all that is said meanwhile: servers tell of
  * flags that others change with the UID, too (Cyrus; RFC 9051 section 7.5.2), and may answer for one
@@ -28,7 +31,7 @@ export class FetchAnswers {
   readonly #wanted: readonly (keyof Fetched)[]
   readonly #isAsked: (uid: number) => boolean
   readonly #parts = new Map<number, FetchedPart>()
-  /** By what a server wrote: most messages have one of few. */
+  /** Some, by what a server wrote: most messages have one of few. */
   readonly #flagTexts = new Map<string, string>()
 
   constructor(wanted: readonly (keyof Fetched)[], isAsked: (uid: number) => boolean) {
@@ -38,11 +41,12 @@ export class FetchAnswers {
 
   take(attributes: readonly Token[]): void {
     const part = readFetched(attributes)
-    if (part !== undefined) this.#add(part)
+    if (part !== undefined && this.#isAsked(part.uid)) this.#add(part)
   }
 
   /** The same of a response that is read already. */
   takeItems({ flags, ...items }: FetchedItems): void {
+    if (!this.#isAsked(items.uid)) return
     this.#add(flags === undefined ? items : { ...items, flags: this.#flagTextOf(flags) })
   }
 
@@ -60,13 +64,14 @@ export class FetchAnswers {
     const known = this.#flagTexts.get(written)
     if (known !== undefined) return known
     const text = flagText(written.split(' ').filter((flag) => flag !== ''))
-    this.#flagTexts.set(written, text)
+    if (written.length <= longestKept && this.#flagTexts.size < mostKept) {
+      this.#flagTexts.set(written, text)
+    }
     return text
   }
 
   #add(part: FetchedPart): void {
     const { uid } = part
-    if (!this.#isAsked(uid)) return
     const before = this.#parts.get(uid)
     this.#parts.set(uid, before === undefined ? part : { ...before, ...part })
   }

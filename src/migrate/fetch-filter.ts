@@ -42,15 +42,24 @@ const mostDigits = 15
 /** Larger ones pass: nobody asks for so much at once. */
 const mostLiteralBytes = 8 * 1024 * 1024
 
-const responseForm = /^\* \d+ FETCH \(/i
+/** A smaller part of the bytes that it came with does not keep them. */
+const leastShare = 1 / 16
+
+const answerForm = /^\* \d+\s+FETCH/i
+/** What comes before the items of a list, at its beginning and after a literal. */
+const listForm = /^\* \d+ FETCH \(/i
+const moreForm = /^ |^(?=\)$)/
+/** Octets of a line in which it can be seen whether it is an answer. */
+const answerBytes = 40
 const itemForm =
-  /(?:UID (\d{1,10})|FLAGS \(([^()"]*)\)|INTERNALDATE "([^"\\]*)"|RFC822\.SIZE (\d{1,15})|MODSEQ \(\d+\)|BODY\[[^\]"]*\](?:<\d+>)? (?:(NIL)|"([^"\\]*)"|~?\{(\d{1,10})\}$))/iy
+  /(?:UID (\d{1,10})|FLAGS \(((?:\\?[^ ()"{%*\]\\]+(?: \\?[^ ()"{%*\]\\]+)*)?)\)|INTERNALDATE "([^"\\]*)"|RFC822\.SIZE (\d{1,15})|MODSEQ \(\d+\)|BODY\[(?:HEADER\.FIELDS \("?MESSAGE-ID"?\))?\](?:<\d+>)? (?:(NIL)|"([^"\\]*)"|~?\{(\d{1,10})\}$))/iy
 const literalForm = /(\{?)(\d+)\}\r?\n$/
 const printable = /^[ -~]*$/
 
 export class FetchFilter {
-  /** Gets what is taken; where there is none, everything passes. */
-  taker: Taker | undefined
+  #taker: Taker | undefined
+  /** An answer has passed: those after it are newer, and must not be before it. */
+  #isOvertaken = false
   /** Of a line that has not ended. */
   #held: Buffer[] = []
   #heldBytes = 0
@@ -63,6 +72,16 @@ export class FetchFilter {
   #reading: Reading | undefined
   /** Lines can no longer be told apart. */
   #isLost = false
+
+  /** Who gets what is taken from now on; undefined: everything passes. */
+  set taker(taker: Taker | undefined) {
+    this.#taker = taker
+    this.#isOvertaken = false
+  }
+
+  get taker(): Taker | undefined {
+    return this.#taker
+  }
 
   /** Takes bytes that have come, which must stay as they are; returns those that pass, in their order. */
   pass(bytes: Buffer): readonly Buffer[] {
@@ -104,7 +123,9 @@ export class FetchFilter {
     this.#held.push(piece)
     this.#heldBytes += piece.length
     if (this.#heldBytes <= mostLineBytes) return []
-    const passed = [...(this.#reading?.raw ?? []), this.#release()]
+    const line = this.#release()
+    if (this.#reading !== undefined || isAnswer(line)) this.#isOvertaken = true
+    const passed = [...(this.#reading?.raw ?? []), line]
     this.#reading = undefined
     this.#longEnd = passed.at(-1)?.subarray(-lineEndBytes)
     return passed
@@ -119,23 +140,26 @@ export class FetchFilter {
 
   /** Follows a line that passes already. */
   #goOn(piece: Buffer, isEnd: boolean): void {
-    const longEnd = Buffer.concat([this.#longEnd ?? piece, piece.subarray(-lineEndBytes)])
-    this.#longEnd = isEnd ? undefined : longEnd.subarray(-lineEndBytes)
+    const both = [this.#longEnd ?? piece, piece.subarray(-lineEndBytes)]
+    const longEnd = Buffer.concat(both).subarray(-lineEndBytes)
+    this.#longEnd = isEnd ? undefined : longEnd
     if (isEnd) this.#passes(longEnd)
   }
 
   /** Undefined: the line passes; else what passes in its stead. */
   #line(line: Buffer): readonly Buffer[] | undefined {
-    const isAnswer = this.taker !== undefined && !this.#isWithin
-    const text = isAnswer || this.#reading !== undefined ? textOf(line) : ''
-    const reading = this.#reading ?? begin(text)
-    if (reading === undefined) return this.#passes(line)
+    const isFirst = this.#reading === undefined
+    const isTaking = this.#taker !== undefined && !this.#isOvertaken && !this.#isWithin
+    if (isFirst && !(isTaking && isAnswer(line))) return this.#passes(line)
+    const text = line.length > mostLineBytes + 1 ? '' : textOf(line)
+    const reading = this.#reading ?? { items: { uid: 0 }, raw: [], left: 0, body: undefined }
     const { raw, items } = reading
-    const end = readItems(text, raw.length === 0 ? text.indexOf('(') : 0, items)
+    const end = readItems(text, isFirst ? listForm : moreForm, items)
     this.#reading = undefined
     if (end === undefined || end.literal > mostLiteralBytes) {
+      this.#isOvertaken = true
       this.#passes(line)
-      return raw.length === 0 ? undefined : [...raw, line]
+      return isFirst ? undefined : [...raw, line]
     }
     raw.push(line)
     if (!end.isEnd) {
@@ -144,9 +168,12 @@ export class FetchFilter {
       return []
     }
     // Of an update that nobody asked for the UID may not be told.
-    if (items.uid === 0 || this.taker === undefined) return raw
-    this.taker(items)
-    return []
+    if (items.uid > 0 && this.#taker !== undefined) {
+      this.#taker(items)
+      return []
+    }
+    this.#isOvertaken = true
+    return raw
   }
 
   /** Takes note of what follows a line that passes. */
@@ -154,10 +181,13 @@ export class FetchFilter {
     this.#isWithin = false
     const last = line[line.length - 2] === carriageReturn ? line.length - 3 : line.length - 2
     if (line[last] !== closingBrace) return
-    const [, brace, padded = ''] = literalForm.exec(line.toString('latin1')) ?? []
+    const found = literalForm.exec(line.subarray(-lineEndBytes).toString('latin1'))
+    if (found === null) return
+    const [whole, brace, padded = ''] = found
     const digits = padded.replace(/^0+(?=.)/, '')
-    this.#isLost = digits.length > mostDigits
-    if (brace !== '{') return
+    const isCut = brace === '' && whole.length === lineEndBytes
+    this.#isLost = isCut || digits.length > mostDigits
+    if (brace === '') return
     this.#isWithin = true
     this.#passing = Number(digits)
   }
@@ -169,8 +199,9 @@ function fill(reading: Reading, bytes: Buffer, at: number): number {
   const end = Math.min(at + left, bytes.length)
   reading.left -= end - at
   if (reading.body === undefined && reading.left === 0) {
-    // What came at once is not copied.
-    items.body = bytes.subarray(at, end)
+    const body = bytes.subarray(at, end)
+    // What came at once need not be copied.
+    items.body = left < bytes.buffer.byteLength * leastShare ? Buffer.from(body) : body
     raw.push(items.body)
     return end
   }
@@ -184,15 +215,13 @@ function fill(reading: Reading, bytes: Buffer, at: number): number {
   return end
 }
 
+function isAnswer(line: Buffer): boolean {
+  return answerForm.test(line.toString('latin1', 0, answerBytes))
+}
+
 function textOf(line: Buffer): string {
   const end = line[line.length - 2] === carriageReturn ? 2 : 1
   return line.toString('latin1', 0, line.length - end)
-}
-
-function begin(text: string): Reading | undefined {
-  return responseForm.test(text)
-    ? { items: { uid: 0 }, raw: [], left: 0, body: undefined }
-    : undefined
 }
 
 /** Where a line of a response ends: with it, or with the announcement of so many octets. */
@@ -201,16 +230,19 @@ interface LineEnd {
   readonly literal: number
 }
 
-/** Of a line from `start` on, which is where the list begins or goes on. Undefined: not understood. */
-function readItems(text: string, start: number, items: FetchedItems): LineEnd | undefined {
-  if (!printable.test(text)) return undefined
-  if (start === 0 && text === ')') return { isEnd: true, literal: 0 }
-  if (start === 0 && text[0] !== ' ') return undefined
-  for (let at = start + 1; ; at++) {
+/** Of a line, after what comes before its items. Undefined: not understood. */
+function readItems(text: string, before: RegExp, items: FetchedItems): LineEnd | undefined {
+  const start = before.exec(text)?.[0].length
+  if (start === undefined || !printable.test(text)) return undefined
+  if (start === 0) return { isEnd: true, literal: 0 }
+  for (let at = start; ; at++) {
     itemForm.lastIndex = at
     const found = itemForm.exec(text)
     if (found === null) return undefined
     const [whole, uid, flags, date, size, nil, quoted, literal] = found
+    const hasBody = (nil ?? quoted ?? literal) !== undefined
+    // So that no response can be without end.
+    if (hasBody && items.body !== undefined) return undefined
     if (uid !== undefined) items.uid = Number(uid)
     else if (flags !== undefined) items.flags = flags
     else if (date !== undefined) items.date = date

@@ -74,6 +74,8 @@ const other = fc.constantFrom(
   '* 1 FETCH  (UID 1)\r\n',
   '* 1 FETCH (UID 1) \r\n',
   '* 1 FETCH ()\r\n',
+  '* 1 FETCH (UID 1 FLAGS (*))\r\n',
+  '* 1 FETCH (UID 1 BODY[] {1}\r\nx BODY[] {1}\r\ny)\r\n',
   '* LIST () "/" {24}\r\n* 1 FETCH (UID 1)\r\n* 2 X\r\n',
   '* 1 FETCH (BODY[] {9000000}\r\n' + 'x'.repeat(9_000_000) + ' UID 1)\r\n',
   `* SEARCH${' 12345'.repeat(20_000)}\r\n`,
@@ -85,15 +87,30 @@ const other = fc.constantFrom(
 const cuts = fc.array(fc.integer({ min: 0, max: 80 }), { maxLength: 60 })
 
 test('answers are taken with all they tell, all else passes as it came, in whatever pieces', () => {
-  const all = fc.array(fc.oneof(response, other), { maxLength: 12 })
+  const all = fc.array(fc.oneof({ weight: 5, arbitrary: response }, other), { maxLength: 12 })
   fc.assert(
     fc.property(all, cuts, (parts, sizes) => {
-      const said = parts.map((part) => (typeof part === 'string' ? part : part.said)).join('')
-      const { passed, taken } = sift(said, sizes)
-      assert.equal(passed, parts.filter((part) => typeof part === 'string').join(''))
+      const textOf = (part: (typeof parts)[0]): string => {
+        return typeof part === 'string' ? part : part.said
+      }
+      // An answer that passes is not overtaken by a later one.
+      const odd = parts.findIndex((part) => typeof part === 'string' && part.startsWith('* 1 FETCH'))
+      const isTaken = parts.map((part, index) => {
+        return typeof part !== 'string' && (odd === -1 || index < odd)
+      })
+      const { passed, taken } = sift(parts.map(textOf).join(''), sizes)
+      assert.equal(
+        passed,
+        parts
+          .filter((_, index) => !isTaken[index])
+          .map(textOf)
+          .join(''),
+      )
       assert.deepEqual(
         taken,
-        parts.flatMap((part) => (typeof part === 'string' ? [] : [part.told])),
+        parts.flatMap((part, index) => {
+          return typeof part === 'string' || !isTaken[index] ? [] : [part.told]
+        }),
       )
     }),
     runs(200),
@@ -119,25 +136,38 @@ test('what was not asked for passes, and so does what is asked for within it', (
   assert.deepEqual(taken, [])
 })
 
-test('a literal whose size no number holds ends all taking', () => {
-  const size = '9'.repeat(25)
-  const said = `* X {${size}}\r\n* 1 FETCH (UID 1)\r\n`
-  assert.deepEqual(sift(said), { passed: said, taken: [] })
-  const padded = `* X {${'0'.repeat(25)}3}\r\nabc\r\n`
+test('a literal whose size cannot be known ends all taking', () => {
+  for (const size of ['9'.repeat(16), '9'.repeat(40), `${'0'.repeat(40)}3`]) {
+    const said = `* X {${size}}\r\nabc* 1 FETCH (UID 1)\r\n`
+    assert.deepEqual(sift(said), { passed: said, taken: [] })
+    const long = `* X${' y'.repeat(35_000)}${said}`
+    assert.deepEqual(sift(long, [70_003]), { passed: long, taken: [] })
+  }
+  const padded = `* X {${'0'.repeat(10)}3}\r\nabc\r\n`
   assert.deepEqual(sift(`${padded}* 1 FETCH (UID 1)\r\n`), { passed: padded, taken: [{ uid: 1 }] })
 })
 
-test('a message that came at once is not copied, and is whole where it did not', () => {
-  const body = 'x'.repeat(100)
-  const bytes = Buffer.from(`* 1 FETCH (UID 1 BODY[] {100}\r\n${body})\r\n`)
+test('what a hostile server says takes neither all time nor all memory', () => {
   const filter = new FetchFilter()
+  filter.taker = () => undefined
+  const digits = Buffer.from(`* ${'1'.repeat(16_000_000)}x}\r\n`)
+  assert.equal(filter.pass(digits)[0]?.length, digits.length)
+  const many = Buffer.from(`* 1 FETCH (UID 1${' BODY[] {0}\r\n'.repeat(200_000)} X)\r\n`)
+  assert.equal(Buffer.concat(filter.pass(many)).length, many.length)
+})
+
+test('a message that came at once is not copied, but for a small part of what came', () => {
   const taken: FetchedItems[] = []
-  filter.taker = (items) => taken.push(items)
-  filter.pass(bytes)
-  for (const byte of bytes) filter.pass(Buffer.of(byte))
-  assert.equal(taken[0]?.body?.buffer, bytes.buffer)
-  assert.deepEqual(
-    taken.map((items) => String(items.body)),
-    [body, body],
-  )
+  for (const rest of [0, 2000]) {
+    const body = 'x'.repeat(100)
+    const said = `* 1 FETCH (UID 1 BODY[] {100}\r\n${body})\r\n${'y'.repeat(rest)}`
+    const filter = new FetchFilter()
+    filter.taker = (items) => taken.push(items)
+    // As a read has it: a buffer of its own.
+    const bytes = Buffer.from(new TextEncoder().encode(said).buffer)
+    filter.pass(bytes)
+    assert.equal(taken.at(-1)?.body?.buffer === bytes.buffer, rest === 0)
+    for (const byte of bytes) filter.pass(Buffer.of(byte))
+    for (const { body: found } of taken.splice(0)) assert.equal(String(found), body)
+  }
 })
