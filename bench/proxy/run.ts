@@ -201,8 +201,8 @@ async function compare(name: string, pairs: number, scale: number): Promise<void
   }
   const ratios = ours.map((value, index) => value / (theirs[index] ?? Number.NaN))
   const columns = [
-    name.padEnd(17),
-    workload.what.padEnd(22),
+    name.padEnd(20),
+    workload.what.padEnd(28),
     `${figure(median(ours))} ${workload.unit}`.padEnd(16),
     `${workload.peer.name} ${figure(median(theirs))}`.padEnd(18),
     `ratio ${median(ratios).toFixed(2)} (${Math.min(...ratios).toFixed(2)}–${Math.max(...ratios).toFixed(2)})`,

@@ -94,7 +94,9 @@ test('answers are taken with all they tell, all else passes as it came, in whate
         return typeof part === 'string' ? part : part.said
       }
       // An answer that passes is not overtaken by a later one.
-      const odd = parts.findIndex((part) => typeof part === 'string' && part.startsWith('* 1 FETCH'))
+      const odd = parts.findIndex(
+        (part) => typeof part === 'string' && part.startsWith('* 1 FETCH'),
+      )
       const isTaken = parts.map((part, index) => {
         return typeof part !== 'string' && (odd === -1 || index < odd)
       })
