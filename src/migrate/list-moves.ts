@@ -1,4 +1,5 @@
 /** `mailmux user moves`: all moves, the sweeps of those that are done, and the end of what was left. */
+import type { MailboxAccess } from '../backend/mailbox-access.ts'
 import { MailmuxError, messageOf } from '../base/error.ts'
 import type { Config } from '../config/config.ts'
 import { parseAddress } from '../mail/address.ts'
@@ -10,6 +11,7 @@ import { type Move, MoveJournal, type MoveStep } from '../map/state/move-journal
 import { isFlipped, isOver } from './move-machine.ts'
 import { describeAwaited } from './move-report.ts'
 import { doorOf, type MoveListener, sweepOnce } from './move-user.ts'
+import { checkCopies } from './check-copies.ts'
 import { purgeSource } from './purge-source.ts'
 import { RunLimits } from './run-limits.ts'
 
@@ -102,17 +104,21 @@ export async function sweepMoves(config: Config, signal: AbortSignal): Promise<S
   })
 }
 
-/** Takes away what has been kept for its time. `now`: milliseconds since 1970. */
+/**
+ * Takes away what has been kept for its time, of what is still at the new home or was deleted there.
+ * `now`: milliseconds since 1970. `isUnverified`: whatever is there.
+ */
 export async function purgeMoves(
   config: Config,
   now: number,
   signal: AbortSignal,
+  { isUnverified = false } = {},
 ): Promise<SettledMove[]> {
   return await forEach(config, signal, (move, journal) => {
     const { step, details, changedAt } = move
     const isDue = now >= (details.flippedAt ?? changedAt) + config.move.retainMs
     if (step !== 'purging' && !(step === 'kept' && isDue)) return undefined
-    return (tools) => purge(config, move, { ...tools, journal })
+    return (tools) => purge(config, move, { ...tools, journal, isUnverified })
   })
 }
 
@@ -163,20 +169,29 @@ async function sweep(config: Config, move: Move, tools: Tools): Promise<Partial<
 
 interface Purging extends Tools {
   readonly journal: MoveJournal
+  readonly isUnverified: boolean
 }
 
 async function purge(
   config: Config,
   move: Move,
-  { journal, ...tools }: Purging,
+  { journal, isUnverified, ...tools }: Purging,
 ): Promise<Partial<SettledMove>> {
   refuseHome(config, move)
+  const { limits, signal } = tools
+  const accessAt = async (name: string): Promise<MailboxAccess> => {
+    return (await doorOf(config, name, limits)).accessTo(move.login)
+  }
+  using copies = await CopyJournal.open(config.stateDir)
+  // What is brought over now would hide that the new home is older than it was.
+  const stays = isUnverified
+    ? new Map<string, string>()
+    : await checkCopies(move, await accessAt(move.target), copies, signal)
   const isLast = journal.lastMeantOf(move.user)?.id === move.id
   const swept = isLast ? await sweepOnce(config, move, tools) : 0
   const begun = journal.enter(move, { step: 'purging' })
-  using copies = await CopyJournal.open(config.stateDir)
-  const access = (await doorOf(config, move.source, tools.limits)).accessTo(move.login)
-  const { purged, problems } = await purgeSource(move, access, copies, tools.signal)
+  const purging = { journal: copies, stays, signal }
+  const { purged, problems } = await purgeSource(move, await accessAt(move.source), purging)
   if (problems.length === 0) journal.enter(begun, { step: 'purged' })
   return { swept, purged, problems }
 }

@@ -1,6 +1,7 @@
 /**
  * Takes away what a user has left behind: only messages that a row names, which were compared with
- * their copies before the flip or brought over since, and folders that are empty then. What anybody
+ * their copies before the flip, once more now (check-copies.ts), or brought over since, and folders
+ * that are empty then. What anybody
  * has put there besides stays, and is told of.
  */
 import type { MailboxAccess } from '../backend/mailbox-access.ts'
@@ -16,12 +17,18 @@ export interface PurgeReport {
   readonly problems: readonly string[]
 }
 
+export interface PurgeOptions {
+  readonly journal: CopyJournal
+  /** By name of a folder: why its messages have to stay. */
+  readonly stays: ReadonlyMap<string, string>
+  readonly signal: AbortSignal
+}
+
 /** Throws what connections throw. It may be ended anywhere, and done again. */
 export async function purgeSource(
   { user, source, target }: Pick<Move, 'user' | 'source' | 'target'>,
   access: MailboxAccess,
-  journal: CopyJournal,
-  signal: AbortSignal,
+  { journal, stays, signal }: PurgeOptions,
 ): Promise<PurgeReport> {
   await using mailbox = await ImapMailbox.open(access, signal)
   const known = journal.folders(journal.mailbox({ user, source, target }))
@@ -33,6 +40,11 @@ export async function purgeSource(
   const deepest = known.toSorted((one, other) => other.sourceName.length - one.sourceName.length)
   for (const folder of deepest) {
     if (!there.has(folder.sourceName)) continue
+    const reason = stays.get(folder.sourceName)
+    if (reason !== undefined) {
+      problems.push(`${folder.sourceName} stays: ${reason}`)
+      continue
+    }
     try {
       const gone = await purgeFolder(mailbox, folder, journal)
       if (typeof gone === 'number') purged += gone

@@ -1,6 +1,7 @@
 /** Moves that something stands in the way of, and what comes after moves. No daemon runs. */
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { readFileSync, renameSync, rmSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import type { Config } from '../../src/config/config.ts'
 import { namedBackend } from '../../src/config/named-backend.ts'
@@ -22,7 +23,8 @@ import type { RawImap, RawMessage } from '../support/raw-imap.ts'
 import { ThrottlingProxy } from '../support/throttling-proxy.ts'
 import { skipWithout } from '../support/tools.ts'
 
-const users = 'ann bob carl dora emil fred gina hans ida karl lena mia nils olga paul'.split(' ')
+const users =
+  'ann bob carl dora emil fred gina hans ida karl lena mia nils olga paul uwe wim'.split(' ')
 const poor = { name: 'poor', quotaKib: 20 }
 const { signal } = new AbortController()
 const day = 86_400_000
@@ -37,6 +39,9 @@ async function fill(imap: RawImap): Promise<void> {
   await imap.append('INBOX', [mail('1'), mail('2'), mail('2')])
   await imap.append('work/letters', [mail('3')])
 }
+
+const older = 'as it was before messages were copied there'
+const stays = (folder: string, why: string) => `${folder} stays: ingrid: ${folder} is ${why}`
 
 const errorOf = ({ record }: MoveReport) => record?.details.error?.code
 
@@ -303,6 +308,73 @@ describe('moves', { skip: skipWithout('dovecot') }, () => {
     // Nobody else's config knows otto.
     const back = await move('paul', 'ingrid', { config })
     assert.equal(back.result, 'moved', errorOf(back) ?? '')
+  })
+
+  async function purge(
+    user: string,
+    isUnverified = false,
+  ): Promise<[number | undefined, readonly string[] | undefined]> {
+    const later = Date.now() + 15 * day
+    const [told] = ofUser(user, await purgeMoves(site.config, later, signal, { isUnverified }))
+    return [told?.purged, told?.problems]
+  }
+
+  /** Where a user's mail is at ingrid. */
+  const storeOf = (user: string) => site.dir.join('target', 'mail', `${user}@example.com`)
+
+  test('what the new home has lost is not purged; what its user has done there is no loss', async () => {
+    using source = await site.pair.login('source', 'wim')
+    await fill(source)
+    await source.command('CREATE other')
+    await source.append('other', [mail('4')])
+    assert.equal((await move('wim')).result, 'moved')
+    const before = await source.everything()
+    const aside = site.dir.join('aside')
+    renameSync(storeOf('wim'), aside)
+    const [none, problems] = await purge('wim')
+    // One that is made in the same second has the same number.
+    const reason = problems?.[1]?.includes('anew') ? 'numbered anew' : older
+    assert.deepEqual(
+      [none, problems],
+      [
+        0,
+        [stays('work/letters', 'not there'), stays('INBOX', reason), stays('other', 'not there')],
+      ],
+    )
+    assert.deepEqual(await source.everything(), before)
+    rmSync(storeOf('wim'), { recursive: true })
+    renameSync(aside, storeOf('wim'))
+    using target = await site.pair.login('target', 'wim')
+    await target.command('RENAME work/letters kept')
+    await target.command('DELETE other')
+    await target.command('SELECT INBOX')
+    await target.command('STORE 1 +FLAGS (\\Deleted)')
+    await target.command('EXPUNGE')
+    assert.deepEqual(await purge('wim'), [4, [stays('other', 'not there')]])
+    assert.deepEqual(await purge('wim', true), [1, []])
+  })
+
+  test('nothing is purged for a new home that was put back to an older state', async () => {
+    using source = await site.pair.login('source', 'uwe')
+    await fill(source)
+    assert.equal((await move('uwe')).result, 'moved')
+    const [backup, aside] = [site.dir.join('backup'), site.dir.join('uwe')]
+    execFileSync('cp', ['-a', storeOf('uwe'), backup])
+    await source.append('INBOX', [mail('late')])
+    await sweepMoves(site.config, signal)
+    renameSync(storeOf('uwe'), aside)
+    renameSync(backup, storeOf('uwe'))
+    assert.deepEqual(await purge('uwe'), [1, [stays('INBOX', older)]])
+    {
+      using target = await site.pair.login('target', 'uwe')
+      await target.append('INBOX', [mail('another')])
+    }
+    const other = 'INBOX has 1 message that is not what was copied there'
+    assert.deepEqual(await purge('uwe'), [0, [`INBOX stays: ingrid: ${other}`]])
+    assert.equal((await source.contents('INBOX')).length, 4)
+    rmSync(storeOf('uwe'), { recursive: true })
+    renameSync(aside, storeOf('uwe'))
+    assert.deepEqual(await purge('uwe'), [4, []])
   })
 
   test('what comes while a folder is purged is not taken away with it', async () => {

@@ -2,6 +2,7 @@ import { Flags } from '@oclif/core'
 import { MailmuxError } from '../../base/error.ts'
 import { MailmuxCommand } from '../../cli/base-command.ts'
 import { formatTable } from '../../cli/table.ts'
+import type { Config } from '../../config/config.ts'
 import { dueMoves } from '../../migrate/due-moves.ts'
 import {
   type ListedMove,
@@ -20,7 +21,8 @@ export default class UserMoves extends MailmuxCommand {
   static override description =
     '--sweep brings over what has come to back-ends that users have left, by ways that are not ours: ' +
     'for cron, once an hour. --due goes on with moves whose time has come, for cron, every minute ' +
-    'or so. --purge takes away mailboxes that have been kept for `move.retain`.'
+    'or so. --purge takes away mailboxes that have been kept for `move.retain`, folder by folder as long ' +
+    'as their copies are at the new home, or were deleted there.'
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --sweep',
@@ -36,6 +38,10 @@ export default class UserMoves extends MailmuxCommand {
       exclusive: ['purge'],
     }),
     purge: Flags.boolean({ summary: 'Take away what has been kept for its time; needs --yes.' }),
+    unverified: Flags.boolean({
+      summary: 'Also what is not to be found at the new home any more.',
+      dependsOn: ['purge'],
+    }),
     yes: Flags.boolean({ summary: 'It is meant.', dependsOn: ['purge'] }),
   }
 
@@ -55,11 +61,20 @@ export default class UserMoves extends MailmuxCommand {
     }
     using interrupted = this.untilInterrupted()
     const { signal } = interrupted
-    const settled = flags.sweep
-      ? await sweepMoves(config, signal)
-      : await (flags.due ? dueMoves : purgeMoves)(config, Date.now(), signal)
+    const settled = await this.#settle(config, flags, signal)
     for (const one of settled) this.log(describeSettled(one))
     process.exitCode = settledExitCode(settled)
     return settled
+  }
+
+  #settle(
+    config: Config,
+    { sweep, due, unverified }: { sweep: boolean; due: boolean; unverified: boolean },
+    signal: AbortSignal,
+  ): Promise<SettledMove[]> {
+    if (sweep) return sweepMoves(config, signal)
+    const now = Date.now()
+    if (due) return dueMoves(config, now, signal)
+    return purgeMoves(config, now, signal, { isUnverified: unverified })
   }
 }
