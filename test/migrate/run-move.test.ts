@@ -225,7 +225,7 @@ const seeds =
 test(`a move survives what ${seeds.length} seeds make of its world`, async () => {
   const ends = { kept: 0, aborted: 0 }
   let [limited, waits] = [0, 0]
-  for (const seed of seeds) {
+  const play = async (seed: number): Promise<void> => {
     const isLimited = seed % 3 === 0
     const daily = { messages: 12, ticks: 40 }
     const at = seed % 2 === 0 ? (20 + (seed % 400)) * 1000 : undefined
@@ -241,6 +241,11 @@ test(`a move survives what ${seeds.length} seeds make of its world`, async () =>
     waits += world.waits
     const { step: last } = world.read(1)
     if (last === 'kept' || last === 'aborted') ends[last]++
+  }
+  for (const seed of seeds) {
+    await play(seed).catch((cause: unknown) => {
+      throw new Error(`SEED=${seed}`, { cause })
+    })
   }
   if (seeds.length > 1) assert.ok(ends.kept > 500 && ends.aborted > 100, JSON.stringify(ends))
   if (seeds.length > 1)
