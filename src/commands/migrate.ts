@@ -1,12 +1,12 @@
 import { Flags } from '@oclif/core'
 import { MailmuxCommand } from '../cli/base-command.ts'
 import { LiveLines } from '../cli/live-lines.ts'
-import { describeUser, exitCodeOf, type MigrationReport } from '../migrate/migration-report.ts'
+import { describeUser, endOf, type MigrationReport } from '../migrate/migration-report.ts'
 import { ignorable } from '../migrate/migrate-user.ts'
 import { MigrationView } from '../migrate/migration-view.ts'
 import { migrateUsers, type MigrationListener } from '../migrate/migrate-users.ts'
 import { namedBackend } from '../config/named-backend.ts'
-import { describeMoment } from '../migrate/moment.ts'
+import { describeClosed } from '../migrate/moment.ts'
 import { requestOf } from '../migrate/migration-request.ts'
 import { prepareMigration } from '../migrate/prepare-migration.ts'
 
@@ -68,12 +68,12 @@ export default class Migrate extends MailmuxCommand {
     const listener: MigrationListener = {
       progress: (progress) => live.set(progress.user, view.line(progress, performance.now())),
       ended: (one) => live.passBy(one.user, () => this.log(describeUser(one))),
-      closed: (at) => {
-        live.passBy('', () => this.tell(`outside of its windows until ${describeMoment(at)}`))
-      },
+      closed: (at) => live.passBy('', () => this.tell(describeClosed(at))),
     }
     const report = await migrateUsers(plan, listener, interrupted.signal)
-    process.exitCode = exitCodeOf(report)
+    const { lines, exitCode } = endOf(report)
+    for (const line of lines) this.log(line)
+    process.exitCode = exitCode
     return report
   }
 }

@@ -120,6 +120,29 @@ export function describeUser(report: UserReport): string {
   return parts.join('; ')
 }
 
+/** What is said at the end: a line of all users, where there were several. */
+export function endOf(report: MigrationReport): {
+  readonly lines: readonly string[]
+  readonly exitCode: number
+} {
+  const isOne = report.users.length + report.untouched <= 1
+  return { lines: isOne ? [] : [describeTotal(report)], exitCode: exitCodeOf(report) }
+}
+
+function describeTotal({ users, untouched, copied, bytes, ms }: MigrationReport): string {
+  const count = (wanted: UserReport['result']): number =>
+    users.filter(({ result }) => result === wanted).length
+  const results = [
+    [count('done'), 'done'],
+    [count('planned'), 'looked at'],
+    [count('failed'), 'failed'],
+    [untouched, 'not begun'],
+  ] as const
+  const told = results.flatMap(([number, what]) => (number === 0 ? [] : [`${number} ${what}`]))
+  const all = counted(users.length + untouched, 'user')
+  return `${all}: ${told.join(', ')}; ${describeAmount(copied, bytes)} copied in ${formatDuration(ms)}`
+}
+
 function describeVerdict({ isEqual, messages, folders }: MailboxVerdict): string {
   if (isEqual) return `${messages.target} verified`
   const count = (of: 'missing' | 'extra' | 'differing'): number =>

@@ -61,6 +61,11 @@ function wrong(text: string, why: string): MailmuxError {
   return new MailmuxError('USAGE', `${text}: ${why}`)
 }
 
+/** While no window is open. Milliseconds since 1970. */
+export function describeClosed(untilMs: number): string {
+  return `outside of its windows until ${describeMoment(untilMs)}`
+}
+
 /** `2026-12-01 22:30 +01:00`. */
 export function describeMoment(ms: number): string {
   const date = new Date(ms)

@@ -4,6 +4,7 @@ import type { ErrorCode } from '../../src/base/error.ts'
 import {
   describeBytes,
   describeUser,
+  endOf,
   exitCodeOf,
   type MigrationReport,
   type UserReport,
@@ -51,6 +52,18 @@ for (const [what, users, untouched, code] of exits) {
     assert.equal(exitCodeOf(reportOf(users, untouched)), code)
   })
 }
+
+test('a line says what became of all', () => {
+  const sums = { copied: 1234, bytes: 4_500_000, ms: 63_000 }
+  const some = [ann, ann, failed('TARGET_FULL')]
+  assert.deepEqual(endOf({ ...reportOf(some, 2), ...sums }), {
+    lines: ['5 users: 2 done, 1 failed, 2 not begun; 1234 messages, 4.5 MB copied in 1m 3s'],
+    exitCode: 1,
+  })
+  const planned = reportOf(Array.from({ length: 2 }, () => ({ ...ann, result: 'planned' })))
+  assert.deepEqual(endOf(planned).lines, ['2 users: 2 looked at; 0 messages, 0 B copied in 0s'])
+  assert.deepEqual(endOf(reportOf([ann])), { lines: [], exitCode: 0 })
+})
 
 test('a line says what became of a user', () => {
   assert.equal(describeUser(ann), 'ann: done; 3 messages, 4.5 MB copied; 3 verified')
