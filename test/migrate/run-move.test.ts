@@ -60,9 +60,9 @@ async function finish(world: World, order: 'begun' | 'aborted' = 'begun'): Promi
     const ended = await once(world, order)
     if (ended?.step === goal) return
     if (order === 'aborted' && ended?.details.error?.code === 'MOVE_FLIPPED') return finish(world)
-    // I-LIVE: when faults stop, it ends.
+    // I-LIVE: when faults stop, it ends, if only after the days that its limit makes it take.
     if (runs === 30) world.calm()
-    assert.ok(runs < 35, `it does not end: ${world.steps.slice(-20).join(' ')}`)
+    assert.ok(runs < 60, `it does not end: ${world.steps.slice(-20).join(' ')}`)
     world.rest(15)
   }
 }
