@@ -23,7 +23,7 @@ export async function checkCopies(
   const found = new Map<string, string>()
   for (const folder of journal.folders(journal.mailbox({ user, source, target }))) {
     const rows = new Map<number, CopiedMessage>()
-    for (const row of journal.messages(folder, 1, lastUid)) rows.set(row.targetUid, row)
+    for (const row of journal.messages(folder)) rows.set(row.targetUid, row)
     if (rows.size === 0) continue
     try {
       const problem = await problemOf(mailbox, list, folder, rows)
@@ -36,8 +36,6 @@ export async function checkCopies(
   return found
 }
 
-const lastUid = 2 ** 32 - 1
-
 type Rows = ReadonlyMap<number, CopiedMessage>
 
 /** `rows`: by UID at the target. */
@@ -47,10 +45,10 @@ async function problemOf(
   { targetName, targetValidity }: CopiedFolder,
   rows: Rows,
 ): Promise<string | undefined> {
-  const named = [...states.keys()].filter((name) => {
-    return states.get(name)?.uidValidity === targetValidity
-  })
-  if (named.includes(targetName)) {
+  const numberedSo = [...states]
+    .filter(([, { uidValidity }]) => uidValidity === targetValidity)
+    .map(([name]) => name)
+  if (numberedSo.includes(targetName)) {
     const { isOlder, other } = await compare(mailbox, targetName, rows)
     if (isOlder) return `${targetName} is as it was before messages were copied there`
     if (other === 0) return undefined
@@ -58,7 +56,7 @@ async function problemOf(
     return `${targetName} has ${counted(other, 'message')} ${are} not what was copied there`
   }
   // One that its user has renamed keeps its numbers; but others may have been made in the same second.
-  for (const name of named) {
+  for (const name of numberedSo) {
     const { isOlder, same, other } = await compare(mailbox, name, rows)
     if (!isOlder && same > 0 && other === 0) return undefined
   }

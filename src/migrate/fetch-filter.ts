@@ -45,21 +45,32 @@ const mostLiteralBytes = 8 * 1024 * 1024
 /** A smaller part of the bytes that it came with does not keep them. */
 const leastShare = 1 / 16
 
+/** Octets of a line in which it can be seen whether it is an answer. */
+const answerBytes = 40
 const answerForm = /^\* \d+\s+FETCH/i
 /** What comes before the items of a list, at its beginning and after a literal. */
 const listForm = /^\* \d+ FETCH \(/i
 const moreForm = /^ |^(?=\)$)/
-/** Octets of a line in which it can be seen whether it is an answer. */
-const answerBytes = 40
-const itemForm =
-  /(?:UID (\d{1,10})|FLAGS \(((?:\\?[^ ()"{%*\]\\]+(?: \\?[^ ()"{%*\]\\]+)*)?)\)|INTERNALDATE "([^"\\]*)"|RFC822\.SIZE (\d{1,15})|MODSEQ \(\d+\)|BODY\[(?:HEADER\.FIELDS \("?MESSAGE-ID"?\))?\](?:<\d+>)? (?:(NIL)|"([^"\\]*)"|~?\{(\d{1,10})\}$))/iy
+const flag = String.raw`\\?[^ ()"{%*\]\\]+`
+/** Each with what it tells; a literal ends its line. RFC 9051 section 9, `msg-att`. */
+const itemForm = new RegExp(
+  [
+    String.raw`UID (\d{1,10})`,
+    String.raw`FLAGS \(((?:${flag}(?: ${flag})*)?)\)`,
+    String.raw`INTERNALDATE "([^"\\]*)"`,
+    String.raw`RFC822\.SIZE (\d{1,15})`,
+    String.raw`MODSEQ \(\d+\)`,
+    String.raw`BODY\[(?:HEADER\.FIELDS \("?MESSAGE-ID"?\))?\](?:<\d+>)? (?:(NIL)|"([^"\\]*)"|~?\{(\d{1,10})\}$)`,
+  ].join('|'),
+  'iy',
+)
 const literalForm = /(\{?)(\d+)\}\r?\n$/
 const printable = /^[ -~]*$/
 
 export class FetchFilter {
   #taker: Taker | undefined
-  /** An answer has passed: those after it are newer, and must not be before it. */
-  #isOvertaken = false
+  /** An answer has passed: those after it are newer, and pass behind it. */
+  #hasPassed = false
   /** Of a line that has not ended. */
   #held: Buffer[] = []
   #heldBytes = 0
@@ -76,7 +87,7 @@ export class FetchFilter {
   /** Who gets what is taken from now on; undefined: everything passes. */
   set taker(taker: Taker | undefined) {
     this.#taker = taker
-    this.#isOvertaken = false
+    this.#hasPassed = false
   }
 
   get taker(): Taker | undefined {
@@ -124,7 +135,7 @@ export class FetchFilter {
     this.#heldBytes += piece.length
     if (this.#heldBytes <= mostLineBytes) return []
     const line = this.#release()
-    if (this.#reading !== undefined || isAnswer(line)) this.#isOvertaken = true
+    if (this.#reading !== undefined || isAnswer(line)) this.#hasPassed = true
     const passed = [...(this.#reading?.raw ?? []), line]
     this.#reading = undefined
     this.#longEnd = passed.at(-1)?.subarray(-lineEndBytes)
@@ -149,7 +160,7 @@ export class FetchFilter {
   /** Undefined: the line passes; else what passes in its stead. */
   #line(line: Buffer): readonly Buffer[] | undefined {
     const isFirst = this.#reading === undefined
-    const isTaking = this.#taker !== undefined && !this.#isOvertaken && !this.#isWithin
+    const isTaking = this.#taker !== undefined && !this.#hasPassed && !this.#isWithin
     if (isFirst && !(isTaking && isAnswer(line))) return this.#passes(line)
     const text = line.length > mostLineBytes + 1 ? '' : textOf(line)
     const reading = this.#reading ?? { items: { uid: 0 }, raw: [], left: 0, body: undefined }
@@ -157,7 +168,7 @@ export class FetchFilter {
     const end = readItems(text, isFirst ? listForm : moreForm, items)
     this.#reading = undefined
     if (end === undefined || end.literal > mostLiteralBytes) {
-      this.#isOvertaken = true
+      this.#hasPassed = true
       this.#passes(line)
       return isFirst ? undefined : [...raw, line]
     }
@@ -172,7 +183,7 @@ export class FetchFilter {
       this.#taker(items)
       return []
     }
-    this.#isOvertaken = true
+    this.#hasPassed = true
     return raw
   }
 

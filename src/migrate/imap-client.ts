@@ -4,8 +4,9 @@
  * small: those that are what we asked for are taken from under it.
  */
 import { ImapFlow } from 'imapflow'
-import type { MailboxStream } from '../backend/mailbox-stream.ts'
-import type { FetchedItems, FetchFilter } from './fetch-filter.ts'
+import type { MailboxAccess } from '../backend/mailbox-access.ts'
+import { type MailboxStream, openMailboxStream, type Sieve } from '../backend/mailbox-stream.ts'
+import { type FetchedItems, FetchFilter } from './fetch-filter.ts'
 import type { FetchAnswers } from './fetch-attributes.ts'
 import type { Namespaces } from './imap-answers.ts'
 import type { Attributes, Untagged } from './imap-words.ts'
@@ -23,12 +24,26 @@ interface Executing extends Namespaces {
 
 export class ImapClient {
   readonly flow: ImapFlow
+  readonly #stream: MailboxStream
   readonly #filter: FetchFilter
 
-  /** `host` is for messages of errors; what came through the stream has come through `filter`. */
-  constructor(stream: MailboxStream, filter: FetchFilter, host: string) {
+  private constructor(stream: MailboxStream, filter: FetchFilter, host: string) {
+    this.#stream = stream
     this.#filter = filter
     this.flow = flowOver(stream, host)
+  }
+
+  /** Logged in, and not yet asked anything. Throws as `openMailboxStream` does. */
+  static async open(access: MailboxAccess, signal: AbortSignal): Promise<ImapClient> {
+    const filter = new FetchFilter()
+    const sieve: Sieve = (bytes) => filter.pass(bytes)
+    const stream = await openMailboxStream(access, 'imap', signal, { sieve })
+    return new ImapClient(stream, filter, access.server)
+  }
+
+  /** Of one that could not be asked anything. */
+  destroy(): void {
+    this.#stream.destroy()
   }
 
   get namespaces(): Namespaces {

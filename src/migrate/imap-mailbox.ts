@@ -4,9 +4,7 @@
  * one command under way at a time, and each message of its APPEND waits to be asked for.
  */
 import type { MailboxAccess } from '../backend/mailbox-access.ts'
-import { openMailboxStream } from '../backend/mailbox-stream.ts'
 import { MailmuxError } from '../base/error.ts'
-import { FetchFilter } from './fetch-filter.ts'
 import type { Fetched, Token } from './fetch-attributes.ts'
 import { ImapClient } from './imap-client.ts'
 import {
@@ -56,16 +54,13 @@ export class ImapMailbox implements AsyncDisposable {
 
   /** Throws as `openMailboxStream` does. */
   static async open(access: MailboxAccess, signal: AbortSignal): Promise<ImapMailbox> {
-    const filter = new FetchFilter()
-    const sieve = (bytes: Buffer): readonly Buffer[] => filter.pass(bytes)
-    const stream = await openMailboxStream(access, 'imap', signal, { sieve })
-    const client = new ImapClient(stream, filter, access.server)
+    const client = await ImapClient.open(access, signal)
     const mailbox = new ImapMailbox(access, client, signal)
     try {
       await mailbox.#ask(() => client.flow.connect())
       return mailbox
     } catch (error) {
-      stream.destroy()
+      client.destroy()
       throw error
     }
   }
