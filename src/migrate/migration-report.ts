@@ -139,8 +139,9 @@ function describeTotal({ users, untouched, copied, bytes, ms }: MigrationReport)
     [untouched, 'not begun'],
   ] as const
   const told = results.flatMap(([number, what]) => (number === 0 ? [] : [`${number} ${what}`]))
-  const all = counted(users.length + untouched, 'user')
-  return `${all}: ${told.join(', ')}; ${describeAmount(copied, bytes)} copied in ${formatDuration(ms)}`
+  const all = `${counted(users.length + untouched, 'user')}: ${told.join(', ')}`
+  if (count('planned') > 0) return all
+  return `${all}; ${describeAmount(copied, bytes)} copied in ${formatDuration(ms)}`
 }
 
 function describeVerdict({ isEqual, messages, folders }: MailboxVerdict): string {

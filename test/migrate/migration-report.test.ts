@@ -61,7 +61,7 @@ test('a line says what became of all', () => {
     exitCode: 1,
   })
   const planned = reportOf(Array.from({ length: 2 }, () => ({ ...ann, result: 'planned' })))
-  assert.deepEqual(endOf(planned).lines, ['2 users: 2 looked at; 0 messages, 0 B copied in 0s'])
+  assert.deepEqual(endOf(planned).lines, ['2 users: 2 looked at'])
   assert.deepEqual(endOf(reportOf([ann])), { lines: [], exitCode: 0 })
 })
 
