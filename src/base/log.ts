@@ -253,6 +253,14 @@ export interface EventFields {
   unreported: PeerFields & { backend: string; code: number }
   /** Changes of the map since its build cannot be read; those read before stay in force. */
   'map.changes_unread': { code: string; detail: string }
+  /** What the daemon has had done of a move that was due. */
+  'move.settled': {
+    user: string
+    source: string
+    swept?: number
+    moved?: string
+    problems: readonly string[]
+  }
   internal: { reason: string; detail: string }
   /** Events of one kind beyond the number that is written in a second; all are counted. */
   'log.suppressed': { of: EventName; key: string; count: number }

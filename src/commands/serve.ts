@@ -31,6 +31,7 @@ export default class Serve extends MailmuxCommand {
     await supervise({
       config,
       services: services.filter((service) => named.has(service)),
+      program: [process.execPath, ...process.execArgv, process.argv[1] ?? ''],
       warn: (problems) => this.warnOf(problems),
     })
   }

@@ -8,6 +8,7 @@ import { checkAuth } from './check-auth.ts'
 import { checkCertificates } from './check-certificates.ts'
 import { checkClients } from './check-clients.ts'
 import { checkMigrate } from './check-migrate.ts'
+import { checkMoves } from './check-moves.ts'
 import { checkNetworks } from './check-networks.ts'
 import type { Config, TlsMode } from './config.ts'
 import { checkFilledSources } from './filled-sources.ts'
@@ -31,6 +32,7 @@ export function checkConfig(raw: RawConfig, config: Config, locate: Locate): Pro
     ...checkClients(raw, locate),
     ...checkNetworks(raw, locate),
     ...checkMigrate(raw, locate),
+    ...checkMoves(config, locate),
   ]
 }
 

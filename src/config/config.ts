@@ -196,8 +196,12 @@ export interface MoveConfig {
   readonly freezeTargetMs: number
   /** A freeze that would take longer is given up. */
   readonly freezeLimitMs: number
+  /** How long the frozen mailbox is watched before the user moves; 0: no longer than work takes. */
+  readonly quietMs: number
   /** How long the mailbox stays where the user was. */
   readonly retainMs: number
+  /** How often the daemon looks what is due of moves; 0: not at all. */
+  readonly dueEveryMs: number
 }
 
 export interface MigrateConfig {

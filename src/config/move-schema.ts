@@ -18,9 +18,17 @@ export const moveProperties = {
         ...duration,
         description: 'how long a user may be frozen before the move is given up (default: 90s)',
       },
+      quiet_time: {
+        ...duration,
+        description: 'how long a frozen mailbox is watched before its user moves (default: 0s)',
+      },
       retain: {
         ...duration,
         description: 'how long the mailbox is kept where a user was (default: 14d)',
+      },
+      due_every: {
+        ...duration,
+        description: 'how often the daemon looks what is due of moves, 0s: never (default: 1m)',
       },
     },
     additionalProperties: false,

@@ -282,7 +282,9 @@ function moveOf(raw: NonNullable<RawConfig['move']>): MoveConfig {
     holdMs: duration(raw.hold, 20_000),
     freezeTargetMs: duration(raw.freeze_target, 3_000),
     freezeLimitMs: duration(raw.freeze_limit, 90_000),
+    quietMs: duration(raw.quiet_time, 0),
     retainMs: duration(raw.retain, 14 * 86_400_000),
+    dueEveryMs: duration(raw.due_every, 60_000),
   }
 }
 

@@ -45,6 +45,9 @@ function levelOf<Name extends EventName>(name: Name, fields: EventFields[Name]):
   if (name === 'login.alarm') {
     return (fields as EventFields['login.alarm']).state === 'over' ? 'info' : 'warn'
   }
+  if (name === 'move.settled') {
+    return (fields as EventFields['move.settled']).problems.length === 0 ? 'info' : 'warn'
+  }
   if (name !== 'worker.exited') return levels[name] ?? 'info'
   return (fields as EventFields['worker.exited']).code === 0 ? 'info' : 'warn'
 }

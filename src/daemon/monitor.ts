@@ -1,7 +1,7 @@
 /**
  * Looks after the daemon every few seconds: asks the workers for their numbers, keeps those of the
- * last minute, has ports of back-ends probed that nobody used for a while, and raises the alarm about
- * guesses at logins.
+ * last minute, has ports of back-ends probed that nobody used for a while and moves gone on with, and
+ * raises the alarm about guesses at logins.
  */
 import type { Log } from '../base/log.ts'
 import { BackendHealth } from './backend-health.ts'
@@ -9,13 +9,15 @@ import { type BackendPort, BackendProber } from './check-backends.ts'
 import { CountHistory } from './count-history.ts'
 import type { Counts } from './counters.ts'
 import { LoginAlarm } from './login/login-alarm.ts'
+import { MoveWatch } from './move-watch.ts'
 import type { Settings } from './settings.ts'
 import type { WorkerPool } from './worker-pool.ts'
 
 const lookMs = 5_000
 
-export class Monitor implements Disposable {
+export class Monitor implements AsyncDisposable {
   readonly health: BackendHealth
+  readonly moves: MoveWatch
   readonly alarm: LoginAlarm
   readonly #pool: WorkerPool
   readonly #history = new CountHistory(performance.now())
@@ -23,7 +25,12 @@ export class Monitor implements Disposable {
   #settings: Settings
   #prober: BackendProber | undefined
 
-  constructor(pool: WorkerPool, settings: Settings, log: Log) {
+  /** `program`: as `MoveWatch` has it. */
+  constructor(
+    pool: WorkerPool,
+    settings: Settings,
+    { log, program }: { readonly log: Log; readonly program: readonly string[] | undefined },
+  ) {
     this.#pool = pool
     this.#settings = settings
     this.health = new BackendHealth(settings.config, log, Date.now())
@@ -32,6 +39,7 @@ export class Monitor implements Disposable {
     }
     this.alarm = new LoginAlarm(log)
     this.alarm.use(settings.config)
+    this.moves = new MoveWatch(settings.config, { program, log })
     this.#timer = setInterval(() => void this.#look(), lookMs).unref()
     this.#begin()
   }
@@ -42,6 +50,7 @@ export class Monitor implements Disposable {
     this.#prober = undefined
     this.health.use(settings.config)
     this.alarm.use(settings.config)
+    this.moves.use(settings.config)
     this.#begin()
   }
 
@@ -61,8 +70,9 @@ export class Monitor implements Disposable {
     return this.#history.lastMinute(performance.now(), counts)
   }
 
-  [Symbol.dispose](): void {
+  async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer)
+    await this.moves[Symbol.asyncDispose]()
   }
 
   async #look(): Promise<void> {

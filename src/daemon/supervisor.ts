@@ -42,6 +42,8 @@ export interface SuperviseOptions {
   readonly services: readonly Service[]
   /** Where workers begin; the real one by default. */
   readonly workerEntry?: URL
+  /** The words that run mailmux, for what is due of moves; that is left to others without them. */
+  readonly program?: readonly string[]
   /** Is shown what a reload finds worth a warning. */
   readonly warn: (problems: readonly Problem[]) => void
 }
@@ -75,7 +77,8 @@ export class Supervisor {
     this.#metrics = metrics
     this.#inForce = settings
     this.pool = pool
-    this.#monitor = new Monitor(pool, settings.settings, logWriter.log)
+    const { program } = options
+    this.#monitor = new Monitor(pool, settings.settings, { log: logWriter.log, program })
     this.reload = coalesce(() => this.#turns.run(() => this.#reloadOnce()))
   }
 
@@ -115,6 +118,7 @@ export class Supervisor {
       status: this.#report(counts),
       workerBytes: workers.reduce((sum, { lastReport }) => sum + lastReport.residentBytes, 0),
       isReady: this.readiness().every(({ ok }) => ok),
+      moves: this.#monitor.moves.figures,
     }
   }
 
@@ -187,9 +191,9 @@ export class Supervisor {
     this.#logWriter.log('daemon.stopped', { drained: await stopped })
   }
 
-  release(): Promise<void> {
-    this.#monitor[Symbol.dispose]()
-    return this.#inForce.release()
+  async release(): Promise<void> {
+    await this.#monitor[Symbol.asyncDispose]()
+    await this.#inForce.release()
   }
 
   async #reloadOnce(): Promise<ReloadReport> {

@@ -1,17 +1,21 @@
-/** `mailmux user moves --due`: moves whose time has come while nobody waits for them. */
+/** `mailmux user moves --due`: moves and sweeps whose time has come while no command works on them. */
 import { MailmuxError, messageOf } from '../base/error.ts'
 import type { Config } from '../config/config.ts'
+import { dueAt, movesDue } from '../map/state/move-due.ts'
 import { type Move, MoveJournal } from '../map/state/move-journal.ts'
-import type { SettledMove } from './list-moves.ts'
-import { isOver } from './move-machine.ts'
+import { type SettledMove, sweepMoves } from './list-moves.ts'
 import { goOnWith } from './move-user.ts'
 import { RunLimits } from './run-limits.ts'
+
+/** The next run goes on with the rest: moves that have a time are not kept waiting by many sweeps. */
+const sweepingMs = 45_000
 
 const interrupted = { code: 'MOVE_STOPPED', message: 'it was interrupted' }
 
 /**
  * Goes on with moves whose time has come and that nobody waits for any more: those that were left to
- * this, and those of commands that were killed. Not with those that have stopped, which say why.
+ * this, and those of commands that were killed. Not with those that have stopped, which say why. Then
+ * what is due of old back-ends is swept; of that only what was found, or has failed, is told.
  */
 export async function dueMoves(
   config: Config,
@@ -21,17 +25,24 @@ export async function dueMoves(
   using journal = await MoveJournal.open(config.stateDir)
   using limits = new RunLimits(config)
   const settled: SettledMove[] = []
-  for (const move of journal.moves()) {
-    if (!isDue(move, now) || journal.lastOf(move.user)?.id !== move.id || signal.aborted) continue
+  for (const move of movesDue(journal.moves(), now)) {
+    if (move.step === 'kept' || signal.aborted) continue
     const isMeant = (last: Move): boolean => last.id === move.id && isDue(last, now)
     const one = await goOn(config, { move, isMeant, limits }, signal)
     if (one !== undefined) settled.push(one)
   }
-  return settled
+  const until = performance.now() + sweepingMs
+  const isWanted = (move: Move): boolean => performance.now() < until && isDue(move, now)
+  const swept = await sweepMoves(config, signal, isWanted)
+  return [...settled, ...swept.filter(isWorthTelling)]
 }
 
-function isDue({ step, details: { at } }: Move, now: number): boolean {
-  return at !== undefined && at <= now && step !== 'stopped' && !isOver(step)
+function isWorthTelling({ swept = 0, problems, error }: SettledMove): boolean {
+  return swept + problems.length > 0 || (error !== undefined && error.code !== 'MIGRATION_BUSY')
+}
+
+function isDue(move: Move, now: number): boolean {
+  return (dueAt(move) ?? Infinity) <= now
 }
 
 interface Due {

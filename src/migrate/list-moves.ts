@@ -96,11 +96,16 @@ export interface SettledMove {
 }
 
 /** Brings over what has come to where users were. One that fails does not keep the others. */
-export async function sweepMoves(config: Config, signal: AbortSignal): Promise<SettledMove[]> {
+export async function sweepMoves(
+  config: Config,
+  signal: AbortSignal,
+  isWanted: (move: Move) => boolean = () => true,
+): Promise<SettledMove[]> {
   return await forEach(config, signal, (move, journal) => {
+    if (move.step !== 'kept' || !isWanted(move)) return undefined
     // Whoever has moved on since lives elsewhere.
     const isLast = journal.lastMeantOf(move.user)?.id === move.id
-    return move.step === 'kept' && isLast ? (tools) => sweep(config, move, tools) : undefined
+    return isLast ? (tools) => sweep(config, move, tools) : undefined
   })
 }
 

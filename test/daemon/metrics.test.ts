@@ -3,7 +3,11 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { test } from 'node:test'
-import { counterMetrics, gaugeMetrics } from '../../src/daemon/metrics/definitions.ts'
+import {
+  counterMetrics,
+  gaugeMetrics,
+  stragglersMetric,
+} from '../../src/daemon/metrics/definitions.ts'
 import { type Daemon, writeConfig } from '../support/daemon.ts'
 import { echoConfig, launchEcho, startEcho } from '../support/echo-daemon.ts'
 import { Peer, ScriptedBackend } from '../support/peer.ts'
@@ -228,7 +232,9 @@ test('docs/metrics.md lists every metric with its labels, and no other', () => {
     return `${kind} ${name} ${[...labels.matchAll(/`(\w+)`/g)].map(([, label]) => label).join()}`
   })
   const declared = [
-    ...Object.values(counterMetrics).map(({ name, labels }) => `counter ${name} ${labels.join()}`),
+    ...[...Object.values(counterMetrics), stragglersMetric].map(
+      ({ name, labels }) => `counter ${name} ${labels.join()}`,
+    ),
     ...Object.values(gaugeMetrics).map(({ name, labels }) => `gauge ${name} ${labels.join()}`),
   ]
   assert.ok(declared.length > 20)

@@ -25,6 +25,8 @@ import { type TempDir, tempDir } from './temp-dir.ts'
 export interface MovingSiteOptions extends PairOptions {
   readonly serves?: boolean
   readonly placedByRules?: readonly string[]
+  /** Lines of the config under `move`, without `freeze_limit`. */
+  readonly moveLines?: readonly string[]
   /** POP3 is spoken, too, by back-ends and daemon. */
   readonly hasPop3?: boolean
   /** Who lives elsewhere than on fritz. There is a klaus where somebody does; all may be moved there. */
@@ -58,7 +60,7 @@ export class MovingSite implements AsyncDisposable {
       ...(hasSieve ? ['sieve' as const] : []),
     ]
     this.#services = ['smtp', 'imap', ...further]
-    this.#configText = configOf(servers, this.#services)
+    this.#configText = configOf(servers, this.#services, options.moveLines)
     this.configFile = writeConfig(dir, this.#configText)
   }
 
@@ -163,8 +165,9 @@ const acting = '{user: cyrus, password_file: secret, style: authzid}'
 function configOf(
   { pair, klaus }: { readonly pair: MailboxPair; readonly klaus: Cyrus | undefined },
   services: readonly Service[],
+  moveLines: readonly string[] = [],
 ): string {
-  const listen = services.map((service) => `${service}: ["127.0.0.1:0"]`)
+  const listen = [...services.map((service) => `${service}: ["127.0.0.1:0"]`), 'metrics: ["0"]']
   return `hostname: mx.example.com
 domains: [example.com]
 backends:
@@ -174,6 +177,7 @@ ${klaus === undefined ? '' : `  klaus: ${backend(klaus, acting, services)}\n`}ma
 listen: {${listen.join(', ')}}
 workers: 2
 limits: {drain_timeout: 1s}
-move: {freeze_limit: 20s}
-`
+move:
+  freeze_limit: 20s
+${moveLines.map((line) => `  ${line}\n`).join('')}`
 }

@@ -19,9 +19,9 @@ const columns = ['user', 'from', 'to', 'step', 'since', 'awaits'].map((title) =>
 export default class UserMoves extends MailmuxCommand {
   static override summary = 'List moves of users; look after those that are done.'
   static override description =
-    '--sweep brings over what has come to back-ends that users have left, by ways that are not ours: ' +
-    'for cron, once an hour. --due goes on with moves whose time has come, for cron, every minute ' +
-    'or so. --purge takes away mailboxes that have been kept for `move.retain`, folder by folder as long ' +
+    '--due goes on with what is due: moves whose time has come, and sweeps, which bring over what has ' +
+    'come to back-ends that users have left, by ways that are not ours. The daemon runs it; without ' +
+    'one it is for cron, every minute or so. --sweep sweeps all of them now. --purge takes away mailboxes that have been kept for `move.retain`, folder by folder as long ' +
     'as their copies are at the new home, or were deleted there.'
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
@@ -34,7 +34,7 @@ export default class UserMoves extends MailmuxCommand {
       exclusive: ['due', 'purge'],
     }),
     due: Flags.boolean({
-      summary: 'Go on with those whose time has come.',
+      summary: 'Go on with moves and sweeps whose time has come.',
       exclusive: ['purge'],
     }),
     purge: Flags.boolean({ summary: 'Take away what has been kept for its time; needs --yes.' }),

@@ -122,6 +122,13 @@ export const counterMetrics: Readonly<Record<CounterName, Definition>> = {
   },
 }
 
+/** Counted by the journal of moves, and by no worker. */
+export const stragglersMetric: Definition = {
+  name: 'mailmux_move_stragglers_total',
+  help: 'Messages that came to back-ends which their users had left, and were brought over.',
+  labels: [],
+}
+
 export const gaugeMetrics = {
   info: { name: 'mailmux_info', help: 'Always 1.', labels: ['version'] },
   startTime: {
@@ -166,6 +173,7 @@ export const gaugeMetrics = {
     help: 'Users who are frozen for a move.',
     labels: [],
   },
+  moves: { name: 'mailmux_moves', help: 'Moves of users, by step.', labels: ['step'] },
   loginAlarm: {
     name: 'mailmux_login_alarm',
     help: '1 while more logins fail in a minute than limits.auth_failures_alarm.',

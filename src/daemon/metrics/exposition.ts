@@ -6,7 +6,8 @@ import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import type { SpoolStatus, StatusReport } from '../../control/messages.ts'
 import type { CounterName } from '../count-event.ts'
 import { type Counts, countsOf } from '../counters.ts'
-import { counterMetrics, type Definition, gaugeMetrics } from './definitions.ts'
+import type { MoveFigures } from '../move-watch.ts'
+import { counterMetrics, type Definition, gaugeMetrics, stragglersMetric } from './definitions.ts'
 
 /** What the metrics tell. */
 export interface Sample {
@@ -14,6 +15,7 @@ export interface Sample {
   readonly counts: Counts
   readonly workerBytes: number
   readonly isReady: boolean
+  readonly moves: MoveFigures
 }
 
 export type Format = 'prometheus' | 'openmetrics'
@@ -27,6 +29,7 @@ export class Exposition {
   readonly #registry = new Registry()
   readonly #counters: ReadonlyMap<CounterName, Counter>
   readonly #gauges: ReadonlyMap<GaugeName, Gauge>
+  readonly #stragglers: Counter
 
   constructor(format: Format) {
     const registers = [this.#registry]
@@ -42,6 +45,7 @@ export class Exposition {
     this.#gauges = new Map(
       entriesOf(gaugeMetrics).map(([name, definition]) => [name, new Gauge(made(definition))]),
     )
+    this.#stragglers = new Counter(made(stragglersMetric))
     // Of this process, the supervisor.
     collectDefaultMetrics({ register: this.#registry })
     const type = format === 'openmetrics' ? openMetricsType : Registry.PROMETHEUS_CONTENT_TYPE
@@ -54,7 +58,7 @@ export class Exposition {
     return { type: this.#registry.contentType, text: await this.#registry.metrics() }
   }
 
-  #take({ status, counts, workerBytes, isReady }: Sample): void {
+  #take({ status, counts, workerBytes, isReady, moves }: Sample): void {
     for (const [name, counter] of this.#counters) {
       counter.reset()
       const { labels: names, scale = 1 } = counterMetrics[name]
@@ -73,6 +77,9 @@ export class Exposition {
     for (const { service, sessions } of status.services) this.#gauge('sessions', sessions, service)
     this.#takeBackends(status)
     this.#gauge('frozenUsers', status.frozen ?? 0)
+    this.#stragglers.reset()
+    this.#stragglers.inc(moves.stragglers)
+    for (const [step, count] of moves.steps) this.#gauge('moves', count, step)
     this.#gauge('loginAlarm', Number(status.login_alarm !== undefined))
     if (status.spool !== undefined) this.#takeSpool(status.spool)
   }
