@@ -5,8 +5,11 @@
  */
 import type { MailboxAccess } from '../backend/mailbox-access.ts'
 import { Pop3Refusal } from '../backend/pop3-connection.ts'
+import { MailmuxError } from '../base/error.ts'
 import type { CopyRoute } from '../map/state/copy-journal.ts'
+import type { Ignorable } from '../map/state/move-journal.ts'
 import { type UidlOwner, UidlStore } from '../map/state/uidl-store.ts'
+import { wayOutOf } from './check-logins.ts'
 import { copyExtras } from './copy-extras.ts'
 import type { MailboxCopy } from './copy-mailbox.ts'
 import { copyScripts } from './copy-scripts.ts'
@@ -16,6 +19,7 @@ import type { UidlWork } from './read-uidls.ts'
 
 export interface CarriedWork {
   readonly route: CopyRoute
+  readonly ignores: readonly Ignorable[]
   readonly ends: CopyEnds
   readonly stateDir: string
 }
@@ -31,14 +35,24 @@ export class CarriedAlong {
     this.#work = work
   }
 
-  /** `limitMs`: rights and annotations for which there is no time are left to `carryRest`. */
+  /**
+   * Throws MOVE_UNEQUAL where a script is not there, unless that is to be ignored. `limitMs`: rights and
+   * annotations for which there is no time are left to `carryRest`.
+   */
   async carry(
     copy: MailboxCopy,
     signal: AbortSignal,
     limitMs = Number.POSITIVE_INFINITY,
   ): Promise<readonly string[]> {
-    const scripts = await copyScripts(this.#work.ends, signal)
-    return [...scripts.problems, ...(await this.#carryExtras(copy, limitMs))]
+    const { ends, ignores } = this.#work
+    if (!ignores.includes('sieve')) {
+      const { problems } = await copyScripts(ends, signal)
+      if (problems.length > 0) {
+        const what = `${problems.join('; ')}; ${wayOutOf('sieve')}`
+        throw new MailmuxError('MOVE_UNEQUAL', what)
+      }
+    }
+    return await this.#carryExtras(copy, limitMs)
   }
 
   /** When the user waits no more. What has not changed since `carry` is as the user has it by then. */

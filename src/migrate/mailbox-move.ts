@@ -5,12 +5,13 @@ import { MailmuxError, messageOf } from '../base/error.ts'
 import type { Config } from '../config/config.ts'
 import { checkFlip, flipUser, writeFlip } from '../map/edit/flip-user.ts'
 import type { CopyJournal } from '../map/state/copy-journal.ts'
-import type { Move } from '../map/state/move-journal.ts'
+import type { Ignorable, Move } from '../map/state/move-journal.ts'
 import type { MoveStepRow } from '../map/state/move-schema.ts'
 import type { BadMessages } from './bad-messages.ts'
 import { Barrier, endFreeze } from './barrier.ts'
 import { CarriedAlong, carryUidls, forgetUidls } from './carry-along.ts'
-import { MailboxCopy, type MailboxPlan } from './copy-mailbox.ts'
+import { checkLogins } from './check-logins.ts'
+import type { MailboxCopy, MailboxPlan } from './copy-mailbox.ts'
 import { tellShared } from './copy-extras.ts'
 import type { CopyEnds } from './copy-session.ts'
 import { isGoodCopy } from './good-copy.ts'
@@ -21,8 +22,8 @@ import { checkRoom, estimateOf } from './estimate.ts'
 import { lookEveryMs, type MailboxHold } from './mailbox-hold.ts'
 import type { Estimate } from './migration-report.ts'
 import { isUntouched, type PassReport } from './pass-report.ts'
+import { MoveCopy } from './move-copy.ts'
 import { type Copied, Disturbed, type MoveWork, TakenOver } from './run-move.ts'
-import { Tries } from './try-again.ts'
 import { turnRound } from './turn-round.ts'
 import { verifyMailbox } from './verify-mailbox.ts'
 
@@ -61,30 +62,33 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
   readonly #options: MailboxMoveOptions
   readonly #known = new KnownMessages()
   readonly #along: CarriedAlong
+  readonly #copy: MoveCopy
   #isToTurn: boolean
-  #copy: MailboxCopy | undefined
-  /** Cuts its connections. */
-  #cut = new AbortController()
   #barrier: Barrier | undefined
-  /** What was at the source when it was found equal. */
-  #settled = ''
+  /** What was at the source when it was found equal, and when that was, by the monotonic clock. */
+  #settled = { states: '', at: 0 }
 
   constructor(options: MailboxMoveOptions) {
     this.#options = options
-    const { move: route, ends, config } = options
-    this.#along = new CarriedAlong({ route, ends, stateDir: config.stateDir })
+    const { move: route, ends, config, bad, lanes, onProgress, copies, clock } = options
+    const { user, source, target } = route
+    const ways = { renames: new Map<string, string>(), lanes, appends: lanes, bad, onProgress }
+    this.#copy = new MoveCopy({ user, source, target, ends, ...ways }, copies, clock)
+    const { stateDir } = config
+    this.#along = new CarriedAlong({ route, ignores: this.#ignores, ends, stateDir })
     this.#isToTurn = options.isToTurn
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#barrier?.[Symbol.dispose]()
-    await this.#drop()
+    await this.#copy[Symbol.asyncDispose]()
   }
 
   async look(signal: AbortSignal, isDryRun = false): Promise<void> {
     const { config, move, copies } = this.#options
     if (this.#isToTurn && !isDryRun) turnRound(copies, move)
-    const copy = await this.#open(signal)
+    const copy = await this.#copy.open(signal)
+    await checkLogins(this.#options.ends, this.#ignores, signal)
     const look = await copy.look()
     const route = this.#isToTurn ? { ...move, source: move.target, target: move.source } : move
     this.estimate = await estimateOf(copy, look, isDryRun ? copies.countMessages(route) : undefined)
@@ -99,7 +103,7 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
   }
 
   async pass(signal: AbortSignal): Promise<Copied> {
-    return await this.#trying(tries, signal, async (copy) => {
+    return await this.#copy.trying(tries, signal, async (copy) => {
       const report = await this.#pass(copy)
       await this.#verify(signal)
       this.#note(await this.#along.carry(copy, signal))
@@ -109,7 +113,7 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
 
   async wait(until: number, isAwaited: () => boolean, signal: AbortSignal): Promise<void> {
     const { clock, hold } = this.#options
-    await this.#drop()
+    await this.#copy[Symbol.asyncDispose]()
     hold?.letGo()
     try {
       while (clock.wall() < until && isAwaited()) {
@@ -132,7 +136,7 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
 
   async settle(signal: AbortSignal): Promise<Copied> {
     this.#raised().mark()
-    return await this.#trying(twice, signal, (copy) => this.#settle(copy, signal))
+    return await this.#copy.trying(twice, signal, (copy) => this.#settle(copy, signal))
   }
 
   async #settle(copy: MailboxCopy, signal: AbortSignal): Promise<Copied> {
@@ -146,26 +150,30 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
     this.#note(await this.#along.carry(copy, signal, extrasMs))
     const { config, move: route, ends, copies: journal } = this.#options
     const work = { route, ends, session: copy.session, journal, signal }
-    this.#note(await carryUidls(work, config.stateDir))
+    if (!this.#ignores.includes('uidl')) this.#note(await carryUidls(work, config.stateDir))
     const look = await copy.look()
-    this.#settled = describeStates(look.source)
+    this.#settled = { states: describeStates(look.source), at: this.#options.clock.now() }
     await this.#checkBarrier(signal)
     return { copied, bytes }
   }
 
   async verify(signal: AbortSignal): Promise<boolean> {
-    const isEqual = await this.#trying(twice, signal, () => this.#verify(signal))
+    const isFull = this.#options.move.verify === 'full'
+    const isEqual = await this.#copy.trying(twice, signal, () => this.#verify(signal, isFull))
+    const { config, clock, ends } = this.#options
+    const quietMs = this.#settled.at + config.move.quietMs - clock.now()
+    if (isEqual && quietMs > 0) await waitFor(clock, quietMs, signal)
     // The second look is that of a session which has not seen anything yet.
-    await using source = await ImapMailbox.open(this.#options.ends.source, signal)
-    if (describeStates(await source.list()) !== this.#settled) throw new Disturbed()
+    await using source = await ImapMailbox.open(ends.source, signal)
+    if (describeStates(await source.list()) !== this.#settled.states) throw new Disturbed()
     await this.#checkBarrier(signal)
     return isEqual
   }
 
   async flip(row: MoveStepRow, signal: AbortSignal): Promise<void> {
     const { config, move, onNote } = this.#options
-    const look = await this.#trying(twice, signal, (copy) => copy.look())
-    if (describeStates(look.source) !== this.#settled) throw new Disturbed()
+    const look = await this.#copy.trying(twice, signal, (copy) => copy.look())
+    if (describeStates(look.source) !== this.#settled.states) throw new Disturbed()
     await this.#checkBarrier(signal)
     const barrier = this.#raised()
     const check = (): void => {
@@ -192,13 +200,17 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
   }
 
   async sweep(signal: AbortSignal): Promise<number> {
-    const copy = await this.#open(signal)
+    const copy = await this.#copy.open(signal)
     const { copied, problems } = await copy.sweep()
     this.#note([...problems, ...(await this.#along.carryRest(copy))])
     const { config, move, ends } = this.#options
     const home = { user: move.user, backend: move.target }
     await forgetUidls(home, ends.target, config.stateDir, signal)
     return copied
+  }
+
+  get #ignores(): readonly Ignorable[] {
+    return this.#options.move.ignores ?? []
   }
 
   #note(notes: readonly string[]): void {
@@ -245,53 +257,15 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
     return report
   }
 
-  /** Reads what has not been, and compares all of it. */
-  async #verify(signal: AbortSignal): Promise<boolean> {
+  /** Reads what has not been, or all where that is wanted, and compares all of it. */
+  async #verify(signal: AbortSignal, isFull = false): Promise<boolean> {
     const { ends } = this.#options
-    const copy = await this.#open(signal)
+    const copy = await this.#copy.open(signal)
     const look = await copy.look()
-    const pairs = copy.unverified(look)
+    const pairs = isFull ? look.pairs : copy.unverified(look)
     const onEqual = (source: string): void => copy.setVerified(look, new Set([source]))
-    const verdict = await verifyMailbox(ends, pairs, { mode: this.#known, onEqual }, signal)
+    const mode = isFull ? 'full' : this.#known
+    const verdict = await verifyMailbox(ends, pairs, { mode, onEqual }, signal)
     return isGoodCopy(verdict, { ...this.#options, copy })
-  }
-
-  async #open(signal: AbortSignal): Promise<MailboxCopy> {
-    const { move, ends, copies, bad, lanes, onProgress } = this.#options
-    if (this.#copy === undefined) this.#cut = new AbortController()
-    const cut = this.#cut
-    signal.throwIfAborted()
-    // What is under way when the freeze must end is not waited for.
-    signal.addEventListener('abort', () => cut.abort(signal.reason), { once: true })
-    if (this.#copy !== undefined) return this.#copy
-    const { user, source, target } = move
-    const renames = new Map<string, string>()
-    const plan = { user, source, target, ends, renames, lanes, appends: lanes, bad, onProgress }
-    this.#copy = await MailboxCopy.open(plan, copies, cut.signal)
-    return this.#copy
-  }
-
-  /** Over new connections again, as often as `most` says. */
-  async #trying<Result>(
-    most: typeof tries | typeof twice,
-    signal: AbortSignal,
-    work: (copy: MailboxCopy) => Promise<Result>,
-  ): Promise<Result> {
-    const { ends, clock } = this.#options
-    const trying = new Tries({ ...most, clock })
-    for (;;) {
-      try {
-        return await work(await this.#open(signal))
-      } catch (error) {
-        await this.#drop()
-        await trying.after(error, ends, signal)
-      }
-    }
-  }
-
-  async #drop(): Promise<void> {
-    const copy = this.#copy
-    this.#copy = undefined
-    await copy?.[Symbol.asyncDispose]()
   }
 }

@@ -3,9 +3,11 @@ import type { Clock } from '../base/clock.ts'
 import { MailmuxError, messageOf } from '../base/error.ts'
 import type { CopyJournal } from '../map/state/copy-journal.ts'
 import { lockMailbox } from '../map/state/mailbox-lock.ts'
+import type { Ignorable } from '../map/state/move-journal.ts'
 import { BadMessages } from './bad-messages.ts'
 import { MailboxCopy, type MailboxPlan } from './copy-mailbox.ts'
 import { copyExtras, type ExtrasReport, tellShared } from './copy-extras.ts'
+import { checkLogins } from './check-logins.ts'
 import { copyScripts, type ScriptsReport } from './copy-scripts.ts'
 import type { CopyEnds } from './copy-session.ts'
 import { keepUidls, type KeptUidls } from './keep-uidls.ts'
@@ -15,10 +17,6 @@ import type { PassReport } from './pass-report.ts'
 import type { BatchLimits } from './plan-messages.ts'
 import { Tries } from './try-again.ts'
 import { type MailboxVerdict, type VerifyMode, verifyMailbox } from './verify-mailbox.ts'
-
-/** What may be left behind: Sieve scripts, and what POP3 clients know messages by. */
-export const ignorable = ['sieve', 'uidl'] as const
-type Ignorable = (typeof ignorable)[number]
 
 export interface MigrationOptions {
   readonly stateDir: string
@@ -137,6 +135,9 @@ class UserMigration {
     const { journal, options, signal } = this.#work
     this.#tell('look')
     await using copy = await MailboxCopy.open(this.#plan(), journal, signal)
+    const { ends } = this.#work
+    const isFirst = options.dryRun || !copy.isBegun
+    if (isFirst) await checkLogins(ends, options.ignores, signal)
     this.hasBegun = true
     const look = await copy.look()
     const copied = options.dryRun ? journal.countMessages(copy.plan) : undefined
@@ -146,8 +147,6 @@ class UserMigration {
       throw new MailmuxError('TARGET_NOT_EMPTY', what)
     }
     await checkRoom(copy, this.#estimate, options.to)
-    const { ends } = this.#work
-    const isFirst = options.dryRun || !copy.isBegun
     const shared = isFirst ? await tellShared(copy.session, { ends, pairs: look.pairs }) : []
     if (options.dryRun) {
       const renamed = look.pairs

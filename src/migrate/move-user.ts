@@ -1,7 +1,7 @@
 /** `mailmux user move`: begins a move, goes on with one, or gives it up. */
 import type { MailboxDoor } from '../backend/mailbox-access.ts'
 import { MailmuxError } from '../base/error.ts'
-import type { BackendConfig, Config } from '../config/config.ts'
+import type { Config } from '../config/config.ts'
 import { CopyJournal } from '../map/state/copy-journal.ts'
 import { type Move, MoveJournal, type MovePlan } from '../map/state/move-journal.ts'
 import { BadMessages, type ReportedBad } from './bad-messages.ts'
@@ -10,17 +10,13 @@ import { MailboxMove, type MailboxMoveOptions } from './mailbox-move.ts'
 import type { Estimate } from './migration-report.ts'
 import { describeMoment } from './moment.ts'
 import { isFlipped, isOver } from './move-machine.ts'
-import { planMove, userNamed } from './prepare-move.ts'
+import { planMove, userNamed, type WantedMove } from './prepare-move.ts'
 import { openDoor } from './open-door.ts'
 import { RunLimits } from './run-limits.ts'
 import { runMove } from './run-move.ts'
 
-export interface MoveRequest {
-  readonly user: string
-  readonly to: BackendConfig
+export interface MoveRequest extends WantedMove {
   readonly order: 'begun' | 'aborted' | 'dry run'
-  readonly merge: boolean
-  readonly maxBad: number
   /** When the user is to be frozen, in milliseconds since 1970; `now` instead of a time that was given before. */
   readonly at?: number | 'now' | undefined
   /** False: it ends where it would wait for its time. */
@@ -119,8 +115,14 @@ function refusePast({ at }: MoveRequest, known: Move | undefined, now: number): 
 }
 
 /** What this run is allowed holds, too; else one that has stopped for it could only be given up. */
-function allowing({ merge, maxBad }: MoveRequest, move: Move): Move {
-  return { ...move, merge: move.merge || merge, maxBad: Math.max(move.maxBad, maxBad) }
+function allowing({ merge, maxBad, ignores = [], verify }: MoveRequest, move: Move): Move {
+  return {
+    ...move,
+    merge: move.merge || merge,
+    maxBad: Math.max(move.maxBad, maxBad),
+    ignores: [...(move.ignores ?? []), ...ignores],
+    ...(verify === undefined ? {} : { verify }),
+  }
 }
 
 /** The move with the time that was asked for; says where the one that it has is past. */

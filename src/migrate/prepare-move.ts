@@ -9,11 +9,10 @@ import { openMapInForce, type TracingReader } from '../map/open.ts'
 import { describeValue, type Value } from '../map/value.ts'
 import type { MovePlan } from '../map/state/move-journal.ts'
 
-export interface WantedMove {
+export interface WantedMove extends Pick<MovePlan, 'merge' | 'maxBad' | 'ignores'> {
   readonly user: string
   readonly to: BackendConfig
-  readonly merge: boolean
-  readonly maxBad: number
+  readonly verify?: MovePlan['verify'] | undefined
 }
 
 /** The canonical address of a user as somebody typed it. Throws USER_UNKNOWN. */
@@ -30,7 +29,7 @@ export function userNamed(name: string, { naming }: Config): Address {
  */
 export function planMove(
   config: Config,
-  { user, to, merge, maxBad }: WantedMove,
+  { user, to, merge, maxBad, ignores = [], verify }: WantedMove,
 ): MovePlan | undefined {
   const address = userNamed(user, config)
   const map = openMapInForce(config, undefined, 'few questions')
@@ -52,6 +51,8 @@ export function planMove(
       isReturn: false,
       merge,
       maxBad,
+      ...(ignores.length === 0 ? {} : { ignores }),
+      ...(verify === undefined ? {} : { verify }),
     }
   } finally {
     map.close()

@@ -4,10 +4,13 @@ import type { Clock } from '../base/clock.ts'
 import { MailmuxError } from '../base/error.ts'
 import type { CopyEnds } from './copy-session.ts'
 
-export interface TriesOptions {
+export interface TryLimits {
   readonly most: number
   /** What is waited before the second try; it doubles. 0: nothing. */
   readonly firstWaitMs: number
+}
+
+export interface TriesOptions extends TryLimits {
   readonly clock: Clock
 }
 

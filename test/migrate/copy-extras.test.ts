@@ -142,7 +142,7 @@ describe('rights and annotations', { skip: skipWithout('dovecot') || skipWithout
     const plan = planFor(dir, 'emma', ends)
     await using copy = await MailboxCopy.open(plan, journal, signal)
     await copy.pass({ mirror: true })
-    const along = new CarriedAlong({ route: plan, ends, stateDir: dir.join('state') })
+    const along = new CarriedAlong({ ignores: [], route: plan, ends, stateDir: dir.join('state') })
     assert.deepEqual(await along.carry(copy, signal), [])
     await target.command('SETACL shared frida@example.com l')
     assert.deepEqual(await along.carryRest(copy), [])

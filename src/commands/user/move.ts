@@ -2,6 +2,7 @@ import { Args, Flags } from '@oclif/core'
 import { MailmuxCommand } from '../../cli/base-command.ts'
 import { LiveLines } from '../../cli/live-lines.ts'
 import { namedBackend } from '../../config/named-backend.ts'
+import { ignorable } from '../../migrate/check-logins.ts'
 import { momentOf } from '../../migrate/moment.ts'
 import { describeMoved, moveExitCode, MoveView } from '../../migrate/move-report.ts'
 import { type MoveListener, type MoveReport, moveUser } from '../../migrate/move-user.ts'
@@ -13,8 +14,8 @@ export default class UserMove extends MailmuxCommand {
     'is brought over and compared, and mail and logins go to the new back-end. Killed at any time, it ' +
     'goes on when it is run again. Exit status 75 where another run may help. See docs/migration.md.'
   static override usage = [
-    '<%= command.id %> USER --to NAME [--at TIME] [--no-wait] [--merge] [--max-bad <value>]',
-    '<%= command.id %> USER --to NAME --dry-run [--merge]',
+    '<%= command.id %> USER --to NAME [--at TIME] [--no-wait] [FLAGS]',
+    '<%= command.id %> USER --to NAME --dry-run [FLAGS]',
     '<%= command.id %> USER --to NAME --abort',
   ]
   static override examples = [
@@ -43,11 +44,9 @@ export default class UserMove extends MailmuxCommand {
       summary: 'End when it is copied, and leave the time of --at to `user moves --due`.',
     }),
     merge: Flags.boolean({ summary: 'Add to a mailbox that is not empty.' }),
-    'max-bad': Flags.integer({
-      default: 0,
-      min: 0,
-      summary: 'How many messages may be left behind that the new back-end does not take.',
-    }),
+    'max-bad': Flags.integer({ default: 0, min: 0, summary: 'Messages to leave behind at most.' }),
+    ignore: Flags.option({ options: ignorable, multiple: true, summary: 'What is left behind.' })(),
+    verify: Flags.option({ options: ['full'] as const, summary: 'Compare all in the freeze.' })(),
   }
 
   async run(): Promise<MoveReport> {
@@ -61,8 +60,9 @@ export default class UserMove extends MailmuxCommand {
     const show = (): void => live.set('move', view.line(performance.now()))
     const to = namedBackend(config, flags.to)
     const at = momentOf(flags.at, Date.now())
-    const { merge, 'max-bad': maxBad, 'no-wait': leaves } = flags
-    const request = { user: args.user, to, order, merge, maxBad, at, waits: !leaves } as const
+    const { merge, 'max-bad': maxBad, ignore: ignores = [], verify, 'no-wait': leaves } = flags
+    const allowed = { merge, maxBad, ignores, verify }
+    const request = { user: args.user, to, order, ...allowed, at, waits: !leaves } as const
     const listener: MoveListener = {
       step: (move) => (view.step(move, Date.now()), show()),
       progress: (seen) => (view.progress(seen), show()),

@@ -65,6 +65,9 @@ export interface MoveDetails {
   readonly error?: { readonly code: string; readonly message: string }
 }
 
+/** What may be left behind: Sieve scripts, and what POP3 clients know messages by. */
+export type Ignorable = 'sieve' | 'uidl'
+
 export interface MovePlan {
   readonly user: string
   /** Names of back-ends. */
@@ -80,6 +83,10 @@ export interface MovePlan {
   /** Messages at the target that nobody has put there are no reason to stop. */
   readonly merge: boolean
   readonly maxBad: number
+  /** What is left behind; nothing where it is absent. */
+  readonly ignores?: readonly Ignorable[]
+  /** In the freeze all is compared, and not only what has changed. */
+  readonly verify?: 'full'
 }
 
 export interface Move extends MovePlan {
