@@ -36,7 +36,8 @@ export async function copyMessages(context: FolderContext, fresh: UidSet): Promi
   let reading: Promise<void> = Promise.resolve()
   try {
     for (const part of fresh.chunks(factsAtOnce)) {
-      for (const batch of planBatches(await session.source.facts(part), limits)) {
+      const facts = await leaveTooLarge(context, await session.source.facts(part))
+      for (const batch of planBatches(facts, limits)) {
         const { large, bytes } = batch
         await Promise.all([session.source.admit(bytes), session.target.admit(bytes)])
         await reading
@@ -61,6 +62,21 @@ export async function copyMessages(context: FolderContext, fresh: UidSet): Promi
   } finally {
     await line.end()
   }
+}
+
+/** What the target says that it does not take is not sent there. RFC 7889 section 3.1. */
+async function leaveTooLarge(
+  { work, report }: FolderContext,
+  facts: readonly Fetched[],
+): Promise<readonly Fetched[]> {
+  const { server, appendLimitBytes = Number.POSITIVE_INFINITY } = work.session.target
+  const isTooLarge = ({ sizeBytes }: Fetched): boolean => sizeBytes > appendLimitBytes
+  for (const { uid, sizeBytes } of facts.filter(isTooLarge)) {
+    report.bad++
+    const reason = `${sizeBytes} octets, and ${server} takes ${appendLimitBytes} at most`
+    await work.onBad({ folder: work.sourceName, uid, sizeBytes, reason, body: undefined })
+  }
+  return facts.filter((one) => !isTooLarge(one))
 }
 
 /** How messages are added: by whose connection, and after which others. */

@@ -80,6 +80,12 @@ export class ImapMailbox implements AsyncDisposable {
     return hasCapability(this.#client.flow.capabilities, capability)
   }
 
+  /** The most octets that a message may have; undefined where that is not told for all folders. */
+  get appendLimitBytes(): number | undefined {
+    const limit = this.#client.flow.capabilities.get('APPENDLIMIT')
+    return typeof limit === 'number' && limit > 0 ? limit : undefined
+  }
+
   /** Folders of the user's own, each with its state where it can be selected. */
   async list(): Promise<FolderList> {
     // STATUS of the selected folder is as this session knows it else: RFC 9051 section 6.3.11.
@@ -159,6 +165,14 @@ export class ImapMailbox implements AsyncDisposable {
       this.#client.flow.off('exists', count).off('expunge', count)
     }
     return { found: uids(), counts }
+  }
+
+  /** UIDs of messages of more octets, in the selected folder. */
+  async largerThan(bytes: number): Promise<UidSet> {
+    const criteria = [atom('LARGER'), atom(String(bytes))]
+    const { asked, untagged, uids } = uidSearch(this.offers('ESEARCH'), criteria)
+    await this.#exec('UID SEARCH', asked, untagged)
+    return uids()
   }
 
   facts(uids: UidSet): Promise<Fetched[]> {

@@ -56,17 +56,19 @@ export function answersTo(
 }
 
 /** UID SEARCH for all there is, in ranges where `isExtended`: RFC 4731. */
-export function uidSearch(isExtended: boolean): {
+export function uidSearch(
+  isExtended: boolean,
+  criteria: Attributes = [atom('ALL')],
+): {
   readonly asked: Attributes
   readonly untagged: Untagged
   readonly uids: () => UidSet
 } {
-  const all = atom('ALL')
   const found: string[] = []
   const take: Untagged[string] = async ({ attributes = [], numbers }) =>
     void found.push(numbers?.join() ?? readFound(attributes))
   return {
-    asked: isExtended ? [atom('RETURN'), [all], all] : [all],
+    asked: isExtended ? [atom('RETURN'), [atom('ALL')], ...criteria] : criteria,
     untagged: { SEARCH: take, ESEARCH: take },
     uids: () => UidSet.parse(found.join()),
   }

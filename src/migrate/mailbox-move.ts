@@ -11,6 +11,7 @@ import type { BadMessages } from './bad-messages.ts'
 import { Barrier, endFreeze } from './barrier.ts'
 import { CarriedAlong, carryUidls, forgetUidls } from './carry-along.ts'
 import { checkLogins } from './check-logins.ts'
+import { checkSizes } from './check-sizes.ts'
 import type { MailboxCopy, MailboxPlan } from './copy-mailbox.ts'
 import { tellShared } from './copy-extras.ts'
 import type { CopyEnds } from './copy-session.ts'
@@ -96,6 +97,7 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
       const what = `${move.user}: the mailbox at ${move.target} is not empty`
       throw new MailmuxError('TARGET_NOT_EMPTY', what)
     }
+    if (!copy.isBegun) this.#note(await checkSizes(copy, look, move))
     this.#note(await tellShared(copy.session, { ends: this.#options.ends, pairs: look.pairs }))
     await checkRoom(copy, this.estimate, move.target)
     await checkFlip(config, move)

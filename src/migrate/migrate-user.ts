@@ -5,6 +5,7 @@ import type { CopyJournal } from '../map/state/copy-journal.ts'
 import { lockMailbox } from '../map/state/mailbox-lock.ts'
 import type { Ignorable } from '../map/state/move-journal.ts'
 import { BadMessages } from './bad-messages.ts'
+import { checkSizes } from './check-sizes.ts'
 import { MailboxCopy, type MailboxPlan } from './copy-mailbox.ts'
 import { copyExtras, type ExtrasReport, tellShared } from './copy-extras.ts'
 import { checkLogins } from './check-logins.ts'
@@ -12,6 +13,7 @@ import { copyScripts, type ScriptsReport } from './copy-scripts.ts'
 import type { CopyEnds } from './copy-session.ts'
 import { keepUidls, type KeptUidls } from './keep-uidls.ts'
 import { checkRoom, estimateOf } from './estimate.ts'
+import type { MailboxLook } from './mailbox-look.ts'
 import type { Estimate, UserReport } from './migration-report.ts'
 import type { PassReport } from './pass-report.ts'
 import type { BatchLimits } from './plan-messages.ts'
@@ -147,20 +149,27 @@ class UserMigration {
       throw new MailmuxError('TARGET_NOT_EMPTY', what)
     }
     await checkRoom(copy, this.#estimate, options.to)
-    const shared = isFirst ? await tellShared(copy.session, { ends, pairs: look.pairs }) : []
+    const told = isFirst ? await this.#tellFirst(copy, look) : []
     if (options.dryRun) {
       const renamed = look.pairs
         .filter(({ isRenamed }) => isRenamed)
         .map(({ source, target }) => `${source.name} will be called ${target}`)
-      const notes = [...renamed, ...shared]
+      const notes = [...renamed, ...told]
       return { result: 'planned', estimate: this.#estimate, notes, problems: [] }
     }
-    return await this.#copyAndVerify(copy, shared)
+    return await this.#copyAndVerify(copy, told)
   }
 
-  async #copyAndVerify(copy: MailboxCopy, shared: readonly string[]): Promise<Outcome> {
+  /** What is to be known before anything is copied. */
+  async #tellFirst(copy: MailboxCopy, look: MailboxLook): Promise<readonly string[]> {
+    const { user, ends, options } = this.#work
+    const sizes = await checkSizes(copy, look, { user, maxBad: options.maxBad })
+    return [...sizes, ...(await tellShared(copy.session, { ends, pairs: look.pairs }))]
+  }
+
+  async #copyAndVerify(copy: MailboxCopy, told: readonly string[]): Promise<Outcome> {
     const { options } = this.#work
-    const notes = new Set(shared)
+    const notes = new Set(told)
     const scripts = await this.#copyScripts()
     for (let round = 1; ; round++) {
       const pass = await this.#pass(copy)

@@ -5,6 +5,8 @@ import { after, before, describe, test } from 'node:test'
 import { encodeFolderName } from '../../src/mail/folder-name.ts'
 import { CopyJournal } from '../../src/map/state/copy-journal.ts'
 import { BadMessages } from '../../src/migrate/bad-messages.ts'
+import { checkSizes } from '../../src/migrate/check-sizes.ts'
+import { MailboxCopy } from '../../src/migrate/copy-mailbox.ts'
 import { CopySession } from '../../src/migrate/copy-session.ts'
 import { readUidls } from '../../src/migrate/read-uidls.ts'
 import { Cyrus, skipWithoutCyrus } from '../support/cyrus.ts'
@@ -19,6 +21,9 @@ const swapped = { source: 'ingrid', target: 'fritz' } as const
 const { signal } = new AbortController()
 const seed = Number(process.env['SEED'] ?? 20_261_130)
 
+/** Of a message that this Cyrus takes. */
+const mostBytes = 10_000_000
+
 const mail = (text: string) => ({
   flags: [],
   date: '17-Jul-1996 02:44:25 -0700',
@@ -31,8 +36,9 @@ describe('a copy', { skip: skipWithout('dovecot') || skipWithoutCyrus() }, () =>
   let cyrus: Cyrus
 
   before(async () => {
-    pair = await MailboxPair.start(dir, { users: ['ann', 'bob', 'emil'] })
-    cyrus = await Cyrus.start(dir, 'cyrus', ['ann', 'bob', 'dora', 'emil'])
+    pair = await MailboxPair.start(dir, { users: ['ann', 'bob', 'emil', 'gina'] })
+    const users = ['ann', 'bob', 'dora', 'emil', 'gina']
+    cyrus = await Cyrus.start(dir, 'cyrus', users, [`maxmessagesize: ${mostBytes}`])
   })
   after(async () => {
     await Promise.all([pair[Symbol.asyncDispose](), cyrus[Symbol.asyncDispose]()])
@@ -101,6 +107,29 @@ describe('a copy', { skip: skipWithout('dovecot') || skipWithoutCyrus() }, () =>
     const [inbox] = folders
     assert.deepEqual([inbox?.copied, inbox?.flagged, inbox?.expunged], [2, 2, 1])
     assert.equal((await pass()).folders.length, 0)
+  })
+
+  test('what is too large for Cyrus is told of before anything is copied, and is not sent there', async () => {
+    using source = await pair.login('source', 'gina')
+    const large = mail('large')
+    const body = Buffer.concat([large.body, Buffer.alloc(mostBytes, `${'x'.repeat(70)}\r\n`)])
+    await source.append('INBOX', [mail('one'), { ...large, body }, mail('two')])
+    const ends = { source: pair.endsOf('gina').source, target: atCyrus('gina') }
+    const bad = new BadMessages(dir.join('state'), 'gina', 1)
+    const plan = planFor(dir, 'gina', ends, { bad })
+    using journal = await CopyJournal.open(dir.join('state'))
+    await using copy = await MailboxCopy.open(plan, journal, signal)
+    const look = await copy.look()
+    const what = '1 message too large (INBOX: 1): klaus takes none of more than 10.0 MB'
+    await assert.rejects(checkSizes(copy, look, { user: 'gina', maxBad: 0 }), {
+      code: 'TOO_MANY_BAD',
+      message: `gina: ${what}`,
+    })
+    assert.deepEqual(await checkSizes(copy, look, { user: 'gina', maxBad: 1 }), [what])
+    const { copied, bytes } = await copy.pass({ mirror: true })
+    assert.deepEqual([copied, bytes < 1_000], [2, true])
+    const [left] = bad.found
+    assert.match(left?.reason ?? '', /^100000\d\d octets, and klaus takes 10000000 at most$/)
   })
 
   test('POP3 clients know at Dovecot what they knew at Cyrus, and the other way round', async () => {
