@@ -44,11 +44,7 @@ export default class Migrate extends MailmuxCommand {
       exclusive: ['dry-run', 'map-folder', 'source'],
     }),
     merge: Flags.boolean({ summary: 'Add to mailboxes that are not empty.' }),
-    window: Flags.string({
-      multiple: true,
-      summary: 'Hours in which it copies.',
-      helpValue: 'HOURS',
-    }),
+    window: Flags.string({ multiple: true, summary: 'Hours to copy in.', helpValue: 'HOURS' }),
     'no-wait': Flags.boolean({ summary: 'End with 75 where it would wait for a window.' }),
     'map-folder': Flags.string({
       multiple: true,
@@ -64,10 +60,15 @@ export default class Migrate extends MailmuxCommand {
     const named = (name: string) => namedBackend(config, name)
     const plan = await prepareMigration(config, requestOf(flags, named, interrupted.signal))
     using live = new LiveLines(process.stderr)
-    const view = new MigrationView()
+    const { users } = plan
+    const view = new MigrationView(users.length, performance.now())
     const listener: MigrationListener = {
-      progress: (progress) => live.set(progress.user, view.line(progress, performance.now())),
-      ended: (one) => live.passBy(one.user, () => this.log(describeUser(one))),
+      progress: (progress) => {
+        const line = view.line(progress, performance.now())
+        if (users.length > 1) live.set('all', view.total(performance.now()))
+        live.set(progress.user, line)
+      },
+      ended: (one) => (view.ended(), live.passBy(one.user, () => this.log(describeUser(one)))),
       closed: (at) => live.passBy('', () => this.tell(describeClosed(at))),
     }
     const report = await migrateUsers(plan, listener, interrupted.signal)

@@ -28,6 +28,8 @@ export interface MailboxPlan extends CopyRoute {
   /** How much goes together, where it is not what serves best. */
   readonly batches?: BatchLimits | undefined
   readonly onProgress: (progress: { readonly messages: number; readonly bytes: number }) => void
+  /** Told how many folders of a pass are through, of those in which something is to be done. */
+  readonly onFolders?: (done: number, all: number) => void
 }
 
 export interface PassOptions {
@@ -190,6 +192,7 @@ export class MailboxCopy implements AsyncDisposable {
   ): Promise<FolderReport[]> {
     const reports: FolderReport[] = []
     const waiting = [...pairs]
+    this.plan.onFolders?.(0, pairs.length)
     // The first failure ends the others, which would go on for long otherwise.
     const failed = new AbortController()
     const run = async (session: CopySession): Promise<void> => {
@@ -198,6 +201,7 @@ export class MailboxCopy implements AsyncDisposable {
         try {
           const report = await this.#copyOne(session, pair, known.get(pair.source.name), options)
           reports.push(report)
+          this.plan.onFolders?.(reports.length, pairs.length)
           tellOf(report, findings)
         } catch (error) {
           if (!(error instanceof Refusal)) throw error

@@ -44,8 +44,13 @@ export interface MigrationOptions {
 export interface Progress {
   readonly user: string
   readonly step: 'look' | 'copy' | 'verify'
+  /** That were brought in this run. */
   readonly messages: number
   readonly bytes: number
+  /** Messages that earlier runs have brought. */
+  readonly before: number
+  /** Of the pass that is under way. */
+  readonly folders?: { readonly done: number; readonly all: number }
   readonly estimate: Estimate | undefined
 }
 
@@ -123,7 +128,7 @@ class UserMigration {
   readonly #work: UserWork
   readonly #bad: BadMessages
   readonly #counts: Counts
-  readonly #seen = { messages: 0, bytes: 0 }
+  #seen: Omit<Progress, 'user' | 'step' | 'estimate'> = { messages: 0, bytes: 0, before: 0 }
   #estimate: Estimate | undefined
   #lastPassMs = 0
 
@@ -142,8 +147,10 @@ class UserMigration {
     if (isFirst) await checkLogins(ends, options.ignores, signal)
     this.hasBegun = true
     const look = await copy.look()
-    const copied = options.dryRun ? journal.countMessages(copy.plan) : undefined
-    this.#estimate = await estimateOf(copy, look, copied)
+    const copied = journal.countMessages(copy.plan)
+    // Those of a try before this one are counted there, too.
+    this.#seen = { ...this.#seen, before: copied - this.#seen.messages }
+    this.#estimate = await estimateOf(copy, look, options.dryRun ? copied : undefined)
     if (!options.merge && copy.hasForeign(look)) {
       const what = `${this.#work.user}: the mailbox at ${options.to} is not empty`
       throw new MailmuxError('TARGET_NOT_EMPTY', what)
@@ -270,8 +277,13 @@ class UserMigration {
       batches,
       bad: this.#bad,
       onProgress: ({ messages, bytes }) => {
-        this.#seen.messages += messages
-        this.#seen.bytes += bytes
+        const seen = this.#seen
+        const sums = { messages: seen.messages + messages, bytes: seen.bytes + bytes }
+        this.#seen = { ...seen, ...sums }
+        this.#tell('copy')
+      },
+      onFolders: (done, all) => {
+        this.#seen = { ...this.#seen, folders: { done, all } }
         this.#tell('copy')
       },
     }

@@ -43,8 +43,13 @@ export function selectUsers(
       }
     }
   }
-  if (users.size === 0) throw new MailmuxError('USER_UNKNOWN', `nobody of those is at ${from}`)
-  return [...users.values()]
+  if (users.size > 0) return [...users.values()]
+  const isAll = choice.kind === 'pattern' && choice.pattern === undefined
+  const way = 'give those whom rules place there by --users FILE'
+  const what = isAll
+    ? `the sources of the map name nobody at ${from}: ${way}`
+    : `nobody of those is at ${from}`
+  throw new MailmuxError('USER_UNKNOWN', what)
 }
 
 interface NamedLine {

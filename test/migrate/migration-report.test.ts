@@ -96,14 +96,20 @@ test('octets are told in the unit that fits', () => {
 })
 
 test('who looks on sees how fast it goes and how long it will take', () => {
-  const view = new MigrationView()
-  const estimate = { folders: 1, messages: 100 }
-  const at = (messages: number, now: number): string =>
-    view.line({ user: 'ann', step: 'copy', messages, bytes: messages * 1000, estimate }, now)
-  assert.equal(at(0, 0), 'ann: 0 of 100 messages, 0 B')
-  assert.equal(at(20, 2000), 'ann: 20 of 100 messages, 20.0 kB, 10/s, 8 s left')
-  assert.equal(at(100, 10_000), 'ann: 100 of 100 messages, 100.0 kB, 10/s')
-  const other = { user: 'bob', messages: 0, bytes: 0, estimate: undefined }
+  const view = new MigrationView(3, 0)
+  const estimate = { folders: 1, messages: 110 }
+  const at = (messages: number, now: number, done = 0): string => {
+    const amounts = { messages, bytes: messages * 1000, before: 10, folders: { done, all: 2 } }
+    return view.line({ user: 'ann', step: 'copy', ...amounts, estimate }, now)
+  }
+  assert.equal(at(0, 0), 'ann: 0/2 folders, 10/110 messages, 0 B')
+  assert.equal(view.total(0), 'all: 0/3 users, 10/330 messages, 0 B')
+  assert.equal(at(20, 2000), 'ann: 0/2 folders, 30/110 messages, 20.0 kB, 10.0 kB/s, 8s left')
+  assert.equal(at(100, 10_000, 2), 'ann: 2/2 folders, 110/110 messages, 100.0 kB, 10.0 kB/s')
+  view.ended()
+  const other = { user: 'bob', messages: 0, bytes: 0, before: 0, estimate: undefined }
   assert.equal(view.line({ ...other, step: 'look' }, 0), 'bob: looking')
   assert.equal(view.line({ ...other, step: 'verify' }, 0), 'bob: verifying, 0 messages, 0 B copied')
+  const all = 'all: 1/3 users, 110/330 messages, 100.0 kB, 8.3 kB/s, 26s left'
+  assert.equal(view.total(12_000), all)
 })
