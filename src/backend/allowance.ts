@@ -18,6 +18,8 @@ export interface AllowanceLimits {
   readonly commandsPerSecond?: number | undefined
   /** Of answers on average, above which the server is slow. 0: it never is. */
   readonly latencyLimitMs?: number
+  /** Whether IMAP is compressed where the server offers that. */
+  readonly compress?: boolean
 }
 
 export interface AllowanceOptions extends AllowanceLimits {
@@ -39,6 +41,7 @@ export class Allowance {
   readonly day: DayLimit | undefined
   readonly gate: (() => void) | undefined
   readonly bytesPerSecond: number | undefined
+  readonly isCompressed: boolean
   readonly latency: Latency
   /** Connections that may add to one mailbox at once, as the server was found to bear. */
   mostAppends = Number.POSITIVE_INFINITY
@@ -52,6 +55,7 @@ export class Allowance {
     this.gate = gate
     this.day = day
     this.bytesPerSecond = bytesPerSecond
+    this.isCompressed = options.compress ?? false
     const latency = new Latency(options.latencyLimitMs ?? 0)
     this.latency = latency
     const most = connections ?? Number.POSITIVE_INFINITY
@@ -117,6 +121,10 @@ export class Share {
   /** Undefined: as many as the server gives. */
   get bytesPerSecond(): number | undefined {
     return this.#allowance.bytesPerSecond
+  }
+
+  get isCompressed(): boolean {
+    return this.#allowance.isCompressed
   }
 
   get mostAppends(): number {

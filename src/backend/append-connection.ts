@@ -18,7 +18,8 @@ import {
 import { cleanText, readStatus, type StatusLine } from '../protocol/imap/grammar.ts'
 import { GatheredWrites } from './gathered-writes.ts'
 import type { MailboxAccess } from './mailbox-access.ts'
-import { type MailboxStream, openMailboxStream } from './mailbox-stream.ts'
+import type { MailboxStream } from './mailbox-stream.ts'
+import { openMailboxStream } from './open-mailbox-stream.ts'
 import { isThrottled } from './throttled.ts'
 
 export interface AppendMessage {

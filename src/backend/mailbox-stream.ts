@@ -1,74 +1,15 @@
-/**
- * A connection that is logged in to somebody's mailbox, as a stream of bytes both ways: dialled,
- * secured and logged in as every connection to a back-end is.
- */
+/** A connection that is logged in to somebody's mailbox, as a stream of bytes both ways. */
 import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
-import { MailmuxError, messageOf } from '../base/error.ts'
+import { messageOf } from '../base/error.ts'
 import { nodeSocketOf } from '../net/connection.ts'
 import type { Inlet } from '../net/dial.ts'
-import { createImapBackEnd } from '../protocol/imap/back-end.ts'
 import type { BackEndOutcome } from '../protocol/login.ts'
-import { createPop3BackEnd } from '../protocol/pop3/back-end.ts'
-import { createSieveBackEnd } from '../protocol/sieve/back-end.ts'
 import type { Share } from './allowance.ts'
-import { LoginClient } from './login-client.ts'
-import { endpointOf, type MailboxAccess, type MailboxProtocol } from './mailbox-access.ts'
-import { prefaceFor } from './passed-client.ts'
+import { CompressAnswer, compressCommand, Compression } from './compression.ts'
+import type { LoginClient } from './login-client.ts'
 
-const machines = {
-  imap: createImapBackEnd,
-  pop3: createPop3BackEnd,
-  sieve: createSieveBackEnd,
-} as const
 const readBytes = 65_536
-
-/**
- * Throws BACKEND_UNREACHABLE, BACKEND_THROTTLED, BACKEND_LOGIN_REFUSED, BACKEND_PORT_MISSING, or the
- * reason of `signal`, which closes it later, too: nobody waits for an answer then. Who has it destroys
- * it. What comes and goes is counted by the share of `access`, and waits where that says so; `isSpare`:
- * that the login is refused is not; what comes goes through `sieve`.
- */
-export function openMailboxStream(
-  access: MailboxAccess,
-  protocol: MailboxProtocol,
-  signal: AbortSignal,
-  { isSpare = false, sieve }: { readonly isSpare?: boolean; readonly sieve?: Sieve } = {},
-): Promise<MailboxStream> {
-  const endpoint = endpointOf(access, protocol)
-  signal.throwIfAborted()
-  const { promise, resolve, reject } = Promise.withResolvers<MailboxStream>()
-  const plan = {
-    machine: machines[protocol](endpoint.tls, access.proof),
-    endpoint,
-    trust: access.trust,
-    connectTimeoutMs: access.connectTimeoutMs,
-    loginTimeoutMs: access.loginTimeoutMs,
-    preface: prefaceFor({ clientAddress: access.clientAddress, client: undefined }),
-  }
-  const options = { share: access.share, signal, sieve }
-  const client = new LoginClient(plan, {
-    backendAnswered(outcome) {
-      signal.removeEventListener('abort', giveUp)
-      if (outcome.kind === 'accepted') resolve(new MailboxStream(client, outcome, options))
-      else {
-        // That one more is refused is not held against the server.
-        const share = isSpare ? undefined : access.share
-        reject(failureOf(access, share, protocol, outcome))
-      }
-    },
-    backendChallenged() {
-      // RFC 7628 section 3.2.3: a refused token is told of in a challenge, to be answered by nothing.
-      client.respond('')
-    },
-  })
-  const giveUp = (): void => {
-    client.abort()
-    reject(signal.reason as Error)
-  }
-  signal.addEventListener('abort', giveUp, { once: true })
-  return promise
-}
 
 /** What there is to read of bytes that have come, in order; it may keep them. */
 export type Sieve = (bytes: Buffer) => readonly Buffer[]
@@ -79,33 +20,8 @@ interface StreamOptions {
   readonly sieve: Sieve | undefined
 }
 
-type Accepted = Extract<BackEndOutcome, { kind: 'accepted' }>
-
-/** Codes of a login that may work when others are over. RFC 5530, RFC 2449 section 8.1.1. */
-const passing = new Set(['LIMIT', 'INUSE', 'IN-USE', 'LOGIN-DELAY'])
-
-function failureOf(
-  { server, login }: MailboxAccess,
-  share: Share | undefined,
-  protocol: string,
-  outcome: Exclude<BackEndOutcome, Accepted>,
-): MailmuxError {
-  const where = `${server}, ${protocol} as ${login}`
-  if (outcome.kind === 'failed') {
-    const what = `${where}: ${outcome.step}: ${outcome.detail}`
-    if (outcome.reason === 'no_mechanism') return new MailmuxError('BACKEND_LOGIN_REFUSED', what)
-    if (outcome.reason !== 'login_unavailable') return new MailmuxError('BACKEND_UNREACHABLE', what)
-    share?.refused()
-    return new MailmuxError('BACKEND_THROTTLED', what)
-  }
-  const isDenied = outcome.kind === 'denied'
-  const what = `${where}: ${isDenied ? outcome.text : 'the login was refused'}`
-  if (!isDenied || !passing.has(outcome.code)) {
-    return new MailmuxError('BACKEND_LOGIN_REFUSED', what)
-  }
-  share?.refused()
-  return new MailmuxError('BACKEND_THROTTLED', what)
-}
+/** That the back-end has let somebody in. */
+export type Accepted = Extract<BackEndOutcome, { kind: 'accepted' }>
 
 /** Who speaks with the server behind a stream. */
 export interface MailboxListener {
@@ -123,6 +39,9 @@ export class MailboxStream extends Duplex {
   readonly #sieve: Sieve | undefined
   /** What calls off a wait, by direction. */
   readonly #held = new Map<'read' | 'write', () => void>()
+  /** While an answer to COMPRESS is waited for. */
+  #compressing: { readonly answer: CompressAnswer; readonly end: () => void } | undefined
+  #compression: Compression | undefined
   /** Of a write that waits. */
   #endWrite: ((error: Error) => void) | undefined
   #silenceMs = 0
@@ -147,13 +66,34 @@ export class MailboxStream extends Duplex {
     this.capabilities = response.capabilities
     client.handOver(inletOf(this))
     if (surplus.length > 0) this.took(surplus)
-    socket.on('end', () => this.push(null))
+    socket.on('end', () => {
+      if (this.#compressing !== undefined) this.destroy(new Error('connection closed'))
+      else if (this.#compression === undefined) this.push(null)
+      else this.#compression.end()
+    })
     socket.on('error', (error) => this.destroy(error))
     socket.on('timeout', () => this.emit('timeout'))
     socket.on('close', () => {
       if (this.readableEnded) this.destroy()
       else this.destroy(new Error('connection closed by the back-end'))
     })
+  }
+
+  /**
+   * Asks for compression, before anything else is asked; resolves when it is agreed on, or declined.
+   * Throws what ends the connection. RFC 4978 section 3.
+   */
+  async compress(timeoutMs: number): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    this.#compressing = { answer: new CompressAnswer(), end: resolve }
+    const late = (): void => void this.destroy(new Error('no answer in time'))
+    const gone = (): void => reject(new Error('connection closed'))
+    this.on('timeout', late).on('error', reject).on('close', gone)
+    this.setTimeout(timeoutMs)
+    this.#socket.write(compressCommand)
+    await promise
+    this.off('timeout', late).off('error', reject).off('close', gone)
+    this.setTimeout(0)
   }
 
   /** `silenceMs`: no answer for so long ends it. */
@@ -179,7 +119,7 @@ export class MailboxStream extends Duplex {
   /** Takes bytes that have come. False: no more of them now. */
   took(bytes: Buffer): boolean {
     this.#tellLatency()
-    const isWanted = this.#push(bytes)
+    const isWanted = this.#arrived(bytes)
     const isHeld = this.#hold('read', bytes.length, () => this.#socket.resume())
     return isWanted && !isHeld
   }
@@ -192,14 +132,16 @@ export class MailboxStream extends Duplex {
   }
 
   override _read(): void {
-    if (!this.#held.has('read')) this.#socket.resume()
+    const isWanted = this.#compression?.resume() ?? true
+    if (isWanted && !this.#held.has('read')) this.#socket.resume()
   }
 
   override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
     const go = (): void => {
       this.#endWrite = undefined
       this.#askedAt = this.#share?.now()
-      this.#socket.write(chunk, () => done())
+      if (this.#compression === undefined) this.#socket.write(chunk, () => done())
+      else this.#compression.write(chunk, done)
     }
     if (this.#hold('write', chunk.length, go)) this.#endWrite = done
     else go()
@@ -212,8 +154,43 @@ export class MailboxStream extends Duplex {
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     for (const callOff of this.#held.values()) callOff()
     this.#endWrite?.(error ?? new Error('closed'))
+    this.#compression?.destroy()
     this.#socket.destroy()
     done(error)
+  }
+
+  /** False: no more of it now. */
+  #arrived(bytes: Buffer): boolean {
+    if (this.#compressing !== undefined) return this.#answered(bytes, this.#compressing)
+    return this.#compression?.took(bytes) ?? this.#push(bytes)
+  }
+
+  #answered(
+    bytes: Buffer,
+    { answer, end }: { readonly answer: CompressAnswer; readonly end: () => void },
+  ): boolean {
+    const said = answer.push(bytes)
+    if (said === undefined) return true
+    this.#compressing = undefined
+    if (said.kind === 'malformed') {
+      this.destroy(new Error('malformed answer'))
+      return false
+    }
+    if (said.kind === 'accepted') this.#compression = this.#compressed()
+    end()
+    return said.rest.length === 0 || this.#arrived(said.rest)
+  }
+
+  #compressed(): Compression {
+    return new Compression({
+      take: (bytes) => this.#push(bytes),
+      send: (bytes, done) => void this.#socket.write(bytes, () => done()),
+      resume: () => {
+        if (!this.#held.has('read')) this.#socket.resume()
+      },
+      end: () => void this.push(null),
+      fail: (error) => void this.destroy(error),
+    })
   }
 
   /** False: there is enough to read. */

@@ -6,7 +6,8 @@ import { MailmuxError } from '../base/error.ts'
 import { limits } from '../base/limit.ts'
 import { printable } from '../base/log.ts'
 import type { MailboxAccess } from './mailbox-access.ts'
-import { type MailboxStream, openMailboxStream } from './mailbox-stream.ts'
+import type { MailboxStream } from './mailbox-stream.ts'
+import { openMailboxStream } from './open-mailbox-stream.ts'
 
 /** The back-end says no to one command; the connection goes on. */
 export class Pop3Refusal extends Error {}

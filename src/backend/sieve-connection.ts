@@ -6,7 +6,8 @@ import type { Token } from '../protocol/imap/grammar.ts'
 import { readResponse, writeString } from '../protocol/sieve/grammar.ts'
 import { ResponseReader } from '../protocol/sieve/response-reader.ts'
 import type { MailboxAccess } from './mailbox-access.ts'
-import { type MailboxStream, openMailboxStream } from './mailbox-stream.ts'
+import type { MailboxStream } from './mailbox-stream.ts'
+import { openMailboxStream } from './open-mailbox-stream.ts'
 
 export interface ListedScript {
   readonly name: string

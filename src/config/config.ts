@@ -79,6 +79,8 @@ export interface MigrateLimits {
   readonly latencyLimitMs: number
   /** By the calendar of this host, over all runs. */
   readonly bytesPerDay: number | undefined
+  /** By COMPRESS=DEFLATE, where that is offered. */
+  readonly compress: boolean
 }
 
 export interface BackendConfig {

@@ -26,6 +26,10 @@ const limits = {
     ...size,
     description: 'octets in a day of the calendar, of all runs (default: no limit)',
   },
+  compress: {
+    type: 'boolean',
+    description: 'compress IMAP where it is offered (default: only of servers elsewhere)',
+  },
 } as const
 
 /** The key `migrate` of a back-end. */

@@ -13,18 +13,26 @@ export function migrateOf({
   return {
     // Wrong ones are reported by check-migrate.ts.
     windows: windows.flatMap((text) => parseWindow(text) ?? []),
-    outside: migrateLimitsOf(outside),
+    // What is elsewhere is far away.
+    outside: migrateLimitsOf({ compress: true, ...outside }),
   }
 }
 
 export function migrateLimitsOf(raw: RawBackend['migrate'] = {}): MigrateLimits {
-  const { connections, bytes_per_second, bytes_per_day, commands_per_second } = raw
+  const {
+    connections,
+    bytes_per_second,
+    bytes_per_day,
+    commands_per_second,
+    compress = false,
+  } = raw
   return {
     connections,
     bytesPerSecond: optionalSize(bytes_per_second),
     commandsPerSecond: commands_per_second,
     latencyLimitMs: parseDurationMs(raw.latency_limit ?? '1s'),
     bytesPerDay: optionalSize(bytes_per_day),
+    compress,
   }
 }
 

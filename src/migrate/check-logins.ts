@@ -3,7 +3,7 @@
  * for ManageSieve or POP3 would be found after all messages were copied, or while the user is frozen.
  */
 import type { MailboxProtocol } from '../backend/mailbox-access.ts'
-import { openMailboxStream } from '../backend/mailbox-stream.ts'
+import { openMailboxStream } from '../backend/open-mailbox-stream.ts'
 import { MailmuxError } from '../base/error.ts'
 import type { Ignorable } from '../map/state/move-journal.ts'
 import type { CopyEnds } from './copy-session.ts'

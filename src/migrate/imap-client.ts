@@ -5,7 +5,8 @@
  */
 import { ImapFlow } from 'imapflow'
 import type { MailboxAccess } from '../backend/mailbox-access.ts'
-import { type MailboxStream, openMailboxStream, type Sieve } from '../backend/mailbox-stream.ts'
+import type { MailboxStream, Sieve } from '../backend/mailbox-stream.ts'
+import { openMailboxStream } from '../backend/open-mailbox-stream.ts'
 import { type FetchedItems, FetchFilter } from './fetch-filter.ts'
 import type { FetchAnswers } from './fetch-attributes.ts'
 import type { Namespaces } from './imap-answers.ts'

@@ -465,6 +465,8 @@ test('what copying may take is read with its units; nothing at all is refused', 
   assert.equal(limited.backends.get('fritz')?.migrate.commandsPerSecond, 9)
   assert.equal(limited.backends.get('fritz')?.migrate.latencyLimitMs, 1_000)
   assert.equal(limited.migrate.outside.latencyLimitMs, 0)
+  const { migrate: near } = limited.backends.get('fritz') ?? assert.fail()
+  assert.deepEqual([near.compress, limited.migrate.outside.compress], [false, true])
   assert.deepEqual(limited.migrate.outside.bytesPerSecond, 1024)
   const wrong = (words: string) => problemsIn(minimal.replace('143}', `143, migrate: {${words}}}`))
   assert.match(

@@ -223,7 +223,13 @@ describe('a move with a time', { skip: skipWithout('dovecot') }, () => {
       Array.from({ length: 20 }, (_, index) => mail(`m${index}`, 20_000)),
     )
     const bytes = { bytesPerSecond: 100, bytesPerDay: 10_000_000 }
-    const migrate = { ...bytes, connections: 3, commandsPerSecond: 1, latencyLimitMs: 1 }
+    const migrate = {
+      ...bytes,
+      connections: 3,
+      commandsPerSecond: 1,
+      latencyLimitMs: 1,
+      compress: true,
+    }
     const backends = new Map(
       [...site.config.backends].map(([name, one]) => [name, { ...one, migrate }]),
     )

@@ -32,6 +32,7 @@ export const unlimited: MigrateLimits = {
   commandsPerSecond: undefined,
   latencyLimitMs: 0,
   bytesPerDay: undefined,
+  compress: false,
 }
 
 /** Of a run that may take as much as there is. */
