@@ -3,8 +3,9 @@
  * `doveadm backup` over IMAP, as it comes and with messages asked for ahead: a first and a second run
  * of each in turn, every time into mailboxes that are new. The time, and the CPU time and the most
  * memory of the copying program alone.
- * `run.ts [--pairs N] [--scale F]`; `run.ts jobs` copies several mailboxes at once; `run.ts freeze
- * [--moves N] [--scale F]` see freeze.ts; `run.ts ledger [--moves N] [--seed S]` see ledger.ts.
+ * `run.ts [--pairs N] [--scale F]`; `run.ts jobs` copies several mailboxes at once; `run.ts large` one
+ * folder of 100,000 messages; `run.ts freeze [--moves N] [--scale F]` see freeze.ts; `run.ts ledger
+ * [--moves N] [--seed S]` see ledger.ts.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -75,8 +76,8 @@ async function costOf(command: string, args: readonly string[]): Promise<Cost> {
 
 type Tool = (user: string, options?: readonly string[]) => Promise<Cost>
 
-function mailmux(dir: TempDir): Tool {
-  const words = ['migrate', '--from', 'fritz', '--to', 'ingrid', '--verify', 'none']
+function mailmux(dir: TempDir, verify = 'none'): Tool {
+  const words = ['migrate', '--from', 'fritz', '--to', 'ingrid', '--verify', verify]
   const config = ['--config', dir.join('mailmux.yaml')]
   return (user, options = []) =>
     costOf(process.execPath, [bin, ...words, ...config, '--users', user, ...options])
@@ -124,8 +125,13 @@ function backend(port: number): string {
   return `{host: 127.0.0.1, imap: ${port}, admin: {user: mailmux, password_file: secret}}`
 }
 
-async function prepare(dir: TempDir, users: readonly string[]): Promise<MailboxPair> {
-  const pair = await MailboxPair.start(dir, { users })
+/** `lines`: more of the config of both servers. */
+async function prepare(
+  dir: TempDir,
+  users: readonly string[],
+  lines: readonly string[] = [],
+): Promise<MailboxPair> {
+  const pair = await MailboxPair.start(dir, { users, source: lines, target: lines })
   writeFileSync(dir.join('secret'), adminPassword)
   writeFileSync(
     dir.join('mailmux.yaml'),
@@ -188,6 +194,33 @@ async function measureJobs(): Promise<void> {
   console.log(`12 mailboxes of ${workload.count} messages of 64 KiB: ${describe(cost)}`)
 }
 
+/** What a server says that offers neither CONDSTORE nor states of folders in a list. */
+const plainServer = [
+  'protocol imap {',
+  '  imap_capability = IMAP4rev1 LITERAL+ SASL-IR UIDPLUS MULTIAPPEND NAMESPACE',
+  '}',
+]
+
+/** One folder, for its memory: copied, found unchanged, and compared octet for octet. */
+async function measureLarge(): Promise<void> {
+  for (const [name, lines] of [
+    ['CONDSTORE', []],
+    ['no CONDSTORE', plainServer],
+  ] as const) {
+    using dir = tempDir()
+    await using pair = await prepare(dir, ['ann'], lines)
+    await fill(pair, 'ann', { name, count: Math.ceil(100_000 * scale), bytes: 1024 })
+    for (const [which, verify] of [
+      ['first', 'none'],
+      ['second', 'none'],
+      ['compared', 'full'],
+    ] as const) {
+      console.log(`large, ${name}, ${which}: ${describe(await mailmux(dir, verify)('ann'))}`)
+    }
+  }
+}
+
+if (positionals[0] === 'large') await measureLarge()
 if (positionals[0] === 'jobs') {
   for (let number = 1; number <= pairs; number++) await measureJobs()
 }
