@@ -259,6 +259,7 @@ export interface EventFields {
     source: string
     swept?: number
     moved?: string
+    notes?: readonly string[]
     problems: readonly string[]
   }
   internal: { reason: string; detail: string }

@@ -106,14 +106,16 @@ export class MoveWatch implements AsyncDisposable {
   }
 
   #tell({ error, ...told }: Settled, now: number): void {
-    const { user, source, swept, moved, problems } = told
-    if (error !== undefined || problems.length > 0) this.#failed.set(user, now + retryMs)
+    const { user, source, swept, moved, notes = [] } = told
+    const problems = error === undefined ? told.problems : [...told.problems, error.message]
+    if (problems.length > 0) this.#failed.set(user, now + retryMs)
     this.#options.log('move.settled', {
       user,
       source,
       ...(swept === undefined ? {} : { swept }),
       ...(moved === undefined ? {} : { moved }),
-      problems: error === undefined ? problems : [...problems, error.message],
+      ...(notes.length === 0 ? {} : { notes }),
+      problems,
     })
   }
 }
