@@ -206,7 +206,7 @@ export function tokenFor(user: string, validMs = 600_000): string {
 }
 
 /** For Dovecot 2.3: tokens are checked by a key in a file. */
-function tokenLines(dir: TempDir): string[] {
+export function tokenLines(dir: TempDir): string[] {
   const keys = dir.join('keys')
   mkdirSync(join(keys, 'default', 'HS256'), { recursive: true })
   const key = Buffer.from(tokenKey).toString('base64')
