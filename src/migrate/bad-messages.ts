@@ -6,21 +6,21 @@ import { hash } from 'node:crypto'
 import { join } from 'node:path'
 import { MailmuxError } from '../base/error.ts'
 import { replaceFile } from '../storage/atomic-file.ts'
-import { realDisk } from '../storage/disk.ts'
+import { type DiskFile, realDisk } from '../storage/disk.ts'
 
 export interface BadMessage {
   readonly folder: string
   readonly uid: number
   readonly sizeBytes: number
   readonly reason: string
-  /** Undefined where it is too large to be held, or could not be read. */
-  readonly body: Buffer | undefined
+  /** Octets, or a stream of them, which is begun only where they are not kept yet. */
+  readonly body: Buffer | AsyncIterable<Buffer>
 }
 
 /** As it is reported. */
 export interface ReportedBad extends Omit<BadMessage, 'body'> {
   /** Where its octets are. */
-  readonly file?: string
+  readonly file: string
 }
 
 export class BadMessages {
@@ -36,24 +36,32 @@ export class BadMessages {
     this.#most = most
   }
 
-  /** Throws TOO_MANY_BAD with the one that is too many; it is kept as the others are. */
+  /**
+   * Throws TOO_MANY_BAD with the one that is too many; it is kept as the others are. Throws what the
+   * stream of a body throws, too: then it is not reported.
+   */
   async keep({ body, ...bad }: BadMessage): Promise<void> {
+    const file = join(this.#folder, `${fileName(bad.folder)}-${bad.uid}.eml`)
     // Of an earlier pass.
-    const before = this.found.findIndex(
-      ({ folder, uid }) => folder === bad.folder && uid === bad.uid,
-    )
+    const before = this.found.findIndex((one) => one.file === file)
     if (before !== -1) this.found.splice(before, 1)
-    if (body === undefined) this.found.push(bad)
-    else {
-      const file = join(this.#folder, `${fileName(bad.folder)}-${bad.uid}.eml`)
-      await replaceFile(realDisk, file, (open) => open.write(body, 0), { mode: 0o600 })
-      this.found.push({ ...bad, file })
+    if (before === -1 || Buffer.isBuffer(body)) {
+      await replaceFile(realDisk, file, (open) => writeAll(open, body), { mode: 0o600 })
     }
+    this.found.push({ ...bad, file })
     if (this.found.length <= this.#most) return
     const { folder, uid, reason } = bad
     const what = `${this.#user}: ${folder}, message ${uid}: ${reason}`
     const count = this.found.length === 1 ? '' : ` (${this.found.length} such messages)`
     throw new MailmuxError('TOO_MANY_BAD', `${what}${count}`)
+  }
+}
+
+async function writeAll(file: DiskFile, body: BadMessage['body']): Promise<void> {
+  let at = 0
+  for await (const bytes of Buffer.isBuffer(body) ? [body] : body) {
+    await file.write(bytes, at)
+    at += bytes.length
   }
 }
 

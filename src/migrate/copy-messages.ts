@@ -8,6 +8,8 @@ import { MailmuxError } from '../base/error.ts'
 import type { CopiedMessage } from '../map/state/copy-journal.ts'
 import type { AppendTurn } from './append-pool.ts'
 import { findOrphans, type FolderContext, keepFlags } from './folder-work.ts'
+import { Refusal } from './imap-answers.ts'
+import type { ImapMailbox } from './imap-mailbox.ts'
 import { appendDate, type Fetched, secondsOf } from './fetch-attributes.ts'
 import { factsAtOnce, Hasher, hashOf } from './message-hash.ts'
 import { type AheadOctets, octetsOf, readAhead } from './message-octets.ts'
@@ -66,15 +68,15 @@ export async function copyMessages(context: FolderContext, fresh: UidSet): Promi
 
 /** What the target says that it does not take is not sent there. RFC 7889 section 3.1. */
 async function leaveTooLarge(
-  { work, report }: FolderContext,
+  context: FolderContext,
   facts: readonly Fetched[],
 ): Promise<readonly Fetched[]> {
-  const { server, appendLimitBytes = Number.POSITIVE_INFINITY } = work.session.target
+  const { server, appendLimitBytes = Number.POSITIVE_INFINITY } = context.work.session.target
   const isTooLarge = ({ sizeBytes }: Fetched): boolean => sizeBytes > appendLimitBytes
-  for (const { uid, sizeBytes } of facts.filter(isTooLarge)) {
-    report.bad++
-    const reason = `${sizeBytes} octets, and ${server} takes ${appendLimitBytes} at most`
-    await work.onBad({ folder: work.sourceName, uid, sizeBytes, reason, body: undefined })
+  for (const one of facts.filter(isTooLarge)) {
+    const reason = `${one.sizeBytes} octets, and ${server} takes ${appendLimitBytes} at most`
+    const { sizeBytes } = one
+    await leaveBehind(context, { fetched: one, sizeBytes, body: undefined }, reason)
   }
   return facts.filter((one) => !isTooLarge(one))
 }
@@ -230,10 +232,11 @@ type Refused = Extract<AppendOutcome, { kind: 'refused' }>
 
 /** Throws where it is not the message that is bad, or there are too many. */
 async function tellOf(
-  { work, report }: FolderContext,
-  { fetched, body, sizeBytes }: Pending,
+  context: FolderContext,
+  one: Pending,
   { code, text }: Refused,
 ): Promise<void> {
+  const { work } = context
   const { target } = work.session
   const reason = code === '' ? text : `[${code}] ${text}`
   const what = `${target.server}: ${work.targetName}: ${reason}`
@@ -242,8 +245,33 @@ async function tellOf(
   }
   if (code === 'OVERQUOTA') throw new MailmuxError('TARGET_FULL', what)
   if (passing.has(code)) throw new MailmuxError('BACKEND_UNREACHABLE', what)
+  await leaveBehind(context, one, reason)
+}
+
+/** Throws where there are too many. */
+async function leaveBehind(
+  { work, report }: FolderContext,
+  { fetched, body, sizeBytes }: Pick<Pending, 'fetched' | 'body' | 'sizeBytes'>,
+  reason: string,
+): Promise<void> {
   report.bad++
-  await work.onBad({ folder: work.sourceName, uid: fetched.uid, sizeBytes, reason, body })
+  const { uid } = fetched
+  const bad = { folder: work.sourceName, uid, sizeBytes, reason }
+  try {
+    await work.onBad({ ...bad, body: body ?? readAgain(work.session.source, fetched) })
+  } catch (error) {
+    // Gone by now, it is not left behind.
+    if (!(error instanceof Refusal)) throw error
+  }
+}
+
+/** Of one that streams. */
+async function* readAgain(
+  source: ImapMailbox,
+  { uid, sizeBytes }: Fetched,
+): AsyncGenerator<Buffer, void, undefined> {
+  await source.admit(sizeBytes)
+  yield* octetsOf(source, uid)
 }
 
 /** A target without UIDPLUS does not tell which messages it made: they are read there, and known. */
