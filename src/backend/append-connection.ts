@@ -273,7 +273,6 @@ const concernsAll = new Set([
   'UNAVAILABLE',
   'SERVERBUG',
   'INUSE',
-  'LIMIT',
 ])
 
 function storedAs({ code, codeText }: StatusLine, messages: number): AppendOutcome[] {

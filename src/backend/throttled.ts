@@ -4,6 +4,9 @@ import { isThrottling } from '../protocol/imap/throttling.ts'
 /** To other commands, LIMIT says that there is too much of something, such as keywords. */
 const mayPass = /^(?:UID )?(?:FETCH|SEARCH|SELECT|EXAMINE|LIST|LSUB|STATUS|NOOP|APPEND)\b/
 
+/** Of a message that is too large for ever. Dovecot: `[LIMIT] Mail size is larger than the maximum size`. */
+const ofSize = /\bsize\b|\btoo (?:big|large)\b/i
+
 export interface RefusedCommand {
   readonly command: string
   /** In capitals; '' where there is none. */
@@ -12,5 +15,6 @@ export interface RefusedCommand {
 }
 
 export function isThrottled({ command, code, text }: RefusedCommand): boolean {
-  return isThrottling(code, text) || (code === 'LIMIT' && mayPass.test(command))
+  if (isThrottling(code, text)) return true
+  return code === 'LIMIT' && mayPass.test(command) && !(command === 'APPEND' && ofSize.test(text))
 }
