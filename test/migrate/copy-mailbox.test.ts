@@ -1,9 +1,12 @@
 /** Copies of mailboxes between two Dovecots, read by a reader of the tests' own. */
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import { CopyJournal } from '../../src/map/state/copy-journal.ts'
+import { BadMessages } from '../../src/migrate/bad-messages.ts'
 import { MailboxCopy } from '../../src/migrate/copy-mailbox.ts'
 import { doorTo, MailboxPair, smallPieces } from '../support/mailbox-pair.ts'
+import { oddMessages, putMaildirFiles } from '../support/maildir.ts'
 import { fillNasty, nastyMessages } from '../support/nasty-mailbox.ts'
 import { randomOf } from '../support/random.ts'
 import { plainImap } from '../support/plain-imap.ts'
@@ -28,6 +31,7 @@ const people = [
   'jana',
   'lena',
   'leo',
+  'mona',
 ] as const
 const plain = { flags: [], date: '17-Jul-1996 02:44:25 -0700' } as const
 const mail = (text: string) => ({ ...plain, body: Buffer.from(`Subject: ${text}\r\n\r\n`) })
@@ -96,6 +100,25 @@ describe('a copy', { skip: skipWithout('dovecot') }, () => {
     assert.deepEqual(subscribed, wanted.sort())
     const again = await pair.pass('ann')
     assert.deepEqual([again.copied, again.folders.length], [0, 0])
+  })
+
+  test('brings over what only files of a Maildir hold, and leaves a message of no octets', async () => {
+    using both = await ends('mona')
+    const [source, target] = both
+    const store = dir.join('source', 'mail', 'mona@example.com')
+    putMaildirFiles(store, '.odd', Object.values(oddMessages))
+    const bad = new BadMessages(dir.join('state'), 'mona', 1)
+    const report = await pair.pass('mona', { bad, batches: smallPieces })
+    assert.deepEqual([report.problems, report.copied], [[], 10])
+    const [empty, ...rest] = await source.contents('odd')
+    assert.equal(empty?.bytes, 0)
+    assert.deepEqual(await target.contents('INBOX.odd'), rest)
+    const [left, ...others] = bad.found
+    assert.ok(left !== undefined && others.length === 0)
+    assert.deepEqual([left.folder, left.uid, left.sizeBytes], ['odd', 1, 0])
+    assert.match(left.reason, /^Can't save a zero byte message/)
+    assert.equal(readFileSync(left.file).length, 0)
+    assert.equal((await pair.pass('mona', { bad })).copied, 0)
   })
 
   test('follows flags, expunges, new messages and folders that come, go and are renamed', async () => {

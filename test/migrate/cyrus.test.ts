@@ -9,9 +9,19 @@ import { checkSizes } from '../../src/migrate/check-sizes.ts'
 import { MailboxCopy } from '../../src/migrate/copy-mailbox.ts'
 import { CopySession } from '../../src/migrate/copy-session.ts'
 import { readUidls } from '../../src/migrate/read-uidls.ts'
+import { verifyMailbox } from '../../src/migrate/verify-mailbox.ts'
 import { Cyrus, skipWithoutCyrus } from '../support/cyrus.ts'
-import { doorTo, MailboxPair, passOf, planFor, smallPieces } from '../support/mailbox-pair.ts'
+import {
+  doorTo,
+  MailboxPair,
+  passOf,
+  password,
+  planFor,
+  smallPieces,
+} from '../support/mailbox-pair.ts'
+import { oddMessages, putMaildirFiles } from '../support/maildir.ts'
 import { fillNasty, nastyMessages } from '../support/nasty-mailbox.ts'
+import { plainImap } from '../support/plain-imap.ts'
 import { randomOf } from '../support/random.ts'
 import { type RawContent, RawImap } from '../support/raw-imap.ts'
 import { tempDir } from '../support/temp-dir.ts'
@@ -30,14 +40,20 @@ const mail = (text: string) => ({
   body: Buffer.from(`From: a@example.net\r\nSubject: ${text}\r\n\r\n`),
 })
 
+/** Dovecot shows CRLF and 0x80 for what it has of such. */
+function withOddOctets(bytes: Buffer): Buffer {
+  const text = bytes.toString('latin1').replaceAll('<NUL>', 'NUL\0\0')
+  return Buffer.from(text.replaceAll('<LF>', 'LF\n\n').replaceAll('<CR>', 'CR\r\r'), 'latin1')
+}
+
 describe('a copy', { skip: skipWithout('dovecot') || skipWithoutCyrus() }, () => {
   const dir = tempDir()
   let pair: MailboxPair
   let cyrus: Cyrus
 
   before(async () => {
-    pair = await MailboxPair.start(dir, { users: ['ann', 'bob', 'emil', 'gina'] })
-    const users = ['ann', 'bob', 'dora', 'emil', 'gina']
+    const users = ['ann', 'bob', 'dora', 'emil', 'fred', 'gina', 'hans']
+    pair = await MailboxPair.start(dir, { users })
     cyrus = await Cyrus.start(dir, 'cyrus', users, [`maxmessagesize: ${mostBytes}`])
   })
   after(async () => {
@@ -77,6 +93,50 @@ describe('a copy', { skip: skipWithout('dovecot') || skipWithoutCyrus() }, () =>
     for (const { file, sizeBytes } of bad.found) assert.equal(readFileSync(file).length, sizeBytes)
   })
 
+  test('from Dovecot to Cyrus brings over what only files of a Maildir hold', async () => {
+    using source = await pair.login('source', 'fred')
+    using target = await RawImap.login(cyrus.imap, 'fred', 'x')
+    const store = dir.join('source', 'mail', 'fred@example.com')
+    putMaildirFiles(store, '.odd', Object.values(oddMessages))
+    const bad = new BadMessages(dir.join('state'), 'fred', 1)
+    const ends = { source: pair.endsOf('fred').source, target: atCyrus('fred') }
+    assert.deepEqual((await passOf(dir, planFor(dir, 'fred', ends, { bad }))).problems, [])
+    const [, ...rest] = await source.contents('odd')
+    assert.deepEqual(await target.contents('odd'), rest)
+    assert.deepEqual(
+      bad.found.map(({ uid, reason }) => [uid, reason]),
+      [[1, 'Zero-length message literal']],
+    )
+  })
+
+  test('of messages with NUL and bare line feeds is as octets are, or kept and told of', async () => {
+    using plain = await pair.login('source', 'gina')
+    const texts = ['fine', '<NUL>', '<LF>', '<CR>', 'fine, too']
+    const head = 'From: a@example.net\r\n\r\n'
+    await plain.append(
+      'INBOX',
+      texts.map((text) => ({ ...mail(''), body: Buffer.from(`${head}${text}`) })),
+    )
+    await using way = await plainImap(pair.source.ports.imap, withOddOctets)
+    using source = await RawImap.login(way.port, 'gina@example.com', password)
+    const access = doorTo('fritz', way.port).accessTo('gina@example.com')
+    const bad = new BadMessages(dir.join('state'), 'gina', 1)
+    const ends = { source: access, target: atCyrus('gina') }
+    const report = await passOf(dir, planFor(dir, 'gina', ends, { bad }))
+    assert.deepEqual([report.problems, report.copied], [[], 4])
+    using target = await RawImap.login(cyrus.imap, 'gina', 'x')
+    const contents = await source.contents('INBOX')
+    assert.deepEqual(await target.contents('INBOX'), contents.toSpliced(2, 1))
+    assert.deepEqual(
+      bad.found.map(({ reason, file }) => [reason, String(readFileSync(file))]),
+      [['Message contains bare newlines', `${head}LF\n\n`]],
+    )
+    const pairs = [{ source: { name: 'INBOX' }, target: 'INBOX' }] as never
+    const verdict = await verifyMailbox(ends, pairs, 'full', signal)
+    const [{ missing, extra, differing } = {}] = verdict.folders
+    assert.deepEqual([missing?.map(({ uid }) => uid), extra, differing], [[3], [], []])
+  })
+
   test('from Cyrus to Dovecot is equal, follows what changes, and then does nothing', async () => {
     using source = await RawImap.login(cyrus.imap, 'bob', 'x')
     using target = await pair.login('target', 'bob')
@@ -107,22 +167,22 @@ describe('a copy', { skip: skipWithout('dovecot') || skipWithoutCyrus() }, () =>
   })
 
   test('what is too large for Cyrus is told of before anything is copied, and is not sent there', async () => {
-    using source = await pair.login('source', 'gina')
+    using source = await pair.login('source', 'hans')
     const large = mail('large')
     const body = Buffer.concat([large.body, Buffer.alloc(mostBytes, `${'x'.repeat(70)}\r\n`)])
     await source.append('INBOX', [mail('one'), { ...large, body }, mail('two')])
-    const ends = { source: pair.endsOf('gina').source, target: atCyrus('gina') }
-    const bad = new BadMessages(dir.join('state'), 'gina', 1)
-    const plan = planFor(dir, 'gina', ends, { bad })
+    const ends = { source: pair.endsOf('hans').source, target: atCyrus('hans') }
+    const bad = new BadMessages(dir.join('state'), 'hans', 1)
+    const plan = planFor(dir, 'hans', ends, { bad })
     using journal = await CopyJournal.open(dir.join('state'))
     await using copy = await MailboxCopy.open(plan, journal, signal)
     const look = await copy.look()
     const what = '1 message too large (INBOX: 1): klaus takes none of more than 10.0 MB'
-    await assert.rejects(checkSizes(copy, look, { user: 'gina', maxBad: 0 }), {
+    await assert.rejects(checkSizes(copy, look, { user: 'hans', maxBad: 0 }), {
       code: 'TOO_MANY_BAD',
-      message: `gina: ${what}`,
+      message: `hans: ${what}`,
     })
-    assert.deepEqual(await checkSizes(copy, look, { user: 'gina', maxBad: 1 }), [what])
+    assert.deepEqual(await checkSizes(copy, look, { user: 'hans', maxBad: 1 }), [what])
     const { copied, bytes } = await copy.pass({ mirror: true })
     assert.deepEqual([copied, bytes < 1_000], [2, true])
     const [left] = bad.found

@@ -2,6 +2,22 @@
 import { chownSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
+const alike = 'From: a@x\nSubject: twice\n\nx\n'
+/** By what is odd about them; the first is nothing at all, which no client can put anywhere. */
+export const oddMessages: Readonly<Record<string, string>> = {
+  'no octets': '',
+  'NUL in it': 'From: a@x\n\na\0b\0\n',
+  'bare line feeds': 'From: a@x\nSubject: x\n\na\n\nb\n',
+  'line ends of both kinds': 'From: a@x\r\nSubject: x\n\na\r\nb\n',
+  'bare carriage returns': 'From: a@x\r\n\r\na\rb\rc\r\n',
+  '8-bit header': 'From: \xe4 <a@x>\nSubject: \xff\xfe\n\nx\n',
+  'no header': '\nx\n',
+  'no Message-Id': 'From: a@x\n\nx\n',
+  'no end of line': 'From: a@x\n\nx',
+  'alike, the one': alike,
+  'alike, the other': alike,
+}
+
 /** `folder`: as Maildir++ calls it, such as `.work`; it is made where there is none. */
 export function putMaildirFiles(
   mailbox: string,

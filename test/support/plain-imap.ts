@@ -1,4 +1,7 @@
-/** A way to an IMAP server on which it offers, and tells, little more than IMAP4rev1. */
+/**
+ * A way to an IMAP server on which it offers, and tells, little more than IMAP4rev1, or other things
+ * than it would.
+ */
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 
@@ -26,7 +29,11 @@ function plain(bytes: Buffer): Buffer {
   return Buffer.from(lines, 'latin1')
 }
 
-export async function plainImap(port: number): Promise<PlainImap> {
+/** `change`: of what the server says; the length must stay as it is. */
+export async function plainImap(
+  port: number,
+  change: (bytes: Buffer) => Buffer = plain,
+): Promise<PlainImap> {
   const sockets = new Set<Socket>()
   let sent = ''
   const server = createServer((client) => {
@@ -43,7 +50,7 @@ export async function plainImap(port: number): Promise<PlainImap> {
       sent += bytes.toString('latin1')
       upstream.write(bytes)
     })
-    upstream.on('data', (bytes: Buffer) => void client.write(plain(bytes)))
+    upstream.on('data', (bytes: Buffer) => void client.write(change(bytes)))
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
