@@ -11,7 +11,7 @@ import { type FolderPair, mapFolders } from './folder-map.ts'
 import type { FolderReport } from './folder-work.ts'
 import { Refusal, selectableIn } from './imap-answers.ts'
 import { growthOf, isUnchanged, type MailboxLook } from './mailbox-look.ts'
-import { makeFolder } from './make-folder.ts'
+import { type FolderRoom, makeFolder } from './make-folder.ts'
 import { type Findings, type PassReport, reportOf, tellOf } from './pass-report.ts'
 import { type BatchLimits, batchLimits } from './plan-messages.ts'
 import { UidSet } from './uid-set.ts'
@@ -124,9 +124,10 @@ export class MailboxCopy implements AsyncDisposable {
     const look = await this.look()
     const known = this.#known()
     const findings: Findings = { notes: [], problems: [] }
+    const room = roomOf(look)
     const waiting: FolderPair[] = []
     for (const pair of look.pairs) {
-      const made = await this.#make(pair, look, findings)
+      const made = await this.#make(pair, room, findings)
       if (made !== undefined && !isUnchanged(made, known.get(pair.source.name), look)) {
         waiting.push(made)
       }
@@ -144,13 +145,14 @@ export class MailboxCopy implements AsyncDisposable {
     const look = await this.look()
     const known = this.#known()
     const findings: Findings = { notes: [], problems: [] }
+    const room = roomOf(look)
     const waiting: FolderPair[] = []
     for (const pair of look.pairs) {
       const { name } = pair.source
       const kind = growthOf(look.source.states.get(name), known.get(name)?.source)
       if (kind === 'renumbered') findings.problems.push(`${name}: it was numbered anew since`)
       if (kind !== 'grown') continue
-      const made = pair.isNew ? await this.#make(pair, look, findings) : pair
+      const made = pair.isNew ? await this.#make(pair, room, findings) : pair
       if (made !== undefined) waiting.push(made)
     }
     const folders = await this.#copyAll(waiting, known, { mirror: false }, findings)
@@ -164,13 +166,13 @@ export class MailboxCopy implements AsyncDisposable {
   /** The pair with the name that the folder got; undefined where it could not be made. */
   async #make(
     pair: FolderPair,
-    look: MailboxLook,
+    room: FolderRoom,
     findings: Findings,
   ): Promise<FolderPair | undefined> {
     const { target } = this.session
     try {
-      const made = pair.isNew ? await makeFolder(target, pair, look, findings.notes) : pair
-      const there = look.target.folders.find(({ name }) => name === made.target)
+      const made = pair.isNew ? await makeFolder(target, pair, room, findings.notes) : pair
+      const there = room.target.folders.find(({ name }) => name === made.target)
       if ((there?.isSubscribed ?? false) !== pair.source.isSubscribed) {
         await target.subscribe(made.target, pair.source.isSubscribed)
       }
@@ -281,4 +283,8 @@ export class MailboxCopy implements AsyncDisposable {
       notes.push(`${targetName} stays, and is empty: ${error.message}`)
     }
   }
+}
+
+function roomOf({ target, pairs }: MailboxLook): FolderRoom {
+  return { target, claimed: new Set(pairs.map((pair) => pair.target)) }
 }

@@ -1,28 +1,37 @@
 /** Makes a folder at the target, under another name where the one that it should have is refused. */
 import { type FolderPair, substitutes, uniqueName } from './folder-map.ts'
-import type { MailboxLook } from './mailbox-look.ts'
-import { Refusal } from './imap-answers.ts'
+import { type FolderList, Refusal } from './imap-answers.ts'
 import type { ImapMailbox } from './imap-mailbox.ts'
 
 /** Codes of refusals that another name does not help against. RFC 5530. */
 const notOfName = new Set(['OVERQUOTA', 'NOPERM', 'UNAVAILABLE', 'SERVERBUG', 'LIMIT', 'INUSE'])
 
+export interface FolderRoom {
+  /** As it was before any was made. */
+  readonly target: FolderList
+  /** Names of folders that stand for one of the source; one that is made is added. */
+  readonly claimed: Set<string>
+}
+
 /** Throws Refusal where no name was taken. `notes` hears of another name, and of a role that is lost. */
 export async function makeFolder(
   target: ImapMailbox,
   pair: FolderPair,
-  look: MailboxLook,
+  room: FolderRoom,
   notes: string[],
 ): Promise<FolderPair> {
-  const taken = new Set([
-    ...look.target.folders.map(({ name }) => name),
-    ...look.pairs.filter((one) => one !== pair).map((one) => one.target),
-  ])
-  const others = substitutes(pair.target, look.target.naming).map((name) => uniqueName(name, taken))
+  const { folders, naming, states } = room.target
+  // One that holds nothing may be of a run that ended before it came to that folder.
+  const vacant = folders.filter(({ name }) => states.get(name)?.messages === 0)
+  const there = new Set(vacant.map(({ name }) => name))
+  const full = folders.map(({ name }) => name).filter((name) => !there.has(name))
+  const taken = new Set([...full, ...room.claimed])
+  const others = substitutes(pair.target, naming).map((name) => uniqueName(name, taken))
   let refusal: Refusal | undefined
   for (const name of [pair.target, ...others]) {
     try {
-      await create(target, name, pair.role, notes)
+      if (!there.has(name)) await create(target, name, pair.role, notes)
+      room.claimed.add(name)
       const { source } = pair
       if (name !== pair.target || pair.isRenamed) notes.push(`${source.name} is called ${name}`)
       return { ...pair, target: name }

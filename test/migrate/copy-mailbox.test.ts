@@ -32,6 +32,7 @@ const people = [
   'lena',
   'leo',
   'mona',
+  'nils',
 ] as const
 const plain = { flags: [], date: '17-Jul-1996 02:44:25 -0700' } as const
 const mail = (text: string) => ({ ...plain, body: Buffer.from(`Subject: ${text}\r\n\r\n`) })
@@ -341,6 +342,26 @@ describe('a copy', { skip: skipWithout('dovecot') }, () => {
     const { copied, problems } = await pair.pass('lena')
     assert.deepEqual([copied, problems], [1, []])
     assert.deepEqual((await target.uids('INBOX.work')).slice(0, 2), before)
+  })
+
+  test('names folders that their server lists and does not know, and makes none twice', async () => {
+    using both = await ends('nils')
+    const [source, target] = both
+    await source.append('INBOX', [mail('a')])
+    // No modified UTF-7, which Dovecot shows as if it were text.
+    const names = ['x&AAA', '&-&', 'y&', 'tab\t', 'up..down']
+    const store = dir.join('source', 'mail', 'nils@example.com')
+    for (const name of names) putMaildirFiles(store, `.${name}`, ['Subject: x\n\n'])
+    const wanted = ['&-&: ', 'tab\t: ', 'up//down: ', 'x&AAA: ', 'y&: ']
+    await assert.rejects(source.command('EXAMINE "x&-AAA"'), /Mailbox doesn't exist/)
+    const made: string[][] = []
+    for (let run = 1; run <= 2; run++) {
+      const { problems } = await pair.pass('nils')
+      assert.deepEqual(problems.map((problem) => problem.replace(/: .*/, ': ')).sort(), wanted)
+      made.push((await target.folders()).sort())
+    }
+    assert.deepEqual(made[0], made[1])
+    assert.deepEqual(await bodiesOf(target, 'INBOX'), ['a'])
   })
 
   test('takes away what is gone at the source when the target can read it again', async () => {

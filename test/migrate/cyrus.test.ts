@@ -40,6 +40,8 @@ const mail = (text: string) => ({
   body: Buffer.from(`From: a@example.net\r\nSubject: ${text}\r\n\r\n`),
 })
 
+const dying = { onProgress: () => assert.fail('killed') }
+
 /** Dovecot shows CRLF and 0x80 for what it has of such. */
 function withOddOctets(bytes: Buffer): Buffer {
   const text = bytes.toString('latin1').replaceAll('<NUL>', 'NUL\0\0')
@@ -52,7 +54,7 @@ describe('a copy', { skip: skipWithout('dovecot') || skipWithoutCyrus() }, () =>
   let cyrus: Cyrus
 
   before(async () => {
-    const users = ['ann', 'bob', 'dora', 'emil', 'fred', 'gina', 'hans']
+    const users = ['ann', 'bob', 'dora', 'emil', 'fred', 'gina', 'hans', 'ida']
     pair = await MailboxPair.start(dir, { users })
     cyrus = await Cyrus.start(dir, 'cyrus', users, [`maxmessagesize: ${mostBytes}`])
   })
@@ -137,6 +139,42 @@ describe('a copy', { skip: skipWithout('dovecot') || skipWithoutCyrus() }, () =>
     assert.deepEqual([missing?.map(({ uid }) => uid), extra, differing], [[3], [], []])
   })
 
+  test('gives folders one other name each, also where it is ended before it comes to them', async () => {
+    using source = await pair.login('source', 'hans')
+    using target = await RawImap.login(cyrus.imap, 'hans', 'x')
+    const names = String.raw`"100%" "q\"uote" "q%uote" q_uote "back\\slash" "&ZeU-%" odd&-!`.split(
+      ' ',
+    )
+    for (const name of names) {
+      await source.command(`CREATE ${name}`)
+      await source.command(`APPEND ${name} {6+}\r\nA: b\r\n`)
+    }
+    await source.append('INBOX', [mail('first')])
+    const ends = { source: pair.endsOf('hans').source, target: atCyrus('hans') }
+    await assert.rejects(passOf(dir, planFor(dir, 'hans', ends, dying)), /killed/)
+    const { notes, problems } = await passOf(dir, planFor(dir, 'hans', ends))
+    assert.deepEqual(problems, [])
+    const others = ['100_', 'back_slash', 'odd__', 'q_uote', 'q_uote_2', 'q_uote_3', '&ZeU-_']
+    assert.deepEqual((await target.folders()).sort(), ['INBOX', ...others].sort())
+    // Which of the two that are alike is which depends on the order of the source.
+    assert.deepEqual(
+      notes
+        .map((note) => note.replace(/(q["%]uote) is called q_uote_[23]/, '$1 is another'))
+        .sort(),
+      [
+        '100% is called 100_',
+        String.raw`back\slash is called back_slash`,
+        'odd&! is called odd__',
+        'q"uote is another',
+        'q%uote is another',
+        '日% is called 日_',
+      ],
+    )
+    for (const name of others) assert.equal((await target.contents(name)).length, 1, name)
+    assert.deepEqual((await passOf(dir, planFor(dir, 'hans', ends))).folders, [])
+    assert.equal((await target.folders()).length, names.length + 1)
+  })
+
   test('from Cyrus to Dovecot is equal, follows what changes, and then does nothing', async () => {
     using source = await RawImap.login(cyrus.imap, 'bob', 'x')
     using target = await pair.login('target', 'bob')
@@ -187,6 +225,25 @@ describe('a copy', { skip: skipWithout('dovecot') || skipWithoutCyrus() }, () =>
     assert.deepEqual([copied, bytes < 1_000], [2, true])
     const [left] = bad.found
     assert.match(left?.reason ?? '', /^100000\d\d octets, and klaus takes 10000000 at most$/)
+  })
+
+  test('makes two folders of two whose names would be one', async () => {
+    using source = await RawImap.login(cyrus.imap, 'ida', 'x')
+    using target = await pair.login('target', 'ida')
+    const names = ['a.b_c', 'a_b.c', 'a.b.c']
+    for (const name of names) {
+      await source.command(`CREATE two/${name}`)
+      await source.append(`two/${name}`, [mail(name)])
+    }
+    const ends = { source: atCyrus('ida'), target: pair.endsOf('ida').target }
+    for (const copied of [names.length, 0]) {
+      const report = await passOf(dir, planFor(dir, 'ida', ends, { source: 'klaus' }))
+      assert.deepEqual([report.problems, report.copied], [[], copied])
+      const found = await target.folders()
+      const made = found.filter((name) => name.startsWith('two/')).sort()
+      assert.deepEqual(made, ['two/a_b_c', 'two/a_b_c_2', 'two/a_b_c_3'])
+      for (const name of made) assert.equal((await target.contents(name)).length, 1, name)
+    }
   })
 
   test('POP3 clients know at Dovecot what they knew at Cyrus, and the other way round', async () => {
