@@ -233,8 +233,11 @@ export class ImapMailbox implements AsyncDisposable {
     }
   }
 
-  /** Takes messages out of the selected folder, and no others. Needs UIDPLUS (RFC 4315). */
+  /** Takes messages out of the selected folder, and no others. Throws Refusal without UIDPLUS. */
   async expunge(uids: UidSet): Promise<void> {
+    // RFC 4315: EXPUNGE would take all that are marked as deleted, by whomever.
+    if (!this.offers('UIDPLUS'))
+      throw new Refusal('', 'messages cannot be expunged without UIDPLUS')
     for (const part of uids.chunks(uidsAtOnce)) {
       const deleted = [atom('\\Deleted')]
       await this.#exec('UID STORE', [sequence(part), atom('+FLAGS.SILENT'), deleted])

@@ -5,6 +5,7 @@ import { after, before, describe, test } from 'node:test'
 import { CopyJournal } from '../../src/map/state/copy-journal.ts'
 import { BadMessages } from '../../src/migrate/bad-messages.ts'
 import { MailboxCopy } from '../../src/migrate/copy-mailbox.ts'
+import { verifyMailbox } from '../../src/migrate/verify-mailbox.ts'
 import { doorTo, MailboxPair, smallPieces } from '../support/mailbox-pair.ts'
 import { oddMessages, putMaildirFiles } from '../support/maildir.ts'
 import { fillNasty, nastyMessages } from '../support/nasty-mailbox.ts'
@@ -33,6 +34,8 @@ const people = [
   'leo',
   'mona',
   'nils',
+  'olga',
+  'paul',
 ] as const
 const plain = { flags: [], date: '17-Jul-1996 02:44:25 -0700' } as const
 const mail = (text: string) => ({ ...plain, body: Buffer.from(`Subject: ${text}\r\n\r\n`) })
@@ -51,6 +54,12 @@ function atTarget(everything: Record<string, RawContent[]>): Record<string, RawC
       messages,
     ]),
   )
+}
+
+/** Of a server that keeps no keywords but those that it has: another stands for `\\*`. */
+function withoutNewKeywords(bytes: Buffer): Buffer {
+  const text = bytes.toString('latin1')
+  return Buffer.from(text.replace(/(PERMANENTFLAGS \([^)]*)\\\*\)/g, '$1$x)'), 'latin1')
 }
 
 describe('a copy', { skip: skipWithout('dovecot') }, () => {
@@ -314,6 +323,66 @@ describe('a copy', { skip: skipWithout('dovecot') }, () => {
     assert.deepEqual(await target.contents('INBOX'), await source.contents('INBOX'))
     assert.equal((await pair.pass('jan', plain)).copied, 0)
     assert.doesNotMatch(here.sent + there.sent, /CHANGEDSINCE|RETURN|EXPUNGE|APPEND.*\+\}\r\n/)
+  })
+
+  test('tells once of each keyword that the target does not keep, and keeps the others', async () => {
+    using both = await ends('olga')
+    const [source, target] = both
+    await target.command('CREATE INBOX.work')
+    await target.append('INBOX.work', [{ ...mail('own'), flags: ['kept'] }])
+    await source.command('CREATE work')
+    const flags = ['\\Seen', 'kept', 'NonJunk', '$Forwarded']
+    await source.append('work', [{ ...mail('a'), flags }, { ...mail('b'), flags }, mail('c')])
+    await using there = await plainImap(pair.target.ports.imap, withoutNewKeywords)
+    const to = doorTo('ingrid', there.port, 'authzid').accessTo('olga@example.com')
+    const olga = { ends: { ...pair.endsOf('olga'), target: to } }
+    const told = 'work: INBOX.work does not keep $Forwarded NonJunk'
+    assert.deepEqual((await pair.pass('olga', olga)).notes, [told])
+    const flagsThere = async () => (await target.contents('INBOX.work')).map((one) => one.flags)
+    assert.deepEqual(await flagsThere(), ['kept', '\\Seen kept', '\\Seen kept', ''])
+    const pairs = [{ source: { name: 'work' }, target: 'INBOX.work' }] as never
+    const verdict = await verifyMailbox(olga.ends, pairs, 'full', signal)
+    assert.deepEqual(verdict.folders[0]?.differing, [])
+    assert.deepEqual((await pair.pass('olga', olga)).notes, [])
+
+    await source.command('SELECT work')
+    await source.command('STORE 3 +FLAGS (later kept)')
+    const notes = ['work: INBOX.work does not keep later']
+    assert.deepEqual((await pair.pass('olga', olga)).notes, notes)
+    assert.deepEqual(await flagsThere(), ['kept', '\\Seen kept', '\\Seen kept', 'kept'])
+  })
+
+  test('expunges nothing where that would take what others have marked, and says so', async () => {
+    using both = await ends('paul')
+    const [source, target] = both
+    await using there = await plainImap(pair.target.ports.imap)
+    const to = doorTo('ingrid', there.port, 'authzid').accessTo('paul@example.com')
+    const paul = { ends: { ...pair.endsOf('paul'), target: to } }
+    for (const folder of ['gone', 'work']) {
+      await source.command(`CREATE ${folder}`)
+      await source.append(folder, ['a', 'b', 'c'].map(mail))
+    }
+    await pair.pass('paul', paul)
+    const marked = { ...mail('marked'), flags: ['\\Deleted'] }
+    for (const folder of ['INBOX.gone', 'INBOX.work']) await target.append(folder, [marked])
+    const before = await target.everything()
+    await source.command('SELECT work')
+    await source.command('STORE 1:2 +FLAGS (\\Deleted)')
+    await source.command('EXPUNGE')
+    await source.command('DELETE gone')
+    for (let run = 1; run <= 2; run++) {
+      const { problems } = await pair.pass('paul', paul)
+      assert.deepEqual(problems.toSorted(), [
+        'gone is gone, and INBOX.gone is there still: messages cannot be expunged without UIDPLUS',
+        'work: 2 messages are gone, and cannot be expunged without UIDPLUS',
+      ])
+      assert.deepEqual(await target.everything(), before)
+    }
+    assert.doesNotMatch(there.sent, /EXPUNGE|CLOSE|DELETE/)
+    // With it, these go, and no others.
+    assert.deepEqual((await pair.pass('paul')).problems, [])
+    assert.deepEqual(await bodiesOf(target, 'INBOX.work'), ['c', 'marked'])
+    assert.deepEqual(await bodiesOf(target, 'INBOX.gone'), ['marked'])
   })
 
   test('puts folders where somebody wants them', async () => {
