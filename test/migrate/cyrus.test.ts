@@ -40,6 +40,19 @@ const mail = (text: string) => ({
   body: Buffer.from(`From: a@example.net\r\nSubject: ${text}\r\n\r\n`),
 })
 
+const people = ['ann', 'bob', 'dora', 'emil', 'fred', 'gina', 'hans', 'ida', 'jan']
+/** Cyrus knows no folder for \\Flagged. */
+const uses = [
+  'namespace inbox {',
+  ...Object.entries({
+    Weg: 'Trash',
+    Entwürfe: 'Drafts',
+    Ablage: 'Archive',
+    Sterne: 'Flagged',
+  }).map(([name, use]) => `mailbox ${name} {\n special_use = \\${use}\n}`),
+  '}',
+]
+
 const dying = { onProgress: () => assert.fail('killed') }
 
 /** Dovecot shows CRLF and 0x80 for what it has of such. */
@@ -173,6 +186,37 @@ describe('a copy', { skip: skipWithout('dovecot') || skipWithoutCyrus() }, () =>
     for (const name of others) assert.equal((await target.contents(name)).length, 1, name)
     assert.deepEqual((await passOf(dir, planFor(dir, 'hans', ends))).folders, [])
     assert.equal((await target.folders()).length, names.length + 1)
+  })
+
+  test('makes folders with the use that they have, where Cyrus lets them, and none where there is one', async () => {
+    using source = await pair.login('source', 'jan')
+    using target = await RawImap.login(cyrus.imap, 'jan', 'x')
+    for (const [index, name] of ['Weg', 'Entw&APw-rfe', 'Sterne', 'Ablage'].entries()) {
+      await source.command(`CREATE ${name}`)
+      await source.append(name, [mail(`${index}`)])
+    }
+    await target.command('CREATE Archive (USE (\\Archive))')
+    await using way = await plainImap(cyrus.imap, (bytes) => bytes)
+    const to = doorTo('klaus', way.port, 'authzid', { user: 'cyrus' }).accessTo('jan')
+    const ends = { source: pair.endsOf('jan').source, target: to }
+    const { notes, problems } = await passOf(dir, planFor(dir, 'jan', ends))
+    assert.deepEqual([notes, problems], [['Sterne: klaus does not let it be \\Flagged'], []])
+    assert.deepEqual(way.sent.match(/CREATE.*/g)?.sort(), [
+      'CREATE "Entw&APw-rfe" (USE (\\Drafts))',
+      'CREATE "Sterne"',
+      'CREATE "Sterne" (USE (\\Flagged))',
+      'CREATE "Weg" (USE (\\Trash))',
+    ])
+    const listed = await target.command('LIST (SPECIAL-USE) "" *')
+    assert.deepEqual(
+      listed.map(({ text }) => / (\\\w+)\) "\/" (.*)$/.exec(text)?.slice(1).join(' ') ?? '').sort(),
+      ['\\Archive Archive', '\\Drafts Entw&APw-rfe', '\\Trash Weg'],
+    )
+    assert.deepEqual(await target.contents('Archive'), await source.contents('Ablage'))
+    assert.deepEqual((await passOf(dir, planFor(dir, 'jan', ends))).notes, [])
+    const plain = await pair.pass('jan', { target: 'bare' })
+    assert.ok(plain.notes.includes('Weg: ingrid cannot be told that it is \\Trash'))
+    assert.equal(plain.notes.length, 4)
   })
 
   test('from Cyrus to Dovecot is equal, follows what changes, and then does nothing', async () => {
