@@ -11,6 +11,7 @@ import {
   oldRights,
   planExtras,
   readExtras,
+  readNotes,
   rightsName,
 } from './folder-extras.ts'
 import type { FolderPair } from './folder-map.ts'
@@ -61,6 +62,7 @@ export async function copyExtras(work: ExtrasWork): Promise<ExtrasReport> {
     return { changed: 0, notes: [], isWhole: true }
   using store = await CarriedStore.open(work.stateDir)
   const carrying = new Carrying(work, store)
+  if (!work.seen.has('')) await carrying.tellOwn()
   for (const pair of work.pairs) {
     if (performance.now() > (work.until ?? Number.POSITIVE_INFINITY)) {
       carrying.isWhole = false
@@ -85,6 +87,16 @@ class Carrying implements ExtrasReport {
     const { user, source, target } = work.route
     const namesAt = (backend: string): Set<string> => new Set(store.find({ user, backend }))
     this.#names = { source: namesAt(source), target: namesAt(target) }
+  }
+
+  /** Of the mailbox as a whole: what others put at a server (`/shared`) is none of the user's. */
+  async tellOwn(): Promise<void> {
+    const { session, seen } = this.#work
+    seen.set('', '')
+    for (const name of (await readNotes(session.source, ''))?.keys() ?? []) {
+      if (!name.toLowerCase().startsWith('/private/')) continue
+      this.notes.push(`${noteName(name)} of the whole mailbox left behind`)
+    }
   }
 
   async folder(from: string, to: string): Promise<void> {

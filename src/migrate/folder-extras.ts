@@ -107,7 +107,11 @@ export function oldRights(letters: string): string {
   return [...new Set(letters.replace(/[kx]/g, 'c').replace(/[te]/g, 'd'))].sort().join('')
 }
 
-async function readNotes(mailbox: ImapMailbox, folder: string): Promise<FolderExtras['notes']> {
+/** `folder`: '' for those of the user's mailbox as a whole, and of the server. */
+export async function readNotes(
+  mailbox: ImapMailbox,
+  folder: string,
+): Promise<FolderExtras['notes']> {
   const notes = new Map<string, string>()
   if (!mailbox.offers('METADATA')) return notes
   const roots = [atom('/private'), atom('/shared')]

@@ -223,7 +223,8 @@ describe('rights and annotations', { skip: skipWithout('dovecot') || skipWithout
     )
     const refusing = { ...ends, source: doorTo('fritz', silent.port).accessTo('dora@example.com') }
     assert.deepEqual(await carry('dora', refusing), { shared: [], changed: 0, notes: [] })
-    assert.equal(silent.openAtRefusals.length, 4)
+    // Rights and annotations of INBOX twice, and annotations of the mailbox as a whole.
+    assert.equal(silent.openAtRefusals.length, 5)
     assert.equal((await aclOf(target, 'INBOX'))['frida@example.com'], 'lr')
     assert.match(await said(target, 'GETMETADATA INBOX (/private/comment)'), /mine/)
   })
@@ -274,6 +275,20 @@ describe('rights and annotations', { skip: skipWithout('dovecot') || skipWithout
     assert.match(left, /new/)
     assert.doesNotMatch(left, /ours/)
     assert.equal((await carry('carl', back, names.toReversed())).changed, 0)
+  })
+
+  test('of the mailbox as a whole stay behind, and are told of', async () => {
+    using source = await RawImap.login(cyrus.imap, 'bob@example.com', 'x')
+    using target = await pair.login('target', 'bob')
+    await source.command('SETMETADATA "" (/private/comment "mine")')
+    const access = doorTo('klaus', cyrus.imap, 'authzid', { user: 'cyrus' })
+    const ends = { source: access.accessTo('bob@example.com'), target: pair.endsOf('bob').target }
+    const { changed, notes } = await carry('bob', ends, ['klaus', 'ingrid'])
+    assert.deepEqual(
+      [changed, notes],
+      [0, ['annotation /private/comment of the whole mailbox left behind']],
+    )
+    assert.doesNotMatch(await said(target, 'GETMETADATA "" (/private/comment)'), /mine/)
   })
 
   test('come along with a user who moves, who is told of them before, and follow a way back', async () => {
