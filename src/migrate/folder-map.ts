@@ -98,20 +98,23 @@ function write(path: readonly string[], { prefix, delimiter }: Naming): string {
   return prefix + names.join(delimiter === '' ? '_' : delimiter)
 }
 
+/** Characters of a name that stands for one that is too deep or too long; most servers take 255 octets. */
+const shortChars = 60
+
 /**
  * Names to try, one after the other, where a server refuses one: first what is often refused is
- * replaced, then whatever is not a letter or digit of ASCII.
+ * replaced, then whatever is not a letter or digit of ASCII; then the end of it as a single level.
  */
 export function substitutes(name: string, { prefix, delimiter }: Naming): string[] {
   const rest = name.startsWith(prefix) ? name.slice(prefix.length) : name
   const levels = delimiter === '' ? [rest] : rest.split(delimiter)
-  const joined = (each: (level: string) => string): string =>
-    prefix + levels.map((level) => each(level) || '_').join(delimiter)
-  const tries = [
-    joined((level) => mild(level)),
-    joined((level) => mild(level).replace(/[^A-Za-z0-9 _+-]/g, '_')),
-  ]
-  return [...new Set(tries)].filter((one) => one !== name)
+  const joined = (by: string, each: (level: string) => string): string =>
+    levels.map((level) => each(level) || '_').join(by)
+  const bare = (level: string): string => mild(level).replace(/[^A-Za-z0-9 _+-]/g, '_')
+  const short = (each: (level: string) => string): string =>
+    Array.from(joined('_', each)).slice(-shortChars).join('')
+  const tries = [joined(delimiter, mild), joined(delimiter, bare), short(mild), short(bare)]
+  return [...new Set(tries.map((one) => prefix + one))].filter((one) => one !== name)
 }
 
 function mild(level: string): string {

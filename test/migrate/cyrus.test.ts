@@ -290,6 +290,25 @@ describe('a copy', { skip: skipWithout('dovecot') || skipWithoutCyrus() }, () =>
     }
   })
 
+  test('puts folders that are too deep for the target where it takes them', async () => {
+    using source = await RawImap.login(cyrus.imap, 'jan', 'x')
+    using target = await pair.login('target', 'jan')
+    const levels = ['a', 'b', 'c', 'd', 'e'].map((letter) => letter.repeat(60))
+    const names = [levels.join('/'), [...levels, 'e'].join('/')]
+    for (const name of names) {
+      await source.command(`CREATE "${name}"`)
+      await source.append(name, [mail(name.slice(-3))])
+    }
+    const ends = { source: atCyrus('jan'), target: pair.endsOf('jan').target }
+    for (let run = 1; run <= 2; run++) {
+      const { problems } = await passOf(dir, planFor(dir, 'jan', ends, { source: 'klaus' }))
+      assert.deepEqual(problems, [])
+      const found = (await target.folders()).filter((name) => name.startsWith('e'))
+      assert.deepEqual(found.sort(), [`${'e'.repeat(58)}_e`, 'e'.repeat(60)])
+      for (const name of found) assert.equal((await target.contents(name)).length, 1)
+    }
+  })
+
   test('POP3 clients know at Dovecot what they knew at Cyrus, and the other way round', async () => {
     using source = await RawImap.login(cyrus.imap, 'emil', 'x')
     await source.append('INBOX', ['gone', 'one', 'two'].map(mail))

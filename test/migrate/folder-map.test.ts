@@ -92,6 +92,17 @@ test('no two folders are ever one, and what is decided again is the same', () =>
 })
 
 test('of a name that is refused, first what is often refused is replaced, then all but ASCII', () => {
-  assert.deepEqual(substitutes('INBOX.a*ü.b%', dots), ['INBOX.a_ü.b_', 'INBOX.a__.b_'])
+  assert.deepEqual(substitutes('INBOX.a*ü%', dots), ['INBOX.a_ü_', 'INBOX.a___'])
   assert.deepEqual(substitutes('plain', slash), [])
+})
+
+test('of one that is too deep or too long, its end is tried as a single level', () => {
+  assert.deepEqual(substitutes('INBOX.a*ü.b', dots), [
+    'INBOX.a_ü.b',
+    'INBOX.a__.b',
+    'INBOX.a_ü_b',
+    'INBOX.a___b',
+  ])
+  const long = `${'x'.repeat(99)}/${'😀'.repeat(40)}`
+  assert.equal(substitutes(long, slash)[1], `${'x'.repeat(19)}_${'😀'.repeat(40)}`)
 })
