@@ -172,11 +172,18 @@ async function choiceOf(users: string | undefined): Promise<UserChoice> {
 
 /** `OLD=NEW` of the command line. Throws USAGE. */
 export function parseRenames(texts: readonly string[]): ReadonlyMap<string, string> {
-  return new Map(
-    texts.map((text) => {
-      const [, from, to] = /^([^=]+)=([^=]+)$/.exec(text) ?? []
-      if (from !== undefined && to !== undefined) return [from, to] as const
-      throw new MailmuxError('USAGE', `--map-folder ${text}: write OLD=NEW`)
-    }),
-  )
+  const renames = new Map<string, string>()
+  for (const text of texts) {
+    const [, from, to] = /^([^=]+)=([^=]+)$/.exec(text) ?? []
+    if (from === undefined || to === undefined) throw noRename(text, 'write OLD=NEW')
+    if (renames.has(from)) throw noRename(text, `${from} has another name already`)
+    const isTaken = renames.values().some((name) => name === to)
+    if (isTaken) throw noRename(text, `another folder is to be ${to} already`)
+    renames.set(from, to)
+  }
+  return renames
+}
+
+function noRename(text: string, why: string): MailmuxError {
+  return new MailmuxError('USAGE', `--map-folder ${text}: ${why}`)
 }

@@ -6,6 +6,7 @@ import { loadConfig } from '../../src/config/load.ts'
 import type { Dovecot } from '../../src/demo/dovecot.ts'
 import { buildMap } from '../../src/map/build.ts'
 import type { MigrationReport, UserReport } from '../../src/migrate/migration-report.ts'
+import { parseRenames } from '../../src/migrate/prepare-migration.ts'
 import { type CommandResult, runCommand } from '../support/command.ts'
 import { maildirFiles, putMaildirFiles } from '../support/maildir.ts'
 import { adminPassword, MailboxPair, password } from '../support/mailbox-pair.ts'
@@ -38,6 +39,19 @@ const tellsMemory = `--import=data:text/javascript,${encodeURIComponent(`
     const status = readFileSync('/proc/self/status', 'latin1')
     process.stderr.write(/VmHWM:.*/.exec(status)[0])
   })`)}`
+
+for (const [texts, why] of [
+  [['work'], 'work: write OLD=NEW'],
+  [['work='], 'work=: write OLD=NEW'],
+  [['=x'], '=x: write OLD=NEW'],
+  [['a=b=c'], 'a=b=c: write OLD=NEW'],
+  [['a=x', 'a=y'], 'a=y: a has another name already'],
+  [['a=x', 'b=y', 'c=x'], 'c=x: another folder is to be x already'],
+] as const) {
+  test(`names of folders such as ${texts.join(', ')} are refused`, () => {
+    assert.throws(() => parseRenames(texts), { code: 'USAGE', message: `--map-folder ${why}` })
+  })
+}
 
 describe('a migration as it is told', { skip: skipWithout('dovecot') }, () => {
   const dir = tempDir()
