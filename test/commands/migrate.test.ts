@@ -175,21 +175,29 @@ run_dir: run
   test('UIDLs that cannot be read are a failure, unless they are ignored', async () => {
     using source = await pair.login('source', 'carl')
     await source.append('INBOX', [mail('a')])
+    const taken = new Set<string>()
     await using refusing = await ScriptedBackend.start(async (peer) => {
       peer.send('+OK\r\n')
       for (;;) {
-        await peer.line()
-        peer.send('-ERR not here\r\n')
+        const [verb = ''] = (await peer.line()).split(' ')
+        peer.send(taken.has(verb) ? '+OK\r\n' : '-ERR not here\r\n')
       }
     })
     const ports = { fritz: refusing.port, ingrid: pair.target.ports.pop3 }
     const ends = ['migrate', '--from', 'fritz', '--to', 'ingrid', '--users', 'carl']
     const words = [...ends, '--config', writeConfig('pop3', ports)]
+    const unasked = await runCommand(words)
+    assert.equal(unasked.code, 1)
+    assert.match(
+      unasked.stdout,
+      /^carl@example\.com: failed: fritz, pop3 as .*; --ignore uidl leaves what POP3 clients/,
+    )
+    for (const verb of ['USER', 'PASS']) taken.add(verb)
     const failed = await runCommand(words)
     assert.equal(failed.code, 1)
     assert.match(
       failed.stdout,
-      /^carl@example\.com: not equal; 1 message, .* 1 verified; POP3 UIDLs are not kept: fritz, pop3 as /,
+      /^carl@example\.com: not equal; 1 message, .* 1 verified; POP3 UIDLs are not kept: -ERR not here/,
     )
     const ignored = await runCommand([...words, '--ignore', 'uidl'])
     assert.equal(ignored.code, 0, ignored.stdout)
