@@ -9,20 +9,10 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import type { Service } from '../../src/config/config.ts'
 import type { MoveStep } from '../../src/map/state/move-journal.ts'
 import { isFlipped } from '../../src/migrate/move-machine.ts'
-import {
-  delivered,
-  editScript,
-  Ledger,
-  mailboxOf,
-  popMail,
-  sendMail,
-  versionOf,
-  workOnMail,
-} from '../../test/support/mail-traffic.ts'
-import { MovingSite } from '../../test/support/moving-site.ts'
+import { delivered, Ledger, mailboxOf, versionOf } from '../../test/support/mail-traffic.ts'
+import { manyPeople, MovingSite } from '../../test/support/moving-site.ts'
 import { randomOf } from '../../test/support/random.ts'
 
 export interface LedgerOptions {
@@ -33,8 +23,6 @@ export interface LedgerOptions {
 type Home = 'fritz' | 'ingrid'
 
 const user = 'ann'
-const senders = 4
-const messagesPerSecond = 100
 const killed = fileURLToPath(new URL('../../test/support/killed-move.ts', import.meta.url))
 const steps = 'copying freezing settling verifying flipping flipped sweeping'.split(
   ' ',
@@ -52,12 +40,10 @@ export async function checkMoves({ moves, seed }: LedgerOptions): Promise<void> 
     hasSieve: true,
   })
   const ledger = new Ledger()
-  const ended = new AbortController()
-  const traffic = trafficOf(site, ledger, ended.signal)
   let hasDied = false
   let home: Home = 'fritz'
   const startedAt = performance.now()
-  try {
+  const work = async (): Promise<void> => {
     await delivered(ledger, 50)
     for (let count = 1; count <= moves; count++) {
       const to: Home = home === 'fritz' ? 'ingrid' : 'fritz'
@@ -76,10 +62,8 @@ export async function checkMoves({ moves, seed }: LedgerOptions): Promise<void> 
       console.log(`move ${count} to ${to}${at}: frozen for ${freezeMs} ms at last`)
       await delivered(ledger, ledger.delivered.size + 50)
     }
-  } finally {
-    ended.abort()
-    await Promise.all(traffic)
   }
+  await site.whileUsed(user, ledger, work, manyPeople)
   const seconds = (performance.now() - startedAt) / 1000
   const { ports } = site.dovecot(home)
   ledger.check(await mailboxOf(ports.imap, user), hasDied)
@@ -96,23 +80,6 @@ export async function checkMoves({ moves, seed }: LedgerOptions): Promise<void> 
     const [uncertain, perhaps] = [ledger.uncertain.size, ledger.perhaps.size]
     console.log(`${uncertain} were sent again after their end, ${perhaps} commands were cut off`)
   }
-}
-
-function trafficOf(site: MovingSite, ledger: Ledger, signal: AbortSignal): Promise<void>[] {
-  const party = (service: Service) => ({
-    port: site.daemon?.port(service) ?? 0,
-    user,
-    ledger,
-    signal,
-  })
-  const pauseMs = (1000 * senders) / messagesPerSecond
-  return [
-    ...Array.from({ length: senders }, () => sendMail(party('smtp'), pauseMs)),
-    workOnMail(party('imap'), (number) => number % 3 === 0),
-    workOnMail(party('imap'), (number) => number % 3 === 1),
-    popMail(party('pop3'), (number) => number % 3 === 2),
-    editScript(party('sieve')),
-  ]
 }
 
 /** It may end before it comes to that step, or never come to it. */

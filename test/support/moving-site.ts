@@ -18,7 +18,14 @@ import {
 } from '../../src/migrate/move-user.ts'
 import { type Daemon, startDaemon, writeConfig } from './daemon.ts'
 import { Cyrus } from './cyrus.ts'
-import { type Ledger, sendMail, workOnMail } from './mail-traffic.ts'
+import {
+  editScript,
+  type Ledger,
+  type Party,
+  popMail,
+  sendMail,
+  workOnMail,
+} from './mail-traffic.ts'
 import { adminPassword, MailboxPair, type PairOptions } from './mailbox-pair.ts'
 import { type TempDir, tempDir } from './temp-dir.ts'
 
@@ -31,6 +38,29 @@ export interface MovingSiteOptions extends PairOptions {
   readonly hasPop3?: boolean
   /** Who lives elsewhere than on fritz. There is a klaus where somebody does; all may be moved there. */
   readonly homes?: Readonly<Record<string, 'ingrid' | 'klaus'>>
+}
+
+type PartyAt = (service: Service) => Party
+
+/** One who sends, and a mail program. */
+const fewPeople = (at: PartyAt) => [sendMail(at('smtp')), workOnMail(at('imap'))]
+
+const senders = 4
+const messagesPerSecond = 100
+
+/**
+ * A hundred messages a second, two mail programs, a POP3 client, each with messages of its own, and
+ * somebody who edits a Sieve script. Needs `hasPop3` and `hasSieve`.
+ */
+export function manyPeople(at: PartyAt): Promise<void>[] {
+  const pauseMs = (1000 * senders) / messagesPerSecond
+  return [
+    ...Array.from({ length: senders }, () => sendMail(at('smtp'), pauseMs)),
+    workOnMail(at('imap'), (number) => number % 3 === 0),
+    workOnMail(at('imap'), (number) => number % 3 === 1),
+    popMail(at('pop3'), (number) => number % 3 === 2),
+    editScript(at('sieve')),
+  ]
 }
 
 const listening = { step: () => undefined, progress: () => undefined, note: () => undefined }
@@ -121,15 +151,20 @@ export class MovingSite implements AsyncDisposable {
   }
 
   /** Mail comes by the daemon, is flagged, filed and deleted, while `work` is under way. */
-  async whileUsed(user: string, ledger: Ledger, work: () => Promise<void>): Promise<void> {
+  async whileUsed(
+    user: string,
+    ledger: Ledger,
+    work: () => Promise<void>,
+    people: (at: PartyAt) => Promise<void>[] = fewPeople,
+  ): Promise<void> {
     const ended = new AbortController()
-    const party = (service: Service) => ({
+    const at = (service: Service): Party => ({
       port: this.daemon?.port(service) ?? 0,
       user,
       ledger,
       signal: ended.signal,
     })
-    const traffic = [sendMail(party('smtp')), workOnMail(party('imap'))]
+    const traffic = people(at)
     try {
       await work()
     } finally {
