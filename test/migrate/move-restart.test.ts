@@ -1,10 +1,14 @@
-/** A daemon that dies, or does not answer, while a user is frozen for a move. */
+/**
+ * A daemon that dies, does not answer, comes back, or has its workers or settings replaced, while a
+ * user is frozen for a move.
+ */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
 import { namedBackend } from '../../src/config/named-backend.ts'
 import type { MoveStep } from '../../src/map/state/move-journal.ts'
 import { type MoveReport, moveUser } from '../../src/migrate/move-user.ts'
-import { mailboxOf } from '../support/mail-traffic.ts'
+import { delivered, Ledger, mailboxOf } from '../support/mail-traffic.ts'
 import { password } from '../support/mailbox-pair.ts'
 import { MovingSite } from '../support/moving-site.ts'
 import { RawImap } from '../support/raw-imap.ts'
@@ -14,7 +18,7 @@ describe('a daemon in a move', { skip: skipWithout('dovecot') }, () => {
   let site: MovingSite
 
   before(async () => {
-    site = await MovingSite.start({ users: ['ann', 'bob'], serves: true })
+    site = await MovingSite.start({ users: ['ann', 'bob', 'carl', 'dora', 'emil'], serves: true })
   })
   after(() => site[Symbol.asyncDispose]())
 
@@ -79,4 +83,70 @@ describe('a daemon in a move', { skip: skipWithout('dovecot') }, () => {
       { number: 1, uid: 1, flags: '\\Flagged', folder: 'INBOX' },
     ])
   })
+
+  /**
+   * A move whose new home stands still from when the user is frozen until `work` is done, while mail
+   * comes and is read. The steps that it took.
+   */
+  async function whileFrozen(
+    user: string,
+    ledger: Ledger,
+    work: () => Promise<void>,
+  ): Promise<MoveStep[]> {
+    const steps: MoveStep[] = []
+    const group = -(site.pair.target.pid ?? 0)
+    let working: Promise<void> | undefined
+    const stopped = async (): Promise<void> => {
+      process.kill(group, 'SIGSTOP')
+      await work().finally(() => process.kill(group, 'SIGCONT'))
+    }
+    await site.whileUsed(user, ledger, async () => {
+      await delivered(ledger, 20)
+      const step = (move: { readonly step: MoveStep }): void => {
+        steps.push(move.step)
+        if (move.step === 'settling') working ??= stopped()
+      }
+      const moved = await site.move(user, 'ingrid', { step })
+      await working
+      assert.equal(moved.result, 'moved', JSON.stringify(moved.record?.details.error))
+      await delivered(ledger, ledger.delivered.size + 10)
+    })
+    return steps
+  }
+
+  test('that dies in a freeze, and is there again before its end, lets nothing be lost', async () => {
+    const ledger = new Ledger()
+    const steps = await whileFrozen('carl', ledger, async () => {
+      const before = ledger.delivered.size
+      site.daemon?.signal('SIGKILL')
+      await site.daemon?.exited
+      const daemon = await site.serve()
+      // It knows of no freeze until it is asked again.
+      await Promise.race([delivered(ledger, before + 5), daemon.waitFor('user.frozen')])
+    })
+    assert.ok(steps.filter((step) => step === 'settling').length > 1, steps.join(' '))
+    ledger.check(await mailboxOf(site.pair.target.ports.imap, 'carl'), true)
+    assert.equal((await site.daemon?.status())?.frozen, undefined)
+  })
+
+  for (const [user, command] of [
+    ['dora', 'restart'],
+    ['emil', 'reload'],
+  ] as const) {
+    test(`whose operator says ${command} in a freeze keeps it without a gap`, async () => {
+      const ledger = new Ledger()
+      const steps = await whileFrozen(user, ledger, async () => {
+        const { code, stderr } = (await site.daemon?.command(command)) ?? {}
+        assert.deepEqual([code, stderr], [0, ''])
+        const { deferred, delivered: taken } = ledger
+        const before = taken.size
+        while (ledger.deferred < deferred + 5) await turn()
+        assert.equal(taken.size, before)
+        assert.equal((await site.daemon?.status())?.frozen, 1)
+      })
+      assert.equal(steps.filter((step) => step === 'settling').length, 1, steps.join(' '))
+      ledger.check(await mailboxOf(site.pair.target.ports.imap, user))
+      assert.equal(site.daemon?.eventsOf('user.thawed').at(-1)?.reason, 'asked')
+    })
+  }
 })

@@ -25,8 +25,10 @@ export class Ledger {
   readonly perhapsTwice = new Set<number>()
   /** Refused after their end: they may be there, and were sent again. */
   readonly uncertain = new Set<number>()
-  /** How often a sender was told to come again. */
+  /** How often a sender was told to come again, */
   deferred = 0
+  /** and lost the connection without being told. */
+  cutOff = 0
   reconnected = 0
   /** What POP3 clients know messages by. */
   readonly uidls = new Map<number, string>()
@@ -47,9 +49,10 @@ export class Ledger {
 
   /**
    * Every message that was taken is there once, and no other; flags and folders are as they were given.
-   * `hasDied`: back-ends have, in the middle of what they were told to do.
+   * `hasDied`: back-ends or the daemon have, in the middle of what they were told to do.
    */
   check(found: readonly FoundMessage[], hasDied = false): void {
+    assert.ok(hasDied || this.cutOff === 0, `${this.cutOff} connections of senders were lost`)
     const isSure = ({ number }: { readonly number: number }): boolean =>
       !this.perhaps.has(number) &&
       !(hasDied && (this.uncertain.has(number) || this.perhapsTwice.has(number)))
@@ -121,54 +124,87 @@ async function readFolder(imap: RawImap, folder: string): Promise<FoundMessage[]
 
 /** Somebody who sends or reads mail of a user, at a port, until the signal. */
 export interface Party {
+  /** Another one where the daemon has been started again. */
   readonly port: number
   readonly user: string
   readonly ledger: Ledger
   readonly signal: AbortSignal
 }
 
-/** Sends messages one after the other, each again until it is taken. */
-export async function sendMail({ port, user, ledger, signal }: Party, pauseMs = 10): Promise<void> {
-  let number = ledger.take()
+/**
+ * Sends messages one after the other, each again until it is taken, over a new connection where one
+ * is lost.
+ */
+export async function sendMail(party: Party, pauseMs = 10): Promise<void> {
+  const { ledger, signal } = party
+  const sending = { number: ledger.take(), isAsked: false }
   while (!signal.aborted) {
-    using peer = await Peer.connect(port)
-    await peer.expect(/^220 .*\r\n/)
-    peer.send(`EHLO client.example.net\r\n`)
-    await peer.expect(/^250 .*\r\n/m)
-    while (!signal.aborted) {
-      peer.send(`MAIL FROM:<bob@example.net>\r\nRCPT TO:<${user}@example.com>\r\nDATA\r\n`)
-      const [replies] = await peer.expect(/^\d{3} .*\r\n\d{3} .*\r\n\d{3} .*\r\n/)
-      const [, , data = ''] = replies.split('\r\n')
-      if (data.startsWith('354')) {
-        peer.send(`Subject: m${number}\r\nMessage-Id: <${number}@x>\r\n\r\nhello\r\n.\r\n`)
-        const [verdict] = await peer.expect(/^\d{3} .*\r\n/)
-        if (verdict.startsWith('250')) {
-          ledger.delivered.add(number)
-          number = ledger.take()
-          // A mover on a busy machine has to come after it.
-          await wait(pauseMs)
-          continue
-        }
-        ledger.uncertain.add(number)
-      }
-      ledger.deferred++
-      peer.send('RSET\r\n')
-      await peer.expect(/^250 .*\r\n/)
-      await wait(10)
+    const peer = await Peer.connect(party.port).catch(() => undefined)
+    try {
+      if (peer !== undefined) await sendOver(peer, party, { sending, pauseMs })
+    } catch (error) {
+      if (peer?.closed !== true) throw error
+      if (sending.isAsked) ledger.uncertain.add(sending.number)
+      if (!/(?:^|\r\n)421 [^\r]*\r\n$/.test(peer.received)) ledger.cutOff++
+    } finally {
+      peer?.[Symbol.dispose]()
     }
+    sending.isAsked = false
+    await wait(10)
   }
-  ledger.giveBack(number)
+  ledger.giveBack(sending.number)
+}
+
+interface Sending {
+  number: number
+  /** Its end was sent. */
+  isAsked: boolean
+}
+
+async function sendOver(
+  peer: Peer,
+  { user, ledger, signal }: Party,
+  { sending, pauseMs }: { readonly sending: Sending; readonly pauseMs: number },
+): Promise<void> {
+  await peer.expect(/^220 .*\r\n/)
+  peer.send(`EHLO client.example.net\r\n`)
+  await peer.expect(/^250 .*\r\n/m)
+  while (!signal.aborted) {
+    const { number } = sending
+    peer.send(`MAIL FROM:<bob@example.net>\r\nRCPT TO:<${user}@example.com>\r\nDATA\r\n`)
+    const [replies] = await peer.expect(/^\d{3} .*\r\n\d{3} .*\r\n\d{3} .*\r\n/)
+    const [, , data = ''] = replies.split('\r\n')
+    if (data.startsWith('354')) {
+      peer.send(`Subject: m${number}\r\nMessage-Id: <${number}@x>\r\n\r\nhello\r\n.\r\n`)
+      sending.isAsked = true
+      const [verdict] = await peer.expect(/^\d{3} .*\r\n/)
+      sending.isAsked = false
+      if (verdict.startsWith('250')) {
+        ledger.delivered.add(number)
+        sending.number = ledger.take()
+        // A mover on a busy machine has to come after it.
+        await wait(pauseMs)
+        continue
+      }
+      ledger.uncertain.add(number)
+    }
+    ledger.deferred++
+    peer.send('RSET\r\n')
+    await peer.expect(/^250 .*\r\n/)
+    await wait(10)
+  }
 }
 
 /** A mail program that flags, files and deletes, and logs in again when its session is ended. */
 export async function workOnMail(
-  { port, user, ledger, signal }: Party,
+  party: Party,
   isMine: (number: number) => boolean = () => true,
 ): Promise<void> {
+  const { user, ledger, signal } = party
   while (!signal.aborted) {
     let asked: number | undefined
     try {
-      using imap = await RawImap.login(port, `${user}@example.com`, password)
+      using imap = await RawImap.login(party.port, `${user}@example.com`, password)
       // It is there after the first time.
       await imap.command('CREATE Archive').catch(() => undefined)
       const inbox = (await readFolder(imap, 'INBOX')).filter(({ number }) => isMine(number))

@@ -158,8 +158,11 @@ export class MovingSite implements AsyncDisposable {
     people: (at: PartyAt) => Promise<void>[] = fewPeople,
   ): Promise<void> {
     const ended = new AbortController()
+    const portOf = (service: Service): number => this.daemon?.port(service) ?? 0
     const at = (service: Service): Party => ({
-      port: this.daemon?.port(service) ?? 0,
+      get port() {
+        return portOf(service)
+      },
       user,
       ledger,
       signal: ended.signal,
