@@ -27,6 +27,7 @@ import { MoveCopy } from './move-copy.ts'
 import { type Copied, Disturbed, type MoveWork, TakenOver } from './run-move.ts'
 import { turnRound } from './turn-round.ts'
 import { verifyMailbox } from './verify-mailbox.ts'
+import { wholePass } from './whole-pass.ts'
 
 export interface MailboxMoveOptions {
   readonly config: Config
@@ -252,11 +253,7 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
   }
 
   async #pass(copy: MailboxCopy): Promise<PassReport> {
-    const report = await copy.pass({ mirror: true })
-    this.#note(report.notes)
-    const [problem] = report.problems
-    if (problem !== undefined) throw new MailmuxError('MOVE_UNEQUAL', problem)
-    return report
+    return await wholePass(copy, (notes) => this.#note(notes))
   }
 
   /** Reads what has not been, or all where that is wanted, and compares all of it. */
