@@ -42,6 +42,8 @@ export class MailboxCopy implements AsyncDisposable {
   readonly #journal: CopyJournal
   readonly #mailbox: number
   readonly #connections: CopyConnections
+  /** Folders that were made here: names at the target, by those at the source. */
+  readonly #made = new Map<string, string>()
 
   private constructor(plan: MailboxPlan, journal: CopyJournal, connections: CopyConnections) {
     this.plan = plan
@@ -173,6 +175,7 @@ export class MailboxCopy implements AsyncDisposable {
     try {
       const made = pair.isNew ? await makeFolder(target, pair, room, findings.notes) : pair
       const there = room.target.folders.find(({ name }) => name === made.target)
+      if (there === undefined) this.#made.set(pair.source.name, made.target)
       if ((there?.isSubscribed ?? false) !== pair.source.isSubscribed) {
         await target.subscribe(made.target, pair.source.isSubscribed)
       }
@@ -264,6 +267,13 @@ export class MailboxCopy implements AsyncDisposable {
         problems.push(`${sourceName} is gone, and ${targetName} is there still: ${error.message}`)
       }
     }
+    for (const [sourceName, targetName] of this.#made) {
+      if (here.has(sourceName)) continue
+      this.#made.delete(sourceName)
+      // It was gone before anything of it was written down.
+      const isOurs = !known.has(sourceName) && there.has(targetName)
+      if (isOurs) await this.#removeEmpty(targetName, notes)
+    }
   }
 
   /** Throws Refusal. `notes` hears of a folder that must stay without its messages. */
@@ -273,9 +283,14 @@ export class MailboxCopy implements AsyncDisposable {
     const { state } = await target.select(targetName, 'write')
     if (state.uidValidity !== folder.targetValidity) return
     await target.expunge(UidSet.of([...this.#journal.targetUids(folder)]))
-    const { state: left } = await target.select(targetName, 'write')
-    if (left.messages > 0 || targetName.toUpperCase() === 'INBOX') return
+    await this.#removeEmpty(targetName, notes)
+  }
+
+  async #removeEmpty(targetName: string, notes: string[]): Promise<void> {
+    const { target } = this.session
     try {
+      const { state } = await target.select(targetName, 'write')
+      if (state.messages > 0 || targetName.toUpperCase() === 'INBOX') return
       await target.remove(targetName)
       await target.subscribe(targetName, false)
     } catch (error) {
