@@ -84,31 +84,16 @@ describe('a daemon in a move', { skip: skipWithout('dovecot') }, () => {
     ])
   })
 
-  /**
-   * A move whose new home stands still from when the user is frozen until `work` is done, while mail
-   * comes and is read. The steps that it took.
-   */
+  /** Mail comes and is read from before until after the move, which `work` holds up. */
   async function whileFrozen(
     user: string,
     ledger: Ledger,
     work: () => Promise<void>,
   ): Promise<MoveStep[]> {
-    const steps: MoveStep[] = []
-    const group = -(site.pair.target.pid ?? 0)
-    let working: Promise<void> | undefined
-    const stopped = async (): Promise<void> => {
-      process.kill(group, 'SIGSTOP')
-      await work().finally(() => process.kill(group, 'SIGCONT'))
-    }
+    let steps: MoveStep[] = []
     await site.whileUsed(user, ledger, async () => {
       await delivered(ledger, 20)
-      const step = (move: { readonly step: MoveStep }): void => {
-        steps.push(move.step)
-        if (move.step === 'settling') working ??= stopped()
-      }
-      const moved = await site.move(user, 'ingrid', { step })
-      await working
-      assert.equal(moved.result, 'moved', JSON.stringify(moved.record?.details.error))
+      steps = await site.moveHeldUp(user, 'ingrid', work)
       await delivered(ledger, ledger.delivered.size + 10)
     })
     return steps

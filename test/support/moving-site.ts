@@ -2,6 +2,7 @@
  * A site in which users move: two real Dovecots with administrators, fritz and ingrid, behind a real
  * `mailmux serve`; where it is wanted a real Cyrus, klaus, too.
  */
+import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import type { Config, Service } from '../../src/config/config.ts'
@@ -9,6 +10,7 @@ import { loadConfig } from '../../src/config/load.ts'
 import type { DovecotPorts } from '../../src/demo/dovecot-config.ts'
 import type { Dovecot } from '../../src/demo/dovecot.ts'
 import { namedBackend } from '../../src/config/named-backend.ts'
+import type { MoveStep } from '../../src/map/state/move-journal.ts'
 import { buildMap } from '../../src/map/build.ts'
 import {
   type MoveListener,
@@ -36,6 +38,8 @@ export interface MovingSiteOptions extends PairOptions {
   readonly moveLines?: readonly string[]
   /** POP3 is spoken, too, by back-ends and daemon. */
   readonly hasPop3?: boolean
+  /** Of a back-end by which users send, and that believes XCLIENT. */
+  readonly smarthostPort?: number
   /** Who lives elsewhere than on fritz. There is a klaus where somebody does; all may be moved there. */
   readonly homes?: Readonly<Record<string, 'ingrid' | 'klaus'>>
 }
@@ -84,13 +88,14 @@ export class MovingSite implements AsyncDisposable {
     this.dir = dir
     this.pair = servers.pair
     this.klaus = servers.klaus
-    const { hasPop3 = false, hasSieve = false } = options
+    const { hasPop3 = false, hasSieve = false, smarthostPort } = options
     const further = [
       ...(hasPop3 ? (['pop3'] as const) : []),
       ...(hasSieve ? ['sieve' as const] : []),
+      ...(smarthostPort === undefined ? [] : ['submission' as const]),
     ]
     this.#services = ['smtp', 'imap', ...further]
-    this.#configText = configOf(servers, this.#services, options.moveLines)
+    this.#configText = configOf({ ...servers, smarthostPort }, this.#services, options.moveLines)
     this.configFile = writeConfig(dir, this.#configText)
   }
 
@@ -150,6 +155,36 @@ export class MovingSite implements AsyncDisposable {
     return moveUser(this.config, request, listener, new AbortController().signal)
   }
 
+  /** Does `work` while a back-end answers nobody. */
+  async standingStill(name: 'fritz' | 'ingrid', work: () => Promise<void>): Promise<void> {
+    const { pid } = this.dovecot(name)
+    // Nought would be the group of the test itself.
+    assert.ok(pid !== undefined, `${name} does not run`)
+    process.kill(-pid, 'SIGSTOP')
+    await work().finally(() => process.kill(-pid, 'SIGCONT'))
+  }
+
+  /**
+   * A move whose new home stands still from when the user is frozen until `work` is done: nothing goes
+   * on before. The steps that it took.
+   */
+  async moveHeldUp(
+    user: string,
+    to: 'fritz' | 'ingrid',
+    work: () => Promise<void>,
+  ): Promise<MoveStep[]> {
+    const steps: MoveStep[] = []
+    let working: Promise<void> | undefined
+    const step = (move: { readonly step: MoveStep }): void => {
+      steps.push(move.step)
+      if (move.step === 'settling') working ??= this.standingStill(to, work)
+    }
+    const { result, record } = await this.move(user, to, { step })
+    await working
+    assert.equal(result, 'moved', JSON.stringify(record?.details.error))
+    return steps
+  }
+
   /** Mail comes by the daemon, is flagged, filed and deleted, while `work` is under way. */
   async whileUsed(
     user: string,
@@ -200,18 +235,32 @@ function backend(
 const master = '{user: mailmux, password_file: secret, style: master}'
 const acting = '{user: cyrus, password_file: secret, style: authzid}'
 
+interface Servers {
+  readonly pair: MailboxPair
+  readonly klaus: Cyrus | undefined
+  readonly smarthostPort: number | undefined
+}
+
+function smarthostLines(port: number): string[] {
+  return [
+    `  out: {host: 127.0.0.1, smtp: ${port}, submission: ${port}, client_address: xclient}\n`,
+    'smarthost: {backend: out, submission: xclient}\n',
+  ]
+}
+
 function configOf(
-  { pair, klaus }: { readonly pair: MailboxPair; readonly klaus: Cyrus | undefined },
+  { pair, klaus, smarthostPort }: Servers,
   services: readonly Service[],
   moveLines: readonly string[] = [],
 ): string {
+  const smarthost = smarthostPort === undefined ? [] : smarthostLines(smarthostPort)
   const listen = [...services.map((service) => `${service}: ["127.0.0.1:0"]`), 'metrics: ["0"]']
   return `hostname: mx.example.com
 domains: [example.com]
 backends:
   fritz: ${backend(pair.source.ports, master, services)}
   ingrid: ${backend(pair.target.ports, master, services)}
-${klaus === undefined ? '' : `  klaus: ${backend(klaus, acting, services)}\n`}map: {user_map: user_map, rules: rules}
+${klaus === undefined ? '' : `  klaus: ${backend(klaus, acting, services)}\n`}${smarthost.join('')}map: {user_map: user_map, rules: rules}
 listen: {${listen.join(', ')}}
 workers: 2
 limits: {drain_timeout: 1s}
