@@ -86,8 +86,20 @@ export class ImapMailbox implements AsyncDisposable {
     return typeof limit === 'number' && limit > 0 ? limit : undefined
   }
 
-  /** Folders of the user's own, each with its state where it can be selected. */
+  /**
+   * Folders of the user's own, each with its state where it can be selected. Throws BACKEND_UNREACHABLE
+   * where the server refuses to tell, as one does that cannot get at the mailbox.
+   */
   async list(): Promise<FolderList> {
+    try {
+      return await this.#list()
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      throw new MailmuxError('BACKEND_UNREACHABLE', `${this.server}, IMAP: ${error.message}`)
+    }
+  }
+
+  async #list(): Promise<FolderList> {
     // STATUS of the selected folder is as this session knows it else: RFC 9051 section 6.3.11.
     await this.#exec('NOOP', [])
     const statusQuery = { messages: true, uidNext: true, uidValidity: true, highestModseq: true }
