@@ -13,6 +13,7 @@
  * Messages at the target that are not ours (below the floor, or left over when a pass has ended) are
  * never touched.
  */
+import { counted } from '../base/counted.ts'
 import type { CopiedFolder, CopiedMessage, CopyJournal } from '../map/state/copy-journal.ts'
 import { copyMessages } from './copy-messages.ts'
 import {
@@ -116,8 +117,13 @@ async function expungeTargets(
   }
   const uids = rows.map(({ targetUid }) => targetUid).sort((one, other) => one - other)
   await session.target.expunge(UidSet.of(uids))
-  journal.forget(folder, uids)
-  report.expunged += uids.length
+  // Some answer OK though they may not, or cannot: Dovecot where it may not write into a Maildir.
+  const left = await session.target.uids()
+  const gone = uids.filter((uid) => !left.has(uid))
+  journal.forget(folder, gone)
+  report.expunged += gone.length
+  const stay = uids.length - gone.length
+  if (stay > 0) report.problems.push(`${counted(stay, 'message')} could not be expunged`)
 }
 
 /** Asks only what has changed where both passes know a MODSEQ, else all. */
