@@ -25,7 +25,7 @@ import {
   keepFlags,
 } from './folder-work.ts'
 import type { SelectedFolder } from './imap-answers.ts'
-import { groupFlagChanges } from './plan-messages.ts'
+import { flagsIn, groupFlagChanges, keptFlags } from './plan-messages.ts'
 import { UidSet } from './uid-set.ts'
 
 /** Throws what the connections and the journal throw. */
@@ -50,7 +50,10 @@ export async function copyFolder(work: FolderWork): Promise<FolderReport> {
     // Another connection has added them: until it selects anew, this one may not know them, and a
     // STORE of them does nothing, and is answered OK (Dovecot 2.3).
     if (hadRows && report.copied > 0) await session.target.select(work.targetName, 'write')
-    if (hadRows) await followFlags(context, source, there)
+    if (hadRows) {
+      await followFlags(context, source, there)
+      await restoreFlags(context)
+    }
   }
   const isWhole = report.bad === 0 && report.problems.length === 0
   // A selected folder may be told of as it was when it was selected.
@@ -165,4 +168,35 @@ async function changeFlags(
   }
   journal.record(folder, changed)
   report.flagged += changed.length
+}
+
+/**
+ * What somebody has changed at the target since the last pass, by looking at the copy with a mail
+ * program, is put right: no pass would find it again, and every comparison.
+ */
+async function restoreFlags({ work, folder, target, report }: FolderContext): Promise<void> {
+  const { journal, session } = work
+  const since = folder.target?.modseq ?? ''
+  if (since === '' || since === target.state.modseq) return
+  const changed = await session.target.changedFlags(since)
+  if (changed.length === 0) return
+  const flagsOf = new Map(changed.map(({ uid, flags }) => [uid, flags]))
+  const wanted = new Map<number, string>()
+  for (const { targetUid, flags } of journal.messages(folder)) {
+    const found = flagsOf.get(targetUid)
+    const kept = keptFlags(flags, target.permanentFlags)
+    if (found !== undefined && plain(kept) !== plain(flagsIn(found))) wanted.set(targetUid, flags)
+  }
+  for (const { uids, flags } of groupFlagChanges(wanted)) {
+    await session.target.setFlags(uids, keepFlags(flags, target, report))
+  }
+  report.flagged += wanted.size
+}
+
+/** In one text, without case: RFC 9051 section 2.3.2. */
+function plain(flags: readonly string[]): string {
+  return flags
+    .map((flag) => flag.toLowerCase())
+    .sort()
+    .join(' ')
 }
