@@ -137,9 +137,14 @@ export class MovingSite implements AsyncDisposable {
     return name === 'fritz' ? this.pair.source : this.pair.target
   }
 
-  /** Something that is done inside fritz, past all front ends, before this returns. */
-  inside(user: string, [command = '', ...rest]: readonly string[], input = ''): void {
-    const way = ['-c', this.pair.source.configFile, ...command.split(' ')]
+  /** Something that is done inside a back-end, past all front ends, before this returns. */
+  inside(
+    user: string,
+    [command = '', ...rest]: readonly string[],
+    input = '',
+    at: 'fritz' | 'ingrid' = 'fritz',
+  ): void {
+    const way = ['-c', this.dovecot(at).configFile, ...command.split(' ')]
     execFileSync('doveadm', [...way, '-u', `${user}@example.com`, ...rest], { input })
   }
 
