@@ -7,9 +7,10 @@ import type { BadMessages } from './bad-messages.ts'
 import { CopyConnections } from './copy-connections.ts'
 import { copyFolder } from './copy-folder.ts'
 import type { CopyEnds, CopySession } from './copy-session.ts'
+import { dropGone } from './drop-gone.ts'
 import { type FolderPair, mapFolders } from './folder-map.ts'
 import type { FolderReport } from './folder-work.ts'
-import { Refusal, selectableIn } from './imap-answers.ts'
+import { Refusal } from './imap-answers.ts'
 import { growthOf, isUnchanged, type MailboxLook } from './mailbox-look.ts'
 import { type FolderRoom, makeFolder } from './make-folder.ts'
 import { type Findings, type PassReport, reportOf, tellOf } from './pass-report.ts'
@@ -135,7 +136,11 @@ export class MailboxCopy implements AsyncDisposable {
       }
     }
     const folders = await this.#copyAll(waiting, known, options, findings)
-    if (options.mirror) await this.#dropGone(known, look, findings)
+    if (options.mirror) {
+      const { target } = this.session
+      const work = { target, journal: this.#journal, known, made: this.#made, findings }
+      await dropGone(work, look)
+    }
     return reportOf(folders, look.pairs.length - waiting.length, findings)
   }
 
@@ -246,57 +251,6 @@ export class MailboxCopy implements AsyncDisposable {
       onBad: (bad) => this.plan.bad.keep(bad),
       onProgress: (messages, bytes) => this.plan.onProgress({ messages, bytes }),
     })
-  }
-
-  /** Folders that the source has no more: what was copied of them goes, and they where that was all. */
-  async #dropGone(
-    known: ReadonlyMap<string, CopiedFolder>,
-    { source, target }: MailboxLook,
-    { notes, problems }: Findings,
-  ): Promise<void> {
-    // One whose state the source does not tell is there still.
-    const [here, there] = [selectableIn(source), selectableIn(target)]
-    for (const folder of known.values()) {
-      const { sourceName, targetName } = folder
-      if (here.has(sourceName)) continue
-      try {
-        if (there.has(targetName)) await this.#takeAway(folder, notes)
-        this.#journal.drop(folder)
-      } catch (error) {
-        if (!(error instanceof Refusal)) throw error
-        problems.push(`${sourceName} is gone, and ${targetName} is there still: ${error.message}`)
-      }
-    }
-    for (const [sourceName, targetName] of this.#made) {
-      if (here.has(sourceName)) continue
-      this.#made.delete(sourceName)
-      // It was gone before anything of it was written down.
-      const isOurs = !known.has(sourceName) && there.has(targetName)
-      if (isOurs) await this.#removeEmpty(targetName, notes)
-    }
-  }
-
-  /** Throws Refusal. `notes` hears of a folder that must stay without its messages. */
-  async #takeAway(folder: CopiedFolder, notes: string[]): Promise<void> {
-    const { target } = this.session
-    const { targetName } = folder
-    const { state } = await target.select(targetName, 'write')
-    if (state.uidValidity !== folder.targetValidity) return
-    await target.expunge(UidSet.of([...this.#journal.targetUids(folder)]))
-    await this.#removeEmpty(targetName, notes)
-  }
-
-  async #removeEmpty(targetName: string, notes: string[]): Promise<void> {
-    const { target } = this.session
-    try {
-      const { state } = await target.select(targetName, 'write')
-      if (state.messages > 0 || targetName.toUpperCase() === 'INBOX') return
-      await target.remove(targetName)
-      await target.subscribe(targetName, false)
-    } catch (error) {
-      if (!(error instanceof Refusal)) throw error
-      notes.push(`${targetName} stays, and is empty: ${error.message}`)
-    }
   }
 }
 
