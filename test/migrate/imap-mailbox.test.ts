@@ -19,7 +19,7 @@ async function serve(peer: Peer, searches: readonly string[][]): Promise<void> {
     if (command === 'UID SEARCH') told.push(...(searches[asked++] ?? searches.at(-1) ?? []))
     if (command === 'LOGOUT') told.push('BYE')
     for (const line of told) peer.send(`* ${line}\r\n`)
-    peer.send(`${tag} OK done\r\n`)
+    peer.send(`${tag} ${command === 'LSUB' ? 'NO [SERVERBUG] what was that' : 'OK done'}\r\n`)
     if (command === 'LOGOUT') return
   }
 }
@@ -52,4 +52,14 @@ test('a server that lists fewer messages than it says that there are is not beli
       message: /^fritz, IMAP: lists /,
     })
   }
+})
+
+test('a server that does not list folders is one that cannot be worked with, and no fault of ours', async () => {
+  await using backend = await ScriptedBackend.start((peer) => serve(peer, []))
+  const access = doorTo('fritz', backend.port, 'authzid').accessTo('ann')
+  await using mailbox = await ImapMailbox.open(access, signal)
+  await assert.rejects(mailbox.list(), {
+    code: 'BACKEND_UNREACHABLE',
+    message: 'fritz, IMAP: does not list folders: what was that',
+  })
 })
