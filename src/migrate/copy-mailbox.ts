@@ -67,6 +67,18 @@ export class MailboxCopy implements AsyncDisposable {
     return this.#connections.sessions[0]
   }
 
+  /** Whether a folder of the source has another UIDVALIDITY by now than a pass has found. */
+  isNumberedAnew({ source, pairs }: MailboxLook): boolean {
+    const known = this.#known()
+    return pairs.some(({ source: { name } }) => {
+      const { uidValidity } = source.states.get(name) ?? {}
+      const folder = known.get(name)
+      return (
+        uidValidity !== undefined && folder !== undefined && folder.sourceValidity !== uidValidity
+      )
+    })
+  }
+
   /** Folders of both ends, and the names that belong together. Changes nothing. */
   async look(): Promise<MailboxLook> {
     const { session } = this

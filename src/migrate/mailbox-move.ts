@@ -155,6 +155,8 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
     const work = { route, ends, session: copy.session, journal, signal }
     if (!this.#ignores.includes('uidl')) this.#note(await carryUidls(work, config.stateDir))
     const look = await copy.look()
+    // A sweep would not know where to go on, and find nothing that comes there.
+    if (copy.isNumberedAnew(look)) throw new Disturbed()
     this.#settled = { states: describeStates(look.source), at: this.#options.clock.now() }
     await this.#checkBarrier(signal)
     return { copied, bytes }
