@@ -65,7 +65,7 @@ export class Traffic {
   work(home: Mailbox): void {
     const chance = this.#random()
     const isFull = countOf(home) >= mostMessages && this.#habits.deletes
-    if (isFull || (chance >= 0.6 && chance < 0.75)) this.#delete(home)
+    if (isFull || (chance >= 0.6 && chance < 0.75)) this.delete(home)
     else if (chance < 0.35) this.deliver(home, this.#random() < 0.7 ? [inbox] : this.#anyPath(home))
     else if (chance < 0.6) this.#flag(home)
     else if (chance < 0.9) this.#file(home)
@@ -147,7 +147,7 @@ export class Traffic {
     one.entry.flags = given
   }
 
-  #delete(home: Mailbox): void {
+  delete(home: Mailbox): void {
     const one = this.#any(home)
     if (one === undefined || !this.#habits.deletes) return
     one.folder.remove(one.message)

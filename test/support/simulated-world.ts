@@ -49,8 +49,10 @@ export class World implements Judge, Life {
   wrong: string | undefined
   /** Set while the transaction that gives the user another home is under way. */
   flipsTo: HostName | undefined
-  /** The source has been looked at for the last time, or is about to be. */
+  /** The mover is about to give the user another home, */
   isFlipping = false
+  /** and has looked at the source for the last time. */
+  #isLookedAt = false
   /** What the run before this one, or this, was disturbed by. */
   faults = 0
   readonly trace: string[] = []
@@ -162,8 +164,7 @@ export class World implements Judge, Life {
       this.#parties.hosts[name].cut(() => this.#random() < 0.5)
     }
     this.#writeInside(insideWrites)
-    // Nobody can look at the last moment but one; the sweep tells of it then.
-    if (!this.isFlipping && this.home === 'fritz' && this.#happens(renumberings)) this.#renumber()
+    if (!this.#isLookedAt && this.home === 'fritz' && this.#happens(renumberings)) this.#renumber()
     if (this.isLetIn && this.#happens(work)) this.traffic.work(this.mailboxes[this.home])
   }
 
@@ -177,6 +178,8 @@ export class World implements Judge, Life {
     await this.#step()
     if (this.isOver) return 'cut before'
     this.onCommand?.(host.name, command)
+    const isList = command.name === 'LIST' && host.name === this.mover?.from
+    this.#isLookedAt = this.isFlipping && (this.#isLookedAt || isList)
     this.note(`${host.name} ${command.tag} ${command.name} ${String(command.words).slice(0, 60)}`)
     if (this.#happens(this.#rates.cuts)) {
       this.faults++
@@ -305,7 +308,11 @@ export class World implements Judge, Life {
   #writeInside(rate: number): void {
     const { mover } = this
     const at = mover?.from ?? this.home
-    if (this.#happens(rate)) this.traffic.writeInside(this.mailboxes[at], at !== this.home)
+    if (!this.#happens(rate)) return
+    // What is deleted there after the last look is lost: docs/migration.md, what is not claimed.
+    const isDeleted = at === this.home && !this.#isLookedAt && this.#random() < 0.3
+    if (isDeleted) this.traffic.delete(this.mailboxes[at])
+    else this.traffic.writeInside(this.mailboxes[at], at !== this.home)
   }
 
   #renumber(): void {
