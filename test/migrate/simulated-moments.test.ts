@@ -36,6 +36,28 @@ test('what comes to a folder that was numbered anew within the freeze is swept',
   assert.deepEqual([swept?.problems, swept?.swept], [[], 1])
 })
 
+test('a folder that its user deletes or renames while it is listed does not stop a move', async () => {
+  const world = await begin()
+  const { fritz } = world.mailboxes
+  const { ledger } = world.traffic
+  for (const name of ['deleted', 'renamed']) {
+    fritz.create([name])
+    ledger.create([name])
+  }
+  world.onCommand = (host, { name }) => {
+    if (host !== 'fritz' || name !== 'EXAMINE') return
+    world.onCommand = undefined
+    fritz.delete(['deleted'])
+    ledger.drop(['deleted'])
+    fritz.rename(['renamed'], ['other'])
+    ledger.rename(['renamed'], ['other'])
+  }
+  const { report } = await site.move('ingrid', 'begun')
+  assert.equal(report?.result, 'moved')
+  assert.deepEqual(world.differences(), [])
+  assert.notEqual(world.mailboxes.ingrid.get(['other']), undefined)
+})
+
 function someBody(text: string) {
   const date = '17-Jul-2026 02:44:25 +0100'
   return { octets: Buffer.from(`Subject: ${text}\r\n\r\n`), date, key: text }
