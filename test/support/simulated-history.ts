@@ -116,8 +116,17 @@ async function check(site: SimulatedSite, to: HostName): Promise<void> {
     'not swept',
   )
   const rows = await site.rows(from, to)
-  const wrong = world.differences().filter((one) => !isMoved || !mayBe(site, one, rows))
+  const [wrong, strays] = [[] as Difference[], [] as Difference[]]
+  for (const one of world.differences()) {
+    if (isMoved && mayBe(site, one, rows)) strays.push(one)
+    else wrong.push(one)
+  }
   assert.equal(wrong.map(describeDifference).join('\n'), '')
+  // They are its user's from now on, and go where he goes.
+  for (const { path, message } of strays) {
+    if (message === undefined) continue
+    world.traffic.ledger.add(path, { body: message.body, flags: message.flags, isInside: false })
+  }
 }
 
 /** A message that was stored, not written down, and deleted by its user before the next run. */
