@@ -1,7 +1,11 @@
 /**
  * Whole moves in simulated worlds: everything of ours is real, the back-ends, the daemon and what
  * happens around them is drawn from one seed (test/support/simulated-*.ts). `SEED=…` replays a
- * history and tells it, `MOVE_SEEDS=10000` tries more.
+ * history and tells it, `MOVE_SEEDS=10000` from `FIRST_SEED=1` on tries more.
+ *
+ * A seed replays exactly where the mover asks for the next thing within a few turns of the event loop.
+ * Files are read in other threads, and a pass that takes longer than three seconds is made again: a
+ * machine that is very busy may see another history.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

@@ -18,6 +18,7 @@ import { sweepMoves, type SettledMove } from '../../src/migrate/list-moves.ts'
 import { type MoveReport, moveUser } from '../../src/migrate/move-user.ts'
 import { userNamed } from '../../src/migrate/prepare-move.ts'
 import { RunLimits } from '../../src/migrate/run-limits.ts'
+import { type Random, randomOf } from './random.ts'
 import { SimulatedClock } from './simulated-clock.ts'
 import { SimulatedDaemon } from './simulated-daemon.ts'
 import { type HostName, SimulatedHost } from './simulated-host.ts'
@@ -46,6 +47,7 @@ export class SimulatedSite implements AsyncDisposable {
   readonly #hosts: Readonly<Record<HostName, SimulatedHost>>
   readonly #daemon: SimulatedDaemon
   #clock = new SimulatedClock()
+  #chance: Random = () => 0
   world!: World
 
   private constructor(dir: string, config: Config, turns: Turns, hosts: SimulatedSite['hosts']) {
@@ -88,6 +90,7 @@ export class SimulatedSite implements AsyncDisposable {
     rmSync(now, { recursive: true })
     cpSync(join(this.#dir, 'first'), now, { recursive: true })
     this.#clock = new SimulatedClock()
+    this.#chance = randomOf(-seed)
     await this.#daemon.stop()
     const world = new World(seed, { hosts: this.#hosts, daemon: this.#daemon }, changes)
     this.world = world
@@ -179,10 +182,16 @@ export class SimulatedSite implements AsyncDisposable {
 
   async #during<Result>(work: Promise<Result>): Promise<Result> {
     const { world } = this
-    // How long is not the seed's: who is refused waits for a while that has some chance in it.
-    return await this.#turns.during(work, this.#clock, async () => {
-      if (!world.isOver) await world.rest(ticksOfWait)
-    })
+    // Whoever is refused waits for a while that has some chance in it: the seed's, too.
+    const { random } = Math
+    Math.random = this.#chance
+    try {
+      return await this.#turns.during(work, this.#clock, async () => {
+        if (!world.isOver) await world.rest(ticksOfWait)
+      })
+    } finally {
+      Math.random = random
+    }
   }
 
   /** Administrators log in as the back-ends of this world have it. */
