@@ -8,7 +8,7 @@ import { playSteps } from '../../test/support/simulated-steps.ts'
 
 const [, , seeds = '1000', first = '1'] = process.argv
 const [most, from] = [Number(seeds), Number(first)]
-/** The steps alone take about a thousandth of the time. */
+/** The steps alone take less than a hundredth of the time. */
 const stepsForEach = 100
 const tellEvery = 1_000
 
