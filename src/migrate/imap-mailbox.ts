@@ -95,7 +95,8 @@ export class ImapMailbox implements AsyncDisposable {
       return await this.#list()
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
-      throw new MailmuxError('BACKEND_UNREACHABLE', `${this.server}, IMAP: ${error.message}`)
+      const what = `${this.server}, IMAP: does not list folders: ${error.message}`
+      throw new MailmuxError('BACKEND_UNREACHABLE', what, { cause: error })
     }
   }
 
