@@ -14,7 +14,7 @@ import { Peer } from '../support/peer.ts'
 import { skipWithout } from '../support/tools.ts'
 
 const killed = fileURLToPath(new URL('../support/killed-move.ts', import.meta.url))
-/** `MOVE_KILLS=all` for every one, which takes its time. */
+/** `MOVE_KILLS=all` for every one, which takes its time; without traffic: move-kills.test.ts. */
 const kills: readonly (readonly [MoveStep, 'before' | 'after'])[] =
   process.env['MOVE_KILLS'] === 'all'
     ? (
@@ -31,10 +31,8 @@ const kills: readonly (readonly [MoveStep, 'before' | 'after'])[] =
       ).flatMap((step) => [[step, 'before'] as const, [step, 'after'] as const])
     : [
         ['freezing', 'after'],
-        ['flipping', 'after'],
         ['flipped', 'before'],
         ['flipped', 'after'],
-        ['kept', 'before'],
       ]
 /** Those that leave the user at the target; and the last before it, which is not one of them. */
 const afterFlip: ReadonlySet<MoveStep> = new Set(['flipped', 'sweeping', 'kept'])

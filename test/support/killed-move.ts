@@ -1,11 +1,14 @@
 /**
  * A move that is killed as it writes a step down: CONFIG USER TO STEP before|after. The step `flipped`
  * is written with the flip itself: before, nothing of it is durable; after, the sources are not edited.
+ * For `waiting` it is given a time, for `giving_up` and `stopped` it is interrupted in its freeze; for
+ * `purging` and `purged` it is done, and what it has left is purged.
  */
 import { namedBackend } from '../../src/config/named-backend.ts'
 import { loadConfig } from '../../src/config/load.ts'
-import { MoveJournal } from '../../src/map/state/move-journal.ts'
+import { type Move, MoveJournal } from '../../src/map/state/move-journal.ts'
 import { State } from '../../src/map/state/state.ts'
+import { purgeMoves } from '../../src/migrate/list-moves.ts'
 import { moveUser } from '../../src/migrate/move-user.ts'
 
 const [, , file = '', user = '', to = '', step = '', when = ''] = process.argv
@@ -36,13 +39,27 @@ state.putInForce = function (...args) {
 }
 
 const { config } = await loadConfig(file)
+const interrupted = new AbortController()
+const { signal } = interrupted
+const isToStop = step === 'giving_up' || step === 'stopped'
 const request = {
   user,
   to: namedBackend(config, to),
   order: 'begun',
   merge: false,
   maxBad: 0,
+  at: step === 'waiting' ? Date.now() + 3_600_000 : undefined,
 } as const
-const listener = { step: () => undefined, progress: () => undefined, note: () => undefined }
-const report = await moveUser(config, request, listener, new AbortController().signal)
-process.stdout.write(JSON.stringify(report.record?.details.error ?? report.result))
+const listener = {
+  step: (move: Move) => {
+    if (isToStop && move.step === 'settling') interrupted.abort()
+  },
+  progress: () => undefined,
+  note: () => undefined,
+}
+if (step === 'purging' || step === 'purged') {
+  process.stdout.write(JSON.stringify(await purgeMoves(config, Date.now() + 2e9, signal)))
+} else {
+  const report = await moveUser(config, request, listener, signal)
+  process.stdout.write(JSON.stringify(report.record?.details.error ?? report.result))
+}
