@@ -3,7 +3,7 @@
  * and all that goes deflated.
  */
 import zlib from 'node:zlib'
-import { readStatus } from '../protocol/imap/grammar.ts'
+import { cleanText, readStatus, type StatusLine } from '../protocol/imap/grammar.ts'
 
 const tag = 'Z'
 
@@ -12,14 +12,17 @@ export const compressCommand = `${tag} COMPRESS DEFLATE\r\n`
 /** Untagged responses before the answer are few, and short. */
 const answerBytes = 8_192
 
+/** `rest` is what came after it. */
+export type Answered =
+  | { readonly kind: 'accepted' | 'declined' | 'malformed'; readonly rest: Buffer }
+  | { readonly kind: 'bye'; readonly status: StatusLine }
+
 /** Reads the answer to `compressCommand`. Pure. */
 export class CompressAnswer {
   #pending = Buffer.alloc(0)
 
-  /** Undefined while it has not come. `rest` is what came after it. */
-  push(
-    bytes: Buffer,
-  ): { readonly kind: 'accepted' | 'declined' | 'malformed'; readonly rest: Buffer } | undefined {
+  /** Undefined while it has not come. */
+  push(bytes: Buffer): Answered | undefined {
     this.#pending = Buffer.concat([this.#pending, bytes])
     for (;;) {
       const end = this.#pending.indexOf('\r\n')
@@ -29,12 +32,26 @@ export class CompressAnswer {
       }
       const line = this.#pending.subarray(0, end).toString('latin1')
       this.#pending = this.#pending.subarray(end + 2)
-      if (line.startsWith('* ')) continue
+      if (line.startsWith('* ')) {
+        const told = readStatus(line.slice(2))
+        if (told?.status === 'BYE') return { kind: 'bye', status: told }
+        continue
+      }
       const status = line.startsWith(`${tag} `) ? readStatus(line.slice(tag.length + 1)) : undefined
       const kind =
         status === undefined ? 'malformed' : status.status === 'OK' ? 'accepted' : 'declined'
       return { kind, rest: this.#pending }
     }
+  }
+}
+
+/** The server ends the connection, and says why. */
+export class Farewell extends Error {
+  readonly status: StatusLine
+
+  constructor(status: StatusLine) {
+    super(cleanText(status.text))
+    this.status = status
   }
 }
 

@@ -6,7 +6,7 @@ import { nodeSocketOf } from '../net/connection.ts'
 import type { Inlet } from '../net/dial.ts'
 import type { BackEndOutcome } from '../protocol/login.ts'
 import type { Share } from './allowance.ts'
-import { CompressAnswer, compressCommand, Compression } from './compression.ts'
+import { CompressAnswer, compressCommand, Compression, Farewell } from './compression.ts'
 import type { LoginClient } from './login-client.ts'
 
 const readBytes = 65_536
@@ -86,14 +86,12 @@ export class MailboxStream extends Duplex {
   async compress(timeoutMs: number): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     this.#compressing = { answer: new CompressAnswer(), end: resolve }
-    const late = (): void => void this.destroy(new Error('no answer in time'))
     const gone = (): void => reject(new Error('connection closed'))
-    this.on('timeout', late).on('error', reject).on('close', gone)
-    this.setTimeout(timeoutMs)
+    const late = setTimeout(() => this.destroy(new Error('no answer in time')), timeoutMs)
+    this.on('error', reject).on('close', gone)
     this.#socket.write(compressCommand)
-    await promise
-    this.off('timeout', late).off('error', reject).off('close', gone)
-    this.setTimeout(0)
+    await promise.finally(() => clearTimeout(late))
+    this.off('error', reject).off('close', gone)
   }
 
   /** `silenceMs`: no answer for so long ends it. */
@@ -172,8 +170,8 @@ export class MailboxStream extends Duplex {
     const said = answer.push(bytes)
     if (said === undefined) return true
     this.#compressing = undefined
-    if (said.kind === 'malformed') {
-      this.destroy(new Error('malformed answer'))
+    if (said.kind === 'bye' || said.kind === 'malformed') {
+      this.destroy(said.kind === 'bye' ? new Farewell(said.status) : new Error('malformed answer'))
       return false
     }
     if (said.kind === 'accepted') this.#compression = this.#compressed()

@@ -5,10 +5,12 @@ import type { BackEndOutcome } from '../protocol/login.ts'
 import { createPop3BackEnd } from '../protocol/pop3/back-end.ts'
 import { createSieveBackEnd } from '../protocol/sieve/back-end.ts'
 import type { Share } from './allowance.ts'
+import { Farewell } from './compression.ts'
 import { LoginClient } from './login-client.ts'
 import { endpointOf, type MailboxAccess, type MailboxProtocol } from './mailbox-access.ts'
 import { type Accepted, MailboxStream, type Sieve } from './mailbox-stream.ts'
 import { prefaceFor } from './passed-client.ts'
+import { isThrottled } from './throttled.ts'
 
 const machines = {
   imap: createImapBackEnd,
@@ -59,7 +61,11 @@ export function openMailboxStream(
   })
   const fail = (error: unknown): void => {
     const what = `${access.server}, ${protocol} as ${access.login}: COMPRESS: ${messageOf(error)}`
-    reject(signal.aborted ? signal.reason : new MailmuxError('BACKEND_UNREACHABLE', what))
+    const status = error instanceof Farewell ? error.status : undefined
+    const isBusy = status !== undefined && isThrottled({ command: 'NOOP', ...status })
+    if (isBusy && !isSpare) access.share?.refused()
+    const code = isBusy ? 'BACKEND_THROTTLED' : 'BACKEND_UNREACHABLE'
+    reject(signal.aborted ? signal.reason : new MailmuxError(code, what))
   }
   const giveUp = (): void => {
     client.abort()

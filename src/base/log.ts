@@ -257,6 +257,7 @@ export interface EventFields {
   'move.settled': {
     user: string
     source: string
+    target: string
     swept?: number
     moved?: string
     notes?: readonly string[]

@@ -5,22 +5,25 @@ import { type Locate, problem } from './locate.ts'
 
 /** More often, the daemon would do little else. */
 const leastEveryMs = 1_000
+/** Less often, sweeps would come late. */
+const mostEveryMs = 86_400_000
 
 export function checkMoves({ move }: Config, locate: Locate): Problem[] {
   const { quietMs, freezeLimitMs, dueEveryMs } = move
-  const isEndless = quietMs > 0 && quietMs >= freezeLimitMs
-  const isBusy = dueEveryMs > 0 && dueEveryMs < leastEveryMs
+  // The rest of a freeze takes its time, too, and may be done twice.
+  const isEndless = quietMs * 2 > freezeLimitMs
+  const isOdd = dueEveryMs > 0 && (dueEveryMs < leastEveryMs || dueEveryMs > mostEveryMs)
   return [
     ...(isEndless
       ? [
           bad(
             'quiet_time',
-            'must be shorter than move.freeze_limit',
+            'must be at most half of move.freeze_limit',
             'no freeze would end with a move',
           ),
         ]
       : []),
-    ...(isBusy ? [bad('due_every', 'must be 1s at least', '0s for never')] : []),
+    ...(isOdd ? [bad('due_every', 'must be from 1s to 1d', '0s for never')] : []),
   ]
 
   function bad(key: string, what: string, hint: string): Problem {

@@ -3,13 +3,12 @@
  * last minute, has ports of back-ends probed that nobody used for a while and moves gone on with, and
  * raises the alarm about guesses at logins.
  */
-import type { Log } from '../base/log.ts'
 import { BackendHealth } from './backend-health.ts'
 import { type BackendPort, BackendProber } from './check-backends.ts'
 import { CountHistory } from './count-history.ts'
 import type { Counts } from './counters.ts'
 import { LoginAlarm } from './login/login-alarm.ts'
-import { MoveWatch } from './move-watch.ts'
+import { MoveWatch, type MoveWatchOptions } from './move-watch.ts'
 import type { Settings } from './settings.ts'
 import type { WorkerPool } from './worker-pool.ts'
 
@@ -25,12 +24,9 @@ export class Monitor implements AsyncDisposable {
   #settings: Settings
   #prober: BackendProber | undefined
 
-  /** `program`: as `MoveWatch` has it. */
-  constructor(
-    pool: WorkerPool,
-    settings: Settings,
-    { log, program }: { readonly log: Log; readonly program: readonly string[] | undefined },
-  ) {
+  /** `options`: of `MoveWatch`, too. */
+  constructor(pool: WorkerPool, settings: Settings, options: MoveWatchOptions) {
+    const { log } = options
     this.#pool = pool
     this.#settings = settings
     this.health = new BackendHealth(settings.config, log, Date.now())
@@ -39,7 +35,7 @@ export class Monitor implements AsyncDisposable {
     }
     this.alarm = new LoginAlarm(log)
     this.alarm.use(settings.config)
-    this.moves = new MoveWatch(settings.config, { program, log })
+    this.moves = new MoveWatch(settings.config, options)
     this.#timer = setInterval(() => void this.#look(), lookMs).unref()
     this.#begin()
   }

@@ -77,8 +77,8 @@ export class Supervisor {
     this.#metrics = metrics
     this.#inForce = settings
     this.pool = pool
-    const { program } = options
-    this.#monitor = new Monitor(pool, settings.settings, { log: logWriter.log, program })
+    const { program, runAs } = options
+    this.#monitor = new Monitor(pool, settings.settings, { log: logWriter.log, program, runAs })
     this.reload = coalesce(() => this.#turns.run(() => this.#reloadOnce()))
   }
 
@@ -183,7 +183,12 @@ export class Supervisor {
   async stop({ reason, ...drain }: Ending, signals: Signals): Promise<void> {
     this.#isStopping = true
     this.#logWriter.log('daemon.stopping', { reason })
-    signals.onHurry = () => this.pool.killAll()
+    const { moves } = this.#monitor
+    moves.end()
+    signals.onHurry = () => {
+      this.pool.killAll()
+      moves.kill()
+    }
     const { drainTimeoutMs } = this.#inForce.settings.config.limits
     const stopped = this.pool.stop(drain)
     // A signal during a drain is not kept waiting for it.

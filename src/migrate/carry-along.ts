@@ -1,7 +1,7 @@
 /**
  * What a mailbox that moves has beside its messages: Sieve scripts, rights of others and annotations,
- * and what POP3 clients know messages by. What cannot come along is told, and keeps nobody from moving:
- * it stays at the source.
+ * and what POP3 clients know messages by. A script that cannot come along keeps its user from moving; of
+ * the others it is told, and they stay at the source.
  */
 import type { MailboxAccess } from '../backend/mailbox-access.ts'
 import { Pop3Refusal } from '../backend/pop3-connection.ts'
@@ -35,23 +35,25 @@ export class CarriedAlong {
     this.#work = work
   }
 
+  /** Throws MOVE_UNEQUAL where a script is not there, unless that is to be ignored. */
+  async carryScripts(signal: AbortSignal): Promise<void> {
+    const { ends, ignores } = this.#work
+    if (ignores.includes('sieve')) return
+    const { problems } = await copyScripts(ends, signal)
+    if (problems.length === 0) return
+    throw new MailmuxError('MOVE_UNEQUAL', `${problems.join('; ')}; ${wayOutOf('sieve')}`)
+  }
+
   /**
-   * Throws MOVE_UNEQUAL where a script is not there, unless that is to be ignored. `limitMs`: rights and
-   * annotations for which there is no time are left to `carryRest`.
+   * Throws as `carryScripts` does. `limitMs`: rights and annotations for which there is no time are left
+   * to `carryRest`.
    */
   async carry(
     copy: MailboxCopy,
     signal: AbortSignal,
     limitMs = Number.POSITIVE_INFINITY,
   ): Promise<readonly string[]> {
-    const { ends, ignores } = this.#work
-    if (!ignores.includes('sieve')) {
-      const { problems } = await copyScripts(ends, signal)
-      if (problems.length > 0) {
-        const what = `${problems.join('; ')}; ${wayOutOf('sieve')}`
-        throw new MailmuxError('MOVE_UNEQUAL', what)
-      }
-    }
+    await this.carryScripts(signal)
     return await this.#carryExtras(copy, limitMs)
   }
 

@@ -2,7 +2,8 @@
 import { counted } from '../base/counted.ts'
 import { MailmuxError } from '../base/error.ts'
 import type { MailboxCopy } from './copy-mailbox.ts'
-import { selectableIn } from './imap-answers.ts'
+import { Refusal, selectableIn } from './imap-answers.ts'
+import type { ImapMailbox } from './imap-mailbox.ts'
 import type { MailboxLook } from './mailbox-look.ts'
 import { describeBytes } from './migration-report.ts'
 
@@ -22,8 +23,7 @@ export async function checkSizes(
   const where: string[] = []
   for (const folder of selectableIn(list)) {
     if (list.states.get(folder)?.messages === 0) continue
-    await source.select(folder, 'read')
-    const { size } = await source.largerThan(appendLimitBytes)
+    const size = await countLarger(source, folder, appendLimitBytes)
     if (size > 0) where.push(`${folder}: ${size}`)
     total += size
   }
@@ -32,4 +32,15 @@ export async function checkSizes(
   const what = `${counted(total, 'message')} too large (${where.join(', ')}): ${limit}`
   if (total > maxBad) throw new MailmuxError('TOO_MANY_BAD', `${user}: ${what}`)
   return [what]
+}
+
+/** None of a folder that cannot be read by now: what becomes of that, a pass finds out. */
+async function countLarger(source: ImapMailbox, folder: string, bytes: number): Promise<number> {
+  try {
+    await source.select(folder, 'read')
+    return (await source.largerThan(bytes)).size
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error
+    return 0
+  }
 }

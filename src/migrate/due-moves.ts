@@ -1,7 +1,7 @@
 /** `mailmux user moves --due`: moves and sweeps whose time has come while no command works on them. */
 import { MailmuxError, messageOf } from '../base/error.ts'
 import type { Config } from '../config/config.ts'
-import { dueAt, movesDue } from '../map/state/move-due.ts'
+import { isDue, movesDue } from '../map/state/move-due.ts'
 import { type Move, MoveJournal } from '../map/state/move-journal.ts'
 import { type SettledMove, sweepMoves } from './list-moves.ts'
 import { goOnWith } from './move-user.ts'
@@ -25,24 +25,32 @@ export async function dueMoves(
   using journal = await MoveJournal.open(config.stateDir)
   using limits = new RunLimits(config)
   const settled: SettledMove[] = []
-  for (const move of movesDue(journal.moves(), now)) {
+  for (const move of movesDue(journal.moves(), now, config.backends)) {
     if (move.step === 'kept' || signal.aborted) continue
     const isMeant = (last: Move): boolean => last.id === move.id && isDue(last, now)
     const one = await goOn(config, { move, isMeant, limits }, signal)
     if (one !== undefined) settled.push(one)
   }
   const until = performance.now() + sweepingMs
-  const isWanted = (move: Move): boolean => performance.now() < until && isDue(move, now)
-  const swept = await sweepMoves(config, signal, isWanted)
+  const known = config.backends
+  const swept = await sweepMoves(config, signal, (move, before) => {
+    const isOver = performance.now() >= until || isAway(move, before)
+    return !isOver && known.has(move.source) && known.has(move.target) && isDue(move, now)
+  })
   return [...settled, ...swept.filter(isWorthTelling)]
+}
+
+const away = new Set(['BACKEND_UNREACHABLE', 'BACKEND_THROTTLED'])
+
+/** Users of a back-end that does not answer do not keep those of others waiting. */
+function isAway({ source, target }: Move, before: readonly SettledMove[]): boolean {
+  return before.some(
+    (one) => one.source === source && one.target === target && away.has(one.error?.code ?? ''),
+  )
 }
 
 function isWorthTelling({ swept = 0, problems, error }: SettledMove): boolean {
   return swept + problems.length > 0 || (error !== undefined && error.code !== 'MIGRATION_BUSY')
-}
-
-function isDue(move: Move, now: number): boolean {
-  return (dueAt(move) ?? Infinity) <= now
 }
 
 interface Due {
@@ -61,7 +69,7 @@ async function goOn(
   const { user, source, target } = move
   const notes: string[] = []
   const note = (text: string): void => void notes.push(text)
-  const told = { user, source, notes, problems: [] }
+  const told = { user, source, target, notes, problems: [] }
   const listener = { step: () => undefined, progress: () => undefined, note }
   try {
     const report = await goOnWith(config, { user, isMeant, limits }, listener, signal)

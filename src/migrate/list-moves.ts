@@ -85,6 +85,7 @@ function listed(move: Move, retainMs: number): ListedMove {
 export interface SettledMove {
   readonly user: string
   readonly source: string
+  readonly target: string
   readonly swept?: number
   readonly purged?: number
   /** The back-end that the user lives at, by a move whose time had come. */
@@ -95,14 +96,17 @@ export interface SettledMove {
   readonly error?: { readonly code: string; readonly message: string }
 }
 
-/** Brings over what has come to where users were. One that fails does not keep the others. */
+/**
+ * Brings over what has come to where users were. One that fails does not keep the others. `isWanted`
+ * is told what has become of those before.
+ */
 export async function sweepMoves(
   config: Config,
   signal: AbortSignal,
-  isWanted: (move: Move) => boolean = () => true,
+  isWanted: (move: Move, settled: readonly SettledMove[]) => boolean = () => true,
 ): Promise<SettledMove[]> {
-  return await forEach(config, signal, (move, journal) => {
-    if (move.step !== 'kept' || !isWanted(move)) return undefined
+  return await forEach(config, signal, (move, { journal, settled }) => {
+    if (move.step !== 'kept' || !isWanted(move, settled)) return undefined
     // Whoever has moved on since lives elsewhere.
     const isLast = journal.lastMeantOf(move.user)?.id === move.id
     return isLast ? (tools) => sweep(config, move, tools) : undefined
@@ -119,7 +123,7 @@ export async function purgeMoves(
   signal: AbortSignal,
   { isUnverified = false } = {},
 ): Promise<SettledMove[]> {
-  return await forEach(config, signal, (move, journal) => {
+  return await forEach(config, signal, (move, { journal }) => {
     const { step, details, changedAt } = move
     const isDue = now >= (details.flippedAt ?? changedAt) + config.move.retainMs
     if (step !== 'purging' && !(step === 'kept' && isDue)) return undefined
@@ -133,31 +137,38 @@ interface Tools {
   readonly signal: AbortSignal
 }
 
+interface Settling {
+  readonly journal: MoveJournal
+  readonly settled: readonly SettledMove[]
+}
+
 type Work = (tools: Tools) => Promise<Partial<SettledMove>>
 
 async function forEach(
   config: Config,
   signal: AbortSignal,
-  workOn: (move: Move, journal: MoveJournal) => Work | undefined,
+  workOn: (move: Move, so: Settling) => Work | undefined,
 ): Promise<SettledMove[]> {
   using journal = await MoveJournal.open(config.stateDir)
   using limits = new RunLimits(config)
   const settled: SettledMove[] = []
+  const so = { journal, settled }
   for (const move of journal.moves()) {
-    if (workOn(move, journal) === undefined || signal.aborted) continue
-    const { id, user, source } = move
+    if (workOn(move, so) === undefined || signal.aborted) continue
+    const { id, user, source, target } = move
+    const told = { user, source, target }
     const problems: string[] = []
     const note = (text: string): void => void problems.push(text)
     const listener = { step: () => undefined, progress: () => undefined, note }
     try {
       using _lock = await lockMailbox(config.stateDir, user)
       // Others may have gone on with it while those before it were worked on.
-      const work = workOn(journal.read(id), journal)
+      const work = workOn(journal.read(id), so)
       if (work === undefined) continue
-      settled.push({ user, source, problems, ...(await work({ listener, limits, signal })) })
+      settled.push({ ...told, problems, ...(await work({ listener, limits, signal })) })
     } catch (error) {
       const code = error instanceof MailmuxError ? error.code : 'INTERNAL'
-      settled.push({ user, source, problems, error: { code, message: messageOf(error) } })
+      settled.push({ ...told, problems, error: { code, message: messageOf(error) } })
     }
   }
   return settled
@@ -182,6 +193,10 @@ async function purge(
   move: Move,
   { journal, isUnverified, ...tools }: Purging,
 ): Promise<Partial<SettledMove>> {
+  if (!config.backends.has(move.source)) {
+    journal.enter(move, { step: 'ended' })
+    return { purged: 0, notes: [`${move.source} is in the config no more: what is there stays`] }
+  }
   refuseHome(config, move)
   const { limits, signal } = tools
   const accessAt = async (name: string): Promise<MailboxAccess> => {

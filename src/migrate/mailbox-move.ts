@@ -102,6 +102,9 @@ export class MailboxMove implements MoveWork, AsyncDisposable {
     this.#note(await tellShared(copy.session, { ends: this.#options.ends, pairs: look.pairs }))
     await checkRoom(copy, this.estimate, move.target)
     await checkFlip(config, move)
+    // What is refused is found before all else is copied; where there is no port, nothing is put.
+    const { sieve } = this.#options.ends.target.endpoints
+    if (!isDryRun || sieve === undefined) await this.#along.carryScripts(signal)
     this.#isToTurn = false
   }
 

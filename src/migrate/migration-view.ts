@@ -16,13 +16,16 @@ interface Amounts {
 
 interface Followed {
   readonly at: number
-  last: Progress
+  readonly amounts: Amounts
 }
 
 export class MigrationView {
   readonly #users: number
   readonly #startedAt: number
   readonly #followed = new Map<string, Followed>()
+  /** Of all who are followed, and of how many of these it is known what to expect. */
+  #all = { there: 0, messages: 0, bytes: 0, expected: 0 }
+  #known = 0
   #ended = 0
 
   /** `users`: how many there are in all. `now`: monotonic milliseconds. */
@@ -35,12 +38,15 @@ export class MigrationView {
   line(progress: Progress, now: number): string {
     const { user, step, messages, bytes, folders } = progress
     const before = this.#followed.get(user)
-    if (before === undefined) this.#followed.set(user, { at: now, last: progress })
-    else before.last = progress
+    const { at = now } = before ?? {}
+    const amounts = amountsOf(progress)
+    this.#followed.set(user, { at, amounts })
+    this.#count(before?.amounts, -1)
+    this.#count(amounts, 1)
     if (step === 'look') return `${user}: looking`
     if (step === 'verify') return `${user}: verifying, ${describeAmount(messages, bytes)} copied`
     const done = folders === undefined ? '' : `${folders.done}/${folders.all} folders, `
-    return `${user}: ${done}${describeRate(amountsOf(progress), now - (before?.at ?? now))}`
+    return `${user}: ${done}${describeRate(amounts, now - at)}`
   }
 
   ended(): void {
@@ -49,18 +55,19 @@ export class MigrationView {
 
   /** One line about all. */
   total(now: number): string {
-    const amounts = [...this.#followed.values()].map(({ last }) => amountsOf(last))
-    const sum = (of: 'there' | 'messages' | 'bytes'): number =>
-      amounts.reduce((total, one) => total + one[of], 0)
-    const known = amounts.flatMap(({ expected }) => (expected === undefined ? [] : [expected]))
+    const { expected: sum, ...all } = this.#all
     // Those who have not been looked at are taken for as large as the others.
-    const expected =
-      known.length === 0
-        ? undefined
-        : Math.round((known.reduce((total, one) => total + one, 0) / known.length) * this.#users)
-    const all = { there: sum('there'), messages: sum('messages'), bytes: sum('bytes'), expected }
+    const expected = this.#known === 0 ? undefined : Math.round((sum / this.#known) * this.#users)
     const users = `${this.#ended}/${this.#users} users`
-    return `all: ${users}, ${describeRate(all, now - this.#startedAt)}`
+    return `all: ${users}, ${describeRate({ ...all, expected }, now - this.#startedAt)}`
+  }
+
+  #count(amounts: Amounts | undefined, sign: 1 | -1): void {
+    if (amounts === undefined) return
+    for (const key of ['there', 'messages', 'bytes', 'expected'] as const) {
+      this.#all[key] += sign * (amounts[key] ?? 0)
+    }
+    if (amounts.expected !== undefined) this.#known += sign
   }
 }
 

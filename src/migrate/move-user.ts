@@ -67,7 +67,7 @@ export async function moveUser(
   const isThis = known?.target === request.to.name
   if (known !== undefined && !isOver(known.step)) {
     if (!isThis) throw new MailmuxError('MOVE_REFUSED', describeOther(known))
-    return await goOn(config, asked, allowing(request, putOff(asked, known)))
+    return await goOn(config, asked, allowing(asked, putOff(asked, known)))
   }
   const plan = request.order === 'aborted' ? undefined : planMove(config, request)
   if (plan !== undefined) return await begin(config, asked, plan)
@@ -104,7 +104,14 @@ export async function goOnWith(
   const last = journal.lastOf(user)
   if (last === undefined || !isMeant(last)) return undefined
   const asked = { order: 'begun', waits: false, hold, journal, listener, limits, signal } as const
-  return await goOn(config, asked, last)
+  const report = await goOn(config, asked, last)
+  const { record } = report
+  if (record?.step === 'stopped' && record.details.error?.code === 'MOVE_STOPPED') {
+    // Nobody has stopped it but the end of whoever goes on with what is due.
+    const { error: _, ...details } = record.details
+    journal.enter(record, { step: 'planned', details })
+  }
+  return report
 }
 
 /** A time that is past was meant otherwise, unless it is the one that was given before. */
@@ -114,15 +121,21 @@ function refusePast({ at }: MoveRequest, known: Move | undefined, now: number): 
   throw new MailmuxError('USAGE', what)
 }
 
-/** What this run is allowed holds, too; else one that has stopped for it could only be given up. */
-function allowing({ merge, maxBad, ignores = [], verify }: MoveRequest, move: Move): Move {
-  return {
-    ...move,
+/**
+ * What this run is allowed holds from now on; else one that has stopped for it could only be given up,
+ * and who goes on with it at its time would not know.
+ */
+function allowing({ merge, maxBad, ignores = [], verify, journal }: Order, move: Move): Move {
+  const { step, details } = move
+  const allowed = {
     merge: move.merge || merge,
     maxBad: Math.max(move.maxBad, maxBad),
-    ignores: [...(move.ignores ?? []), ...ignores],
+    ignores: [...new Set([...(move.ignores ?? []), ...ignores])],
     ...(verify === undefined ? {} : { verify }),
   }
+  const isNew = merge || maxBad > move.maxBad || ignores.length > 0 || verify !== undefined
+  if (!isNew || isFlipped(step)) return move
+  return journal.enter(move, { details: { ...details, allowed } })
 }
 
 /** The move with the time that was asked for; says where the one that it has is past. */

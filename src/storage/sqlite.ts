@@ -47,12 +47,13 @@ export interface ReadDatabase {
 /**
  * Opens what is there, to read only, and checks that it is whole. Waits at most `waitMs` for another
  * process that opens or closes it; a transaction is never waited for. `unread`: tables that may be
- * large and that the caller does not read; they are not checked. Throws what SQLite reports.
+ * large and that the caller does not read; they are not checked. `all`: nothing is, for who finds out
+ * as rows are read. Throws what SQLite reports.
  */
 export function openSqliteToRead(
   path: string,
   waitMs: number,
-  unread: readonly string[] = [],
+  unread: readonly string[] | 'all' = [],
 ): ReadDatabase {
   // SQLite would wait for somebody who writes into a named pipe.
   if (statSync(path, { throwIfNoEntry: false })?.isFile() === false) {
@@ -73,9 +74,18 @@ export function openSqliteToRead(
 
 const sharingFails = new Set([readOnly, inputOutput, full, cannotOpen])
 
-function openWhole(path: string | URL, waitMs: number, unread: readonly string[]): SqliteDatabase {
+function openWhole(
+  path: string | URL,
+  waitMs: number,
+  unread: readonly string[] | 'all',
+): SqliteDatabase {
   const database = new DatabaseSync(path, { readOnly: true, timeout: waitMs })
   try {
+    if (unread === 'all') {
+      // Else a file that is none, or cannot be read, would be found out later.
+      database.prepare('SELECT count(*) FROM sqlite_schema').get()
+      return database
+    }
     const tables = database.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all()
     const names = tables.map(({ name }) => String(name))
     const isAll = !names.some((name) => unread.includes(name))

@@ -115,13 +115,39 @@ describe('a server that breaks off the answer', () => {
     })
   }
 
-  test('by nothing is not waited for', async () => {
-    await using backend = await ScriptedBackend.start(async (peer) => {
-      await letIn(peer)
-      await peer.end()
+  for (const [what, line] of [
+    ['nothing', ''],
+    ['no end', '* OK still here\r\n'],
+  ] as const) {
+    test(`by ${what} is not waited for`, async () => {
+      await using backend = await ScriptedBackend.start(async (peer) => {
+        await letIn(peer)
+        await asked(peer)
+        const dripping = setInterval(() => peer.send(line), 20)
+        await peer.end()
+        clearInterval(dripping)
+      })
+      const access = { ...accessTo(backend), loginTimeoutMs: 300 }
+      await assert.rejects(openMailboxStream(access, 'imap', never), /COMPRESS: no answer in time/)
     })
-    const access = { ...accessTo(backend), loginTimeoutMs: 300 }
-    await assert.rejects(openMailboxStream(access, 'imap', never), /COMPRESS: no answer in time/)
+  }
+
+  test('by a word of farewell is told of in its words, and where it is too much as that', async () => {
+    for (const [bye, code] of [
+      ['* BYE [UNAVAILABLE] too many connections', 'BACKEND_THROTTLED'],
+      ['* BYE the end', 'BACKEND_UNREACHABLE'],
+    ] as const) {
+      await using backend = await ScriptedBackend.start(async (peer) => {
+        await letIn(peer)
+        await asked(peer)
+        peer.send(`${bye}\r\n`)
+        await peer.end()
+      })
+      await assert.rejects(openMailboxStream(accessTo(backend), 'imap', never), {
+        code,
+        message: /COMPRESS: (?:too many connections|the end)$/,
+      })
+    }
   })
 })
 
@@ -175,6 +201,7 @@ test('the answer is found however it is cut, and what follows it is kept', () =>
       for (const [index, at] of places.entries()) {
         const said = reader.push(bytes.subarray(at, places[index + 1]))
         if (said === undefined) continue
+        assert.ok(said.kind !== 'bye')
         const left = Buffer.concat([said.rest, bytes.subarray(places[index + 1] ?? bytes.length)])
         assert.equal(said.kind, kinds[line] ?? 'malformed')
         return assert.deepEqual(left, rest)

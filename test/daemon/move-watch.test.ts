@@ -1,11 +1,16 @@
 /** The daemon looks after moves that no command works on any more. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { DatabaseSync } from 'node:sqlite'
 import { after, before, describe, test } from 'node:test'
 import type { EventFields, Log } from '../../src/base/log.ts'
 import { MoveWatch } from '../../src/daemon/move-watch.ts'
-import { MoveJournal, type Move } from '../../src/map/state/move-journal.ts'
+import { type Move, MoveJournal } from '../../src/map/state/move-journal.ts'
+import { dueMoves } from '../../src/migrate/due-moves.ts'
+import { purgeMoves } from '../../src/migrate/list-moves.ts'
 import { MovingSite } from '../support/moving-site.ts'
+import { tempDir } from '../support/temp-dir.ts'
+import { ThrottlingProxy } from '../support/throttling-proxy.ts'
 import { skipWithout } from '../support/tools.ts'
 
 const letter = 'Subject: by another way\r\n\r\nhello\r\n'
@@ -17,7 +22,7 @@ describe('the daemon', { skip: skipWithout('dovecot') }, () => {
   let site: MovingSite
 
   before(async () => {
-    const users = ['ann', 'bob', 'carl']
+    const users = ['ann', 'bob', 'carl', 'dora']
     site = await MovingSite.start({ users, serves: true, moveLines: ['due_every: 1s'] })
   })
   after(() => site[Symbol.asyncDispose]())
@@ -70,28 +75,133 @@ describe('the daemon', { skip: skipWithout('dovecot') }, () => {
     assert.equal((await target.contents('INBOX')).length, 1)
   })
 
-  test('says what a command printed that could not do its work, and goes on', async () => {
-    assert.equal((await site.move('ann', 'ingrid')).result, 'moved')
-    await age('ann')
-    const { config } = site
-    assert.match(await logged(config, ['/no/such/program']), /ENOENT/)
-    assert.match(await logged(config, program('no JSON')), /JSON/)
-    const failure = { error: { code: 'X', message: 'the disk is full' } }
-    assert.match(await logged(config, program(JSON.stringify(failure))), /^the disk is full$/)
+  describe('without a daemon', () => {
+    // It would look after the same moves.
+    before(() => site.daemon?.[Symbol.asyncDispose]())
+
+    test('says what a command printed that could not do its work, and goes on', async () => {
+      assert.equal((await site.move('ann', 'ingrid')).result, 'moved')
+      await age('ann')
+      const { config } = site
+      assert.match(await logged(config, ['/no/such/program']), /ENOENT/)
+      assert.match(await logged(config, program('no JSON')), /JSON/)
+      const failure = { error: { code: 'X', message: 'the disk is full' } }
+      assert.match(await logged(config, program(JSON.stringify(failure))), /^the disk is full$/)
+      const endless = ['/bin/sh', '-c', 'exec yes', 'yes']
+      assert.match(await logged(config, endless), /JSON/)
+    })
+
+    test('lives on where the journal cannot be read, and keeps its figures', async () => {
+      using dir = tempDir()
+      const config = { ...site.config, stateDir: dir.path }
+      await beginIn(dir.path, 'ann@example.com')
+      const { log, told } = listening('internal')
+      await using watch = new MoveWatch(config, { program: undefined, log })
+      const { steps } = watch.figures
+      assert.deepEqual(steps, new Map([['planned', 1]]))
+      using database = new DatabaseSync(dir.join('state.db'))
+      database.exec('DROP TABLE move')
+      watch.use(config)
+      assert.match((await told).detail, /no such table/)
+      assert.deepEqual(watch.figures.steps, steps)
+    })
+
+    test('has others do the work who may not do what root may', {
+      skip: process.getuid?.() === 0 ? false : 'needs root',
+    }, async () => {
+      const runAs = { user: 'nobody', uid: 65_534, gid: 65_534 }
+      const told = '[{"user":"\'$(id -u):$(id -g)\'","source":"","target":"","problems":[]}]'
+      const { log, told: settledAs } = listening('move.settled')
+      const words = ['/bin/sh', '-c', `echo '${told}'`]
+      await using _watch = new MoveWatch(site.config, { program: words, runAs, log })
+      assert.equal((await settledAs).user, '65534:65534')
+    })
+
+    test('does not wait for a back-end that is away with each of its users', async () => {
+      const users = ['eva', 'fred', 'gina'].map((name) => `${name}@example.com`)
+      for (const user of users) {
+        await beginIn(site.config.stateDir, user)
+        await age(user.replace(/@.*/, ''), { step: 'kept' })
+      }
+      const fritz = site.config.backends.get('fritz') ?? assert.fail()
+      const imap = { host: '127.0.0.1', port: 1, tls: 'none' } as const
+      const backends = new Map(site.config.backends).set('fritz', {
+        ...fritz,
+        endpoints: { ...fritz.endpoints, imap },
+      })
+      const { signal } = new AbortController()
+      const settled = await dueMoves({ ...site.config, backends }, Date.now(), signal)
+      assert.deepEqual(
+        settled.map(({ error }) => error?.code),
+        ['BACKEND_UNREACHABLE'],
+      )
+      // Where it is in the config no more, there is nothing to sweep or to purge.
+      backends.delete('fritz')
+      const gone = { ...site.config, backends }
+      assert.deepEqual(await dueMoves(gone, Date.now(), signal), [])
+      const purged = await purgeMoves(gone, Date.now() + 15 * 86_400_000, signal)
+      const [eva] = purged.filter(({ user }) => user === users[0])
+      assert.deepEqual(
+        [eva?.purged, eva?.notes, eva?.error],
+        [0, ['fritz is in the config no more: what is there stays'], undefined],
+      )
+      using journal = await MoveJournal.open(site.config.stateDir)
+      assert.equal(journal.lastOf(users[0] ?? '')?.step, 'ended')
+    })
+
+    test('goes on with a move after its own end has interrupted one', async () => {
+      using imap = await site.pair.login('source', 'dora')
+      await imap.append('INBOX', [
+        { flags: [], date: '17-Jul-1996 02:44:25 -0700', body: Buffer.from(letter) },
+      ])
+      const ended = new AbortController()
+      const refuse = (command: string): undefined => {
+        if (/FETCH/.test(command)) ended.abort(new Error('interrupted'))
+      }
+      await using way = await ThrottlingProxy.start(site.pair.source.ports.imap, refuse)
+      const fritz = site.config.backends.get('fritz') ?? assert.fail()
+      const imapThere = { host: '127.0.0.1', port: way.port, tls: 'none' } as const
+      const endpoints = { ...fritz.endpoints, imap: imapThere }
+      const backends = new Map(site.config.backends).set('fritz', { ...fritz, endpoints })
+      const user = 'dora@example.com'
+      await beginIn(site.config.stateDir, user)
+      const [one] = await dueMoves({ ...site.config, backends }, Date.now(), ended.signal)
+      assert.equal(one?.error?.code, 'MOVE_STOPPED')
+      using journal = await MoveJournal.open(site.config.stateDir)
+      const left = journal.lastOf(user)
+      assert.deepEqual([left?.step, left?.details.error], ['planned', undefined])
+      const { signal } = new AbortController()
+      const [again] = await dueMoves(site.config, Date.now(), signal)
+      assert.deepEqual([again?.user, again?.moved], [user, 'ingrid'])
+    })
   })
 })
 
-/** What a watch logs as its own failure. */
-async function logged(config: MovingSite['config'], program: readonly string[]): Promise<string> {
+/** A move to ingrid whose time has come. */
+async function beginIn(stateDir: string, user: string): Promise<void> {
+  using journal = await MoveJournal.open(stateDir)
+  const route = { user, source: 'fritz', target: 'ingrid', login: user, value: 'ingrid' }
+  journal.begin({ ...route, isReturn: false, merge: false, maxBad: 0 }, Date.now())
+}
+
+/** Is told of what a watch logs, of one name. */
+function listening<Name extends 'internal' | 'move.settled'>(wanted: Name) {
   const events = new EventTarget()
   const log: Log = (name, fields) => {
-    assert.equal(name, 'internal')
-    const { reason, detail } = fields as EventFields['internal']
-    assert.equal(reason, 'moves')
-    events.dispatchEvent(new CustomEvent('internal', { detail }))
+    assert.equal(name, wanted)
+    events.dispatchEvent(new CustomEvent(name, { detail: fields }))
   }
-  const told = once(events, 'internal')
+  const told = once(events, wanted).then(([event]) => {
+    return (event as CustomEvent<EventFields[Name]>).detail
+  })
+  return { log, told }
+}
+
+/** What a watch logs as its own failure. */
+async function logged(config: MovingSite['config'], program: readonly string[]): Promise<string> {
+  const { log, told } = listening('internal')
   await using _watch = new MoveWatch(config, { program, log })
-  const [event] = (await told) as [CustomEvent<string>]
-  return event.detail
+  const { reason, detail } = await told
+  assert.equal(reason, 'moves')
+  return detail
 }

@@ -20,7 +20,7 @@ describe('a user whose script is refused there', { skip: skipWithout('dovecot') 
   let site: MovingSite
 
   before(async () => {
-    const users = ['ann', 'bob', 'carl', 'dora']
+    const users = ['ann', 'bob', 'carl', 'dora', 'emil']
     // Ingrid knows no fileinto.
     const target = ['plugin {', '  sieve_extensions = -fileinto', '}']
     site = await MovingSite.start({ users, hasSieve: true, target })
@@ -62,12 +62,34 @@ describe('a user whose script is refused there', { skip: skipWithout('dovecot') 
     await giveScript('bob')
     const at = Date.now() + 60_000
     const asked = { at, waits: false, ignores: ['sieve'] } as const
+    // What a later run allows holds for whoever goes on with it.
+    const first = await site.move('bob', 'ingrid', { ...asked, ignores: [] })
+    assert.equal(first.record?.details.error?.code, 'MOVE_UNEQUAL')
     assert.equal((await site.move('bob', 'ingrid', asked)).result, 'waiting')
     using journal = await MoveJournal.open(site.config.stateDir)
     const waiting = journal.lastOf('bob@example.com') ?? assert.fail()
     journal.enter(waiting, { details: { ...waiting.details, at: Date.now() } })
     const [due] = await dueMoves(site.config, Date.now(), new AbortController().signal)
     assert.deepEqual([due?.user, due?.moved], ['bob@example.com', 'ingrid'])
+  })
+
+  test('hears before anything is copied that there is no port for scripts', async () => {
+    await giveScript('emil')
+    const { config } = site
+    const ingrid = config.backends.get('ingrid') ?? assert.fail()
+    const { sieve: _, ...endpoints } = ingrid.endpoints
+    const without = new Map(config.backends).set('ingrid', { ...ingrid, endpoints })
+    site.config = { ...config, backends: without }
+    try {
+      await assert.rejects(site.move('emil', 'ingrid', { order: 'dry run' }), {
+        code: 'MOVE_UNEQUAL',
+        message: /^a Sieve script is left behind: ingrid has no port; --ignore sieve leaves/,
+      })
+      const { record } = await site.move('emil', 'ingrid')
+      assert.deepEqual([record?.step, record?.details.passes], ['stopped', 0])
+    } finally {
+      site.config = config
+    }
   })
 
   test('reads all again in the freeze where that is asked for', async () => {

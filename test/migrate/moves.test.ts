@@ -243,7 +243,7 @@ describe('moves', { skip: skipWithout('dovecot') }, () => {
     await target.command('EXPUNGE')
     await source.append('INBOX', [mail('late')])
     const sweep = async () => ofUser('hans', await sweepMoves(site.config, signal))
-    const told = { user: 'hans@example.com', source: 'fritz', problems: [] }
+    const told = { user: 'hans@example.com', source: 'fritz', target: 'ingrid', problems: [] }
     assert.deepEqual(await sweep(), [{ ...told, swept: 1 }])
     assert.equal((await target.contents('INBOX')).length, 3)
     await target.command('SELECT INBOX')

@@ -9,9 +9,9 @@ type Seen = Pick<Move, 'step' | 'changedAt' | 'details'>
 
 /**
  * Milliseconds since 1970; undefined where it is nobody's business but that of who gives it a command:
- * what has stopped says why, and a move without a time was not left to anybody.
+ * what has stopped says why, and a move without a time was not left to anybody. `now`: likewise.
  */
-export function dueAt({ step, changedAt, details }: Seen): number | undefined {
+export function dueAt({ step, changedAt, details }: Seen, now: number): number | undefined {
   const { at, flippedAt = changedAt, sweptAt } = details
   switch (step) {
     case 'flipped':
@@ -19,7 +19,8 @@ export function dueAt({ step, changedAt, details }: Seen): number | undefined {
       // The user lives at the target, and nothing but the end of it is left.
       return flippedAt
     case 'kept':
-      return nextSweep(flippedAt, sweptAt ?? flippedAt)
+      // A clock that was ahead has written down what has not come yet.
+      return nextSweep(flippedAt, Math.min(sweptAt ?? flippedAt, now))
     case 'stopped':
     case 'purging':
     case 'purged':
@@ -32,13 +33,20 @@ export function dueAt({ step, changedAt, details }: Seen): number | undefined {
 }
 
 function nextSweep(flippedAt: number, sweptAt: number): number {
-  const since = sweptAt - flippedAt
+  const since = Math.max(0, sweptAt - flippedAt)
   const soon = sweepsAtMs.find((afterMs) => afterMs > since)
   return flippedAt + (soon ?? (Math.floor(since / dayMs) + 1) * dayMs)
 }
 
-/** Those whose time has come, of the moves of all users in the order in which they began. */
-export function movesDue(moves: readonly Move[], now: number): Move[] {
+/**
+ * Those whose time has come, of the moves of all users in the order in which they began. `known`: names
+ * of back-ends: what is of none of them cannot be gone on with.
+ */
+export function movesDue(
+  moves: readonly Move[],
+  now: number,
+  known: Pick<ReadonlySet<string>, 'has'>,
+): Move[] {
   const last = new Map(moves.map((move) => [move.user, move.id]))
   const meant = new Map(
     moves.filter(({ step }) => step !== 'aborted').map((move) => [move.user, move.id]),
@@ -46,6 +54,12 @@ export function movesDue(moves: readonly Move[], now: number): Move[] {
   return moves.filter((move) => {
     // Whoever has moved on since lives elsewhere.
     const current = move.step === 'kept' ? meant : last
-    return current.get(move.user) === move.id && (dueAt(move) ?? Infinity) <= now
+    const isLast =
+      current.get(move.user) === move.id && known.has(move.source) && known.has(move.target)
+    return isLast && isDue(move, now)
   })
+}
+
+export function isDue(move: Seen, now: number): boolean {
+  return (dueAt(move, now) ?? Number.POSITIVE_INFINITY) <= now
 }

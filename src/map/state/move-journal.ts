@@ -3,8 +3,8 @@
  * gives a user another home is written by `applyChange`, in the transaction that does so.
  */
 import { existsSync } from 'node:fs'
+import { MailmuxError } from '../../base/error.ts'
 import { openSqliteToRead, type SqliteDatabase, transact } from '../../storage/sqlite.ts'
-import { copyTables } from './copy-schema.ts'
 import { addMoveStep, hasMoveTables, prepareMoveSchema } from './move-schema.ts'
 import { openTables } from './open-tables.ts'
 import { statePath, unusable } from './state.ts'
@@ -61,12 +61,17 @@ export interface MoveDetails {
   readonly sweptAt?: number
   /** Messages that came to the source after the flip, and were brought over. */
   readonly stragglers: number
+  /** What later runs have allowed beside what the first one did. */
+  readonly allowed?: Partial<Allowed>
   /** Why it has stopped. */
   readonly error?: { readonly code: string; readonly message: string }
 }
 
 /** What may be left behind: Sieve scripts, and what POP3 clients know messages by. */
 export type Ignorable = 'sieve' | 'uidl'
+
+/** What a run of the command may say of a move that is under way. */
+type Allowed = Pick<MovePlan, 'merge' | 'maxBad' | 'ignores' | 'verify'>
 
 export interface MovePlan {
   readonly user: string
@@ -100,6 +105,11 @@ export interface Move extends MovePlan {
 
 const moveColumns = ['id', 'user', 'source', 'target', 'plan', 'started']
 const stepColumns = ['move', 'number', 'at', 'epoch', 'step', 'details']
+/** Of a move and its last step, whose names are partly the same. */
+const joinedColumns = [
+  ...[...moveColumns, 'sum'].map((name) => `move.${name} AS move_${name}`),
+  ...[...stepColumns, 'sum'].map((name) => `move_step.${name} AS step_${name}`),
+].join()
 const nothingDone: MoveDetails = {
   passes: 0,
   copied: 0,
@@ -129,12 +139,15 @@ export class MoveJournal implements Disposable {
     return openTables(stateDir, prepareMoveSchema, take)
   }
 
-  /** For who changes nothing; undefined where nobody was ever moved. Throws likewise. */
+  /**
+   * For who changes nothing; undefined where nobody was ever moved. What is damaged is found as it is
+   * read: it is opened often. Throws likewise.
+   */
   static openToRead(stateDir: string): MoveJournal | undefined {
     const path = statePath(stateDir)
     if (!existsSync(path)) return undefined
     try {
-      const { database } = openSqliteToRead(path, waitMs, copyTables)
+      const { database } = openSqliteToRead(path, waitMs, 'all')
       if (hasMoveTables(database)) return new MoveJournal(path, database)
       database.close()
       return undefined
@@ -149,28 +162,20 @@ export class MoveJournal implements Disposable {
 
   /** All moves, in the order in which they began. */
   moves(): Move[] {
-    const query = `SELECT ${moveColumns.join()}, sum FROM move ORDER BY id`
-    return this.#database
-      .prepare(query)
-      .all()
-      .map((row) => this.#moveOf(row))
+    return [...this.#select('ORDER BY move.id')]
   }
 
   /** The last move of a user. */
   lastOf(user: string): Move | undefined {
-    const query = `SELECT ${moveColumns.join()}, sum FROM move WHERE user = ? ORDER BY id DESC LIMIT 1`
-    const row = this.#database.prepare(query).get(user)
-    return row === undefined ? undefined : this.#moveOf(row)
+    const [last] = this.#select('WHERE user = ? ORDER BY move.id DESC LIMIT 1', user)
+    return last
   }
 
   /** The last move of a user that was not given up. */
   lastMeantOf(user: string): Move | undefined {
-    const query = `SELECT ${moveColumns.join()}, sum FROM move WHERE user = ? ORDER BY id DESC`
-    for (const row of this.#database.prepare(query).iterate(user)) {
-      const move = this.#moveOf(row)
-      if (move.step !== 'aborted') return move
-    }
-    return undefined
+    return this.#select('WHERE user = ? ORDER BY move.id DESC', user).find(
+      ({ step }) => step !== 'aborted',
+    )
   }
 
   /** Whether this way anything may have been copied since the user last moved the other way. */
@@ -185,10 +190,9 @@ export class MoveJournal implements Disposable {
 
   /** Where the move is now, whoever has written it. */
   read(id: number): Move {
-    const query = `SELECT ${moveColumns.join()}, sum FROM move WHERE id = ?`
-    const row = this.#database.prepare(query).get(id)
-    if (row === undefined) throw unusable(this.#path, new Error(`it has no move ${id}`))
-    return this.#moveOf(row)
+    const [move] = this.#select('WHERE move.id = ?', id)
+    if (move !== undefined) return move
+    throw unusable(this.#path, new Error(`it has no move ${id}`))
   }
 
   /** Its epoch is higher than any that was asked with for the user. `at`: as the details have it. */
@@ -216,24 +220,43 @@ export class MoveJournal implements Disposable {
     return this.read(id)
   }
 
-  #moveOf(row: Row): Move {
-    checkRow(this.#path, row, moveColumns)
-    const id = Number(row['id'])
-    const query = `SELECT ${stepColumns.join()}, sum FROM move_step WHERE move = ? ORDER BY number DESC LIMIT 1`
-    const last = this.#database.prepare(query).get(id) ?? {}
-    checkRow(this.#path, last, stepColumns)
+  /** With its last step each. Throws STATE_DAMAGED and STATE_UNUSABLE. */
+  *#select(which: string, ...values: readonly (string | number)[]): Generator<Move, void> {
+    const query = `SELECT ${joinedColumns} FROM move JOIN move_step ON move_step.move = move.id
+      AND number = (SELECT max(number) FROM move_step WHERE move = move.id) ${which}`
+    try {
+      for (const row of this.#database.prepare(query).iterate(...values)) yield this.#moveOf(row)
+    } catch (error) {
+      throw error instanceof MailmuxError ? error : unusable(this.#path, error)
+    }
+  }
+
+  #moveOf(joined: Row): Move {
+    const row = this.#checked(joined, 'move', moveColumns)
+    const last = this.#checked(joined, 'step', stepColumns)
+    const details = JSON.parse(String(last['details'])) as MoveDetails
     return {
-      id,
+      id: Number(row['id']),
       user: String(row['user']),
       source: String(row['source']),
       target: String(row['target']),
       ...(JSON.parse(String(row['plan'])) as Omit<MovePlan, 'user' | 'source' | 'target'>),
+      ...details.allowed,
       startedAt: Number(row['started']),
       step: String(last['step']) as MoveStep,
       changedAt: Number(last['at']),
       epoch: Number(last['epoch']),
-      details: JSON.parse(String(last['details'])) as MoveDetails,
+      details,
     }
+  }
+
+  /** The columns of one of the two tables. Throws STATE_DAMAGED. */
+  #checked(joined: Row, table: 'move' | 'step', names: readonly string[]): Row {
+    const row = Object.fromEntries(
+      [...names, 'sum'].map((name) => [name, joined[`${table}_${name}`]]),
+    )
+    checkRow(this.#path, row, names)
+    return row
   }
 
   #write<Result>(work: () => Result): Result {

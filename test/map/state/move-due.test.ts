@@ -7,6 +7,7 @@ import type { Move, MoveDetails, MoveStep } from '../../../src/map/state/move-jo
 const minute = 60_000
 const day = 1440 * minute
 const flippedAt = 1_000_000
+const later = flippedAt + 99 * day
 
 function moveOf(step: MoveStep, details: Partial<MoveDetails> = {}, id = 1, user = 'ann'): Move {
   const done = { passes: 0, copied: 0, bytes: 0, freezes: 0, sweeps: 0, stragglers: 0 }
@@ -19,7 +20,7 @@ function moveOf(step: MoveStep, details: Partial<MoveDetails> = {}, id = 1, user
 test('what was left is swept a minute, ten minutes and an hour after the flip, and every day', () => {
   const swept: number[] = []
   for (let sweptAt = flippedAt; swept.length < 6; ) {
-    sweptAt = dueAt(moveOf('kept', { flippedAt, sweptAt })) ?? assert.fail()
+    sweptAt = dueAt(moveOf('kept', { flippedAt, sweptAt }), later) ?? assert.fail()
     swept.push((sweptAt - flippedAt) / minute)
   }
   assert.deepEqual(swept, [1, 10, 60, 1440, 2880, 4320])
@@ -27,27 +28,32 @@ test('what was left is swept a minute, ten minutes and an hour after the flip, a
 
 test('a sweep that comes late is not made up for', () => {
   const late = moveOf('kept', { flippedAt, sweptAt: flippedAt + 5 * day + minute })
-  assert.equal(dueAt(late), flippedAt + 6 * day)
-  assert.equal(dueAt(moveOf('kept')), flippedAt + minute, 'one without times counts by its step')
+  assert.equal(dueAt(late, later), flippedAt + 6 * day)
+  assert.equal(
+    dueAt(moveOf('kept'), later),
+    flippedAt + minute,
+    'one without times counts by its step',
+  )
 })
 
 test('a move with a time is due then, unless it has stopped or is over', () => {
   for (const step of ['planned', 'copying', 'waiting', 'freezing', 'giving_up'] as const) {
-    assert.equal(dueAt(moveOf(step, { at: 7 })), 7, step)
-    assert.equal(dueAt(moveOf(step)), undefined, step)
+    assert.equal(dueAt(moveOf(step, { at: 7 }), later), 7, step)
+    assert.equal(dueAt(moveOf(step), later), undefined, step)
   }
   for (const step of ['stopped', 'aborted', 'ended', 'purging', 'purged'] as const) {
-    assert.equal(dueAt(moveOf(step, { at: 7, flippedAt })), undefined, step)
+    assert.equal(dueAt(moveOf(step, { at: 7, flippedAt }), later), undefined, step)
   }
 })
 
 test('a move that was killed after the flip is due at once', () => {
   for (const step of ['flipped', 'sweeping'] as const) {
-    assert.equal(dueAt(moveOf(step, { flippedAt })), flippedAt)
+    assert.equal(dueAt(moveOf(step, { flippedAt }), later), flippedAt)
   }
 })
 
-const due = (...moves: Move[]) => movesDue(moves, flippedAt + day).map(({ id }) => id)
+const backends = new Set(['fritz', 'ingrid'])
+const due = (...moves: Move[]) => movesDue(moves, flippedAt + day, backends).map(({ id }) => id)
 const kept = (id: number, user = 'ann') => moveOf('kept', { flippedAt }, id, user)
 
 test('of each user the last move alone counts, and one that was given up hides no sweep', () => {
@@ -55,4 +61,15 @@ test('of each user the last move alone counts, and one that was given up hides n
   assert.deepEqual(due(kept(1), moveOf('aborted', {}, 2)), [1])
   assert.deepEqual(due(kept(1), moveOf('copying', {}, 2)), [])
   assert.deepEqual(due(moveOf('waiting', { at: 1 }, 1), moveOf('aborted', {}, 2)), [])
+})
+
+test('what was swept while the clock was ahead is due again the day after it was put right', () => {
+  const ahead = moveOf('kept', { flippedAt, sweptAt: flippedAt + 365 * day })
+  assert.equal(dueAt(ahead, flippedAt + 2 * day), flippedAt + 3 * day)
+  assert.equal(dueAt(ahead, flippedAt - day), flippedAt + minute, 'or behind')
+})
+
+test('what is of a back-end that the config has no more is nobody’s to sweep', () => {
+  const gone = { ...kept(1), source: 'ulla' }
+  assert.deepEqual(due(gone, kept(2, 'bob')), [2])
 })
