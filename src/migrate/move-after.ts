@@ -4,6 +4,7 @@ import { MailmuxError, messageOf } from '../base/error.ts'
 import type { BackendConfig, Config } from '../config/config.ts'
 import type { UsersPlan } from './migrate-users.ts'
 import type { UserReport } from './migration-report.ts'
+import { isFlipped } from './move-machine.ts'
 import { describeAwaited } from './move-report.ts'
 import { moveUser } from './move-user.ts'
 import type { RunLimits } from './run-limits.ts'
@@ -51,7 +52,16 @@ export function moveAfter(
       }
       if (result !== 'failed') return { ...told, moved: { freeze_ms: freezeMs } }
       const { code = 'INTERNAL', message = '' } = error ?? {}
-      return { ...told, result: 'failed', error: { code: code as ErrorCode, message } }
+      const failed = {
+        ...told,
+        result: 'failed',
+        error: { code: code as ErrorCode, message },
+      } as const
+      if (record === undefined || !isFlipped(record.step)) return failed
+      // Nobody looks for the user at the source any more, and so not for the end of the move.
+      const awaits = `${user} lives at ${to.name}; run \`mailmux user move ${user} --to ${to.name}\``
+      const left = { ...failed.error, message: `${message}; ${awaits} to end the move` }
+      return { ...failed, error: left, moved: { freeze_ms: freezeMs } }
     } catch (error) {
       const code = error instanceof MailmuxError ? error.code : 'INTERNAL'
       return { ...report, result: 'failed', error: { code, message: messageOf(error) } }
