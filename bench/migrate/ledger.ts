@@ -100,7 +100,7 @@ async function killBackend(
     step: (move) => {
       if (move.step !== step || isDown) return
       isDown = true
-      process.kill(-(dovecot.pid ?? 0), 'SIGKILL')
+      site.strikeDown(down)
     },
   })
   assert.equal(failed.result, isDown ? 'failed' : 'moved')

@@ -2,6 +2,7 @@
 import type { ErrorCode } from '../base/error.ts'
 import { MailmuxError, messageOf } from '../base/error.ts'
 import type { BackendConfig, Config } from '../config/config.ts'
+import type { MigrationOptions } from './migrate-user.ts'
 import type { UsersPlan } from './migrate-users.ts'
 import type { UserReport } from './migration-report.ts'
 import { isFlipped } from './move-machine.ts'
@@ -14,13 +15,14 @@ export interface MoveAfter {
   readonly to: BackendConfig
   readonly merge: boolean
   readonly maxBad: number
+  readonly ignores: MigrationOptions['ignores']
   readonly limits: RunLimits
 }
 
 /** What becomes of one user does not keep the others from moving. */
 export function moveAfter(
   config: Config,
-  { to, merge, maxBad, limits }: MoveAfter,
+  { to, merge, maxBad, ignores, limits }: MoveAfter,
   signal: AbortSignal,
 ): NonNullable<UsersPlan['andThen']> {
   return async (migrating: MigratingUser, report: UserReport): Promise<UserReport> => {
@@ -37,7 +39,8 @@ export function moveAfter(
         throw new MailmuxError('MOVE_REFUSED', `${what}: a move keeps the name`)
       }
       const waits = false
-      const request = { user, to, order: 'begun', merge, maxBad, limits, waits } as const
+      const allowed = { merge, maxBad, ignores }
+      const request = { user, to, order: 'begun', ...allowed, limits, waits } as const
       const { result, record } = await moveUser(config, request, listener, signal)
       const { copied = 0, bytes = 0, freezeMs = 0, error } = record?.details ?? {}
       const told = {

@@ -88,7 +88,7 @@ describe('a back-end that dies', { skip: skipWithout('dovecot') }, () => {
       step: (move) => {
         if (move.step !== step || isDown) return
         isDown = true
-        process.kill(-(site.dovecot(down).pid ?? 0), 'SIGKILL')
+        site.strikeDown(down)
       },
     })
     assert.ok(isDown, `it never came to ${step}`)

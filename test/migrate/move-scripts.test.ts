@@ -20,7 +20,7 @@ describe('a user whose script is refused there', { skip: skipWithout('dovecot') 
   let site: MovingSite
 
   before(async () => {
-    const users = ['ann', 'bob', 'carl', 'dora', 'emil']
+    const users = ['ann', 'bob', 'carl', 'dora', 'emil', 'fred']
     // Ingrid knows no fileinto.
     const target = ['plugin {', '  sieve_extensions = -fileinto', '}']
     site = await MovingSite.start({ users, hasSieve: true, target })
@@ -71,6 +71,13 @@ describe('a user whose script is refused there', { skip: skipWithout('dovecot') 
     journal.enter(waiting, { details: { ...waiting.details, at: Date.now() } })
     const [due] = await dueMoves(site.config, Date.now(), new AbortController().signal)
     assert.deepEqual([due?.user, due?.moved], ['bob@example.com', 'ingrid'])
+  })
+
+  test('moves without it after a migration that was told to leave it behind', async () => {
+    await giveScript('fred')
+    const words = ['migrate', '--from', 'fritz', '--to', 'ingrid', '--users', 'fred']
+    const done = await command(...words, '--then', 'move', '--ignore', 'sieve')
+    assert.deepEqual([done.code, homeOf('fred')], [0, 'ingrid'], done.stdout)
   })
 
   test('hears before anything is copied that there is no port for scripts', async () => {

@@ -162,11 +162,21 @@ export class MovingSite implements AsyncDisposable {
 
   /** Does `work` while a back-end answers nobody. */
   async standingStill(name: 'fritz' | 'ingrid', work: () => Promise<void>): Promise<void> {
+    const group = this.#groupOf(name)
+    process.kill(-group, 'SIGSTOP')
+    await work().finally(() => process.kill(-group, 'SIGCONT'))
+  }
+
+  /** One of the Dovecots, and what it has started, ends at once. */
+  strikeDown(name: 'fritz' | 'ingrid'): void {
+    process.kill(-this.#groupOf(name), 'SIGKILL')
+  }
+
+  #groupOf(name: 'fritz' | 'ingrid'): number {
     const { pid } = this.dovecot(name)
     // Nought would be the group of the test itself.
     assert.ok(pid !== undefined, `${name} does not run`)
-    process.kill(-pid, 'SIGSTOP')
-    await work().finally(() => process.kill(-pid, 'SIGCONT'))
+    return pid
   }
 
   /**
