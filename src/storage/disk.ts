@@ -211,7 +211,8 @@ async function copyWhole(from: string, to: string): Promise<void> {
 }
 
 /** Step by step: with `recursive`, Node tries for ever where a folder takes no folders, as /proc. */
-async function makeDirectory(directory: string, mode = 0o755): Promise<void> {
+/** `isLast`: what it stands in has been made for it. */
+async function makeDirectory(directory: string, mode = 0o755, isLast = false): Promise<void> {
   try {
     // Whatever the umask leaves open.
     await mkdir(directory, mode)
@@ -223,14 +224,10 @@ async function makeDirectory(directory: string, mode = 0o755): Promise<void> {
       () => false,
     )
     if (isThere) return
-    const parent = dirname(directory)
-    const hasParent = await stat(parent).then(
-      () => true,
-      () => false,
-    )
-    if (code !== 'ENOENT' || hasParent) throw error
-    await makeDirectory(parent)
-    await makeDirectory(directory, mode)
+    if (code !== 'ENOENT' || isLast) throw error
+    // Somebody else may make it in the same moment.
+    await makeDirectory(dirname(directory))
+    await makeDirectory(directory, mode, true)
   }
 }
 
@@ -257,5 +254,5 @@ export const realDisk: Disk = {
       await handle.close()
     }
   },
-  makeDirectory,
+  makeDirectory: (directory, mode) => makeDirectory(directory, mode),
 }

@@ -20,3 +20,12 @@ test('where no folder can be, that is said', async () => {
   await assert.rejects(realDisk.makeDirectory('/proc/none'), { code: 'ENOENT' })
   await assert.rejects(realDisk.makeDirectory('/proc/none/b'), { code: 'ENOENT' })
 })
+
+test('many who make the same directories in one moment have them all', async () => {
+  for (let round = 0; round < 20; round++) {
+    using dir = tempDir()
+    const path = dir.join('a/b/c/d')
+    await Promise.all(Array.from({ length: 20 }, () => realDisk.makeDirectory(path)))
+    assert.ok(statSync(path).isDirectory())
+  }
+})
