@@ -159,7 +159,7 @@ describe('late in a move', { skip: skipWithout('dovecot') }, () => {
     site.inside('frank', ['save', '-m', 'INBOX'], 'Subject: later\r\n\r\n')
     const swept = await sweepMoves(site.config, signal)
     assert.deepEqual(ofUser('frank', swept), [
-      { user: 'frank@example.com', source: 'fritz', swept: 1, problems: [] },
+      { user: 'frank@example.com', source: 'fritz', target: 'ingrid', swept: 1, problems: [] },
     ])
   })
 

@@ -16,7 +16,7 @@ const only = process.env['SEED']
 const first = Number(process.env['FIRST_SEED'] ?? 1)
 const seeds =
   only === undefined
-    ? Array.from({ length: Number(process.env['MOVE_SEEDS'] ?? 100) }, (_, index) => first + index)
+    ? Array.from({ length: Number(process.env['MOVE_SEEDS'] ?? 30) }, (_, index) => first + index)
     : [Number(only)]
 
 test(`a whole move survives what ${seeds.length} seeds make of its world`, async () => {
