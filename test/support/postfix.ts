@@ -36,6 +36,8 @@ function inline(table: Readonly<Record<string, string>>): string {
   return entries.length === 0 ? '' : `inline:{ ${entries.join(', ')} }`
 }
 
+const startAttempts = 3
+
 export class Postfix implements AsyncDisposable {
   readonly port: number
   /** Expects a PROXY header. */
@@ -63,8 +65,6 @@ export class Postfix implements AsyncDisposable {
     ways: Readonly<Record<string, string>> = {},
     authentication = 'none',
   ): Promise<Postfix> {
-    const ports = await freePorts(3)
-    const [port = 0, proxyPort = 0, submissionPort = 0] = ports
     chmodSync(dir.path, 0o755)
     for (const folder of ['etc', 'queue', 'data']) mkdirSync(dir.join(folder))
     execFileSync('chown', ['postfix', dir.join('data')])
@@ -91,18 +91,22 @@ export class Postfix implements AsyncDisposable {
     }
     const lines = Object.entries(main).map(([key, value]) => `${key} = ${value}\n`)
     writeFileSync(dir.join('etc/main.cf'), lines.join(''))
-    const behindProxy = `127.0.0.1:${proxyPort} inet n - n - - smtpd -o smtpd_upstream_proxy_protocol=haproxy\n`
     const restricted = ['relay', 'recipient'].map(
       (what) => ` -o smtpd_${what}_restrictions=permit_sasl_authenticated,reject`,
     )
-    const submission = `127.0.0.1:${submissionPort} inet n - n - - smtpd -o smtpd_sasl_auth_enable=yes -o smtpd_sasl_type=dovecot -o smtpd_sasl_path=${authentication}${restricted.join('')}\n`
-    writeFileSync(
-      dir.join('etc/master.cf'),
-      `127.0.0.1:${port} inet n - n - - smtpd\n${behindProxy}${submission}${services}`,
-    )
-    const { code, stderr } = await runTool(dir.path, 'postfix', ['-c', dir.join('etc'), 'start'])
-    if (code !== 0) throw new Error(`postfix: ${stderr}`)
-    return new Postfix(dir, ports)
+    const submits = `smtpd -o smtpd_sasl_auth_enable=yes -o smtpd_sasl_type=dovecot -o smtpd_sasl_path=${authentication}${restricted.join('')}`
+    const behindProxy = 'smtpd -o smtpd_upstream_proxy_protocol=haproxy'
+    for (let attempt = 1; ; attempt++) {
+      // Others may take one of them before it does.
+      const ports = await freePorts(3)
+      const listeners = ['smtpd', behindProxy, submits].map(
+        (what, index) => `127.0.0.1:${ports[index] ?? 0} inet n - n - - ${what}\n`,
+      )
+      writeFileSync(dir.join('etc/master.cf'), `${listeners.join('')}${services}`)
+      const { code, stderr } = await runTool(dir.path, 'postfix', ['-c', dir.join('etc'), 'start'])
+      if (code === 0) return new Postfix(dir, ports)
+      if (attempt === startAttempts) throw new Error(`postfix: ${stderr}`)
+    }
   }
 
   /** Asks for what it holds to be tried again now. */
