@@ -1,7 +1,7 @@
 import { Flags } from '@oclif/core'
 import { MailmuxCommand } from '../cli/base-command.ts'
 import { LiveLines } from '../cli/live-lines.ts'
-import { describeUser, endOf, type MigrationReport } from '../migrate/migration-report.ts'
+import { endOf, type MigrationReport } from '../migrate/migration-report.ts'
 import { ignorable } from '../migrate/check-logins.ts'
 import { MigrationView } from '../migrate/migration-view.ts'
 import { migrateUsers, type MigrationListener } from '../migrate/migrate-users.ts'
@@ -68,7 +68,7 @@ export default class Migrate extends MailmuxCommand {
         if (users.length > 1) live.set('all', view.total(performance.now()))
         live.set(progress.user, line)
       },
-      ended: (one) => (view.ended(), live.passBy(one.user, () => this.log(describeUser(one)))),
+      ended: (one) => live.passBy(one.user, () => this.log(view.ended(one))),
       closed: (at) => live.passBy('', () => this.tell(describeClosed(at))),
     }
     const report = await migrateUsers(plan, listener, interrupted.signal)

@@ -1,7 +1,7 @@
 /** A migration as a person follows it: lines for whoever looks on, with rates and what is left. */
 import { formatDuration } from '../control/status-text.ts'
 import type { Progress } from './migrate-user.ts'
-import { describeAmount, describeBytes } from './migration-report.ts'
+import { describeAmount, describeBytes, describeUser, type UserReport } from './migration-report.ts'
 
 /** What one user, or all, amount to. */
 interface Amounts {
@@ -49,8 +49,10 @@ export class MigrationView {
     return `${user}: ${done}${describeRate(amounts, now - at)}`
   }
 
-  ended(): void {
+  /** One line about a user who is through. */
+  ended(report: UserReport): string {
     this.#ended++
+    return describeUser(report)
   }
 
   /** One line about all. */

@@ -496,3 +496,21 @@ test('windows are read, and one that is none is told with its place', () => {
     /^mailmux\.yaml:5:\d+: error: migrate\.windows\.1: "nightly" is no window; write 22:00-06:00 /,
   )
 })
+
+const wrongMove = (words: string) => problemsIn(`${minimal}move: {${words}}\n`).join()
+
+test('times of moves that nobody could mean are refused', () => {
+  assert.match(
+    wrongMove('quiet_time: 46s'),
+    /^mailmux\.yaml:5:\d+: error: move\.quiet_time: must be at/,
+  )
+  assert.match(wrongMove('freeze_limit: 8s, quiet_time: 5s'), /at most half of move\.freeze_limit/)
+  for (const every of ['10ms', '30d']) {
+    assert.match(
+      wrongMove(`due_every: ${every}`),
+      /move\.due_every: must be from 1s to 1d; 0s for never/,
+    )
+  }
+  const { move } = configOf(`${minimal}move: {due_every: 0s, quiet_time: 45s}\n`)
+  assert.deepEqual([move.dueEveryMs, move.quietMs], [0, 45_000])
+})

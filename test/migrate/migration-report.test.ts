@@ -106,7 +106,7 @@ test('who looks on sees how fast it goes and how long it will take', () => {
   assert.equal(view.total(0), 'all: 0/3 users, 10/330 messages, 0 B')
   assert.equal(at(20, 2000), 'ann: 0/2 folders, 30/110 messages, 20.0 kB, 10.0 kB/s, 8s left')
   assert.equal(at(100, 10_000, 2), 'ann: 2/2 folders, 110/110 messages, 100.0 kB, 10.0 kB/s')
-  view.ended()
+  assert.equal(view.ended(ann), describeUser(ann))
   const other = { user: 'bob', messages: 0, bytes: 0, before: 0, estimate: undefined }
   assert.equal(view.line({ ...other, step: 'look' }, 0), 'bob: looking')
   assert.equal(view.line({ ...other, step: 'verify' }, 0), 'bob: verifying, 0 messages, 0 B copied')

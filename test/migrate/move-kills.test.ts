@@ -4,16 +4,14 @@
  * them in four days, or with `MOVE_KILLS=all`.
  */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { after, before, describe, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { parseAddress } from '../../src/mail/address.ts'
 import { homeOf } from '../../src/map/edit/flip-user.ts'
 import { openMapInForce } from '../../src/map/open.ts'
 import { MoveJournal, type MoveStep } from '../../src/map/state/move-journal.ts'
 import { purgeMoves } from '../../src/migrate/list-moves.ts'
 import { isFlipped } from '../../src/migrate/move-machine.ts'
+import { killAt } from '../support/killed-at.ts'
 import { MovingSite } from '../support/moving-site.ts'
 import type { RawMessage } from '../support/raw-imap.ts'
 import { skipWithout } from '../support/tools.ts'
@@ -25,7 +23,6 @@ interface Kill {
   readonly order: 'begun' | 'aborted'
 }
 
-const killed = fileURLToPath(new URL('../support/killed-move.ts', import.meta.url))
 const today = Number(process.env['MOVE_DAY'] ?? Math.floor(Date.now() / 86_400_000))
 const orders = ['begun', 'aborted'] as const
 const steps: readonly MoveStep[] = [
@@ -80,14 +77,8 @@ describe('a command that is killed', { skip: skipWithout('dovecot') }, () => {
     await source.append('work', [mail('3')])
   }
 
-  async function kill({ user, step, when }: Omit<Kill, 'order'>): Promise<void> {
-    const words = [killed, site.configFile, user, 'ingrid', step, when]
-    const child = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] })
-    let said = ''
-    child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()))
-    const [, by] = (await once(child, 'close')) as [number | null, string | null]
-    assert.equal(by, 'SIGKILL', `${when} ${step}: ${said}`)
-  }
+  const kill = (one: Omit<Kill, 'order'>): Promise<void> =>
+    killAt({ configFile: site.configFile, ...one })
 
   async function stepOf(user: string): Promise<MoveStep | undefined> {
     using journal = await MoveJournal.open(site.config.stateDir)

@@ -1,19 +1,16 @@
 /** `mailmux user move` between two Dovecots behind a running daemon, while mail arrives and is read. */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import type { MoveStep } from '../../src/map/state/move-journal.ts'
 import { runCommand } from '../support/command.ts'
 import { delivered, Ledger, mailboxOf } from '../support/mail-traffic.ts'
 import { password } from '../support/mailbox-pair.ts'
+import { killAt } from '../support/killed-at.ts'
 import { MovingSite } from '../support/moving-site.ts'
 import { Peer } from '../support/peer.ts'
 import { skipWithout } from '../support/tools.ts'
 
-const killed = fileURLToPath(new URL('../support/killed-move.ts', import.meta.url))
 /** `MOVE_KILLS=all` for every one, which takes its time; without traffic: move-kills.test.ts. */
 const kills: readonly (readonly [MoveStep, 'before' | 'after'])[] =
   process.env['MOVE_KILLS'] === 'all'
@@ -81,15 +78,8 @@ describe('a user who moves', { skip: skipWithout('dovecot') }, () => {
     assert.equal(built.code, 0, built.stderr)
   })
 
-  /** A run of the command that is killed as it writes that step down. */
-  async function killedAt(user: string, step: MoveStep, when: 'before' | 'after'): Promise<void> {
-    const words = [killed, site.configFile, user, 'ingrid', step, when]
-    const child = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] })
-    let said = ''
-    child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()))
-    const [, signal] = (await once(child, 'close')) as [number | null, string | null]
-    assert.equal(signal, 'SIGKILL', `${when} ${step}: ${said}`)
-  }
+  const killedAt = (user: string, step: MoveStep, when: 'before' | 'after'): Promise<void> =>
+    killAt({ configFile: site.configFile, user, step, when })
 
   test('killed at its steps, it is gone on with, or given up, and nothing is lost', async () => {
     const ledger = new Ledger()

@@ -21,8 +21,8 @@ export default class UserMoves extends MailmuxCommand {
   static override description =
     '--due goes on with what is due: moves whose time has come, and sweeps, which bring over what has ' +
     'come to back-ends that users have left, by ways that are not ours. The daemon runs it; without ' +
-    'one it is for cron, every minute or so. --sweep sweeps all of them now. --purge takes away mailboxes that have been kept for `move.retain`, folder by folder as long ' +
-    'as their copies are at the new home, or were deleted there.'
+    'one it is for cron, every minute or so. --sweep sweeps all of them now. --purge takes away ' +
+    'mailboxes that have been kept for `move.retain`, folder by folder as long as their copies are at the new home, or were deleted there.'
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --sweep',
